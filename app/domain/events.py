@@ -1,0 +1,283 @@
+"""Events: facts that happened, and their forms on the ingress stream and on Kafka.
+
+An event states an outcome (`active` says whether the like or follow stands), never a change, so that
+applying it twice, late, or beside a newer one is harmless: `seq` decides.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import cast
+from uuid import UUID
+
+from app.domain.errors import Poisoned
+
+Json = dict[str, object]
+
+
+class Kind(StrEnum):
+    """What happened. The names are the seed's wire names (seed-notes 3.1)."""
+
+    LIKE = "LIKE"
+    COMMENT = "COMMENT"
+    COMMENT_REPLY = "COMMENT_REPLY"
+    FOLLOW = "FOLLOW"
+    BELL_POST = "BELL_POST"
+    MENTION = "MENTION"
+    POST_SHARE = "POST_SHARE"
+    STORY_VIEW = "STORY_VIEW"
+    OTP = "OTP"
+    PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - the name of a kind
+    SECURITY_ALERT = "SECURITY_ALERT"
+    MARKETING = "MARKETING"
+    DIGEST = "DIGEST"
+    POST_UPDATED = "POST_UPDATED"
+
+
+class Priority(StrEnum):
+    """How urgent: each has a lane (a topic and a consumer group) of its own."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    LOW = "LOW"
+
+
+CRITICAL_KINDS = frozenset({Kind.OTP, Kind.PASSWORD_RESET, Kind.SECURITY_ALERT})
+COMMENT_KINDS = frozenset({Kind.COMMENT, Kind.COMMENT_REPLY})
+ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
+# Each of these is told alone: a second log-in code is not "one more" of the first.
+UNGROUPED_KINDS = ACTORLESS_KINDS
+
+SEQ_PER_MS = 1024
+"""A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact in
+the doubles of Lua and JavaScript until the year 2248."""
+
+MAX_SEQ = 2**53 - 1
+MAX_TEXT = 5_000
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def seq_of_stream_id(stream_id: str) -> int:
+    """`1700000000000-3` as a seq. Raises Poisoned when it is no stream id."""
+    try:
+        ms, _, n = stream_id.partition("-")
+        return int(ms) * SEQ_PER_MS + min(int(n or 0), SEQ_PER_MS - 1)
+    except ValueError as fault:
+        raise Poisoned(f"not a stream id: {stream_id!r}") from fault
+
+
+def occurred_at(seq: int) -> datetime:
+    """The moment an event was accepted, to the millisecond."""
+    return datetime.fromtimestamp(seq // SEQ_PER_MS / 1000.0, UTC)
+
+
+def iso(moment: datetime) -> str:
+    """ISO-8601 in UTC with milliseconds and Z, as the seed's client expects."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def checked_uuid(value: object, name: str) -> str:
+    """The canonical text of a UUID; Poisoned when it is anything else."""
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return value
+    try:
+        return str(UUID(str(value))) if isinstance(value, str) else _refuse(value, name)
+    except ValueError:
+        return _refuse(value, name)
+
+
+def _refuse(value: object, name: str) -> str:
+    raise Poisoned(f"{name} is not a UUID: {str(value)[:60]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `recipient_id` is who may be told; `object_id` is what it happened to."""
+
+    event_id: str
+    kind: Kind
+    recipient_id: str
+    actor_id: str | None = None
+    object_type: str | None = None
+    object_id: str | None = None
+    seq: int = 0
+    active: bool = True
+    follower: bool = False
+    title: str | None = None
+    message: str | None = None
+    image_url: str | None = None
+    traceparent: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def group_object(self) -> str:
+        """What the group of this event is about. Critical ones and letters stand alone each."""
+        if self.kind in UNGROUPED_KINDS:
+            return self.event_id
+        if self.kind is Kind.FOLLOW:
+            return self.recipient_id
+        return self.object_id or self.event_id
+
+    @property
+    def member(self) -> str:
+        """Who or what this event is inside its window: the comment, else the actor."""
+        if self.kind in COMMENT_KINDS:
+            return str(self.metadata["commentId"])
+        return self.actor_id or self.event_id
+
+    def to_wire(self, priority: Priority) -> Json:
+        """The JSON value on Kafka (contract 5): the seed's fields plus eventId, seq, occurredAt."""
+        moment = iso(occurred_at(self.seq))
+        return {
+            "id": self.event_id,
+            "eventId": self.event_id,
+            "type": self.kind.value,
+            "priority": priority.value,
+            "actorId": self.actor_id,
+            "targetId": self.recipient_id,
+            "targetType": self.object_type,
+            "targetEntityId": self.object_id,
+            "title": self.title,
+            "message": self.message,
+            "imageUrl": self.image_url,
+            "timestamp": moment,
+            "occurredAt": moment,
+            "seq": self.seq,
+            "active": self.active,
+            "follower": self.follower,
+            "traceparent": self.traceparent,
+            "metadata": dict(self.metadata),
+        }
+
+    def to_fields(self) -> dict[str, str]:
+        """The flat fields of an ingress entry. The seq is the entry's own id."""
+        fields = {
+            "type": self.kind.value,
+            "eventId": self.event_id,
+            "actorId": self.actor_id,
+            "targetId": self.recipient_id,
+            "targetType": self.object_type,
+            "targetEntityId": self.object_id,
+            "active": "1" if self.active else "0",
+            "follower": "1" if self.follower else "0",
+            "title": self.title,
+            "message": self.message,
+            "imageUrl": self.image_url,
+            "traceparent": self.traceparent,
+            "metadata": json.dumps(dict(self.metadata)) if self.metadata else None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def from_fields(stream_id: str, fields: Mapping[str, str]) -> Event:
+    """An ingress entry as an event. Raises Poisoned when it can never become one."""
+    wire: Json = dict(fields)
+    wire["seq"] = seq_of_stream_id(stream_id)
+    wire["active"] = fields.get("active", "1") == "1"
+    wire["follower"] = fields.get("follower", "0") == "1"
+    raw = fields.get("metadata")
+    wire["metadata"] = _loads(raw) if raw else {}
+    return from_wire(wire)
+
+
+def parse(value: bytes | None) -> Event:
+    """A Kafka value as an event. Raises Poisoned for anything that is not one; nothing else."""
+    if value is None:
+        raise Poisoned("the record has no value")
+    return from_wire(_loads(value))
+
+
+def from_wire(wire: object) -> Event:
+    """A wire object as an event. Raises Poisoned when a field is missing or of the wrong type."""
+    if not isinstance(wire, dict):
+        raise Poisoned("the record is not a JSON object")
+    kind = _kind(wire.get("type"))
+    event = Event(
+        event_id=checked_uuid(wire.get("eventId", wire.get("id")), "eventId"),
+        kind=kind,
+        recipient_id=checked_uuid(wire.get("targetId"), "targetId"),
+        actor_id=_actor(wire.get("actorId"), kind),
+        object_type=_text(wire, "targetType"),
+        object_id=_optional_uuid(wire.get("targetEntityId"), "targetEntityId"),
+        seq=_seq(wire.get("seq")),
+        active=_flag(wire, "active", True),
+        follower=_flag(wire, "follower", False),
+        title=_text(wire, "title"),
+        message=_text(wire, "message"),
+        image_url=_text(wire, "imageUrl"),
+        traceparent=_text(wire, "traceparent"),
+        metadata=_metadata(wire.get("metadata")),
+    )
+    _check_kind(event)
+    return event
+
+
+def _loads(raw: bytes | str) -> object:
+    try:
+        return cast("object", json.loads(raw))
+    except (ValueError, RecursionError) as fault:
+        raise Poisoned(f"not JSON: {type(fault).__name__}") from fault
+
+
+def _kind(value: object) -> Kind:
+    try:
+        return Kind(value)  # type: ignore[arg-type]
+    except ValueError as fault:
+        raise Poisoned(f"unknown type: {str(value)[:60]!r}") from fault
+
+
+def _actor(value: object, kind: Kind) -> str | None:
+    if value is None and kind in ACTORLESS_KINDS:
+        return None
+    return checked_uuid(value, "actorId")
+
+
+def _optional_uuid(value: object, name: str) -> str | None:
+    return None if value is None else checked_uuid(value, name)
+
+
+def _seq(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_SEQ:
+        raise Poisoned(f"seq is not a positive whole number: {str(value)[:60]!r}")
+    return value
+
+
+def _flag(wire: Json, name: str, default: bool) -> bool:
+    value = wire.get(name, default)
+    if not isinstance(value, bool):
+        raise Poisoned(f"{name} is not true or false")
+    return value
+
+
+def _text(wire: Json, name: str) -> str | None:
+    value = wire.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_TEXT or "\x00" in value:
+        raise Poisoned(f"{name} is not a text of at most {MAX_TEXT} characters")
+    return value
+
+
+def _metadata(value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Poisoned("metadata is not an object")
+    return value
+
+
+def _check_kind(event: Event) -> None:
+    """What a kind cannot do without."""
+    if event.kind in COMMENT_KINDS:
+        checked_uuid(event.metadata.get("commentId"), "metadata.commentId")
+        checked_uuid(event.metadata.get("postId"), "metadata.postId")
+        content = event.metadata.get("content")
+        if not isinstance(content, str) or len(content) > MAX_TEXT or "\x00" in content:
+            raise Poisoned("metadata.content is not a text")
+    elif (
+        event.kind not in UNGROUPED_KINDS and event.kind is not Kind.FOLLOW and not event.object_id
+    ):
+        raise Poisoned(f"{event.kind.value} names no targetEntityId")
