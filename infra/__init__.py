@@ -1,0 +1,1 @@
+"""The embedded services: how each is fetched, started, watched, stopped and broken on purpose."""

