@@ -245,3 +245,15 @@ def _announce_owed(group: Group, generation: Generation, out: Plan) -> None:
 def group_by_key(doings: Mapping[GroupKey, list[Doing]]) -> list[GroupKey]:
     """The order in which groups are locked: the same in every process, so that none waits in a ring."""
     return sorted(doings, key=lambda key: (key.recipient_id, key.kind.value, key.object_id))
+
+
+def plan_notice(group: Group, event_id: str, terms: Terms) -> Plan:
+    """A log-in code, an alarm, a letter: each stands alone and is told once."""
+    out = Plan()
+    if group.latest is None:
+        opened = Generation(terms.new_id, 1, terms.now, version=1, is_new=True)
+        group.generations[opened.id] = opened
+        group.latest = opened.id
+        out.changed[opened.id] = opened
+        out.told.append(Told(Frame.ANNOUNCED, opened.id, 1, new_count=1, event_id=event_id))
+    return out

@@ -1,0 +1,195 @@
+"""STOP 3. What a person can do: count it now, append the event, answer.
+
+In    blueprints/*
+Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), stores/posts for new posts
+Next  workers/bridge.py
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Event, Kind
+from app.stores.comments import Comment, Comments
+from app.stores.memberships import POST, Memberships, Standing, Wish
+from app.stores.postgres import speaking as asking_postgres
+from app.streams.ingress import Ingress
+
+__all__ = ["Actions", "Clock", "Standing", "Wish"]
+
+SELF_FOLLOW = Rejected("Cannot follow yourself", "cannot_follow_self", 400)
+_MENTION = re.compile(r"(?<![\w@])@([a-zA-Z0-9_]{3,60})")
+MAX_MENTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and ids, handed in so that tests hold them."""
+
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+class Actions:
+    """Each verb raises Rejected (the caller's fault) or Unavailable (try again later)."""
+
+    def __init__(
+        self,
+        memberships: Memberships,
+        comments: Comments,
+        ingress: Ingress,
+        engine: Engine,
+        clock: Clock,
+    ) -> None:
+        self._memberships = memberships
+        self._comments = comments
+        self._ingress = ingress
+        self._engine = engine
+        self._clock = clock
+
+    def like(self, actor_id: str, post_id: str, wish: Wish, trace: str | None = None) -> Standing:
+        """The whole of a like: one Redis call when the post is warm, and no SQL."""
+        return self._memberships.like(actor_id, post_id, wish, self._clock.new_id(), trace or "")
+
+    def follow(self, actor_id: str, user_id: str, wish: Wish, trace: str | None = None) -> Standing:
+        if actor_id == user_id:
+            raise SELF_FOLLOW
+        return self._memberships.follow(actor_id, user_id, wish, self._clock.new_id(), trace or "")
+
+    def post(
+        self, actor_id: str, caption: str | None, image_url: str | None, trace: str | None = None
+    ) -> str:
+        """A new post, in the table at once; then those who ring for it and those it mentions."""
+        post_id = self._clock.new_id()
+        with asking_postgres("keep the post"), self._engine.begin() as sql:
+            sql.execute(
+                text(
+                    "insert into posts (id, user_id, caption, image_url) "
+                    "values (:id, :user_id, :caption, :image_url)"
+                ),
+                {"id": post_id, "user_id": actor_id, "caption": caption, "image_url": image_url},
+            )
+            subscribers = sql.execute(
+                text(
+                    "select subscriber_id::text from bell_subscriptions "
+                    "where target_user_id = :user_id"
+                ),
+                {"user_id": actor_id},
+            ).scalars()
+            recipients = list(subscribers)
+        self._memberships.born(POST, post_id, actor_id)
+        self._comments.born(post_id)
+        bells = [
+            self._event(Kind.BELL_POST, actor_id, one, "POST", post_id, caption, image_url, trace)
+            for one in recipients
+        ]
+        mentions = self._mentions(actor_id, caption, "POST", post_id, trace)
+        if bells or mentions:
+            self._ingress.append(bells + mentions)
+        return post_id
+
+    def comment(
+        self, actor_id: str, post_id: str, content: str, trace: str | None = None
+    ) -> Comment:
+        """Readable at once by everybody; its row and its announcement follow with its window."""
+        owner = self._comments.owner_of(post_id)
+        made = self._comment(post_id, actor_id, content, None)
+        return self._say(Kind.COMMENT, made, owner, "POST", post_id, trace)
+
+    def reply(
+        self, actor_id: str, comment_id: str, content: str, trace: str | None = None
+    ) -> Comment:
+        parent = self._comments.find(comment_id)
+        made = self._comment(parent.post_id, actor_id, content, parent.id)
+        return self._say(Kind.COMMENT_REPLY, made, parent.user_id, "COMMENT", parent.id, trace)
+
+    def share(self, actor_id: str, post_id: str, trace: str | None = None) -> None:
+        owner = self._comments.owner_of(post_id)
+        event = self._event(Kind.POST_SHARE, actor_id, owner, "POST", post_id, None, None, trace)
+        follows = self._memberships.follows_of(actor_id, [owner])[owner][1]
+        self.raise_event(_as_follower(event) if follows else event)
+
+    def raise_event(self, event: Event) -> None:
+        """Any event of another server (POST /api/events)."""
+        self._ingress.append([event])
+
+    def _comment(self, post_id: str, actor: str, content: str, parent: str | None) -> Comment:
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        return Comment(self._clock.new_id(), post_id, actor, content, parent, now)
+
+    def _say(
+        self, kind: Kind, made: Comment, recipient: str, of: str, subject: str, trace: str | None
+    ) -> Comment:
+        event = Event(
+            event_id=self._clock.new_id(),
+            kind=kind,
+            recipient_id=recipient,
+            actor_id=made.user_id,
+            object_type=of,
+            object_id=subject,
+            traceparent=trace,
+            metadata={
+                "commentId": made.id,
+                "postId": made.post_id,
+                "parentId": made.parent_id,
+                "content": made.content,
+                "postUrl": f"/posts/{made.post_id}",
+            },
+        )
+        events = [event, *self._mentions(made.user_id, made.content, "POST", made.post_id, trace)]
+        self._comments.remember_place(made)
+        if not self._ingress.append(events, made):
+            self._comments.warm(made.post_id)
+            if not self._ingress.append(events, made):
+                raise Unavailable("The post could not be loaded", "busy")
+        return made
+
+    def _mentions(
+        self, actor: str, content: str | None, of: str, subject: str, trace: str | None
+    ) -> list[Event]:
+        """One MENTION for each existing user named in a text, once per text."""
+        names = list(dict.fromkeys(name.lower() for name in _MENTION.findall(content or "")))
+        if not names:
+            return []
+        with asking_postgres("find who is mentioned"), self._engine.connect() as sql:
+            found = sql.execute(
+                text("select id::text from users where username = any(:names)"),
+                {"names": names[:MAX_MENTIONS]},
+            ).scalars()
+            recipients = [one for one in found if one != actor]
+        return [
+            self._event(Kind.MENTION, actor, one, of, subject, content, None, trace)
+            for one in recipients
+        ]
+
+    def _event(
+        self,
+        kind: Kind,
+        actor: str,
+        recipient: str,
+        of: str,
+        subject: str,
+        message: str | None,
+        image_url: str | None,
+        trace: str | None,
+    ) -> Event:
+        return Event(
+            event_id=self._clock.new_id(),
+            kind=kind,
+            recipient_id=recipient,
+            actor_id=actor,
+            object_type=of,
+            object_id=subject,
+            message=message,
+            image_url=image_url,
+            traceparent=trace,
+            metadata={"postUrl": f"/posts/{subject}"},
+        )
+
+
+def _as_follower(event: Event) -> Event:
+    return replace(event, follower=True)

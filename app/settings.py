@@ -1,0 +1,249 @@
+"""The only reader of the environment: typed, frozen, with units. Nonsense stops the start.
+
+environs (built on marshmallow, which we have anyway) does the reading and the types.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from environs import Env, EnvError
+
+from app.domain.windows import Rules
+
+T = TypeVar("T", int, float)
+MIN_SECRET_BYTES = 32
+
+
+class BadSetting(SystemExit):
+    """A setting is missing or wrong: its name and what is expected, and exit code 2."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(2)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services are. None: DynamoDB of AWS itself, by region."""
+
+    database_url: str
+    redis_url: str
+    kafka_bootstrap_servers: tuple[str, ...]
+    dynamodb_endpoint_url: str | None
+    aws_region: str
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    partitions: dict[str, int]
+    replication_factor: int
+    retention_ms: int = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Breakers:
+    failures: int
+    reset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes of buffers and lengths of waits."""
+
+    ingress_max_length: int
+    fallback_max_retries: int
+    ingress_shards: int = 4
+    write_deadline_seconds: float = 1.5
+    """Past it the write script refuses: a call sent to a frozen Redis must not act when it wakes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    host: str
+    port: int
+    mode: str
+    jwt_secret_key: str
+    secret_key: str
+    access_minutes: float
+    refresh_days: float
+    cors_origins: tuple[str, ...]
+    rate_limit_enabled: bool
+    rate_limit_login: str
+    rate_limit_register: str
+    rate_limit_write: str
+
+    @property
+    def testing(self) -> bool:
+        return self.mode == "testing"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    addresses: Addresses
+    kafka: KafkaSettings
+    rules: Rules
+    breakers: Breakers
+    limits: Limits
+    web: Web
+    data_dir: Path
+    smtp_url: str | None
+    sms_webhook_url: str | None
+    log_level: str
+    log_format: str
+
+
+def load() -> Settings:
+    """All settings, or BadSetting with one sentence."""
+    env = _env()
+    try:
+        return _settings(env)
+    except EnvError as fault:
+        raise BadSetting(f"Bad setting: {fault}") from fault
+
+
+def database_url() -> str:
+    """For the migrations, which need nothing else."""
+    return _address(_env(), "DATABASE_URL", "postgresql://user:password@host:5432/name")
+
+
+def _env() -> Env:
+    env = Env()
+    path = Path(os.environ.get("ENV_FILE", ".env"))
+    if path.is_file():
+        env.read_env(str(path), recurse=False)
+    return env
+
+
+def _settings(env: Env) -> Settings:
+    mode = _choice(env, "APP_MODE", "production", ("production", "testing"))
+    data_dir = Path(env.str("DATA_DIR", ".data"))
+    return Settings(
+        addresses=_addresses(env),
+        kafka=KafkaSettings(
+            partitions={
+                "critical-notifications": _at_least(env.int, "KAFKA_PARTITIONS_CRITICAL", 3, 1),
+                "high-priority-notifications": _at_least(env.int, "KAFKA_PARTITIONS_HIGH", 6, 1),
+                "low-priority-notifications": _at_least(env.int, "KAFKA_PARTITIONS_LOW", 6, 1),
+                "ready-notifications": _at_least(env.int, "KAFKA_PARTITIONS_READY", 6, 1),
+                "dead-letter-notifications": 1,
+            },
+            replication_factor=_at_least(env.int, "KAFKA_REPLICATION_FACTOR", 1, 1),
+        ),
+        rules=_rules(env),
+        breakers=Breakers(
+            failures=_at_least(env.int, "BREAKER_FAILURES", 5, 1),
+            reset_seconds=_at_least(env.float, "BREAKER_RESET_SECONDS", 10.0, 0.1),
+        ),
+        limits=Limits(
+            ingress_max_length=_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
+            fallback_max_retries=_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
+        ),
+        web=_web(env, mode, data_dir),
+        data_dir=data_dir,
+        smtp_url=env.str("SMTP_URL", None),
+        sms_webhook_url=env.str("SMS_WEBHOOK_URL", None),
+        log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+        log_format=_choice(env, "LOG_FORMAT", "auto", ("auto", "text", "json")),
+    )
+
+
+def _addresses(env: Env) -> Addresses:
+    endpoint = env.str("DYNAMODB_ENDPOINT_URL", None)
+    if endpoint is None and env.str("AWS_REGION", None) is None:
+        raise BadSetting("DYNAMODB_ENDPOINT_URL or AWS_REGION must be set (make run sets it).")
+    servers = _address(env, "KAFKA_BOOTSTRAP_SERVERS", "host:9092,host:9092")
+    return Addresses(
+        database_url=_address(env, "DATABASE_URL", "postgresql://user:password@host:5432/name"),
+        redis_url=_address(env, "REDIS_URL", "redis://host:6379/0"),
+        kafka_bootstrap_servers=tuple(s.strip() for s in servers.split(",") if s.strip()),
+        dynamodb_endpoint_url=endpoint,
+        aws_region=env.str("AWS_REGION", "us-east-1"),
+    )
+
+
+def _rules(env: Env) -> Rules:
+    window = _at_least(env.float, "AGGREGATION_WINDOW_SECONDS", 120.0, 0.0)
+    jitter = _at_least(env.float, "AGGREGATION_JITTER_SECONDS", 30.0, 0.0)
+    if jitter > window:
+        raise BadSetting(
+            "AGGREGATION_JITTER_SECONDS must not exceed AGGREGATION_WINDOW_SECONDS: "
+            "a window cannot end before it begins."
+        )
+    return Rules(
+        instant_likes=_at_least(env.int, "INSTANT_LIKE_THRESHOLD", 3, 0),
+        window_seconds=window,
+        jitter_seconds=jitter,
+        group_max_hours=_at_least(env.float, "GROUP_MAX_HOURS", 12.0, 0.0),
+        flush_max_rows=_at_least(env.int, "FLUSH_MAX_ROWS", 10_000, 1),
+    )
+
+
+def _web(env: Env, mode: str, data_dir: Path) -> Web:
+    register = "3 per hour" if mode == "production" else "1000 per hour"
+    return Web(
+        host=env.str("HOST", "127.0.0.1"),
+        port=_at_least(env.int, "PORT", 8000, 1),
+        mode=mode,
+        jwt_secret_key=_secret(env, "JWT_SECRET_KEY", mode, data_dir),
+        secret_key=_secret(env, "SECRET_KEY", mode, data_dir),
+        access_minutes=_at_least(env.float, "JWT_ACCESS_MINUTES", 15.0, 0.01),
+        refresh_days=_at_least(env.float, "JWT_REFRESH_DAYS", 30.0, 0.01),
+        cors_origins=tuple(o.strip() for o in env.str("CORS_ORIGINS", "").split(",") if o.strip()),
+        rate_limit_enabled=env.bool("RATE_LIMIT_ENABLED", True),
+        rate_limit_login=env.str("RATE_LIMIT_LOGIN", "5 per 15 minutes"),
+        rate_limit_register=env.str("RATE_LIMIT_REGISTER", register),
+        rate_limit_write=env.str("RATE_LIMIT_WRITE", "120 per minute"),
+    )
+
+
+def _address(env: Env, name: str, example: str) -> str:
+    value = env.str(name, "")
+    if not value:
+        raise BadSetting(f"{name} is not set; expected something like {example}.")
+    return value
+
+
+def _at_least(read: Callable[..., T], name: str, default: T, least: T) -> T:
+    value: T = read(name, default)
+    if not value >= least:  # also refuses NaN
+        raise BadSetting(f"{name} is {value}; expected {least} or more.")
+    return value
+
+
+def _choice(env: Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = env.str(name, default).lower()
+    if value not in allowed:
+        raise BadSetting(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
+    return value
+
+
+def _secret(env: Env, name: str, mode: str, data_dir: Path) -> str:
+    """In production it must be given; in testing a random one is kept in DATA_DIR."""
+    value = env.str(name, "")
+    if value or mode == "production":
+        if len(value.encode()) < MIN_SECRET_BYTES:
+            raise BadSetting(f"{name} must be set to at least {MIN_SECRET_BYTES} random bytes.")
+        return value
+    return _kept_secret(data_dir / f"{name.lower()}.txt")
+
+
+def _kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and linked: of several processes that start at once all end up with the same one.
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_hex(32))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text()

@@ -1,0 +1,262 @@
+"""Frames: what the plans tell, in words, numbered per recipient, put into the outbox with the rows.
+
+The frame counter is raised under the recipient's lock, so frames have no gaps, and the outbox ids of one
+recipient rise in the order of their counter.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection, text
+
+from app.domain.events import UNGROUPED_KINDS, Event, Kind, iso
+from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
+from app.domain.preferences import Hold, Send
+from app.domain.routing import priority_of
+from app.domain.wording import line, notice, single, title
+from app.stores.audience import Audience
+from app.stores.groups import Person, samples
+
+OUTBOX_CHANNEL = "outbox"
+_NUMBERS = text("""
+    update users set frame_seq = frame_seq + n.frames, badge_version = badge_version + 1
+    from unnest(cast(:ids as uuid[]), cast(:frames as int[])) as n (id, frames)
+    where users.id = n.id
+    returning users.id::text, users.frame_seq - n.frames, users.badge_version
+""")
+_UNREAD = text("""
+    select user_id::text, count(*) from notifications
+    where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
+        and archived_at is null and version > 0
+    group by user_id
+""")
+_ROWS = text("""
+    update notifications set version = (n.row->>'version')::int, seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
+        priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
+        actor_name = n.row->>'actorName', actor_avatar = n.row->>'actorAvatar',
+        actor_count = (n.row->>'actors')::int, owed_count = (n.row->>'owed')::int,
+        title = n.row->>'title', message = n.row->>'message',
+        image_url = coalesce(n.row->>'imageUrl', notifications.image_url),
+        target_type = coalesce(n.row->>'targetType', notifications.target_type),
+        target_id = coalesce((n.row->>'targetId')::uuid, notifications.target_id),
+        channels = array(select jsonb_array_elements_text(n.row->'channels')),
+        metadata = notifications.metadata || (n.row->'metadata'),
+        held_until = case when (n.row->>'heldUntil') is not null
+            then (n.row->>'heldUntil')::timestamptz else notifications.held_until end,
+        removed_at = case when (n.row->>'gone')::boolean then now() else null end,
+        updated_at = (n.row->>'now')::timestamptz
+    from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
+    where notifications.id = (n.row->>'id')::uuid
+""")
+_OUTBOX = text("""
+    insert into outbox (user_id, seq, frame, payload)
+    select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload'
+    from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
+    order by f.place
+""")
+_WAKE = text("select pg_notify(:channel, '')")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What there is to tell, and about whom."""
+
+    plans: dict[GroupKey, Plan]
+    events: dict[str, Event]
+    who: Audience
+
+
+@dataclass(slots=True)
+class _Row:
+    """A notification row as it reads after this transaction."""
+
+    key: GroupKey
+    generation: Generation
+    sample: list[tuple[Person, bool]]
+    text: str | None
+    event: Event | None
+    who: Audience
+    seq: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.key.kind
+
+    @property
+    def priority(self) -> str:
+        follower = bool(self.sample and self.sample[0][1])
+        return priority_of(self.kind, follower).value
+
+    @property
+    def message(self) -> str:
+        if not self.sample:
+            return (self.event and self.event.message) or self._notice()
+        first = self.sample[0][0].name
+        if self.generation.actors == 1:
+            return single(self.kind, first, self.text)
+        return line(self.kind, first, self.generation.actors - 1)
+
+    @property
+    def title(self) -> str:
+        return (self.event and self.event.title) or title(self.kind, self.generation.actors)
+
+    @property
+    def decision(self) -> Send | Hold:
+        decided = self.who.decision(self.kind, self.key.recipient_id)
+        return decided if isinstance(decided, Send | Hold) else Send(())
+
+    def _notice(self) -> str:
+        return notice(self.kind) if self.kind in UNGROUPED_KINDS else ""
+
+
+def tell(sql: Connection, page: Page) -> int:
+    """Writes the words into the rows and the frames into the outbox; how many frames."""
+    rows = {row.generation.id: row for row in _rows(sql, page)}
+    if not rows:
+        return 0
+    frames = [(key, told) for key, plan in page.plans.items() for told in plan.told]
+    numbers = _number(sql, [key.recipient_id for key, _ in frames])
+    payloads = []
+    for key, told in frames:
+        numbers[key.recipient_id][0] += 1
+        seq = rows[told.generation_id].seq = numbers[key.recipient_id][0]
+        payloads.append((key, seq, *_frame(rows[told.generation_id], told, seq)))
+    sql.execute(_ROWS, {"rows": orjson.dumps([_words(row) for row in rows.values()]).decode()})
+    if payloads:
+        _put(sql, payloads, numbers)
+    return len(payloads)
+
+
+def _rows(sql: Connection, page: Page) -> Iterator[_Row]:
+    changed = [
+        (key, plan, one) for key, plan in page.plans.items() for one in plan.changed.values()
+    ]
+    found = samples(sql, [one.id for _, _, one in changed])
+    events = {
+        GroupKey(event.recipient_id, event.kind, event.group_object): event
+        for event in page.events.values()
+    }
+    for key, plan, generation in changed:
+        yield _Row(
+            key,
+            generation,
+            found[generation.id],
+            plan.texts.get(generation.id),
+            events.get(key),
+            page.who,
+        )
+
+
+def _number(sql: Connection, recipients: Iterable[str]) -> dict[str, list[int]]:
+    """Per recipient the last frame number before ours, and the badge's new version."""
+    counts: dict[str, int] = {}
+    for recipient in recipients:
+        counts[recipient] = counts.get(recipient, 0) + 1
+    ids = sorted(counts)
+    rows = sql.execute(_NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
+    return {row[0]: [row[1], row[2]] for row in rows}
+
+
+def _frame(row: _Row, told: Told, seq: int) -> tuple[str, dict[str, object]]:
+    if told.frame is Frame.REMOVED:
+        return told.frame.value, {"id": row.generation.id, "version": told.version, "seq": seq}
+    frame = told.frame
+    if frame is Frame.ANNOUNCED and isinstance(row.decision, Hold):
+        frame = Frame.UPDATED  # quiet hours: in the list and the badge now, it rings when they end
+    payload = _payload(row, told, seq)
+    if told.actor_id and told.actor_id in row.who.people:
+        payload |= _about_one(row, told, row.who.people[told.actor_id])
+    return frame.value, payload
+
+
+def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
+    """The seed's fields (seed-notes 2) and what contract 4 adds."""
+    words = _words(row)
+    return {
+        "id": row.generation.id,
+        "type": row.kind.value,
+        "priority": row.priority,
+        "title": row.title,
+        "message": row.message,
+        "actorId": words["actorId"],
+        "actorName": words["actorName"],
+        "actorAvatar": words["actorAvatar"],
+        "imageUrl": words["imageUrl"],
+        "targetType": words["targetType"],
+        "targetId": words["targetId"],
+        "timestamp": words["now"],
+        "isRead": row.generation.closed,
+        "version": told.version,
+        "seq": seq,
+        "generation": row.generation.number,
+        "metadata": {
+            "isAggregated": told.actors > 1,
+            "aggregatedCount": told.actors,
+            "newCount": told.new_count,
+            "aggregatedActors": [person.id for person, _ in row.sample],
+            "channels": words["channels"],
+            **(words["metadata"] if isinstance(words["metadata"], dict) else {}),
+        },
+    }
+
+
+def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
+    """An instant announcement names its one actor (contract 6.6); the row's text covers the group."""
+    return {
+        "title": title(row.kind, 1),
+        "message": single(row.kind, person.name, told.text),
+        "actorId": person.id,
+        "actorName": person.name,
+        "actorAvatar": person.avatar_url,
+    }
+
+
+def _words(row: _Row) -> dict[str, object]:
+    first = row.sample[0][0] if row.sample else None
+    decision, event = row.decision, row.event
+    extra: dict[str, object] = {}
+    if row.kind is Kind.FOLLOW and first and first.is_verified:
+        extra["isVerified"] = True
+    for name in ("postUrl", "commentId"):
+        if event and event.metadata.get(name):
+            extra[name] = event.metadata[name]
+    return {
+        "id": row.generation.id,
+        "version": row.generation.version,
+        "seq": row.seq,
+        "priority": row.priority,
+        "actorId": first.id if first else None,
+        "actorName": first.name if first else None,
+        "actorAvatar": first.avatar_url if first else None,
+        "actors": row.generation.actors,
+        "owed": row.generation.owed,
+        "title": row.title,
+        "message": row.message,
+        "imageUrl": (event and event.image_url) or row.who.images.get(row.key.object_id),
+        "targetType": event.object_type if event else None,
+        "targetId": event.object_id if event else None,
+        "channels": [channel.value for channel in decision.channels],
+        "heldUntil": iso(decision.until) if isinstance(decision, Hold) else None,
+        "metadata": extra,
+        "gone": row.generation.actors == 0 and row.kind not in UNGROUPED_KINDS,
+        "now": iso(row.who.now),
+    }
+
+
+def _put(
+    sql: Connection,
+    payloads: list[tuple[GroupKey, int, str, dict[str, object]]],
+    numbers: dict[str, list[int]],
+) -> None:
+    """The frames in order, and after the last one of each recipient the badge."""
+    unread = dict(tuple(row) for row in sql.execute(_UNREAD, {"ids": sorted(numbers)}))
+    frames: list[dict[str, object]] = [
+        {"userId": key.recipient_id, "seq": seq, "frame": frame, "payload": payload}
+        for key, seq, frame, payload in payloads
+    ]
+    for recipient, (_, version) in sorted(numbers.items()):
+        badge = {"count": unread.get(recipient, 0), "version": version}
+        frames.append({"userId": recipient, "seq": None, "frame": "unread_count", "payload": badge})
+    sql.execute(_OUTBOX, {"frames": orjson.dumps(frames).decode()})
+    sql.execute(_WAKE, {"channel": OUTBOX_CHANNEL})

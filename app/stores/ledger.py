@@ -1,0 +1,200 @@
+"""STOP 7. The ledger: one transaction from events to rows, groups, counters and outbox.
+
+In    workers/aggregator.py (what is told at once), workers/flusher.py (windows that close)
+Out   PostgreSQL: likes, follows, comments, notifications, notification_actors, outbox
+Next  streams/relay.py
+
+Everything is derived from what the rows really changed, in the same transaction. So a repeated, late or
+doubled batch changes nothing and tells nothing: exactly once needs no other mechanism.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, IntegrityError
+
+from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind
+from app.domain.ledger import (
+    Doing,
+    Group,
+    GroupKey,
+    Plan,
+    Ring,
+    Terms,
+    group_by_key,
+    plan,
+    plan_notice,
+)
+from app.domain.preferences import Decision, Filter, Reason
+from app.stores import groups
+from app.stores.audience import Audience, audience
+from app.stores.frames import Page, tell
+from app.stores.postgres import speaking
+from app.stores.rows import write_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event and when it is told."""
+
+    event: Event
+    ring: Ring
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction takes in. `closes`: groups whose window ends with it."""
+
+    entries: tuple[Entry, ...]
+    closes: frozenset[GroupKey] = frozenset()
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of each event, and how many frames were put into the outbox."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    refused: list[tuple[Event, str]] = field(default_factory=list)
+    frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Time and ids, handed in."""
+
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+class Ledger:
+    def __init__(self, engine: Engine, group_max_hours: float, hand: Hand) -> None:
+        self._engine = engine
+        self._max_age = timedelta(hours=group_max_hours)
+        self._hand = hand
+
+    def write(self, batch: Batch) -> Settled:
+        """Everything or nothing. Raises Unavailable when PostgreSQL is away.
+
+        A batch that PostgreSQL refuses for its data is halved until the bad event stands alone; it is
+        then in `refused`, and its neighbours are written.
+        """
+        if not batch.entries and not batch.closes:
+            return Settled()
+        try:
+            with speaking("write the batch"), self._engine.begin() as sql:
+                return self._write(sql, batch)
+        except (DataError, IntegrityError, UnicodeEncodeError, ValueError) as fault:
+            return self._halve(batch, fault)
+
+    def _halve(self, batch: Batch, fault: Exception) -> Settled:
+        if not batch.entries:
+            raise fault
+        if len(batch.entries) == 1:
+            event = batch.entries[0].event
+            reason = f"refused by PostgreSQL: {type(fault).__name__}"
+            return Settled({event.event_id: "failed"}, [(event, reason)])
+        middle = len(batch.entries) // 2
+        first = self.write(Batch(batch.entries[:middle]))
+        second = self.write(Batch(batch.entries[middle:], batch.closes))
+        return Settled(
+            first.outcomes | second.outcomes,
+            first.refused + second.refused,
+            first.frames + second.frames,
+        )
+
+    def _write(self, sql: Connection, batch: Batch) -> Settled:
+        settled = Settled()
+        wanted = {entry.event.recipient_id for entry in batch.entries}
+        wanted |= {key.recipient_id for key in batch.closes}
+        present = groups.lock_recipients(sql, wanted)
+        written = write_rows(sql, [entry.event for entry in batch.entries])
+        settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
+        settled.outcomes |= {event.event_id: "expired" for event in written.expired}
+        rings = {entry.event.event_id: entry.ring for entry in batch.entries}
+        now = datetime.fromtimestamp(self._hand.now(), UTC)
+        who = audience(sql, written.changed, present, now)
+        told = self._admit(written.changed, present, who, settled)
+        closes = {key for key in batch.closes if key.recipient_id in present}
+        plans = self._plans(sql, told, rings, closes)
+        settled.frames = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
+        return settled
+
+    def _admit(
+        self, changed: Sequence[Event], present: set[str], who: Audience, settled: Settled
+    ) -> list[Event]:
+        """Those whose recipient is to know; the others with the reason why not."""
+        told = []
+        for event in changed:
+            reason = _refusal(event, present, who)
+            settled.outcomes[event.event_id] = reason or (
+                "delivered" if event.active else "retracted"
+            )
+            if reason is None:
+                told.append(event)
+        return told
+
+    def _plans(
+        self,
+        sql: Connection,
+        told: Sequence[Event],
+        rings: dict[str, Ring],
+        closes: set[GroupKey],
+    ) -> dict[GroupKey, Plan]:
+        doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
+        for event in told:
+            key = GroupKey(event.recipient_id, event.kind, event.group_object)
+            doings.setdefault(key, []).append(_doing(event, rings[event.event_id]))
+        keys = group_by_key(doings)
+        pairs = [(key, doing.actor_id) for key in keys for doing in doings[key] if doing.actor_id]
+        known = groups.load(sql, keys, pairs)
+        indebted = {g.id for one in known.values() for g in one.generations.values() if g.owed}
+        plans = {key: self._plan(known[key], doings[key], key in closes) for key in keys}
+        plans = {key: one for key, one in plans.items() if one.changed or one.touched}
+        debts = [g for one in plans.values() for g in one.settles_debts if g in indebted]
+        groups.write(sql, plans, debts)
+        return plans
+
+    def _plan(self, group: Group, doings: list[Doing], closes: bool) -> Plan:
+        now = datetime.fromtimestamp(self._hand.now(), UTC)
+        terms = Terms(now, self._max_age, self._hand.new_id())
+        if group.key.kind in UNGROUPED_KINDS:
+            return plan_notice(group, doings[0].event_id, terms)
+        return plan(group, doings, closes, terms)
+
+
+def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
+    """The coded outcome of an event that nobody is told about; None for one that goes on."""
+    if event.recipient_id not in present:
+        return "expired"
+    if event.kind in UNGROUPED_KINDS:
+        return _by_preference(who.decision(event.kind, event.recipient_id))
+    if event.actor_id not in who.people:
+        return "expired"
+    if event.actor_id == event.recipient_id:
+        return Reason.SELF.value
+    if not event.active:
+        return None  # who leaves, leaves, whatever was muted since
+    silence = who.silenced(event)
+    return (
+        silence.value if silence else _by_preference(who.decision(event.kind, event.recipient_id))
+    )
+
+
+def _by_preference(decision: Decision) -> str | None:
+    return decision.reason.value if isinstance(decision, Filter) else None
+
+
+def _doing(event: Event, ring: Ring) -> Doing:
+    said = event.metadata.get("content") if event.kind in COMMENT_KINDS else event.message
+    quotes = event.kind in COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
+    return Doing(
+        actor_id=event.actor_id or "",
+        seq=event.seq,
+        active=event.active,
+        follower=event.follower,
+        ring=ring,
+        event_id=event.event_id,
+        text=str(said) if quotes and said else None,
+    )

@@ -1,0 +1,237 @@
+"""Who likes what and who follows whom: the set in Redis, and the count a reader sees.
+
+In    app/actions.py (a wish), the blueprints (what to show)
+Out   Redis sets and counts; an event on the ingress stream, in the same atomic step
+Next  workers/bridge.py
+
+A set rather than a counter: a repeated wish cannot count twice. It is read from PostgreSQL once, by one
+caller at a time, and is from then on newer than any table: it never expires by itself.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+import redis
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
+from app.domain.routing import shard_of
+from app.stores.postgres import speaking as asking_postgres
+from app.stores.redis import key, script, speaking
+
+log = logging.getLogger(__name__)
+LOAD_LOCK_MS = 3_000
+LOAD_WAIT_SECONDS = 1.0
+
+
+class Wish(StrEnum):
+    ON = "on"
+    OFF = "off"
+    TOGGLE = "toggle"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands after a wish, and how many there are now."""
+
+    active: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What can be liked or followed, and how its standing is named in Redis and PostgreSQL."""
+
+    kind: Kind
+    prefix: str
+    missing: Rejected
+    owner_sql: str
+    members_sql: str
+    counts_sql: str
+
+    def count_key(self, subject_id: str) -> str:
+        return key(self.prefix, "count", subject_id)
+
+    def members_key(self, subject_id: str) -> str:
+        return key(self.prefix, "users", subject_id)
+
+
+POST = Subject(
+    Kind.LIKE,
+    "like",
+    Rejected("Post not found", "post_not_found", 404),
+    "select user_id::text from posts where id = :id",
+    "select user_id::text from likes where post_id = :id and active",
+    "select p.id::text, p.like_count, coalesce(l.active, false) from posts p left join likes l "
+    "on l.post_id = p.id and l.user_id = cast(:viewer as uuid) where p.id = any(cast(:ids as uuid[]))",
+)
+PERSON = Subject(
+    Kind.FOLLOW,
+    "follow",
+    Rejected("User not found", "user_not_found", 404),
+    "select id::text from users where id = :id",
+    "select follower_id::text from follows where following_id = :id and active",
+    "select u.id::text, u.follower_count, coalesce(f.active, false) from users u left join follows f "
+    "on f.following_id = u.id and f.follower_id = cast(:viewer as uuid) "
+    "where u.id = any(cast(:ids as uuid[]))",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of the write: shards, their length together, and the deadline of one call."""
+
+    shards: int
+    max_length: int
+    deadline_seconds: float
+
+
+class Memberships:
+    """One method per question; each write is one round trip once its subject is warm."""
+
+    def __init__(self, connection: redis.Redis, engine: Engine, bounds: Bounds) -> None:
+        self._redis = connection
+        self._engine = engine
+        self._bounds = bounds
+        self._wish = script(connection, "wish")
+        self._warm = script(connection, "warm")
+
+    def like(self, actor_id: str, post_id: str, wish: Wish, event_id: str, trace: str) -> Standing:
+        """Raises Rejected (no such post) or Unavailable (full, late, or Redis is away)."""
+        return self._want(POST, actor_id, post_id, wish, event_id, trace)
+
+    def follow(
+        self, actor_id: str, user_id: str, wish: Wish, event_id: str, trace: str
+    ) -> Standing:
+        return self._want(PERSON, actor_id, user_id, wish, event_id, trace)
+
+    def likes_of(
+        self, viewer_id: str | None, post_ids: Sequence[str]
+    ) -> dict[str, tuple[int, bool]]:
+        """Count and whether the viewer likes it. From PostgreSQL where Redis does not know."""
+        return self._standings(POST, viewer_id, post_ids)
+
+    def follows_of(
+        self, viewer_id: str | None, user_ids: Sequence[str]
+    ) -> dict[str, tuple[int, bool]]:
+        return self._standings(PERSON, viewer_id, user_ids)
+
+    def born(self, subject: Subject, subject_id: str, owner_id: str) -> None:
+        """A new post or person is warm from the start: nobody can have liked it yet."""
+        with speaking("note a new subject"):
+            self._fill(subject, subject_id, owner_id, [])
+
+    def warm(self, subject: Subject, subject_id: str) -> None:
+        """Reads a standing from PostgreSQL into Redis, one reader at a time (a single flight)."""
+        lock, token = key("load", subject.prefix, subject_id), uuid4().hex
+        give_up = time.monotonic() + LOAD_WAIT_SECONDS
+        with speaking("take turns at loading"):
+            while not self._redis.set(lock, token, nx=True, px=LOAD_LOCK_MS):
+                if time.monotonic() > give_up:
+                    raise Unavailable("The post is still being loaded", "busy")
+                time.sleep(0.01)
+        try:
+            self._load(subject, subject_id)
+        finally:
+            with speaking("end a turn"):
+                self._redis.delete(lock)
+
+    def _want(
+        self, subject: Subject, actor: str, subject_id: str, wish: Wish, event_id: str, trace: str
+    ) -> Standing:
+        for _ in range(2):
+            word, active, count = self._call(subject, actor, subject_id, wish, event_id, trace)
+            if word in ("done", "same"):
+                return Standing(bool(active), int(count))
+            if word == "gone":
+                raise subject.missing
+            if word == "late":
+                raise Unavailable("The write came too late and was not made", "late")
+            if word == "full":
+                raise Unavailable("Too many events are waiting; try again soon", "ingress_full")
+            self.warm(subject, subject_id)
+        raise Unavailable("The post could not be loaded", "busy")
+
+    def _call(
+        self, subject: Subject, actor: str, subject_id: str, wish: Wish, event_id: str, trace: str
+    ) -> Any:
+        bounds = self._bounds
+        count = subject.count_key(subject_id)
+        owner = key("post", "owner", subject_id) if subject is POST else count
+        with speaking("take the wish"):
+            return self._wish(
+                keys=[
+                    count,
+                    subject.members_key(subject_id),
+                    owner,
+                    key("ingress", shard_of(subject_id, bounds.shards)),
+                ],
+                args=[
+                    actor,
+                    wish.value,
+                    int((time.time() + bounds.deadline_seconds) * 1000),
+                    bounds.max_length,
+                    bounds.shards,
+                    subject.kind.value,
+                    subject_id,
+                    event_id,
+                    trace,
+                ],
+            )
+
+    def _load(self, subject: Subject, subject_id: str) -> None:
+        with asking_postgres("tell who likes it"), self._engine.connect() as sql:
+            owner = sql.execute(text(subject.owner_sql), {"id": subject_id}).scalar()
+            if owner is None:
+                raise subject.missing
+            members = list(sql.execute(text(subject.members_sql), {"id": subject_id}).scalars())
+        with speaking("keep what was loaded"):
+            self._fill(subject, subject_id, owner, members)
+            # A like's lane depends on whether its actor follows the owner: that set must be there too.
+            known = subject is PERSON or self._redis.exists(PERSON.count_key(owner))
+        if not known:
+            self.warm(PERSON, owner)
+
+    def _fill(self, subject: Subject, subject_id: str, owner: str, members: list[str]) -> None:
+        count = subject.count_key(subject_id)
+        owner_key = key("post", "owner", subject_id) if subject is POST else count
+        kept_owner = owner if subject is POST else ""
+        self._warm(
+            keys=[count, subject.members_key(subject_id), owner_key], args=[kept_owner, *members]
+        )
+
+    def _standings(
+        self, subject: Subject, viewer_id: str | None, ids: Sequence[str]
+    ) -> dict[str, tuple[int, bool]]:
+        if not ids:
+            return {}
+        known = self._known(subject, viewer_id, ids)
+        cold = [one for one in ids if one not in known]
+        if cold:
+            with asking_postgres("count"), self._engine.connect() as sql:
+                rows = sql.execute(text(subject.counts_sql), {"viewer": viewer_id, "ids": cold})
+                known |= {row[0]: (row[1], row[2]) for row in rows}
+        return {one: known.get(one, (0, False)) for one in ids}
+
+    def _known(
+        self, subject: Subject, viewer_id: str | None, ids: Sequence[str]
+    ) -> dict[str, tuple[int, bool]]:
+        """What Redis knows; nothing when it is away, since PostgreSQL can answer readers."""
+        try:
+            with speaking("count"):
+                pipeline = self._redis.pipeline(transaction=False)
+                pipeline.mget([subject.count_key(one) for one in ids])
+                for one in ids:
+                    pipeline.sismember(subject.members_key(one), viewer_id or "")
+                counts, *liked = pipeline.execute()
+        except Unavailable as fault:
+            log.warning("Counts come from PostgreSQL: %s", fault)
+            return {}
+        pairs = zip(ids, counts, liked, strict=True)
+        return {one: (int(count), bool(mine)) for one, count, mine in pairs if count is not None}

@@ -1,0 +1,80 @@
+"""Redis: one client for commands, one for blocking reads, and every key's name.
+
+redis-py's defaults are wrong for writes: ten silent retries apply a call twice (field notes 3, measured),
+so retries are off and each caller decides. Pools have a size and a wait, or a burst of greenlets would
+open a connection each.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from app.domain.errors import Unavailable
+
+SCRIPTS = Path(__file__).parent / "scripts"
+COMMAND_SECONDS = 1.5
+CONNECT_SECONDS = 0.5
+POOL_WAIT_SECONDS = 0.5
+WRONG_POLICY = (
+    "Redis runs with maxmemory-policy {policy}; it must be noeviction, "
+    "or it would throw away likes that nobody has written down yet."
+)
+
+
+def client(url: str, connections: int = 32) -> redis.Redis:
+    """For commands. Raises nothing until it is used."""
+    return _client(url, connections, COMMAND_SECONDS)
+
+
+def reader(url: str, block_seconds: float) -> redis.Redis:
+    """For blocking reads: its patience must outlast the block, or a quiet stream looks like an outage."""
+    return _client(url, 4, block_seconds + COMMAND_SECONDS)
+
+
+def _client(url: str, connections: int, seconds: float) -> redis.Redis:
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=POOL_WAIT_SECONDS,
+        socket_timeout=seconds,
+        socket_connect_timeout=CONNECT_SECONDS,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def script(connection: "redis.Redis", name: str) -> Script:
+    """A script of stores/scripts by its file name."""
+    return connection.register_script((SCRIPTS / f"{name}.lua").read_text())
+
+
+@contextmanager
+def speaking(what: str) -> Iterator[None]:
+    """Turns Redis's connection faults into Unavailable, at the edge that knows Redis."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as fault:
+        raise Unavailable(f"Redis did not {what} in time", "redis_unavailable") from fault
+    except (redis.exceptions.BusyLoadingError, redis.exceptions.OutOfMemoryError) as fault:
+        raise Unavailable(f"Redis cannot {what} now", "redis_unavailable") from fault
+
+
+def wrong_policy(connection: "redis.Redis") -> str | None:
+    """The sentence that explains why this Redis must not be used; None when it may."""
+    with speaking("tell its settings"):
+        answer: Any = connection.config_get("maxmemory-policy")
+    policy = answer.get("maxmemory-policy", "noeviction")
+    return None if policy == "noeviction" else WRONG_POLICY.format(policy=policy)
+
+
+def key(*parts: str | int) -> str:
+    """Every key is made here: parts joined by colons (contract 5 names those that others read)."""
+    return ":".join(str(part) for part in parts)

@@ -1,0 +1,347 @@
+"""The tables, as migrations/ make them (a test compares the two).
+
+Every id is a UUIDv7 made by the application: sorted by time, so that inserts touch the same pages.
+`seq` orders the words of one person about one thing (domain/events.py); a withdrawn like or follow stays
+as a row with `active = false`, or a late copy of the older word would bring it back.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_NOW = text("now()")
+_Id = UUID(as_uuid=False)
+
+
+def _id() -> Column[str]:
+    # Our code always brings its own (UUIDv7); PostgreSQL 18's is for hands at psql.
+    return Column("id", _Id, primary_key=True, server_default=text("uuidv7()"))
+
+
+def _time(name: str, default: bool = True) -> Column[object]:
+    stamp = DateTime(timezone=True)
+    if default:
+        return Column(name, stamp, nullable=False, server_default=_NOW)
+    return Column(name, stamp)
+
+
+def _ref(name: str, target: str, **more: object) -> Column[str]:
+    """A row that goes when what it points to goes."""
+    return Column(name, _Id, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, **more)  # type: ignore[arg-type]
+
+
+def _flag(name: str, default: bool) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text(str(default).lower()))
+
+
+def _number(name: str, kind: type[Integer] = Integer) -> Column[int]:
+    return Column(name, kind, nullable=False, server_default=text("0"))
+
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False),
+    Column("username", String(60), nullable=False),
+    Column("name", String(120)),
+    Column("bio", Text),
+    Column("avatar_url", Text),
+    # Empty: nobody can log in with it (no hash equals the empty text).
+    Column("password_hash", Text, nullable=False, server_default=text("''")),
+    Column("role", String(20), nullable=False, server_default=text("'user'")),
+    _flag("is_verified", False),
+    _flag("is_simulated", False),
+    _number("follower_count"),
+    # The recipient's own counters, raised under this row's lock: without gaps, in order of commit.
+    _number("frame_seq", BigInteger),
+    _number("badge_version", BigInteger),
+    _time("created_at"),
+    _time("updated_at"),
+    UniqueConstraint("email"),
+    UniqueConstraint("username"),
+    CheckConstraint("role in ('user', 'admin')", name="role"),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    _id(),
+    _ref("user_id", "users"),
+    Column("caption", Text),
+    Column("image_url", Text),
+    _number("like_count"),
+    _number("comment_count"),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("ix_posts_created_at_id", text("created_at desc"), text("id desc")),
+    Index("ix_posts_user_id_created_at", "user_id", text("created_at desc")),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    _id(),
+    _ref("post_id", "posts"),
+    _ref("user_id", "users"),
+    Column("content", Text, nullable=False),
+    Column("gif_url", Text),
+    # No foreign key: a reply can be written before its parent, whose window may close later.
+    Column("parent_id", _Id),
+    Column("seq", BigInteger, nullable=False, server_default=text("0")),
+    _flag("active", True),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("ix_comments_post_id_created_at", "post_id", "created_at"),
+    Index("ix_comments_parent_id", "parent_id"),
+    Index("ix_comments_user_id", "user_id"),
+)
+
+likes = Table(
+    "likes",
+    metadata,
+    _ref("post_id", "posts", primary_key=True),
+    _ref("user_id", "users", primary_key=True),
+    Column("seq", BigInteger, nullable=False, server_default=text("0")),
+    _flag("active", True),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("ix_likes_user_id", "user_id"),
+)
+
+follows = Table(
+    "follows",
+    metadata,
+    _ref("follower_id", "users", primary_key=True),
+    _ref("following_id", "users", primary_key=True),
+    Column("seq", BigInteger, nullable=False, server_default=text("0")),
+    _flag("active", True),
+    _time("created_at"),
+    _time("updated_at"),
+    CheckConstraint("follower_id <> following_id", name="not_oneself"),
+    Index("ix_follows_following_id", "following_id"),
+)
+
+bell_subscriptions = Table(
+    "bell_subscriptions",
+    metadata,
+    _ref("subscriber_id", "users", primary_key=True),
+    _ref("target_user_id", "users", primary_key=True),
+    _time("created_at"),
+    Index("ix_bell_subscriptions_target_user_id", "target_user_id"),
+)
+
+bookmarks = Table(
+    "bookmarks",
+    metadata,
+    _ref("user_id", "users", primary_key=True),
+    _ref("post_id", "posts", primary_key=True),
+    _time("created_at"),
+    Index("ix_bookmarks_post_id", "post_id"),
+)
+
+notification_preferences = Table(
+    "notification_preferences",
+    metadata,
+    _ref("user_id", "users", primary_key=True),
+    _flag("email_enabled", True),
+    _flag("sms_enabled", False),
+    _flag("push_enabled", True),
+    _flag("marketing", False),
+    _flag("activity", True),
+    _flag("social", True),
+    _flag("dnd_enabled", False),
+    Column("dnd_start_time", Time, nullable=False, server_default=text("'22:00'")),
+    Column("dnd_end_time", Time, nullable=False, server_default=text("'08:00'")),
+    Column("timezone", Text, nullable=False, server_default=text("'UTC'")),
+    Column("matrix", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _time("updated_at"),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    _id(),
+    _ref("user_id", "users"),
+    Column("muted_user_id", _Id, ForeignKey("users.id", ondelete="CASCADE")),
+    Column("muted_post_id", _Id, ForeignKey("posts.id", ondelete="CASCADE")),
+    _time("created_at"),
+    CheckConstraint("num_nonnulls(muted_user_id, muted_post_id) = 1", name="one_of_two"),
+    UniqueConstraint("user_id", "muted_user_id"),
+    UniqueConstraint("user_id", "muted_post_id"),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    _ref("user_id", "users", primary_key=True),
+    _ref("blocked_user_id", "users", primary_key=True),
+    _time("created_at"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _id(),
+    _ref("user_id", "users"),
+    Column("type", String(20), nullable=False),
+    Column("priority", String(10), nullable=False),
+    # What the group is about; for critical kinds the event itself, so that each stands alone.
+    Column("object_id", _Id, nullable=False),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    # Raised with each frame that tells about the row; 0: nothing was told yet, so nobody sees it.
+    _number("version"),
+    _number("seq", BigInteger),
+    Column("target_type", String(20)),
+    Column("target_id", _Id),
+    # The one named first: a copy, so that the list needs no join to be read.
+    Column("actor_id", _Id),
+    Column("actor_name", Text),
+    Column("actor_avatar", Text),
+    _number("actor_count"),
+    _number("owed_count"),
+    Column("title", Text, nullable=False, server_default=text("''")),
+    Column("message", Text, nullable=False, server_default=text("''")),
+    Column("image_url", Text),
+    Column("channels", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _flag("is_read", False),
+    _time("read_at", default=False),
+    _time("seen_at", default=False),
+    _time("archived_at", default=False),
+    _time("removed_at", default=False),
+    # Quiet hours: in the list at once, rings when they end.
+    _time("held_until", default=False),
+    _time("created_at"),
+    _time("updated_at"),
+    UniqueConstraint("user_id", "type", "object_id", "generation"),
+    Index(
+        "ix_notifications_user_id_updated_at", "user_id", text("updated_at desc"), text("id desc")
+    ),
+    Index(
+        "ix_notifications_unread",
+        "user_id",
+        postgresql_where=text(
+            "not is_read and removed_at is null and archived_at is null and version > 0"
+        ),
+    ),
+    Index("ix_notifications_held", "held_until", postgresql_where=text("held_until is not null")),
+)
+
+notification_actors = Table(
+    "notification_actors",
+    metadata,
+    _ref("notification_id", "notifications", primary_key=True),
+    _ref("actor_id", "users", primary_key=True),
+    Column("event_id", _Id),
+    _number("seq", BigInteger),
+    _flag("active", True),
+    _flag("is_follower", False),
+    _flag("announced", False),
+    _time("created_at"),
+    Index(
+        "ix_notification_actors_order",
+        "notification_id",
+        text("is_follower desc"),
+        text("seq desc"),
+        postgresql_where=text("active"),
+    ),
+    Index("ix_notification_actors_actor_id", "actor_id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    _ref("user_id", "users"),
+    # The recipient's frame counter; null for what is no frame of the list (a badge alone).
+    Column("seq", BigInteger),
+    Column("frame", String(30), nullable=False),
+    Column("payload", JSONB, nullable=False),
+    _time("created_at"),
+    # Kept after publishing: the history from which a client that was away catches up.
+    _time("published_at", default=False),
+    Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at is null")),
+    Index("ix_outbox_user_id_seq", "user_id", "seq"),
+    Index("ix_outbox_published_at", "published_at"),
+)
+
+kafka_fallback_queue = Table(
+    "kafka_fallback_queue",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("event_id", _Id, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    _flag("processed", False),
+    _number("retry_count"),
+    Column("last_error", Text),
+    _time("created_at"),
+    _time("processed_at", default=False),
+    # The same batch enqueued twice (its acknowledgement was lost) is one row per event.
+    UniqueConstraint("shard", "seq", "event_id"),
+    Index("ix_kafka_fallback_queue_backlog", "shard", "id", postgresql_where=text("not processed")),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    _id(),
+    Column("origin", Text, nullable=False),
+    Column("position", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", Text),
+    Column("status", String(20), nullable=False, server_default=text("'waiting'")),
+    _time("created_at"),
+    _time("settled_at", default=False),
+    # One row per record, however often it was read.
+    UniqueConstraint("origin", "position"),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    # SHA-256 of the key: it is random and long, so a slow hash would add nothing.
+    Column("key_hash", Text, nullable=False),
+    _time("created_at"),
+    _time("revoked_at", default=False),
+    UniqueConstraint("key_hash"),
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", _Id, nullable=False, server_default=text("uuidv7()")),
+)
+
+ACTIVE_LIKES = "create view active_likes as select post_id, user_id from likes where active"

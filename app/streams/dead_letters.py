@@ -1,0 +1,72 @@
+"""Dead letters: what can never be processed is put aside with its reason, and its neighbours pass."""
+
+import base64
+import hashlib
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+
+from app.domain.routing import Topic
+from app.stores.postgres import speaking
+from app.streams.kafka import Record
+from app.streams.publisher import Publishes
+from app.streams.wire import dumps
+
+log = logging.getLogger(__name__)
+KEPT = 10_000
+"""Characters of the payload that the table keeps; the topic has all of it up to the broker's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Where it was read, why it is dead, and what it held."""
+
+    origin: str
+    position: str
+    reason: str
+    payload: bytes | None
+
+
+class DeadLetters:
+    def __init__(self, engine: Engine, publisher: Publishes) -> None:
+        self._engine = engine
+        self._publisher = publisher
+
+    def put(self, letter: Letter) -> None:
+        """One row per record, however often it is read; one record on the topic (or more, same key).
+
+        Raises Unavailable: the caller then does not acknowledge, and reads the record again.
+        """
+        shown = None if letter.payload is None else _shown(letter.payload)
+        with speaking("keep a dead letter"), self._engine.begin() as sql:
+            sql.execute(
+                text(
+                    "insert into dead_letters (origin, position, reason, payload) "
+                    "values (:origin, :position, :reason, :payload) "
+                    "on conflict (origin, position) do nothing"
+                ),
+                {
+                    "origin": letter.origin,
+                    "position": letter.position,
+                    "reason": letter.reason[:1000],
+                    "payload": shown,
+                },
+            )
+        value = {
+            "origin": letter.origin,
+            "position": letter.position,
+            "reason": letter.reason,
+            "payload": None
+            if letter.payload is None
+            else base64.b64encode(letter.payload[:500_000]).decode(),
+        }
+        key = f"{letter.origin}/{letter.position}"
+        self._publisher.publish([Record(Topic.DEAD_LETTER.value, key, dumps(value))])
+        digest = hashlib.sha256(letter.payload or b"").hexdigest()[:12]
+        log.warning("Dead letter from %s: %s (payload %s)", key, letter.reason, digest)
+
+
+def _shown(payload: bytes) -> str:
+    """Text for the table: PostgreSQL takes no NUL, and a secret's place is not a dashboard."""
+    return payload[:KEPT].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")

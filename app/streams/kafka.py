@@ -1,0 +1,190 @@
+"""Kafka: a producer that waits for acknowledgements, a subscriber that commits what it is told to.
+
+Every wait is bounded, and both are built when first used: kafka-python's constructors block without a
+broker (field notes 3, measured), and a process must start without Kafka.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from app.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+ACK_SECONDS = 4.0
+YIELD_EVERY = 100
+"""A batch of send() never yields by itself: without this the hub stands still (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is published: a value and its headers, by the key's partition."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What is read."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}:{self.partition}"
+
+
+class KafkaPublisher:
+    """publish() returns when all replicas have the records, or raises Unavailable."""
+
+    def __init__(self, servers: tuple[str, ...]) -> None:
+        self._servers = servers
+        self._producer: KafkaProducer | None = None
+
+    def publish(self, records: Sequence[Record]) -> None:
+        try:
+            producer = self._connected()
+            futures = []
+            for place, record in enumerate(records, 1):
+                futures.append(self._send(producer, record))
+                if place % YIELD_EVERY == 0:
+                    gevent.sleep(0)
+            with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
+                for future in futures:
+                    future.get(timeout=ACK_SECONDS)
+        except (KafkaError, AssertionError) as fault:
+            self._drop()
+            raise Unavailable("Kafka did not take the events", "kafka_unavailable") from fault
+        except Unavailable:
+            self._drop()
+            raise
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=1)
+            self._producer = None
+
+    def _send(self, producer: KafkaProducer, record: Record) -> Any:
+        headers = [(name, value.encode()) for name, value in record.headers]
+        return producer.send(
+            record.topic, value=record.value, key=record.key.encode(), headers=headers
+        )
+
+    def _connected(self) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                bootstrap_servers=list(self._servers),
+                bootstrap_timeout_ms=2000,
+                max_block_ms=1000,
+                request_timeout_ms=2000,
+                delivery_timeout_ms=3500,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+            )
+        return self._producer
+
+    def _drop(self) -> None:
+        """After a failure order inside the producer is unknown: begin with a fresh one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            gevent.spawn(producer.close, timeout=0)
+
+
+class Subscriber:
+    """One consumer, one greenlet. Offsets are committed only by commit()."""
+
+    def __init__(self, servers: tuple[str, ...], group: str, topic: str) -> None:
+        self._servers = servers
+        self._group = group
+        self._topic = topic
+        self._consumer: KafkaConsumer | None = None
+
+    def poll(self, timeout_seconds: float, max_records: int) -> list[Polled]:
+        """The next records, in order within each partition; [] when there are none in that time."""
+        try:
+            batches = self._connected().poll(
+                timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+            )
+        except KafkaError as fault:
+            self.close()
+            raise Unavailable("Kafka did not answer the poll", "kafka_unavailable") from fault
+        return [
+            Polled(one.topic, one.partition, one.offset, one.value)
+            for records in batches.values()
+            for one in records
+        ]
+
+    def commit(self, offsets: dict[tuple[str, int], int]) -> None:
+        """The next offset to read, per partition. A lost partition is another's now: that is no fault."""
+        if not offsets:
+            return
+        positions = {
+            TopicPartition(*place): OffsetAndMetadata(offset, "", -1)
+            for place, offset in offsets.items()
+        }
+        try:
+            self._connected().commit(positions, timeout_ms=2000)
+        except KafkaError as fault:
+            log.info("%s did not commit: %s", self._group, type(fault).__name__)
+
+    def rewind(self) -> None:
+        """Back to the committed offsets of all partitions held: read again what was not settled."""
+        try:
+            consumer = self._connected()
+            held = consumer.assignment()
+            for place in held:
+                offset = consumer.committed(place, timeout_ms=2000)
+                if offset is None:
+                    consumer.seek_to_beginning(place)
+                else:
+                    consumer.seek(place, offset)
+        except KafkaError as fault:
+            self.close()
+            raise Unavailable("Kafka did not rewind", "kafka_unavailable") from fault
+
+    def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            try:
+                consumer.close(autocommit=False, timeout_ms=1000)
+            except KafkaError as fault:
+                log.info("%s closed badly: %s", self._group, type(fault).__name__)
+
+    def _connected(self) -> KafkaConsumer:
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(
+                self._topic,
+                bootstrap_servers=list(self._servers),
+                bootstrap_timeout_ms=2000,
+                group_id=self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=10_000,
+                heartbeat_interval_ms=2000,
+                max_poll_interval_ms=60_000,
+                request_timeout_ms=15_000,
+                fetch_max_wait_ms=200,
+                max_poll_records=1000,
+            )
+        return self._consumer
+
+
+def by_place(polled: Iterable[Polled]) -> dict[tuple[str, int], list[Polled]]:
+    """Records per partition, in order."""
+    places: dict[tuple[str, int], list[Polled]] = {}
+    for one in polled:
+        places.setdefault((one.topic, one.partition), []).append(one)
+    return places
