@@ -47,7 +47,7 @@ def _act(asked: argparse.Namespace) -> int:
     if asked.command == "exec":
         os.execvpe(asked.words[0], asked.words, surroundings.environment(services))  # noqa: S606
     if asked.command in OTHERS:
-        return OTHER_COMMANDS[asked.command]()
+        return OTHER_COMMANDS[asked.command](asked)
     names = tuple(asked.names)
     if asked.command == "status":
         _print_status(services, names, asked.json)
@@ -73,27 +73,27 @@ def _print_env(addresses: dict[str, str]) -> None:
 
 
 # The commands import what they need themselves: `status` must not load the rest.
-def _setup() -> int:
+def _setup(asked: argparse.Namespace) -> int:
     from infra.fetch import setup
 
-    setup()
+    setup(browser_only=asked.browser)
     return 0
 
 
-def _lock() -> int:
+def _lock(asked: argparse.Namespace) -> int:
     from infra.lock import write
 
     print(f"{write()} files locked.")
     return 0
 
 
-def _run() -> int:
+def _run(asked: argparse.Namespace) -> int:
     from infra.run import run
 
     return run()
 
 
-def _migrate() -> int:
+def _migrate(asked: argparse.Namespace) -> int:
     from infra.run import migrate
 
     services = Services()
@@ -110,7 +110,7 @@ def _migrate() -> int:
     return 0
 
 
-def _lint_compose() -> int:
+def _lint_compose(asked: argparse.Namespace) -> int:
     from infra.compose import check
 
     faults = check()
@@ -119,7 +119,7 @@ def _lint_compose() -> int:
     return 1 if faults else 0
 
 
-OTHER_COMMANDS: dict[str, Callable[[], int]] = {
+OTHER_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "setup": _setup,
     "lock": _lock,
     "run": _run,
@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--json", action="store_true", help="for programs")
     for name, text in OTHERS.items():
-        commands.add_parser(name, help=text)
+        command = commands.add_parser(name, help=text)
+        if name == "setup":
+            command.add_argument("--browser", action="store_true", help="only the browser library")
     command = commands.add_parser(
         "exec", help="run a command with the addresses in its environment"
     )

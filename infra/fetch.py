@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,9 +26,11 @@ AT_ONCE = 8
 RETRY = "Check the network and run `make setup` again: what arrived is kept."
 
 
-def setup(lock: Locked | None = None) -> int:
+def setup(lock: Locked | None = None, browser_only: bool = False) -> int:
     """Fetch what is missing; returns how many files that were. Cheap when nothing is."""
     wanted = lock or locked()
+    if browser_only:
+        wanted = Locked((), wanted.browser_files)
     layout.CACHE.mkdir(parents=True, exist_ok=True)
     layout.check_owner(layout.CACHE)
     with _alone():
@@ -107,8 +109,10 @@ def _fetch(jars: list[Jar], files: list[BrowserFile]) -> None:
         _progress(len(jars) + len(files)) as arrived,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        resolve = resolver(Path(cache))
-        names = {pool.submit(fetch_jar, jar, resolve): jar.coordinate for jar in jars}
+        names: dict[Future[None], str] = {}
+        if jars:
+            resolve = resolver(Path(cache))
+            names = {pool.submit(fetch_jar, jar, resolve): jar.coordinate for jar in jars}
         names |= {pool.submit(fetch_browser_file, file): file.filename for file in files}
         for done in as_completed(names):
             if done.exception():
@@ -137,7 +141,7 @@ def _place(source: Path, target: Path, digest: str) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two set-ups at once (say `make run` beside `make test`): the second waits and finds it done."""
+    """Two set-ups at once (`make run` beside `make test`): the second waits and finds it done."""
     with (layout.CACHE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

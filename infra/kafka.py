@@ -77,7 +77,7 @@ class Kafka:
 
 
 def _format(layout: Layout, properties: Path) -> None:
-    command = java(layout, "kafka", ["-XX:TieredStopAtLevel=1"]) + ["kafka.tools.StorageTool"]
+    command = [*java(layout, "kafka", ["-XX:TieredStopAtLevel=1"]), "kafka.tools.StorageTool"]
     command += ["format", "-t", _cluster_id(layout), "-c", str(properties), "--ignore-formatted"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -86,7 +86,7 @@ def _format(layout: Layout, properties: Path) -> None:
 
 
 def _cluster_id(layout: Layout) -> str:
-    """Kept: a log directory belongs to one cluster, and a cut format is repeated with the same id."""
+    """Kept: a log directory belongs to one cluster, and a cut format is repeated with its id."""
     path = layout.folder("kafka") / "cluster.id"
     if not path.exists():
         path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())

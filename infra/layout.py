@@ -68,7 +68,8 @@ def check_owner(folder: Path) -> None:
     if os.access(folder, os.W_OK | os.X_OK):
         return
     raise Trouble(
-        f"{folder} belongs to another user; start as that user, or set DATA_DIR to a folder of yours."
+        f"{folder} belongs to another user; start as that user, "
+        "or set DATA_DIR to a folder of yours."
     )
 
 

@@ -85,6 +85,7 @@ def verify(path: Path, expected: str) -> None:
         return
     path.unlink()
     raise Trouble(
-        f"{path.name} has sha256 {found[:16]}... where infra/manifest.lock says {expected[:16]}...; "
-        "it was removed. Run `make setup` again; if it stays so, do not trust your package mirror."
+        f"{path.name} has sha256 {found[:16]}... where infra/manifest.lock says "
+        f"{expected[:16]}...; it was removed. Run `make setup` again; "
+        "if it stays so, do not trust your package mirror."
     )

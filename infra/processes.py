@@ -68,7 +68,7 @@ def spawn(launch: Launch) -> int:
     environment = {
         name: value
         for name, value in os.environ.items()
-        # Settings of other programs would change ours; the mark of a run belongs to the application.
+        # Settings of other programs would change ours; the mark of a run is the application's.
         if not name.startswith(("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_"))
     }
     with launch.log.open("ab") as log:

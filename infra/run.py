@@ -55,7 +55,7 @@ def migrate(services: Services) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """The first signal raises Stopped; later ones find the clean-up under way and change nothing."""
+    """The first signal raises Stopped; later ones find the clean-up under way, and wait."""
     heard: list[int] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:

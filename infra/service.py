@@ -20,9 +20,14 @@ from infra.trouble import Trouble
 class Service(Protocol):
     """One embedded service. `prepare` may be called again; `answers` never raises."""
 
-    name: str
-    port_names: tuple[str, ...]
-    stop_signal: signal.Signals
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def port_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def stop_signal(self) -> signal.Signals: ...
 
     def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch: ...
 

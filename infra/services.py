@@ -4,7 +4,10 @@ In    a DATA_DIR; names out of NAMES (none given: all)
 Out   running services, their addresses, their states
 
     services = Services(data_dir)
-    services.start(); services.env(); services.kill("kafka"); services.start("kafka"); services.stop()
+    services.start()
+    services.kill("kafka")
+    services.start("kafka")
+    services.stop()
 """
 
 import fcntl

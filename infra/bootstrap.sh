@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes .venv and installs requirements-dev.txt; returns at once when that was done already.
+# In POSIX sh, because it runs before there is a Python to rely on.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() { printf '%s\n' "$1" >&2; exit 2; }
+
+wanted=$(cat requirements.txt requirements-dev.txt | cksum)
+if [ "$(cat .venv/.installed 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+
+python=
+for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || fail "Python 3.11 or newer was not found; install it, or name it: make setup PYTHON=/path/to/python3."
+"$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    fail "$python has no venv module; install it (Debian, Ubuntu: the package python3-venv) and try again."
+free=$(df -Pk . | awk 'NR == 2 { print $4 }')
+[ "$free" -gt 1500000 ] || fail "Less than 1.5 GB are free in $(pwd); make room and try again."
+
+# An interpreter that is gone, or a folder that was moved: made afresh.
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    echo "Making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv || fail ".venv could not be made; see the reason above."
+fi
+[ -w .venv ] || fail "$(pwd)/.venv belongs to another user; delete it as that user and try again."
+echo "Installing the packages of requirements-dev.txt (some minutes the first time)"
+.venv/bin/python -m pip install --disable-pip-version-check -r requirements-dev.txt ||
+    fail "The packages could not be installed; check the network (or pip's settings) and run make setup again."
+printf '%s\n' "$wanted" > .venv/.installed
