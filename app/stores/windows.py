@@ -35,6 +35,8 @@ class Offered:
     offset: int
     places: int
     due_ms: int
+    windowless: bool = False
+    """Its kind knows no windows: told at once, unless it was applied before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,14 @@ class Windows:
         for one in offered:
             event = one.event
             args += [
-                window_name(event),
+                "" if one.windowless else window_name(event),
                 event.member,
                 event.seq,
                 "1" if event.active else "0",
                 one.offset,
                 one.places,
                 one.due_ms,
-                _payload(event),
+                "" if one.windowless else _payload(event),
             ]
         with speaking("gather events"):
             answer = self._gather(keys=[EPOCH, APPLIED, DUE, _held(partition)], args=args)

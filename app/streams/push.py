@@ -20,6 +20,7 @@ class Push:
     def __init__(self, redis_url: str) -> None:
         self._manager = socketio.RedisManager(
             redis_url,
+            channel="flask-socketio",  # where Flask-SocketIO listens
             write_only=True,
             redis_options={
                 "socket_timeout": 1.0,

@@ -30,6 +30,7 @@ local function write_early(name, window)
 end
 
 local function place(name, member, seq, active, offset, places, due, payload)
+    if name == '' then return 'instant' end -- its kind knows no windows
     local window = 'window:' .. name
     local prior = redis.call('HGET', window, member)
     if not prior and active ~= '1' then return 'instant' end

@@ -1,0 +1,128 @@
+"""The delivery log: each frame that went out, in DynamoDB, append-only.
+
+The item's id comes from the frame, so that recording it again changes nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+TABLE = "NotificationLogs"
+KEPT_SECONDS = 30 * 24 * 3600
+BATCH = 25
+"""What BatchWriteItem takes at most."""
+
+
+def dynamodb(endpoint: str | None, region: str) -> Any:
+    """One client for the process: loading boto3's models stops the hub for half a second."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name=region,
+        config=Config(
+            connect_timeout=1,
+            read_timeout=2,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            max_pool_connections=10,
+        ),
+    )
+
+
+def _text(name: str) -> dict[str, str]:
+    return {"AttributeName": name, "AttributeType": "S"}
+
+
+def _index(name: str, partition: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": "createdAt", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+class DeliveryLog:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def create(self) -> None:
+        """Makes the table when it is missing. Raises Unavailable."""
+        try:
+            self._client.create_table(
+                TableName=TABLE,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[_text(n) for n in ("id", "createdAt", "userId", "priority")],
+                KeySchema=[
+                    {"AttributeName": "id", "KeyType": "HASH"},
+                    {"AttributeName": "createdAt", "KeyType": "RANGE"},
+                ],
+                GlobalSecondaryIndexes=[
+                    _index("UserIdIndex", "userId"),
+                    _index("PriorityIndex", "priority"),
+                ],
+            )
+            self._client.update_time_to_live(
+                TableName=TABLE,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiresAt"},
+            )
+        except self._client.exceptions.ResourceInUseException:
+            log.debug("The delivery log is there already")
+        except (BotoCoreError, ClientError) as fault:
+            raise Unavailable("DynamoDB is not there yet", "dynamodb_unavailable") from fault
+
+    def record(self, items: Sequence[dict[str, Any]]) -> None:
+        """All of them, or Unavailable (then some may be there already: recording again is harmless)."""
+        requests = [{"PutRequest": {"Item": item}} for item in items]
+        try:
+            while requests:
+                page, requests = requests[:BATCH], requests[BATCH:]
+                answer = self._client.batch_write_item(RequestItems={TABLE: page})
+                requests = answer.get("UnprocessedItems", {}).get(TABLE, []) + requests
+        except (BotoCoreError, ClientError) as fault:
+            raise Unavailable("DynamoDB did not take the log", "dynamodb_unavailable") from fault
+
+    def of_user(self, user_id: str, limit: int) -> list[dict[str, Any]]:
+        """Newest first."""
+        try:
+            answer = self._client.query(
+                TableName=TABLE,
+                IndexName="UserIdIndex",
+                KeyConditionExpression="userId = :user",
+                ExpressionAttributeValues={":user": {"S": user_id}},
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        except (BotoCoreError, ClientError) as fault:
+            raise Unavailable("DynamoDB did not answer", "dynamodb_unavailable") from fault
+        return [{name: next(iter(v.values())) for name, v in i.items()} for i in answer["Items"]]
+
+
+def item(ready: dict[str, Any], now: float) -> dict[str, Any]:
+    """The log's item for one ready record: who, which row, which version, by which channels."""
+    data = ready["data"]
+    channels = data.get("metadata", {}).get("channels", [])
+    status = "SENT" if "PUSH" in channels or ready["frame"] != "notification" else "FILTERED"
+    return {
+        "id": {"S": str(uuid5(NAMESPACE_URL, f"outbox:{ready['id']}:{ready['at']}"))},
+        "createdAt": {"S": ready["at"]},
+        "userId": {"S": ready["targetId"]},
+        "priority": {"S": str(data.get("priority", "LOW"))},
+        "notificationId": {"S": str(data.get("id"))},
+        "type": {"S": str(data.get("type", ready["frame"]))},
+        "frame": {"S": ready["frame"]},
+        "status": {"S": status},
+        "version": {"N": str(data.get("version", 0))},
+        "seq": {"N": str(ready.get("seq") or 0)},
+        "channels": {"L": [{"S": str(channel)} for channel in channels]},
+        "expiresAt": {"N": str(int(now) + KEPT_SECONDS)},
+    }

@@ -1,0 +1,87 @@
+"""Posts: the feed and single ones. Their likes and comments are counted elsewhere.
+
+In    blueprints/posts.py, blueprints/pages.py
+Out   the table posts (reads; app/actions.py writes)
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, Select, func, select, tuple_
+
+from app.domain.errors import Rejected
+from app.stores.postgres import speaking
+from app.stores.tables import posts, users
+from app.stores.users import Mini
+
+MISSING = Rejected("Post not found", "post_not_found", 404)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    id: str
+    user_id: str
+    caption: str | None
+    image_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    author: Mini
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which part of a list: after a place in it, or so many rows in."""
+
+    limit: int
+    offset: int = 0
+    after: tuple[datetime, str] | None = None
+
+
+class Posts:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def newest(self, user_id: str | None, part: Slice) -> list[Post]:
+        """Newest first; of everybody, or of one person."""
+        query = _posts().order_by(posts.c.created_at.desc(), posts.c.id.desc())
+        if user_id is not None:
+            query = query.where(posts.c.user_id == user_id)
+        if part.after is not None:
+            query = query.where(tuple_(posts.c.created_at, posts.c.id) < part.after)
+        with speaking("read the feed"), self._engine.connect() as sql:
+            rows = sql.execute(query.limit(part.limit).offset(part.offset))
+            return [_post(tuple(row)) for row in rows]
+
+    def find(self, post_id: str) -> Post:
+        """Raises Rejected (404)."""
+        with speaking("find a post"), self._engine.connect() as sql:
+            row = sql.execute(_posts().where(posts.c.id == post_id)).first()
+        if row is None:
+            raise MISSING
+        return _post(tuple(row))
+
+    def total(self, user_id: str | None) -> int:
+        query = select(func.count()).select_from(posts)
+        if user_id is not None:
+            query = query.where(posts.c.user_id == user_id)
+        with speaking("count posts"), self._engine.connect() as sql:
+            return int(sql.execute(query).scalar_one())
+
+
+def _posts() -> Select[tuple[object, ...]]:
+    return select(
+        posts.c.id,
+        posts.c.user_id,
+        posts.c.caption,
+        posts.c.image_url,
+        posts.c.created_at,
+        posts.c.updated_at,
+        users.c.id,
+        users.c.username,
+        users.c.name,
+        users.c.avatar_url,
+    ).join(users, users.c.id == posts.c.user_id)
+
+
+def _post(row: tuple[object, ...]) -> Post:
+    return Post(*row[:6], author=Mini(*row[6:]))  # type: ignore[arg-type]

@@ -1,0 +1,174 @@
+"""People: accounts, what others see of them, and search.
+
+In    app/accounts.py, the blueprints
+Out   the tables users and notification_preferences
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, Row, text
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.errors import Rejected
+from app.stores.postgres import speaking
+
+MISSING = Rejected("User not found", "user_not_found", 404)
+SEARCH_LIMIT = 20
+_TAKEN = {
+    "uq_users_email": Rejected("Email already registered", "email_taken", 409),
+    "uq_users_username": Rejected("Username already taken", "username_taken", 409),
+}
+_ACCOUNT = "id::text, email, username, name, bio, avatar_url, created_at, password_hash, role"
+
+
+@dataclass(frozen=True, slots=True)
+class Mini:
+    """As much of a person as stands beside a post or a comment."""
+
+    id: str
+    username: str
+    name: str | None
+    avatar_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: str
+    email: str
+    username: str
+    name: str | None
+    bio: str | None
+    avatar_url: str | None
+    created_at: datetime
+    password_hash: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What anybody may see. The number of followers is kept elsewhere (stores/memberships.py)."""
+
+    id: str
+    username: str
+    name: str | None
+    bio: str | None
+    avatar_url: str | None
+    created_at: datetime
+    posts: int
+    following: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    id: str
+    email: str
+    username: str
+    name: str
+    password_hash: str
+    role: str = "user"
+
+
+class Users:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, new: NewUser) -> Account:
+        """Raises Rejected (409) when the e-mail address or the user name is taken."""
+        values = {
+            "id": new.id,
+            "email": new.email,
+            "username": new.username,
+            "name": new.name,
+            "hash": new.password_hash,
+            "role": new.role,
+        }
+        try:
+            with speaking("keep the account"), self._engine.begin() as sql:
+                row = sql.execute(_INSERT, values).one()
+                sql.execute(_PREFERENCES, {"id": new.id})
+        except IntegrityError as fault:
+            name = getattr(getattr(fault.orig, "diag", None), "constraint_name", None)
+            if name in _TAKEN:
+                raise _TAKEN[name] from fault
+            raise
+        return Account(*row)
+
+    def by_email(self, email: str) -> Account | None:
+        return self._account("email = :value", email)
+
+    def by_id(self, user_id: str) -> Account | None:
+        return self._account("id = :value", user_id)
+
+    def promote(self, user_id: str) -> None:
+        with speaking("promote"), self._engine.begin() as sql:
+            sql.execute(text("update users set role = 'admin' where id = :id"), {"id": user_id})
+
+    def id_of(self, username: str) -> str:
+        """Raises Rejected (404)."""
+        found = self._first("select id::text from users where username = :value", username.lower())
+        if found is None:
+            raise MISSING
+        return str(found[0])
+
+    def exists(self, user_id: str) -> bool:
+        return self._first("select 1 from users where id = :value", user_id) is not None
+
+    def profile(self, user_id: str) -> Profile:
+        """Raises Rejected (404)."""
+        row = self._first(_PROFILE, user_id)
+        if row is None:
+            raise MISSING
+        return Profile(*row)
+
+    def minis(self, user_ids: Sequence[str]) -> dict[str, Mini]:
+        """Those of them that exist, by id."""
+        if not user_ids:
+            return {}
+        with speaking("tell who they are"), self._engine.connect() as sql:
+            rows = sql.execute(_MINIS, {"ids": list(set(user_ids))})
+            return {row[0]: Mini(*row) for row in rows}
+
+    def mini(self, user_id: str) -> Mini:
+        """The one who asks. Raises Rejected (401): a token can outlive its account."""
+        found = self.minis([user_id]).get(user_id)
+        if found is None:
+            raise Rejected("Invalid or expired token", "invalid_token", 401)
+        return found
+
+    def search(self, words: str) -> list[Mini]:
+        """By any part of the user name or name; those whose user name begins so come first."""
+        plain = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values = {"part": f"%{plain}%", "start": f"{plain}%", "limit": SEARCH_LIMIT}
+        with speaking("search"), self._engine.connect() as sql:
+            return [Mini(*row) for row in sql.execute(_SEARCH, values)]
+
+    def _account(self, where: str, value: str) -> Account | None:
+        row = self._first(f"select {_ACCOUNT} from users where {where}", value)  # noqa: S608 - constants
+        return Account(*row) if row else None
+
+    def _first(self, statement: str, value: str) -> Row[tuple[object, ...]] | None:
+        with speaking("find a person"), self._engine.connect() as sql:
+            return sql.execute(text(statement), {"value": value}).first()
+
+
+_INSERT = text(
+    "insert into users (id, email, username, name, password_hash, role) "
+    f"values (:id, :email, :username, :name, :hash, :role) returning {_ACCOUNT}"
+)
+_PREFERENCES = text("insert into notification_preferences (user_id) values (:id)")
+_PROFILE = (
+    "select id::text, username, name, bio, avatar_url, created_at, "
+    "(select count(*) from posts p where p.user_id = u.id), "
+    "(select count(*) from follows f where f.follower_id = u.id and f.active) "
+    "from users u where u.id = :value"
+)
+_MINIS = text(
+    "select id::text, username, name, avatar_url from users where id = any(cast(:ids as uuid[]))"
+)
+_SEARCH = text(
+    "select id::text, username, name, avatar_url from users "
+    "where username ilike :part or name ilike :part "
+    "order by (username ilike :start) desc, username limit :limit"
+)

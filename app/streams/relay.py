@@ -1,0 +1,122 @@
+"""STOP 7b. The relay: from the outbox table to the ready topic, oldest first, one relay at a time.
+
+In    table outbox (stores/frames.py wrote it in the ledger's transaction and rang NOTIFY)
+Out   topic ready-notifications
+Next  workers/deliverer.py
+
+A lease keeps two relays from overtaking each other. A relay that dies after publishing publishes again:
+the same id, version and seq, which every client knows to skip.
+"""
+
+import logging
+import select
+
+import psycopg2
+import redis
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Unavailable
+from app.domain.events import iso
+from app.domain.routing import Topic
+from app.failpoints import reach
+from app.stores.frames import OUTBOX_CHANNEL
+from app.stores.postgres import speaking as asking_postgres
+from app.stores.redis import key, script, speaking
+from app.streams.kafka import Record
+from app.streams.publisher import Publishes
+from app.streams.wire import dumps
+
+log = logging.getLogger(__name__)
+BATCH = 500
+LEASE_MS = 10_000
+_WAITING = text(
+    "select id, user_id::text, seq, frame, payload, created_at from outbox "
+    "where published_at is null order by id limit :limit"
+)
+_PUBLISHED = text("update outbox set published_at = now() where id = any(:ids)")
+
+
+class Relay:
+    def __init__(
+        self, engine: Engine, connection: redis.Redis, publisher: Publishes, token: str
+    ) -> None:
+        self._engine = engine
+        self._redis = connection
+        self._publisher = publisher
+        self._token = token
+        self._lease = script(connection, "lease")
+
+    def step(self) -> int:
+        """Publishes the oldest waiting frames; how many."""
+        if not self._holds():
+            return 0
+        with asking_postgres("read the outbox"), self._engine.connect() as sql:
+            rows = sql.execute(_WAITING, {"limit": BATCH}).all()
+        if not rows:
+            return 0
+        reach("relay.read")
+        self._publisher.publish([_record(row) for row in rows])
+        reach("relay.published")
+        with asking_postgres("settle the outbox"), self._engine.begin() as sql:
+            sql.execute(_PUBLISHED, {"ids": [row[0] for row in rows]})
+        return len(rows)
+
+    def release(self) -> None:
+        """Lets another relay take over without waiting for the lease to run out."""
+        with speaking("give the relay back"):
+            if self._redis.get(key("relay", "lease")) == self._token:
+                self._redis.delete(key("relay", "lease"))
+
+    def _holds(self) -> bool:
+        with speaking("lease the relay"):
+            held = self._lease(keys=[key("relay", "lease")], args=[self._token, LEASE_MS])
+        return int(held) > 0
+
+
+def _record(row: "tuple[object, ...] | object") -> Record:
+    place, user_id, seq, frame, payload, created_at = row  # type: ignore[misc]
+    value = {
+        "id": place,
+        "targetId": user_id,
+        "frame": frame,
+        "seq": seq,
+        "at": iso(created_at),
+        "data": payload,
+    }
+    headers = (
+        ("type", str(payload.get("type", frame))),
+        ("priority", str(payload.get("priority", "LOW"))),
+    )
+    return Record(Topic.READY.value, str(user_id), dumps(value), headers)
+
+
+class OutboxBell:
+    """Waits for the NOTIFY that the ledger's transaction sends as it commits."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg2.extensions.connection | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Returns when it rings, or after so long: a missed ring costs one rest, never a frame."""
+        try:
+            connection = self._connected()
+            if select.select([connection], [], [], seconds)[0]:
+                connection.poll()
+                connection.notifies.clear()
+        except psycopg2.Error as fault:
+            self.close()
+            raise Unavailable("PostgreSQL does not ring", "postgres_unavailable") from fault
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> "psycopg2.extensions.connection":
+        if self._connection is None:
+            self._connection = psycopg2.connect(self._url, connect_timeout=2)
+            self._connection.autocommit = True
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"listen {OUTBOX_CHANNEL}")
+        return self._connection

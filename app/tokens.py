@@ -1,0 +1,77 @@
+"""Access tokens: who is asking. Made and checked by flask-jwt-extended, remembered here.
+
+In    blueprints/identity.py, app/sockets.py
+Out   Claims, or Rejected with 401
+
+A token's signature is checked once; its expiry is looked at on each use. The check costs 150 us, which a
+like cannot afford (field notes 4); what is remembered is bounded and holds claims only.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt import PyJWTError
+
+from app.domain.errors import Rejected
+
+REMEMBERED = 20_000
+MAX_TOKEN = 4_096
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Claims(NamedTuple):
+    user_id: str
+    expires_at: float
+    jti: str
+
+
+def invalid() -> Rejected:
+    return Rejected("Invalid or expired token", "invalid_token", 401)
+
+
+class Tokens:
+    """mint for log-in, read for everything else; both need the application's context."""
+
+    def __init__(self, app: Flask, secret: str, minutes: float, now: Callable[[], float]) -> None:
+        app.config["JWT_SECRET_KEY"] = secret
+        app.config["JWT_ALGORITHM"] = "HS256"
+        app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=minutes)
+        JWTManager(app)
+        self._now = now
+        # Faults are not remembered, so junk cannot push good tokens out.
+        self._verify: Callable[[str], Claims] = lru_cache(REMEMBERED)(_verify)
+
+    def mint(self, user_id: str) -> str:
+        return str(create_access_token(identity=user_id))
+
+    def read(self, raw: str) -> Claims:
+        """Who the token speaks for. Raises Rejected (401)."""
+        claims = self._verify(raw)
+        if claims.expires_at <= self._now():
+            raise invalid()
+        return claims
+
+
+def _verify(raw: str) -> Claims:
+    if len(raw) > MAX_TOKEN:
+        raise invalid()
+    try:
+        found: dict[str, Any] = decode_token(raw)
+    except (PyJWTError, JWTExtendedException, ValueError, TypeError) as fault:
+        raise invalid() from fault
+    user_id, expires_at, jti = found.get("sub"), found.get("exp"), found.get("jti")
+    known = isinstance(user_id, str) and _UUID.fullmatch(user_id) and isinstance(jti, str)
+    if not known or found.get("type") != "access" or not isinstance(expires_at, int | float):
+        raise invalid()
+    return Claims(str(user_id), float(expires_at), str(jti))
+
+
+def clock() -> float:
+    return time.time()

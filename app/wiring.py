@@ -1,0 +1,142 @@
+"""Settings -> clients -> stores and streams -> parts. The only place that joins them.
+
+Nothing here connects: every client does so when it is first used, so that each process starts without any
+service and waits for it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+import uuid_utils
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from app.actions import Actions, Clock
+from app.domain.errors import Unavailable
+from app.domain.routing import Topic
+from app.settings import Settings
+from app.stores import postgres
+from app.stores import redis as redis_store
+from app.stores.comments import Comments
+from app.stores.heartbeats import Heartbeats
+from app.stores.ledger import Hand, Ledger
+from app.stores.memberships import Bounds, Memberships
+from app.stores.windows import Windows
+from app.streams.dead_letters import DeadLetters
+from app.streams.fallback import FallbackQueue
+from app.streams.ingress import Ingress
+from app.streams.kafka import KafkaPublisher, Subscriber
+from app.streams.publisher import GuardedPublisher
+from app.streams.push import Push
+from app.streams.topics import create_topics
+
+
+def new_id() -> str:
+    """A UUIDv7 (uuid-utils: Python has none before 3.14)."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the edges work with."""
+
+    settings: Settings
+    engine: Engine
+    redis: redis.Redis
+    actions: Actions
+    memberships: Memberships
+    comments: Comments
+    ingress: Ingress
+    windows: Windows
+    push: Push
+    heartbeats: Heartbeats
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """What the workers need beyond them."""
+
+    parts: Parts
+    kafka: KafkaPublisher
+    publisher: GuardedPublisher
+    fallback: FallbackQueue
+    dead_letters: DeadLetters
+    ledger: Ledger
+
+    def subscriber(self, group: str, topic: Topic) -> Subscriber:
+        servers = self.parts.settings.addresses.kafka_bootstrap_servers
+        return Subscriber(servers, group, topic.value)
+
+    def ready(self) -> None:
+        """What a worker waits for before its first step. Raises Unavailable with what is missing."""
+        settings = self.parts.settings
+        sentence = redis_store.wrong_policy(self.parts.redis)
+        if sentence:
+            raise Unavailable(sentence, "redis_policy")
+        check_tables(self.parts.engine)
+        kafka = settings.kafka
+        create_topics(
+            settings.addresses.kafka_bootstrap_servers,
+            kafka.partitions,
+            kafka.replication_factor,
+            kafka.retention_ms,
+        )
+
+
+def check_tables(engine: Engine) -> None:
+    """Raises Unavailable when the migrations have not run."""
+    try:
+        with postgres.speaking("show its tables"), engine.connect() as sql:
+            sql.execute(text("select 1 from epochs limit 1"))
+    except ProgrammingError as fault:
+        raise Unavailable("PostgreSQL has no tables yet: run make migrate", "no_tables") from fault
+
+
+def build(settings: Settings) -> Parts:
+    """The web process's parts."""
+    addresses = settings.addresses
+    engine = postgres.engine(addresses.database_url)
+    return _parts(settings, engine)
+
+
+def build_workers(settings: Settings, name: str) -> WorkerParts:
+    """A worker's parts: a longer patience with statements, and Kafka."""
+    addresses = settings.addresses
+    engine = postgres.engine(addresses.database_url, postgres.WORKER_STATEMENT_MS, name)
+    parts = _parts(settings, engine)
+    kafka = KafkaPublisher(addresses.kafka_bootstrap_servers)
+    breakers = settings.breakers
+    publisher = GuardedPublisher(kafka, breakers.failures, breakers.reset_seconds)
+    return WorkerParts(
+        parts=parts,
+        kafka=kafka,
+        publisher=publisher,
+        fallback=FallbackQueue(engine, settings.limits.fallback_max_retries),
+        dead_letters=DeadLetters(engine, publisher),
+        ledger=Ledger(engine, settings.rules.group_max_hours, Hand(time.time, new_id)),
+    )
+
+
+def _parts(settings: Settings, engine: Engine) -> Parts:
+    connection = redis_store.client(settings.addresses.redis_url)
+    limits = settings.limits
+    bounds = Bounds(limits.ingress_shards, limits.ingress_max_length, limits.write_deadline_seconds)
+    memberships = Memberships(connection, engine, bounds)
+    comments = Comments(connection, engine)
+    ingress = Ingress(connection, bounds)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        redis=connection,
+        actions=Actions(memberships, comments, ingress, engine, Clock(time.time, new_id)),
+        memberships=memberships,
+        comments=comments,
+        ingress=ingress,
+        windows=Windows(connection),
+        push=Push(settings.addresses.redis_url),
+        heartbeats=Heartbeats(connection),
+        clock=time.time,
+    )

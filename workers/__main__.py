@@ -1,0 +1,124 @@
+"""python -m workers bridge | aggregator | flusher | deliverer | all"""
+
+from app.green import patch
+
+patch()
+
+import random
+import sys
+import time
+from collections.abc import Callable
+
+from app import logs
+from app.domain.pacing import jittered
+from app.domain.routing import GROUPS, Topic
+from app.settings import load
+from app.stores.delivery_log import DeliveryLog, dynamodb
+from app.streams.post_updates import PostUpdates
+from app.streams.relay import OutboxBell, Relay
+from app.wiring import WorkerParts, build_workers, new_id
+from workers.aggregator import Aggregator, Ends
+from workers.aggregator import Hand as AggregatorHand
+from workers.bridge import Bridge
+from workers.deliverer import Deliverer, Recorder
+from workers.flusher import Flusher
+from workers.life import Worker, supervise
+
+FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
+LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
+
+
+def bridge(wired: WorkerParts) -> list[Worker]:
+    parts = wired.parts
+    one = Bridge(parts.ingress, wired.publisher, wired.fallback, wired.dead_letters, new_id)
+
+    def prepare() -> None:
+        one.prepare()  # needs Redis alone: with Kafka or PostgreSQL away the bridge still works
+
+    # step() itself waits for news while nothing moves
+    return [Worker("bridge", one.step, _none, parts.heartbeats.beat, prepare, one.release)]
+
+
+def aggregator(wired: WorkerParts) -> list[Worker]:
+    parts = wired.parts
+    hand = AggregatorHand(time.time, random.random, new_id)
+    posts = PostUpdates(parts.memberships, parts.comments, parts.push)
+    ends = Ends(parts.windows, wired.ledger, wired.dead_letters, posts)
+    workers = []
+    for topic in LANES:
+        subscriber = wired.subscriber(GROUPS[topic], topic)
+        lane = Aggregator(subscriber, ends, parts.settings.rules, hand)
+        name = f"aggregator-{topic.value.partition('-')[0]}"
+        workers.append(
+            Worker(name, lane.step, _none, parts.heartbeats.beat, wired.ready, subscriber.close)
+        )
+    return workers
+
+
+def flusher(wired: WorkerParts) -> list[Worker]:
+    parts = wired.parts
+    rows = parts.settings.rules.flush_max_rows
+    one = Flusher(parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time)
+    relay = Relay(parts.engine, parts.redis, wired.publisher, new_id())
+    bell = OutboxBell(parts.settings.addresses.database_url)
+
+    def relay_rest() -> float:
+        bell.wait(jittered(1.0, 0.3, random.random()))  # noqa: S311 - a pause
+        return 0.0
+
+    beat = parts.heartbeats.beat
+    return [
+        Worker("flusher", one.step, _flush_rest, beat, wired.ready),
+        Worker("relay", relay.step, relay_rest, beat, wired.ready, relay.release),
+    ]
+
+
+def deliverer(wired: WorkerParts) -> list[Worker]:
+    parts = wired.parts
+    ready = wired.subscriber(GROUPS[Topic.READY], Topic.READY)
+    logged = wired.subscriber("delivery-log-consumer", Topic.READY)
+    addresses = parts.settings.addresses
+    delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
+    one = Deliverer(ready, parts.push, wired.dead_letters)
+    recorder = Recorder(logged, delivery_log, time.time)
+
+    def recorder_ready() -> None:
+        wired.ready()
+        delivery_log.create()
+
+    beat = parts.heartbeats.beat
+    return [
+        Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
+        Worker("recorder", recorder.step, _none, beat, recorder_ready, logged.close),
+    ]
+
+
+def _none() -> float:
+    return 0.0
+
+
+def _flush_rest() -> float:
+    return jittered(FLUSH_SECONDS, FLUSH_SPREAD, random.random())  # noqa: S311 - a pause
+
+
+KINDS: dict[str, Callable[[WorkerParts], list[Worker]]] = {
+    "bridge": bridge,
+    "aggregator": aggregator,
+    "flusher": flusher,
+    "deliverer": deliverer,
+}
+
+
+def main(arguments: list[str]) -> int:
+    names = list(KINDS) if arguments == ["all"] else arguments
+    if not names or any(name not in KINDS for name in names):
+        sys.stderr.write(f"usage: python -m workers {' | '.join(KINDS)} | all\n")
+        return 2
+    settings = load()
+    logs.set_up(settings.log_level, settings.log_format)
+    workers = [worker for name in names for worker in KINDS[name](build_workers(settings, name))]
+    return supervise(workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

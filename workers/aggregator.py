@@ -1,0 +1,136 @@
+"""STOP 5. Aggregator: an event is told at once, or gathered into its window.
+
+In    the three lanes, one consumer group and one greenlet each
+Out   stores/ledger.py (at once), stores/windows.py (gathered)
+Next  workers/flusher.py
+
+The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at most one
+window's worth again, which changes nothing; if Redis lost its windows, the same reading rebuilds them.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.domain.errors import Poisoned
+from app.domain.events import Event, parse
+from app.domain.ledger import Ring
+from app.domain.windows import Rules, Verdict, due_ms, instant_places
+from app.failpoints import reach
+from app.stores.ledger import Batch, Entry, Ledger
+from app.stores.windows import Offered, Windows, WindowsLost
+from app.streams.dead_letters import DeadLetters, Letter
+from app.streams.kafka import Polled, Subscriber, by_place
+from app.streams.post_updates import PostUpdates
+from workers.settling import after_writing
+
+log = logging.getLogger(__name__)
+BATCH = 500
+POLL_SECONDS = 0.5
+NO_WINDOW = 2**31
+"""Places for kinds that know no windows: all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Time, chance and ids, handed in."""
+
+    now: Callable[[], float]
+    draw: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where an aggregator's events go."""
+
+    windows: Windows
+    ledger: Ledger
+    dead_letters: DeadLetters
+    posts: PostUpdates
+
+
+class Aggregator:
+    """One lane."""
+
+    def __init__(self, subscriber: Subscriber, ends: Ends, rules: Rules, hand: Hand) -> None:
+        self._subscriber = subscriber
+        self._ends = ends
+        self._rules = rules
+        self._hand = hand
+        self._epoch: str | None = None
+        self._waiting: dict[tuple[str, int], list[Polled]] = {}
+
+    def step(self) -> int:
+        """One poll. What could not be settled is kept and tried again before anything newer."""
+        if not self._waiting:
+            self._waiting = by_place(self._subscriber.poll(POLL_SECONDS, BATCH))
+            if self._waiting:
+                reach("aggregator.polled")
+        moved = 0
+        try:
+            for place in list(self._waiting):
+                self._move(place, self._waiting[place])
+                moved += len(self._waiting.pop(place))
+        except WindowsLost:
+            self._rewind()
+        self._ends.posts.emit_due()
+        return moved
+
+    def _rewind(self) -> None:
+        log.warning("Redis lost the windows: reading again from the committed offsets")
+        self._epoch = None
+        self._waiting = {}
+        self._subscriber.rewind()
+
+    def _move(self, place: tuple[str, int], records: Sequence[Polled]) -> None:
+        partition, last = records[0].place, records[-1].offset
+        events = self._parse(records)
+        verdicts = self._gather(partition, events)
+        reach("aggregator.gathered")
+        told = [
+            Entry(event, Ring.AT_ONCE)
+            for (_, event), verdict in zip(events, verdicts, strict=True)
+            if verdict is Verdict.INSTANT
+        ]
+        settled = self._ends.ledger.write(Batch(tuple(told)))
+        reach("aggregator.written")
+        after_writing(settled, self._ends.dead_letters)
+        commit = self._ends.windows.applied(self._known_epoch(), partition, last)
+        reach("aggregator.applied")
+        self._subscriber.commit({place: commit})
+        self._ends.posts.note(event for _, event in events)
+
+    def _gather(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[Verdict]:
+        if not events:
+            return []
+        offered = [self._offer(offset, event) for offset, event in events]
+        rows = self._rules.flush_max_rows
+        return self._ends.windows.gather(self._known_epoch(), partition, rows, offered)
+
+    def _offer(self, offset: int, event: Event) -> Offered:
+        places = instant_places(event.kind, self._rules)
+        now_ms = int(self._hand.now() * 1000)
+        due = due_ms(now_ms, self._rules, self._hand.draw())
+        return Offered(event, offset, NO_WINDOW if places is None else places, due, places is None)
+
+    def _known_epoch(self) -> str:
+        if self._epoch is None:
+            self._epoch = self._ends.windows.epoch(self._hand.new_id())
+        return self._epoch
+
+    def _parse(self, records: Sequence[Polled]) -> list[tuple[int, Event]]:
+        events = []
+        for record in records:
+            try:
+                events.append((record.offset, parse(record.value)))
+            except Poisoned as reason:
+                self._ends.dead_letters.put(
+                    Letter(
+                        record.topic,
+                        f"{record.partition}:{record.offset}",
+                        str(reason),
+                        record.value,
+                    )
+                )
+        return events

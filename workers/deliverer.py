@@ -1,0 +1,116 @@
+"""STOP 8. Deliverer: from the ready topic to the person's sockets; a second loop keeps the log.
+
+In    topic ready-notifications, groups "delivery-consumer" and "delivery-log-consumer"
+Out   streams/push.py (room of the person), stores/delivery_log.py
+Next  jinja/static/bell.js
+
+The log reads the topic by itself, so a DynamoDB that is away delays no toast, and Kafka keeps what the log
+has yet to write.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from app.domain.errors import Poisoned
+from app.domain.events import checked_uuid
+from app.failpoints import reach
+from app.stores.delivery_log import DeliveryLog, item
+from app.streams.dead_letters import DeadLetters, Letter
+from app.streams.kafka import Polled, Subscriber
+from app.streams.push import Push, room_of
+
+log = logging.getLogger(__name__)
+BATCH = 500
+POLL_SECONDS = 0.5
+FRAMES = frozenset({"notification", "notification_updated", "notification_removed", "unread_count"})
+BADGE = "unread_count"
+
+
+class Deliverer:
+    def __init__(self, subscriber: Subscriber, push: Push, dead_letters: DeadLetters) -> None:
+        self._subscriber = subscriber
+        self._push = push
+        self._dead_letters = dead_letters
+        self._waiting: list[Polled] = []
+
+    def step(self) -> int:
+        if not self._waiting:
+            self._waiting = self._subscriber.poll(POLL_SECONDS, BATCH)
+        if not self._waiting:
+            return 0
+        reach("deliverer.polled")
+        ready = [self._parse(one) for one in self._waiting]
+        frames = [one for one in ready if one is not None]
+        last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
+        for one in frames:
+            # Of several badges only the newest is worth a frame.
+            if one["frame"] != BADGE or last_badge[one["targetId"]] == one["id"]:
+                self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
+        reach("deliverer.emitted")
+        self._subscriber.commit(positions(self._waiting))
+        moved, self._waiting = len(self._waiting), []
+        return moved
+
+    def _parse(self, record: Polled) -> dict[str, Any] | None:
+        try:
+            return parse_ready(record.value)
+        except Poisoned as reason:
+            place = f"{record.partition}:{record.offset}"
+            self._dead_letters.put(Letter(record.topic, place, str(reason), record.value))
+            return None
+
+
+class Recorder:
+    """Writes the delivery log. What it cannot read it leaves to the deliverer, which puts it aside."""
+
+    def __init__(
+        self, subscriber: Subscriber, delivery_log: DeliveryLog, now: Callable[[], float]
+    ) -> None:
+        self._subscriber = subscriber
+        self._log = delivery_log
+        self._now = now
+        self._waiting: list[Polled] = []
+
+    def step(self) -> int:
+        if not self._waiting:
+            self._waiting = self._subscriber.poll(POLL_SECONDS, BATCH)
+        items = {}
+        for one in self._waiting:
+            try:
+                ready = parse_ready(one.value)
+            except Poisoned:
+                continue
+            if ready["frame"] != BADGE:
+                made = item(ready, self._now())
+                items[made["id"]["S"]] = made  # a batch may name a key once
+        self._log.record(list(items.values()))
+        if self._waiting:
+            self._subscriber.commit(positions(self._waiting))
+        moved, self._waiting = len(self._waiting), []
+        return moved
+
+
+def parse_ready(value: bytes | None) -> dict[str, Any]:
+    """A ready record. Raises Poisoned for anything else."""
+    if value is None:
+        raise Poisoned("the record has no value")
+    try:
+        ready = orjson.loads(value)
+    except orjson.JSONDecodeError as fault:
+        raise Poisoned("not JSON") from fault
+    if not isinstance(ready, dict) or ready.get("frame") not in FRAMES:
+        raise Poisoned("not a frame we know")
+    checked_uuid(ready.get("targetId"), "targetId")
+    if not isinstance(ready.get("data"), dict) or not isinstance(ready.get("at"), str):
+        raise Poisoned("the frame has no data or no time")
+    if not isinstance(ready.get("id"), int):
+        raise Poisoned("the frame has no id")
+    return ready
+
+
+def positions(records: list[Polled]) -> dict[tuple[str, int], int]:
+    """The next offset to read, per partition."""
+    return {(one.topic, one.partition): one.offset + 1 for one in records}

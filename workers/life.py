@@ -1,0 +1,79 @@
+"""The life every worker shares: prepare, step, rest, report, stop when asked."""
+
+import logging
+import random
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import gevent
+from gevent.event import Event
+
+from app.domain.errors import Unavailable
+from app.domain.pacing import backoff
+
+log = logging.getLogger(__name__)
+GRACE_SECONDS = 3.0
+"""honcho kills after five; the contract wants four."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass
+class Worker:
+    """`step` does one bounded batch and answers how much it moved; 0 means rest."""
+
+    name: str
+    step: Callable[[], int]
+    rest: Callable[[], float]
+    beat: Callable[[str], object]
+    prepare: Callable[[], object] = _nothing
+    close: Callable[[], object] = _nothing
+    stopping: Event = field(default_factory=Event)
+    faults: int = 0
+
+    def run(self) -> None:
+        """Until asked to stop. An absent service is waited for, with a growing, drawn pause."""
+        prepared = False
+        while not self.stopping.is_set():
+            self.beat(self.name)
+            try:
+                if not prepared:
+                    self.prepare()
+                    prepared = True
+                pause = 0.0 if self.step() else self.rest()
+                self.faults = 0
+            except Unavailable as fault:
+                log.warning("%s rests: %s", self.name, fault)
+                pause = self._pause()
+            except Exception:
+                # A bug, or a library's word we do not know. Nothing was acknowledged, so trying again is
+                # safe; ending would end every process beside us (honcho), which helps nobody.
+                log.exception("%s met an error it does not know", self.name)
+                pause = self._pause()
+            self.stopping.wait(pause)
+
+    def _pause(self) -> float:
+        self.faults += 1
+        return backoff(self.faults, base=0.1, cap=2.0, draw=random.random())  # noqa: S311 - a pause
+
+
+def supervise(workers: Sequence[Worker], grace: float = GRACE_SECONDS) -> int:
+    """Run until SIGTERM or SIGINT; 0 if every loop ended by itself within `grace` seconds."""
+    over = Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(signum, over.set)
+    running = [gevent.spawn(worker.run) for worker in workers]
+    for greenlet in running:
+        greenlet.link(lambda _: over.set())
+    over.wait()
+    for worker in workers:
+        worker.stopping.set()
+    done = gevent.joinall(running, timeout=grace)
+    gevent.killall(running, timeout=0.5)
+    closing = [gevent.spawn(worker.close) for worker in workers]
+    gevent.joinall(closing, timeout=0.5)
+    clean = len(done) == len(running) and all(greenlet.successful() for greenlet in done)
+    return 0 if clean else 1
