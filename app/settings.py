@@ -19,14 +19,7 @@ MIN_SECRET_BYTES = 32
 
 
 class BadSetting(SystemExit):
-    """A setting is missing or wrong: its name and what is expected, and exit code 2."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(2)
-        self.sentence = sentence
-
-    def __str__(self) -> str:
-        return self.sentence
+    """A setting is missing or wrong: stops the start with its name and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 
 from app.settings import database_url
+from app.stores.postgres import driver_url
 from app.stores.tables import metadata
 
 LOCK = 4_711_001
@@ -11,7 +12,7 @@ LOCK = 4_711_001
 
 
 def run() -> None:
-    engine = create_engine(database_url())
+    engine = create_engine(driver_url(database_url()))
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         context.configure(connection=connection, target_metadata=metadata, compare_type=True)

@@ -7,7 +7,7 @@ the server (statement_timeout) and the pool each have their own end.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -18,10 +18,15 @@ WORKER_STATEMENT_MS = 30_000
 POOL_SIZE = 5
 
 
+def driver_url(url: str) -> URL:
+    """The URL with psycopg2 named: SQLAlchemy 2.1 would take psycopg 3, which gevent cannot wait for."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
 def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Engine:
     """An engine that connects when first used."""
     return create_engine(
-        url,
+        driver_url(url),
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=2,

@@ -343,5 +343,3 @@ epochs = Table(
     Column("name", Text, primary_key=True),
     Column("value", _Id, nullable=False, server_default=text("uuidv7()")),
 )
-
-ACTIVE_LIKES = "create view active_likes as select post_id, user_id from likes where active"

@@ -10,6 +10,8 @@ the same id, version and seq, which every client knows to skip.
 
 import logging
 import select
+from collections.abc import Sequence
+from typing import Any
 
 import psycopg2
 import redis
@@ -73,8 +75,8 @@ class Relay:
         return int(held) > 0
 
 
-def _record(row: "tuple[object, ...] | object") -> Record:
-    place, user_id, seq, frame, payload, created_at = row  # type: ignore[misc]
+def _record(row: Sequence[Any]) -> Record:
+    place, user_id, seq, frame, payload, created_at = row
     value = {
         "id": place,
         "targetId": user_id,

@@ -1,0 +1,83 @@
+"""History: what a client that was away has missed.
+
+In    app/sockets.py
+Out   the tables epochs, users (frame_seq) and outbox
+
+The frame counter and the outbox rows are written in one transaction under the recipient's lock, so
+whoever reads the counter first finds every frame up to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, text
+
+from app.stores.postgres import speaking
+
+MOST = 300
+"""Past it a fresh start by REST is cheaper than catching up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """How far a client has come."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Where the history stands, and the later frames if all of them are still there."""
+
+    epoch: str
+    seq: int
+    recovered: bool
+    frames: tuple[dict[str, object], ...]
+
+
+class History:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def missed(self, user_id: str, since: Since | None) -> Missed:
+        with speaking("tell what was missed"), self._engine.begin() as sql:
+            epoch = _epoch(sql)
+            seq = int(sql.execute(_POSITION, {"user": user_id}).scalar() or 0)
+            if since is None or since.epoch != epoch or not 0 <= seq - since.seq <= MOST:
+                return Missed(epoch, seq, False, ())
+            rows = sql.execute(_FRAMES, {"user": user_id, "since": since.seq, "seq": seq})
+            frames = tuple({"event": row[0], "data": row[1]} for row in rows)
+        # A gap: retention has taken older frames away.
+        whole = len(frames) == seq - since.seq
+        return Missed(epoch, seq, whole, frames if whole else ())
+
+    def later_than(
+        self, moment: datetime, user_ids: Sequence[str]
+    ) -> list[tuple[str, str, dict[str, object]]]:
+        """All frames (user, event, data) since a moment, in order: for those who stayed connected to
+        us while we were deaf."""
+        values = {"moment": moment, "users": list(user_ids)}
+        with speaking("tell what was missed"), self._engine.connect() as sql:
+            return [(row[0], row[1], row[2]) for row in sql.execute(_LATER, values)]
+
+
+def _epoch(sql: Connection) -> str:
+    found = sql.execute(_EPOCH).scalar()
+    if found is None:
+        sql.execute(text("insert into epochs (name) values ('frames') on conflict do nothing"))
+        found = sql.execute(_EPOCH).scalar_one()
+    return str(found)
+
+
+_EPOCH = text("select value::text from epochs where name = 'frames'")
+_POSITION = text("select frame_seq from users where id = :user")
+_FRAMES = text(
+    "select frame, payload from outbox where user_id = :user and seq > :since and seq <= :seq "
+    "order by seq"
+)
+_LATER = text(
+    "select user_id::text, frame, payload from outbox "
+    "where user_id = any(cast(:users as uuid[])) and created_at >= :moment order by id"
+)
