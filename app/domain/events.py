@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from typing import cast
 from uuid import UUID
 
@@ -57,6 +58,7 @@ the doubles of Lua and JavaScript until the year 2248."""
 
 MAX_SEQ = 2**53 - 1
 MAX_TEXT = 5_000
+MAX_DEPTH, MAX_MEMBERS = 5, 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -256,7 +258,7 @@ def _text(wire: Json, name: str) -> str | None:
     value = wire.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > MAX_TEXT or "\x00" in value:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not _encodes(value):
         raise Poisoned(f"{name} is not a text of at most {MAX_TEXT} characters")
     return value
 
@@ -264,9 +266,32 @@ def _text(wire: Json, name: str) -> str | None:
 def _metadata(value: object) -> Mapping[str, object]:
     if value is None:
         return {}
-    if not isinstance(value, dict):
-        raise Poisoned("metadata is not an object")
+    if not isinstance(value, dict) or not _plain(value, MAX_DEPTH):
+        raise Poisoned("metadata is not a small, plain object")
     return value
+
+
+def _plain(value: object, depth: int) -> bool:
+    """Can it go through every store on its way? No NUL, no lone surrogate, no number beyond 64 bits."""
+    if isinstance(value, str):
+        return len(value) <= MAX_TEXT and _encodes(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, dict):
+        inner = [*value, *value.values()]
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return value is None or (isinstance(value, float) and isfinite(value))
+    return depth > 0 and len(inner) <= MAX_MEMBERS and all(_plain(one, depth - 1) for one in inner)
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
 
 
 def _check_kind(event: Event) -> None:
@@ -275,7 +300,7 @@ def _check_kind(event: Event) -> None:
         checked_uuid(event.metadata.get("commentId"), "metadata.commentId")
         checked_uuid(event.metadata.get("postId"), "metadata.postId")
         content = event.metadata.get("content")
-        if not isinstance(content, str) or len(content) > MAX_TEXT or "\x00" in content:
+        if not isinstance(content, str):
             raise Poisoned("metadata.content is not a text")
     elif (
         event.kind not in UNGROUPED_KINDS and event.kind is not Kind.FOLLOW and not event.object_id

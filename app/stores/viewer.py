@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Engine, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
 
 from app.stores.postgres import speaking
 from app.stores.posts import Slice
@@ -49,6 +49,7 @@ VIEWS = {
             "title": _N.title,
             "message": _N.message,
             "isRead": _N.is_read,
+            "deliveryStatus": case((_N.held_until.is_not(None), "HELD"), else_="SENT"),
             "createdAt": _N.created_at,
         },
     ),

@@ -3,7 +3,9 @@
 -- KEYS[1] ingress:{n}   KEYS[2] ingress:lease:{n}
 -- ARGV    lease token, group, ids in order
 -- Returns the number acknowledged, or -1: the shard has another holder now.
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return -1 end
+-- A lease that ran out and that nobody took is still ours: what was done under it was done alone.
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[1] then return -1 end
 local acked = 0
 for first = 3, #ARGV, 1000 do
     acked = acked + redis.call('XACK', KEYS[1], ARGV[2],

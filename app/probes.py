@@ -1,0 +1,124 @@
+"""Probes: which services answer, asked of all at once, each bounded to a second.
+
+In    blueprints/health.py
+Out   per service: state, latency
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import gevent
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import Engine, text
+
+from app.settings import Addresses
+from app.stores.redis import WRONG_POLICY
+
+SECONDS = 1.0
+UP, DOWN = "up", "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    state: str
+    latency_ms: float | None = None
+    reason: str | None = None
+
+
+class Probes:
+    def __init__(self, engine: Engine, addresses: Addresses) -> None:
+        # A client of its own: a probe must not wait for a place in the pool that requests use.
+        self._redis = redis.Redis.from_url(
+            addresses.redis_url,
+            socket_timeout=SECONDS,
+            socket_connect_timeout=SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+        self._engine = engine
+        self._addresses = addresses
+        self._database = "unknown"
+        self._next_look = 0.0
+
+    def look(self) -> dict[str, Finding]:
+        """All at once; nobody is waited for longer than a second."""
+        questions: dict[str, Callable[[], str | None]] = {
+            "redis": self._ask_redis,
+            "postgres": self._ask_postgres,
+            "kafka": self._ask_kafka,
+            "dynamodb": self._ask_dynamodb,
+        }
+        asked = {name: gevent.spawn(_find, question) for name, question in questions.items()}
+        gevent.joinall(list(asked.values()), timeout=SECONDS)
+        late = [one for one in asked.values() if not one.ready()]
+        gevent.killall(late, block=False)
+        return {
+            name: one.value if one.successful() and one.value else Finding(DOWN, reason="no answer")
+            for name, one in asked.items()
+        }
+
+    def database(self) -> str:
+        """What the last look at PostgreSQL found. Never waits: being alive needs no database."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + 5.0
+            gevent.spawn(self._look_at_database)
+        return self._database
+
+    def _look_at_database(self) -> None:
+        found = _find(self._ask_postgres)
+        self._database = "connected" if found.state == UP else "disconnected"
+
+    def _ask_redis(self) -> str | None:
+        """Why writes could be lost; None when they are safe."""
+        settings = self._redis.config_get("maxmemory-policy", "appendonly")
+        policy = settings.get("maxmemory-policy", "noeviction")
+        if policy != "noeviction":
+            return WRONG_POLICY.format(policy=policy)
+        if settings.get("appendonly") != "yes":
+            return "Redis keeps no append-only file (appendonly no): a restart would lose likes."
+        return None
+
+    def _ask_postgres(self) -> str | None:
+        with self._engine.connect() as sql:
+            sql.execute(text("select 1"))
+        return None
+
+    def _ask_kafka(self) -> str | None:
+        """Whether any of the brokers takes a connection."""
+        faults: list[OSError] = []
+        for server in self._addresses.kafka_bootstrap_servers:
+            host, _, port = server.rpartition(":")
+            try:
+                _knock(host, int(port))
+            except OSError as fault:
+                faults.append(fault)
+            else:
+                return None
+        raise faults[0]
+
+    def _ask_dynamodb(self) -> str | None:
+        url = self._addresses.dynamodb_endpoint_url
+        region = self._addresses.aws_region
+        where = urlsplit(url or f"https://dynamodb.{region}.amazonaws.com")
+        _knock(str(where.hostname), where.port or (443 if where.scheme == "https" else 80))
+        return None
+
+
+def _knock(host: str, port: int) -> None:
+    socket.create_connection((host, port), timeout=SECONDS).close()
+
+
+def _find(question: Callable[[], str | None]) -> Finding:
+    began = time.perf_counter()
+    try:
+        reason = question()
+    except Exception as fault:  # whatever a client raises: the service did not answer
+        return Finding(DOWN, reason=type(fault).__name__)
+    taken = round((time.perf_counter() - began) * 1000, 1)
+    return Finding("refused" if reason else UP, taken, reason)
