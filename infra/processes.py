@@ -105,12 +105,16 @@ def thaw(tag: str) -> None:
 def destroy(tag: str) -> None:
     """SIGKILL to all of them. PostgreSQL's main process first, or it would begin to recover."""
 
+    hit: set[psutil.Process] = set()
+
     def gone() -> bool:
         left = members(tag)
         send(left, signal.SIGKILL)
+        hit.update(left)
         return not left
 
     until(gone, 10)
+    _buried(hit)
 
 
 def end(tag: str, signum: signal.Signals, seconds: float) -> bool:
@@ -121,6 +125,7 @@ def end(tag: str, signum: signal.Signals, seconds: float) -> bool:
     clean = until(lambda: not members(tag), seconds)
     if not clean:
         destroy(tag)
+    _buried(found)
     return clean
 
 
@@ -144,6 +149,12 @@ def _all_stopped(tag: str, signum: signal.Signals) -> bool:
     running = [process for process in members(tag) if not is_stopped(process)]
     send(running, signum)
     return not running
+
+
+def _buried(processes: Iterable[psutil.Process]) -> None:
+    """A dying process loses its command line before it lets go of its ports: wait for the end."""
+    psutil.wait_procs(list(processes), timeout=1)
+    _reap()
 
 
 def _reap() -> None:

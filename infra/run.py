@@ -21,6 +21,7 @@ from infra.trouble import Trouble
 
 HONCHO_SECONDS = 9.0  # honcho kills what is left after 5
 IMPATIENT_SECONDS = 45.0  # then the address is printed although something does not answer
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFAULTS = {"APP_MODE": "testing", "HOST": "127.0.0.1", "PORT": "8000"}
 
 
@@ -64,7 +65,7 @@ def _stoppable() -> Iterator[None]:
             raise Stopped
         _say("Stopping already; this takes some seconds.")
 
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in SIGNALS:
         signal.signal(signum, stop)
     yield
 
@@ -75,7 +76,7 @@ def _services(services: Services) -> Iterator[None]:
     place = services.layout
     if ended := leftovers.end(place):
         _say(f"A run was killed here: ended {ended} processes that it left behind.")
-    ports.require_free(_port(), "the web process", _remedy(), os.environ["HOST"])
+    ports.require_free(port(), "the web process", _remedy(), os.environ["HOST"])
     wanted = surroundings.embedded()
     found = services.status(*wanted) if wanted else {}
     ours = tuple(n for n in found if found[n].state == "stopped" or n in leftovers.claimed(place))
@@ -99,7 +100,7 @@ def _serve(services: Services) -> int:
     environment[leftovers.MARK] = str(services.layout.data_dir)
     # honcho would let .env override the environment; both are merged already. Its numbering of
     # ports starts with the first line, which is the web.
-    command = [sys.executable, "-m", "honcho", "start", "-e", "", "-p", str(_port())]
+    command = [sys.executable, "-m", "honcho", "start", "-e", "", "-p", str(port())]
     honcho = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         _announce(honcho)
@@ -121,7 +122,7 @@ def _announce(honcho: subprocess.Popen[bytes]) -> None:
 
 def _answers(path: str) -> bool:
     host = "127.0.0.1" if os.environ["HOST"] in ("0.0.0.0", "::") else os.environ["HOST"]  # noqa: S104
-    connection = HTTPConnection(host, _port(), timeout=2)
+    connection = HTTPConnection(host, port(), timeout=2)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -143,10 +144,10 @@ def _end(honcho: subprocess.Popen[bytes], place: Layout) -> None:
 
 
 def _address() -> str:
-    return f"http://{os.environ['HOST']}:{_port()}"
+    return f"http://{os.environ['HOST']}:{port()}"
 
 
-def _port() -> int:
+def port() -> int:
     text = os.environ["PORT"]
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Trouble(f"PORT is {text!r}; a number from 1 to 65535 is expected.")
@@ -154,7 +155,7 @@ def _port() -> int:
 
 
 def _remedy() -> str:
-    return f"end it, or choose another with `make run PORT={_port() + 1}`"
+    return f"end it, or choose another with `make run PORT={port() + 1}`"
 
 
 def _say(sentence: str) -> None:

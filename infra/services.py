@@ -122,6 +122,8 @@ class Services:
 
     def _launch(self, service: Service, known: Mapping[str, int]) -> None:
         for name in service.port_names:
+            # One that was killed by others a moment ago may not have let go yet.
+            processes.until(lambda port=known[name]: ports.is_free(port), 2)  # type: ignore[misc]
             remedy = f"end it, or delete {self.layout.ports} to choose new ones"
             ports.require_free(known[name], service.name, remedy)
         pid = processes.spawn(service.prepare(self.layout, known))
