@@ -1,7 +1,8 @@
 """STOP 3. What a person can do: count it now, append the event, answer.
 
 In    blueprints/*
-Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), stores/posts for new posts
+Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), stores/posts for new
+      posts
 Next  workers/bridge.py
 """
 

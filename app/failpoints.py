@@ -1,7 +1,7 @@
 """Fail points: named lines at which a test or drill lets this very process die.
 
-FAILPOINT=bridge.published kills with SIGKILL at that name; FAILPOINT=bridge.published:3 at the third pass.
-Off unless set, and never set by anything of ours but tests and drills.
+FAILPOINT=bridge.published kills with SIGKILL at that name; FAILPOINT=bridge.published:3 at the
+third pass. Off unless set, and never set by anything of ours but tests and drills.
 """
 
 import os

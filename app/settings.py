@@ -54,7 +54,8 @@ class Limits:
     fallback_max_retries: int
     ingress_shards: int = 4
     write_deadline_seconds: float = 1.5
-    """Past it the write script refuses: a call sent to a frozen Redis must not act when it wakes."""
+    """Past it the write script refuses: a call sent to a frozen Redis must not act when it wakes.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,8 @@ def _secret(env: Env, name: str, mode: str, data_dir: Path) -> str:
 
 def _kept_secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and linked: of several processes that start at once all end up with the same one.
+    # Written aside and linked: of several processes that start at once all end up with the same
+    # one.
     draft = path.with_suffix(f".{os.getpid()}")
     draft.touch(mode=0o600)
     draft.write_text(secrets.token_hex(32))

@@ -1,7 +1,7 @@
 """Settings -> clients -> stores and streams -> parts. The only place that joins them.
 
-Nothing here connects: every client does so when it is first used, so that each process starts without any
-service and waits for it.
+Nothing here connects: every client does so when it is first used, so that each process starts
+without any service and waits for it.
 """
 
 import time
@@ -71,7 +71,7 @@ class WorkerParts:
         return Subscriber(servers, group, topic.value)
 
     def ready(self) -> None:
-        """What a worker waits for before its first step. Raises Unavailable with what is missing."""
+        """What a worker's first step waits for. Raises Unavailable with what is missing."""
         settings = self.parts.settings
         sentence = redis_store.wrong_policy(self.parts.redis)
         if sentence:

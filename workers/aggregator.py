@@ -4,8 +4,9 @@ In    the three lanes, one consumer group and one greenlet each
 Out   stores/ledger.py (at once), stores/windows.py (gathered)
 Next  workers/flusher.py
 
-The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at most one
-window's worth again, which changes nothing; if Redis lost its windows, the same reading rebuilds them.
+The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at
+most one window's worth again, which changes nothing; if Redis lost its windows, the same reading
+rebuilds them.
 """
 
 import logging

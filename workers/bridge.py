@@ -4,8 +4,8 @@ In    streams/ingress.py, group "bridge", one holder per shard
 Out   streams/publisher.py (Kafka, all replicas); streams/fallback.py while Kafka is away
 Next  workers/aggregator.py
 
-Order within a shard is kept by one rule: while a shard has rows in the fallback queue, newer events queue
-up behind them, and the oldest go to Kafka first.
+Order within a shard is kept by one rule: while a shard has rows in the fallback queue, newer events
+queue up behind them, and the oldest go to Kafka first.
 """
 
 import logging
@@ -80,7 +80,7 @@ class Bridge:
             self._ingress.release(number, self._token)
 
     def _hold(self) -> None:
-        """Keeps our leases, takes free ones. A shard that comes anew begins with what is pending."""
+        """Keeps our leases, takes free ones. A new shard begins with what is pending."""
         if time.monotonic() < self._renew_at:
             return
         for number in self._ingress.shards:
@@ -103,7 +103,8 @@ class Bridge:
         try:
             return self._ingress.read(fresh, BATCH, pending=False) if fresh else {}
         except Unavailable:
-            # The answer may have been lost after Redis gave the entries to us: they are pending now.
+            # The answer may have been lost after Redis gave the entries to us: they are pending
+            # now.
             for shard in self._held.values():
                 shard.pending = True
             self._recreate()

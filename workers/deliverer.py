@@ -4,8 +4,8 @@ In    topic ready-notifications, groups "delivery-consumer" and "delivery-log-co
 Out   streams/push.py (room of the person), stores/delivery_log.py
 Next  jinja/static/bell.js
 
-The log reads the topic by itself, so a DynamoDB that is away delays no toast, and Kafka keeps what the log
-has yet to write.
+The log reads the topic by itself, so a DynamoDB that is away delays no toast, and Kafka keeps what
+the log has yet to write.
 """
 
 import logging
@@ -64,7 +64,7 @@ class Deliverer:
 
 
 class Recorder:
-    """Writes the delivery log. What it cannot read it leaves to the deliverer, which puts it aside."""
+    """Writes the delivery log. What it cannot read, the deliverer puts aside."""
 
     def __init__(
         self, subscriber: Subscriber, delivery_log: DeliveryLog, now: Callable[[], float]

@@ -1,7 +1,8 @@
 """STOP 6. Flusher: closes due windows; many of them in one transaction.
 
 In    stores/windows.py: claim_due
-Out   stores/ledger.py: rows, groups, counters and outbox in one transaction; then stores/windows.py: settle
+Out   stores/ledger.py: rows, groups, counters and outbox in one transaction; then
+      stores/windows.py: settle
 Next  streams/relay.py
 
 Claim, write, settle: dying between any two repeats the write, which then changes nothing.
@@ -43,7 +44,7 @@ class Flusher:
         self._claimed: list[Closing] = []
 
     def step(self) -> int:
-        """One transaction; how many windows it closed. What failed is kept and tried again first."""
+        """One transaction; how many windows it closed. What failed is tried again first."""
         if not self._claimed:
             now_ms = int(self._now() * 1000)
             self._claimed = self._windows.claim_due(now_ms, MAX_WINDOWS, self._max_rows)

@@ -49,8 +49,9 @@ class Worker:
                 log.warning("%s rests: %s", self.name, fault)
                 pause = self._pause()
             except Exception:
-                # A bug, or a library's word we do not know. Nothing was acknowledged, so trying again is
-                # safe; ending would end every process beside us (honcho), which helps nobody.
+                # A bug, or a library's word we do not know. Nothing was acknowledged, so trying
+                # again is safe; ending would end every process beside us (honcho), which helps
+                # nobody.
                 log.exception("%s met an error it does not know", self.name)
                 pause = self._pause()
             self.stopping.wait(pause)

@@ -1,7 +1,7 @@
 """Events: facts that happened, and their forms on the ingress stream and on Kafka.
 
-An event states an outcome (`active` says whether the like or follow stands), never a change, so that
-applying it twice, late, or beside a newer one is harmless: `seq` decides.
+An event states an outcome (`active` says whether the like or follow stands), never a change, so
+that applying it twice, late, or beside a newer one is harmless: `seq` decides.
 """
 
 import json
@@ -53,8 +53,9 @@ ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 UNGROUPED_KINDS = ACTORLESS_KINDS
 
 SEQ_PER_MS = 1024
-"""A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact in
-the doubles of Lua and JavaScript until the year 2248."""
+"""A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact
+in the doubles of Lua and JavaScript until the year 2248.
+"""
 
 MAX_SEQ = 2**53 - 1
 MAX_TEXT = 5_000
@@ -272,7 +273,9 @@ def _metadata(value: object) -> Mapping[str, object]:
 
 
 def _plain(value: object, depth: int) -> bool:
-    """Can it go through every store on its way? No NUL, no lone surrogate, no number beyond 64 bits."""
+    """Can it go through every store on its way? No NUL, no lone surrogate, no number beyond 64
+    bits.
+    """
     if isinstance(value, str):
         return len(value) <= MAX_TEXT and _encodes(value)
     if isinstance(value, int):

@@ -1,8 +1,9 @@
-"""The group ledger: who is in which group, and what is told about it. Pure; stores/ledger.py does it.
+"""The group ledger: who is in which group, and what is told about it. Pure; stores/ledger.py does
+it.
 
-A group is recipient + kind + object and is one row while it is unread and young; once read or too old,
-the next actor opens a new generation. An actor rings once in a group: who comes back after leaving it
-changes the row, but rings no bell.
+A group is recipient + kind + object and is one row while it is unread and young; once read or too
+old, the next actor opens a new generation. An actor rings once in a group: who comes back after
+leaving it changes the row, but rings no bell.
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,7 +82,7 @@ class Membership:
 
 @dataclass(slots=True)
 class Group:
-    """All the ledger knows of one group: its generations, and the memberships of those who act now."""
+    """What the ledger knows of one group: its generations, and the places of those who act now."""
 
     key: GroupKey
     generations: dict[str, Generation] = field(default_factory=dict)
@@ -126,8 +127,8 @@ class Terms:
 def plan(group: Group, doings: Iterable[Doing], closes: bool, terms: Terms) -> Plan:
     """Work out what these doings change in the group and what is told about it.
 
-    Changes `group` as the tables will be changed. `closes`: a window of the group ends here, so what is
-    owed is told. Doings that change nothing (repeats, older ones) lead to nothing.
+    Changes `group` as the tables will be changed. `closes`: a window of the group ends here, so
+    what is owed is told. Doings that change nothing (repeats, older ones) lead to nothing.
     """
     out = Plan()
     for doing in sorted(doings, key=lambda doing: doing.seq):
@@ -243,7 +244,9 @@ def _announce_owed(group: Group, generation: Generation, out: Plan) -> None:
 
 
 def group_by_key(doings: Mapping[GroupKey, list[Doing]]) -> list[GroupKey]:
-    """The order in which groups are locked: the same in every process, so that none waits in a ring."""
+    """The order in which groups are locked: the same in every process, so that none waits in a
+    ring.
+    """
     return sorted(doings, key=lambda key: (key.recipient_id, key.kind.value, key.object_id))
 
 

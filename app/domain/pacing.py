@@ -9,8 +9,8 @@ def jittered(period: float, spread: float, draw: float) -> float:
 def backoff(attempt: int, base: float, cap: float, draw: float) -> float:
     """The pause before try `attempt` (0 for the first repeat): doubled each time, "equal jitter".
 
-    Half of the pause is fixed and half is drawn, so that many clients neither come back together nor
-    hammer at once (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    Half of the pause is fixed and half is drawn, so that many clients neither come back together
+    nor hammer at once (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
     """
     full = min(cap, base * 2.0 ** min(attempt, 32))
     return full / 2.0 + full / 2.0 * draw

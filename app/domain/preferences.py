@@ -1,4 +1,4 @@
-"""May it go, now, and by which channels? One pure answer that the ledger and the deliverer share."""
+"""May it go, now, and by which channels? One pure answer, asked wherever that matters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,8 +99,8 @@ def _channels(kind: Kind, preferences: Preferences) -> tuple[Channel, ...]:
 def quiet_until(preferences: Preferences, now: datetime) -> datetime | None:
     """The end of the quiet hours that hold now, in UTC; None outside of them.
 
-    Wall-clock times in the person's zone, so a change to summer time moves the moment, not the hour.
-    Equal ends mean no quiet hours (the seed took them for always, and dropped everything).
+    Wall-clock times in the person's zone, so a change to summer time moves the moment, not the
+    hour. Equal ends mean no quiet hours (the seed took them for always, and dropped everything).
     """
     start, end = preferences.quiet_from, preferences.quiet_until
     if not preferences.quiet or start == end:

@@ -1,8 +1,8 @@
 """Windows: which events are told at once, and which wait for the end of their window.
 
-The counting itself happens in one atomic step in Redis (stores/scripts/gather.lua); what it counts up
-to, and when a window falls due, is decided here. `Window` is the same rule as plain Python: tests hold
-the script to it.
+The counting itself happens in one atomic step in Redis (stores/scripts/gather.lua); what it counts
+up to, and when a window falls due, is decided here. `Window` is the same rule as plain Python:
+tests hold the script to it.
 """
 
 from dataclasses import dataclass, field

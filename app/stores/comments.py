@@ -62,7 +62,8 @@ class Comments:
             with asking_postgres("count comments"), self._engine.connect() as sql:
                 rows = sql.execute(
                     text(
-                        "select id::text, comment_count from posts where id = any(cast(:ids as uuid[]))"
+                        "select id::text, comment_count from posts "
+                        "where id = any(cast(:ids as uuid[]))"
                     ),
                     {"ids": cold},
                 )
@@ -71,7 +72,8 @@ class Comments:
 
     def of_post(self, post_id: str) -> list[Comment]:
         """All comments of a post at any depth, oldest first."""
-        # Pending first: one that is written between the two reads is then found twice, never not at all.
+        # Pending first: one that is written between the two reads is then found twice, never not at
+        # all.
         found = {comment.id: comment for comment in self._pending_of(post_id)}
         with asking_postgres("read comments"), self._engine.connect() as sql:
             rows = sql.execute(

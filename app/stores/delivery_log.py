@@ -81,7 +81,9 @@ class DeliveryLog:
             raise Unavailable("DynamoDB is not there yet", "dynamodb_unavailable") from fault
 
     def record(self, items: Sequence[dict[str, Any]]) -> None:
-        """All of them, or Unavailable (then some may be there already: recording again is harmless)."""
+        """All of them, or Unavailable (then some may be there already: recording again is
+        harmless).
+        """
         requests = [{"PutRequest": {"Item": item}} for item in items]
         try:
             while requests:

@@ -1,7 +1,7 @@
 """Frames: what the plans tell, in words, numbered per recipient, put into the outbox with the rows.
 
-The frame counter is raised under the recipient's lock, so frames have no gaps, and the outbox ids of one
-recipient rise in the order of their counter.
+The frame counter is raised under the recipient's lock, so frames have no gaps, and the outbox ids
+of one recipient rise in the order of their counter.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,8 @@ _UNREAD = text("""
     group by user_id
 """)
 _ROWS = text("""
-    update notifications set version = (n.row->>'version')::int, seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
+    update notifications set version = (n.row->>'version')::int,
+        seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
         priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
         actor_name = n.row->>'actorName', actor_avatar = n.row->>'actorAvatar',
         actor_count = (n.row->>'actors')::int, owed_count = (n.row->>'owed')::int,
@@ -202,7 +203,7 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
 
 
 def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
-    """An instant announcement names its one actor (contract 6.6); the row's text covers the group."""
+    """An instant announcement names its one actor (contract 6.6); the row covers the group."""
     return {
         "title": title(row.kind, 1),
         "message": single(row.kind, person.name, told.text),

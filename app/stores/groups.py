@@ -1,5 +1,5 @@
-"""The group ledger's tables: load what a plan needs, write what a plan says. Set-based: the number of
-statements does not grow with the number of actors.
+"""The group ledger's tables: load what a plan needs, write what a plan says. Set-based: the number
+of statements does not grow with the number of actors.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,8 +85,9 @@ _SAMPLE = text("""
 
 
 def lock_recipients(sql: Connection, ids: Iterable[str]) -> set[str]:
-    """Locks them in one order; those that exist. One writer at a time per recipient: the ledger, the
-    frame counter and the order of the outbox all rest on it."""
+    """Locks them in one order; those that exist. One writer at a time per recipient: the ledger,
+    the frame counter and the order of the outbox all rest on it.
+    """
     return set(sql.execute(_LOCK, {"ids": sorted(set(ids))}).scalars())
 
 

@@ -1,4 +1,4 @@
-"""Which worker turned its loop, and when. Written from inside the loop, so that it proves progress."""
+"""Which worker turned its loop, and when: written from inside the loop, so it proves progress."""
 
 import json
 import logging

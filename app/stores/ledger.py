@@ -4,8 +4,8 @@ In    workers/aggregator.py (what is told at once), workers/flusher.py (windows 
 Out   PostgreSQL: likes, follows, comments, notifications, notification_actors, outbox
 Next  streams/relay.py
 
-Everything is derived from what the rows really changed, in the same transaction. So a repeated, late or
-doubled batch changes nothing and tells nothing: exactly once needs no other mechanism.
+Everything is derived from what the rows really changed, in the same transaction. So a repeated,
+late or doubled batch changes nothing and tells nothing: exactly once needs no other mechanism.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,8 +77,8 @@ class Ledger:
     def write(self, batch: Batch) -> Settled:
         """Everything or nothing. Raises Unavailable when PostgreSQL is away.
 
-        A batch that PostgreSQL refuses for its data is halved until the bad event stands alone; it is
-        then in `refused`, and its neighbours are written.
+        A batch that PostgreSQL refuses for its data is halved until the bad event stands alone; it
+        is then in `refused`, and its neighbours are written.
         """
         if not batch.entries and not batch.closes:
             return Settled()

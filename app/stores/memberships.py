@@ -4,8 +4,8 @@ In    app/actions.py (a wish), the blueprints (what to show)
 Out   Redis sets and counts; an event on the ingress stream, in the same atomic step
 Next  workers/bridge.py
 
-A set rather than a counter: a repeated wish cannot count twice. It is read from PostgreSQL once, by one
-caller at a time, and is from then on newer than any table: it never expires by itself.
+A set rather than a counter: a repeated wish cannot count twice. It is read from PostgreSQL once, by
+one caller at a time, and is from then on newer than any table: it never expires by itself.
 """
 
 import logging
@@ -69,7 +69,8 @@ POST = Subject(
     "select user_id::text from posts where id = :id",
     "select user_id::text from likes where post_id = :id and active",
     "select p.id::text, p.like_count, coalesce(l.active, false) from posts p left join likes l "
-    "on l.post_id = p.id and l.user_id = cast(:viewer as uuid) where p.id = any(cast(:ids as uuid[]))",
+    "on l.post_id = p.id and l.user_id = cast(:viewer as uuid) "
+    "where p.id = any(cast(:ids as uuid[]))",
 )
 PERSON = Subject(
     Kind.FOLLOW,
@@ -77,7 +78,8 @@ PERSON = Subject(
     Rejected("User not found", "user_not_found", 404),
     "select id::text from users where id = :id",
     "select follower_id::text from follows where following_id = :id and active",
-    "select u.id::text, u.follower_count, coalesce(f.active, false) from users u left join follows f "
+    "select u.id::text, u.follower_count, coalesce(f.active, false) "
+    "from users u left join follows f "
     "on f.following_id = u.id and f.follower_id = cast(:viewer as uuid) "
     "where u.id = any(cast(:ids as uuid[]))",
 )
@@ -193,7 +195,8 @@ class Memberships:
             members = list(sql.execute(text(subject.members_sql), {"id": subject_id}).scalars())
         with speaking("keep what was loaded"):
             self._fill(subject, subject_id, owner, members)
-            # A like's lane depends on whether its actor follows the owner: that set must be there too.
+            # A like's lane depends on whether its actor follows the owner: that set must be there
+            # too.
             known = subject is PERSON or self._redis.exists(PERSON.count_key(owner))
         if not known:
             self.warm(PERSON, owner)

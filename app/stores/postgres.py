@@ -1,7 +1,7 @@
 """PostgreSQL: the engine, with every wait bounded.
 
-libpq has no read time-out: a frozen server would hold a greenlet for ever, so the kernel (tcp_user_timeout),
-the server (statement_timeout) and the pool each have their own end.
+libpq has no read time-out: a frozen server would hold a greenlet for ever, so the kernel
+(tcp_user_timeout), the server (statement_timeout) and the pool each have their own end.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,9 @@ POOL_SIZE = 5
 
 
 def driver_url(url: str) -> URL:
-    """The URL with psycopg2 named: SQLAlchemy 2.1 would take psycopg 3, which gevent cannot wait for."""
+    """The URL with psycopg2 named: SQLAlchemy 2.1 would take psycopg 3, which gevent cannot wait
+    for.
+    """
     return make_url(url).set(drivername="postgresql+psycopg2")
 
 

@@ -1,8 +1,8 @@
 """Redis: one client for commands, one for blocking reads, and every key's name.
 
-redis-py's defaults are wrong for writes: ten silent retries apply a call twice (field notes 3, measured),
-so retries are off and each caller decides. Pools have a size and a wait, or a burst of greenlets would
-open a connection each.
+redis-py's defaults are wrong for writes: ten silent retries apply a call twice (field notes 3,
+measured), so retries are off and each caller decides. Pools have a size and a wait, or a burst of
+greenlets would open a connection each.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,9 @@ def client(url: str, connections: int = 32) -> redis.Redis:
 
 
 def reader(url: str, block_seconds: float) -> redis.Redis:
-    """For blocking reads: its patience must outlast the block, or a quiet stream looks like an outage."""
+    """For blocking reads: its patience must outlast the block, or a quiet stream looks like an
+    outage.
+    """
     return _client(url, 4, block_seconds + COMMAND_SECONDS)
 
 

@@ -1,14 +1,14 @@
 """Batch writes: many rows, one statement; from RETURNING comes what really changed.
 
-`where stored.seq < new.seq` makes every write safe to repeat, late or beside a newer one. A row whose post
-or user is gone is left out by the join, so that one deleted account cannot refuse a batch. Rows are sorted,
-so that two writers lock in the same order.
+`where stored.seq < new.seq` makes every write safe to repeat, late or beside a newer one. A row
+whose post or user is gone is left out by the join, so that one deleted account cannot refuse a
+batch. Rows are sorted, so that two writers lock in the same order.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at
 
@@ -48,7 +48,8 @@ _FOLLOWS = text("""
     returning new.following_id::text, new.follower_id::text, coalesce(old.active, false), new.active
 """)
 _COMMENTS = text("""
-    insert into comments (id, post_id, user_id, content, parent_id, seq, active, created_at, updated_at)
+    insert into comments
+        (id, post_id, user_id, content, parent_id, seq, active, created_at, updated_at)
     select n.id, n.post_id, n.user_id, n.content, n.parent_id, n.seq, n.active, n.at, n.at
     from unnest(cast(:ids as uuid[]), cast(:posts as uuid[]), cast(:users as uuid[]),
                 cast(:contents as text[]), cast(:parents as uuid[]), cast(:seqs as bigint[]),
@@ -72,22 +73,24 @@ _EXISTING = {
         "join users u on u.id = n.follower_id"
     ),
 }
+_DELTAS = (
+    "(select id, delta from unnest(cast(:ids as uuid[]), cast(:deltas as int[])) as n (id, delta) "
+    "order by id) n"
+)
+
+
+def _counter(table: str, column: str) -> TextClause:
+    """Adds the deltas to a counter; below zero would mean a lie, so it stops there."""
+    return text(
+        f"update {table} set {column} = greatest(0, {column} + n.delta) "  # noqa: S608 - constants only
+        f"from {_DELTAS} where {table}.id = n.id"
+    )
+
+
 _COUNTERS = {
-    Kind.LIKE: text(
-        "update posts set like_count = greatest(0, like_count + n.delta) from (select id, delta from "
-        "unnest(cast(:ids as uuid[]), cast(:deltas as int[])) as n (id, delta) order by id) n "
-        "where posts.id = n.id"
-    ),
-    Kind.COMMENT: text(
-        "update posts set comment_count = greatest(0, comment_count + n.delta) from (select id, delta "
-        "from unnest(cast(:ids as uuid[]), cast(:deltas as int[])) as n (id, delta) order by id) n "
-        "where posts.id = n.id"
-    ),
-    Kind.FOLLOW: text(
-        "update users set follower_count = greatest(0, follower_count + n.delta) from (select id, delta "
-        "from unnest(cast(:ids as uuid[]), cast(:deltas as int[])) as n (id, delta) order by id) n "
-        "where users.id = n.id"
-    ),
+    Kind.LIKE: _counter("posts", "like_count"),
+    Kind.COMMENT: _counter("posts", "comment_count"),
+    Kind.FOLLOW: _counter("users", "follower_count"),
 }
 
 
@@ -161,7 +164,9 @@ def _left_out(
     newest: dict[tuple[str, str], Event],
     returned: Sequence[object],
 ) -> list[Event]:
-    """Which of the rows that did not change are missing their post or user (the others are repeats)."""
+    """Which of the rows that did not change are missing their post or user (the others are
+    repeats).
+    """
     done = {(row[0], row[1]) for row in returned}  # type: ignore[index]
     quiet = [event for one, event in newest.items() if one not in done]
     values = _comment_values(quiet) if kind is Kind.COMMENT else _pair_values(quiet)

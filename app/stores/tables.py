@@ -1,8 +1,8 @@
 """The tables, as migrations/ make them (a test compares the two).
 
 Every id is a UUIDv7 made by the application: sorted by time, so that inserts touch the same pages.
-`seq` orders the words of one person about one thing (domain/events.py); a withdrawn like or follow stays
-as a row with `active = false`, or a late copy of the older word would bring it back.
+`seq` orders the words of one person about one thing (domain/events.py); a withdrawn like or follow
+stays as a row with `active = false`, or a late copy of the older word would bring it back.
 """
 
 from sqlalchemy import (

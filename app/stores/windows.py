@@ -3,8 +3,9 @@
 In    workers/aggregator.py: gather, applied
 Out   workers/flusher.py: claim_due, settle
 
-A window has no time to live: it ends by being settled, after its rows are in the tables. Kafka's committed
-offset never passes the first event of an open window, so a lost Redis is rebuilt by reading again.
+A window has no time to live: it ends by being settled, after its rows are in the tables. Kafka's
+committed offset never passes the first event of an open window, so a lost Redis is rebuilt by
+reading again.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,16 @@ EPOCH = "windows:epoch"
 APPLIED = "windows:applied"
 DUE = "windows:due"
 LEASE_MS = 30_000
-"""Outlives the slowest batch write (statement time-out) by far. A second flusher that takes a window early
-only repeats work, since the tables tell once, but it would be wasted."""
+"""Outlives the slowest batch write (statement time-out) by far. A second flusher that takes a
+window early only repeats work, since the tables tell once, but it would be wasted.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An event offered to its window, with the places that are told at once and when it would fall due."""
+    """An event offered to its window, with the places that are told at once and when it would fall
+    due.
+    """
 
     event: Event
     offset: int

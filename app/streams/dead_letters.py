@@ -1,4 +1,4 @@
-"""Dead letters: what can never be processed is put aside with its reason, and its neighbours pass."""
+"""Dead letters: what can never be processed is put aside with its reason; its neighbours pass."""
 
 import base64
 import hashlib
@@ -15,7 +15,8 @@ from app.streams.wire import dumps
 
 log = logging.getLogger(__name__)
 KEPT = 10_000
-"""Characters of the payload that the table keeps; the topic has all of it up to the broker's limit."""
+"""Characters of the payload that the table keeps; the topic has all of it up to the broker's limit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class DeadLetters:
         self._publisher = publisher
 
     def put(self, letter: Letter) -> None:
-        """One row per record, however often it is read; one record on the topic (or more, same key).
+        """One row per record, however often it is read; one record on the topic (or more, same
+        key).
 
         Raises Unavailable: the caller then does not acknowledge, and reads the record again.
         """

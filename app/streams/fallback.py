@@ -1,7 +1,7 @@
 """The fallback queue: a PostgreSQL table that takes events while Kafka is away.
 
-Each ingress shard has its own backlog. While a shard has rows waiting, newer events of that shard queue up
-behind them, so that no like overtakes its unlike.
+Each ingress shard has its own backlog. While a shard has rows waiting, newer events of that shard
+queue up behind them, so that no like overtakes its unlike.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from app.streams.kafka import Record
 
 _ENQUEUE = text("""
     insert into kafka_fallback_queue (event_id, shard, seq, topic, payload)
-    select (r.row->>'eventId')::uuid, :shard, (r.row->>'seq')::bigint, r.row->>'topic', r.row->'record'
+    select (r.row->>'eventId')::uuid, :shard, (r.row->>'seq')::bigint,
+        r.row->>'topic', r.row->'record'
     from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as r (row, place)
     order by r.place
     on conflict (shard, seq, event_id) do nothing

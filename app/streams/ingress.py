@@ -4,9 +4,9 @@ In    stores/memberships.py (wish.lua appends by itself), app/actions.py (append
 Out   workers/bridge.py: read, acknowledge
 Next  streams/publisher.py
 
-One bridge holds a shard at a time, by a lease; all holders read under one consumer name, so that a new
-holder finds what the last one left pending by asking for its own pending entries, in order. Entries are
-never trimmed by length, only up to what was acknowledged.
+One bridge holds a shard at a time, by a lease; all holders read under one consumer name, so that a
+new holder finds what the last one left pending by asking for its own pending entries, in order.
+Entries are never trimmed by length, only up to what was acknowledged.
 """
 
 import time
@@ -50,8 +50,8 @@ class Ingress:
     def append(self, events: Sequence[Event], comment: Comment | None = None) -> bool:
         """Appends all or none, and notes the comment as pending with them.
 
-        False: the comment count of its post is not known to Redis yet (warm it and come again). Raises
-        Unavailable when Redis is away or full.
+        False: the comment count of its post is not known to Redis yet (warm it and come again).
+        Raises Unavailable when Redis is away or full.
         """
         bounds = self._bounds
         post = comment.post_id if comment else ""
@@ -95,7 +95,7 @@ class Ingress:
                     raise
 
     def read(self, shards: Sequence[int], batch: int, pending: bool) -> dict[int, list[Entry]]:
-        """The next entries of each shard, oldest first; with `pending`, those a dead holder left."""
+        """The next entries of each shard, oldest first; `pending`: those a dead holder left."""
         streams: dict[Any, Any] = {key("ingress", n): "0" if pending else ">" for n in shards}
         with speaking("read the ingress"):
             try:

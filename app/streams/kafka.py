@@ -1,7 +1,7 @@
 """Kafka: a producer that waits for acknowledgements, a subscriber that commits what it is told to.
 
-Every wait is bounded, and both are built when first used: kafka-python's constructors block without a
-broker (field notes 3, measured), and a process must start without Kafka.
+Every wait is bounded, and both are built when first used: kafka-python's constructors block without
+a broker (field notes 3, measured), and a process must start without Kafka.
 """
 
 import logging
@@ -128,7 +128,9 @@ class Subscriber:
         ]
 
     def commit(self, offsets: dict[tuple[str, int], int]) -> None:
-        """The next offset to read, per partition. A lost partition is another's now: that is no fault."""
+        """The next offset to read, per partition. A lost partition is another's now: that is no
+        fault.
+        """
         if not offsets:
             return
         positions = {

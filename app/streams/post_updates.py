@@ -1,7 +1,7 @@
 """Live counts: `post_updated` to everybody who is signed in, a few times a second per post at most.
 
-The counts are Redis's, so they are right from the first click; ten thousand likes become a handful of
-frames, each with the count of its moment.
+The counts are Redis's, so they are right from the first click; ten thousand likes become a handful
+of frames, each with the count of its moment.
 """
 
 import logging
@@ -36,7 +36,7 @@ class PostUpdates:
                 self._noted[str(post)] = event
 
     def emit_due(self) -> None:
-        """Tells what was noted, unless it just did. A count that cannot be read is told next time."""
+        """Tells what was noted, unless it just did; a count that cannot be read, next time."""
         if not self._noted or time.monotonic() < self._emit_at:
             return
         noted, self._noted = self._noted, {}

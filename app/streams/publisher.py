@@ -1,7 +1,7 @@
 """One publish() over Kafka and its breaker.
 
-pybreaker, because half-open probing and its races are not ours to write. Only an absent Kafka counts
-against the breaker.
+pybreaker, because half-open probing and its races are not ours to write. Only an absent Kafka
+counts against the breaker.
 """
 
 from collections.abc import Sequence

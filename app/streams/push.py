@@ -1,5 +1,6 @@
-"""Push: emit to a room through Socket.IO's Redis channel. Lossy by nature, so what is pushed is always
-stored first, and a client asks for what it missed."""
+"""Push: emit to a room through Socket.IO's Redis channel. Lossy by nature, so what is pushed is
+always stored first, and a client asks for what it missed.
+"""
 
 import logging
 from typing import Any

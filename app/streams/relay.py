@@ -4,8 +4,8 @@ In    table outbox (stores/frames.py wrote it in the ledger's transaction and ra
 Out   topic ready-notifications
 Next  workers/deliverer.py
 
-A lease keeps two relays from overtaking each other. A relay that dies after publishing publishes again:
-the same id, version and seq, which every client knows to skip.
+A lease keeps two relays from overtaking each other. A relay that dies after publishing publishes
+again: the same id, version and seq, which every client knows to skip.
 """
 
 import logging

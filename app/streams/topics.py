@@ -13,8 +13,9 @@ log = logging.getLogger(__name__)
 def create_topics(
     servers: tuple[str, ...], partitions: dict[str, int], replication: int, retention_ms: int
 ) -> None:
-    """Makes the missing ones. Time of a record is the broker's (LogAppendTime): a producer's clock that
-    runs ahead would have its records refused. Raises Unavailable when Kafka is away."""
+    """Makes the missing ones. Time of a record is the broker's (LogAppendTime): a producer's clock
+    that runs ahead would have its records refused. Raises Unavailable when Kafka is away.
+    """
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=list(servers), bootstrap_timeout_ms=2000, request_timeout_ms=5000
