@@ -138,6 +138,14 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def is_alive(pid: int) -> bool:
+    _reap()
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def is_stopped(process: psutil.Process) -> bool:
     try:
         return bool(process.status() == psutil.STATUS_STOPPED)

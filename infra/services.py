@@ -108,19 +108,17 @@ class Services:
     def _start(self, service: Service, known: Mapping[str, int]) -> None:
         tag = self.layout.tag(service.name)
         found = processes.members(tag)
-        if found and processes.main(found, tag) is None:
+        chief = processes.main(found, tag)
+        if found and chief is None:
             self._say(
                 f"{service.name}: ended {len(found)} processes that a killed one left behind."
             )
             processes.destroy(tag)
-            found = []
-        if found:
+        if chief is not None:
             processes.thaw(tag)
-        else:
-            self._launch(service, known)
-        self._await(service, known)
+        self._await(service, known, chief.pid if chief else self._launch(service, known))
 
-    def _launch(self, service: Service, known: Mapping[str, int]) -> None:
+    def _launch(self, service: Service, known: Mapping[str, int]) -> int:
         for name in service.port_names:
             # One that was killed by others a moment ago may not have let go yet.
             processes.until(lambda port=known[name]: ports.is_free(port), 2)  # type: ignore[misc]
@@ -128,19 +126,17 @@ class Services:
             ports.require_free(known[name], service.name, remedy)
         pid = processes.spawn(service.prepare(self.layout, known))
         self.layout.pid_file(service.name).write_text(f"{pid}\n")
+        return pid
 
-    def _await(self, service: Service, known: Mapping[str, int]) -> None:
-        tag = self.layout.tag(service.name)
-
+    def _await(self, service: Service, known: Mapping[str, int], pid: int) -> None:
         def settled() -> bool:
             # Gone is an answer too: there is nothing to wait for.
-            return service.answers(self.layout, known) or not processes.members(tag)
+            return service.answers(self.layout, known) or not processes.is_alive(pid)
 
-        if not processes.until(settled, START_SECONDS) or not processes.members(tag):
+        if not processes.until(settled, START_SECONDS) or not processes.is_alive(pid):
             log = self.layout.log(service.name)
-            raise Trouble(
-                f"{service.name} did not come up; the end of {log} says why: {_tail(log)}"
-            )
+            why = f"the end of {log} says why: {_tail(log)}"
+            raise Trouble(f"{service.name} did not come up; {why}")
 
     def _status(self, service: Service, known: Mapping[str, int]) -> Status:
         tag = self.layout.tag(service.name)
