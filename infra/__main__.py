@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Trouble as trouble:
         print(f"{trouble}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _act(asked: argparse.Namespace) -> int:

@@ -125,7 +125,7 @@ def _fetch(jars: list[Jar], files: list[BrowserFile]) -> None:
 def _progress(total: int) -> Iterator[Callable[[str], None]]:
     columns = (TextColumn("{task.description:<48.48}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    console.print(f"Fetching {total} files (Kafka, DynamoDB Local, browser library)")
+    console.print(f"Fetching {total} files that infra/manifest.lock names")
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=total)
         yield lambda name: progress.update(task, advance=1, description=name)

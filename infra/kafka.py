@@ -20,6 +20,11 @@ from infra.trouble import Trouble
 # Api 18, version 0, correlation id 1, no client id: "which requests do you understand?"
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+)
+
 # The session time-out is what a start after `kill` waits for: until then the controller takes the
 # killed broker for alive and turns its successor away (9 s by default).
 PROPERTIES = """\
@@ -64,7 +69,7 @@ class Kafka:
         )
         if not (folder / "logs" / "meta.properties").exists():
             _format(layout, properties)
-        command = java(layout, self.name, ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
+        command = java(layout, self.name, [*LOGGING, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
         command += ["kafka.Kafka", str(properties)]
         return Launch(command, folder=folder, log=layout.log(self.name))
 

@@ -19,6 +19,7 @@ import psutil
 
 NAMES = {"postgres", "redis-server", "java"}
 POLL_SECONDS = 0.02
+LOG_BYTES = 20_000_000
 
 # Kept so that children of a long-lived parent (a test run) are reaped instead of becoming zombies.
 _children: list[subprocess.Popen[bytes]] = []
@@ -71,6 +72,8 @@ def spawn(launch: Launch) -> int:
         # Settings of other programs would change ours; the mark of a run is the application's.
         if not name.startswith(("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_"))
     }
+    if launch.log.exists() and launch.log.stat().st_size > LOG_BYTES:
+        launch.log.replace(launch.log.with_suffix(".old.log"))
     with launch.log.open("ab") as log:
         child = subprocess.Popen(
             launch.command,
@@ -161,8 +164,8 @@ def _all_stopped(tag: str, signum: signal.Signals) -> bool:
 
 def _buried(processes: Iterable[psutil.Process]) -> None:
     """A dying process loses its command line before it lets go of its ports: wait for the end."""
-    psutil.wait_procs(list(processes), timeout=1)
-    _reap()
+    pids = [process.pid for process in processes]
+    until(lambda: not any(is_alive(pid) for pid in pids), 2)
 
 
 def _reap() -> None:

