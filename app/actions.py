@@ -7,16 +7,18 @@ Next  workers/bridge.py
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.stores.comments import Comment, Comments
-from app.stores.memberships import POST, Memberships, Standing, Wish
+from app.stores.memberships import PERSON, POST, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
 from app.streams.ingress import Ingress
 
@@ -25,6 +27,17 @@ __all__ = ["Actions", "Clock", "Standing", "Wish"]
 SELF_FOLLOW = Rejected("Cannot follow yourself", "cannot_follow_self", 400)
 _MENTION = re.compile(r"(?<![\w@])@([a-zA-Z0-9_]{3,60})")
 MAX_MENTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an event happened to, the post it belongs to, and what it says."""
+
+    type: str
+    id: str
+    post_id: str
+    text: str | None = None
+    image_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,7 @@ class Actions:
     ) -> str:
         """A new post, in the table at once; then those who ring for it and those it mentions."""
         post_id = self._clock.new_id()
-        with asking_postgres("keep the post"), self._engine.begin() as sql:
+        with _author_exists(), asking_postgres("keep the post"), self._engine.begin() as sql:
             sql.execute(
                 text(
                     "insert into posts (id, user_id, caption, image_url) "
@@ -84,11 +97,9 @@ class Actions:
             recipients = list(subscribers)
         self._memberships.born(POST, post_id, actor_id)
         self._comments.born(post_id)
-        bells = [
-            self._event(Kind.BELL_POST, actor_id, one, "POST", post_id, caption, image_url, trace)
-            for one in recipients
-        ]
-        mentions = self._mentions(actor_id, caption, "POST", post_id, trace)
+        about = About("POST", post_id, post_id, caption, image_url)
+        bells = [self._event(Kind.BELL_POST, actor_id, one, about, trace) for one in recipients]
+        mentions = self._mentions(actor_id, about, trace)
         if bells or mentions:
             self._ingress.append(bells + mentions)
         return post_id
@@ -110,7 +121,9 @@ class Actions:
 
     def share(self, actor_id: str, post_id: str, trace: str | None = None) -> None:
         owner = self._comments.owner_of(post_id)
-        event = self._event(Kind.POST_SHARE, actor_id, owner, "POST", post_id, None, None, trace)
+        event = self._event(
+            Kind.POST_SHARE, actor_id, owner, About("POST", post_id, post_id), trace
+        )
         follows = self._memberships.follows_of(actor_id, [owner])[owner][1]
         self.raise_event(_as_follower(event) if follows else event)
 
@@ -141,7 +154,9 @@ class Actions:
                 "postUrl": f"/posts/{made.post_id}",
             },
         )
-        events = [event, *self._mentions(made.user_id, made.content, "POST", made.post_id, trace)]
+        # Each text is a group of its own: being named again in another comment rings again.
+        said = About("COMMENT", made.id, made.post_id, made.content)
+        events = [event, *self._mentions(made.user_id, said, trace)]
         self._comments.remember_place(made)
         if not self._ingress.append(events, made):
             self._comments.warm(made.post_id)
@@ -149,47 +164,43 @@ class Actions:
                 raise Unavailable("The post could not be loaded", "busy")
         return made
 
-    def _mentions(
-        self, actor: str, content: str | None, of: str, subject: str, trace: str | None
-    ) -> list[Event]:
+    def _mentions(self, actor: str, about: About, trace: str | None) -> list[Event]:
         """One MENTION for each existing user named in a text, once per text."""
-        names = list(dict.fromkeys(name.lower() for name in _MENTION.findall(content or "")))
+        found = [name.lower() for name in _MENTION.findall(about.text or "")]
+        names = list(dict.fromkeys(found))[:MAX_MENTIONS]
         if not names:
             return []
         with asking_postgres("find who is mentioned"), self._engine.connect() as sql:
-            found = sql.execute(
-                text("select id::text from users where username = any(:names)"),
-                {"names": names[:MAX_MENTIONS]},
+            people = sql.execute(
+                text("select id::text from users where username = any(:names)"), {"names": names}
             ).scalars()
-            recipients = [one for one in found if one != actor]
-        return [
-            self._event(Kind.MENTION, actor, one, of, subject, content, None, trace)
-            for one in recipients
-        ]
+            recipients = [one for one in people if one != actor]
+        return [self._event(Kind.MENTION, actor, one, about, trace) for one in recipients]
 
     def _event(
-        self,
-        kind: Kind,
-        actor: str,
-        recipient: str,
-        of: str,
-        subject: str,
-        message: str | None,
-        image_url: str | None,
-        trace: str | None,
+        self, kind: Kind, actor: str, recipient: str, about: About, trace: str | None
     ) -> Event:
         return Event(
             event_id=self._clock.new_id(),
             kind=kind,
             recipient_id=recipient,
             actor_id=actor,
-            object_type=of,
-            object_id=subject,
-            message=message,
-            image_url=image_url,
+            object_type=about.type,
+            object_id=about.id,
+            message=about.text,
+            image_url=about.image_url,
             traceparent=trace,
-            metadata={"postUrl": f"/posts/{subject}"},
+            metadata={"postUrl": f"/posts/{about.post_id}", "postId": about.post_id},
         )
+
+
+@contextmanager
+def _author_exists() -> Iterator[None]:
+    """A token needs no row of its own, so its owner may be gone by the time it posts."""
+    try:
+        yield
+    except IntegrityError as fault:
+        raise PERSON.missing from fault
 
 
 def _as_follower(event: Event) -> Event:

@@ -33,7 +33,9 @@ def bridge(wired: WorkerParts) -> list[Worker]:
     one = Bridge(parts.ingress, wired.publisher, wired.fallback, wired.dead_letters, new_id)
 
     def prepare() -> None:
-        one.prepare()  # needs Redis alone: with Kafka or PostgreSQL away the bridge still works
+        # Needs Redis alone: with Kafka or PostgreSQL away the bridge still works.
+        wired.redis_is_safe()
+        one.prepare()
 
     # step() itself waits for news while nothing moves
     return [Worker("bridge", one.step, _none, parts.heartbeats.beat, prepare, one.release)]
