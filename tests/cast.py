@@ -6,13 +6,17 @@ event = like(cast.bob, cast, seq=1)
 
 from dataclasses import dataclass, replace
 
+import uuid_utils
 from sqlalchemy import Engine, text
 
 from app.domain.events import SEQ_PER_MS, Event, Kind
-from app.wiring import new_id
 
 EARLIEST = 1_780_000_000_000 * SEQ_PER_MS
 """Seqs of tests count from here, so that the times they name are those of tests.fakes.Clock."""
+
+
+def new_id() -> str:
+    return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ COMMENT_KINDS = frozenset({Kind.COMMENT, Kind.COMMENT_REPLY})
 ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 # Each of these is told alone: a second log-in code is not "one more" of the first.
 UNGROUPED_KINDS = ACTORLESS_KINDS
+_COMMENT_IDS = ("commentId", "postId")
+_NEED_OBJECT = frozenset(Kind) - UNGROUPED_KINDS - COMMENT_KINDS - {Kind.FOLLOW}
 
 SEQ_PER_MS = 1024
 """A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact
@@ -212,9 +214,10 @@ def from_wire(wire: object) -> Event:
         message=_text(wire, "message"),
         image_url=_text(wire, "imageUrl"),
         traceparent=_text(wire, "traceparent"),
-        metadata=_metadata(wire.get("metadata")),
+        metadata=_of_kind(kind, _metadata(wire.get("metadata"))),
     )
-    _check_kind(event)
+    if kind in _NEED_OBJECT and event.object_id is None:
+        raise Poisoned(f"{kind.value} names no targetEntityId")
     return event
 
 
@@ -297,15 +300,11 @@ def _encodes(value: str) -> bool:
     return "\x00" not in value
 
 
-def _check_kind(event: Event) -> None:
-    """What a kind cannot do without."""
-    if event.kind in COMMENT_KINDS:
-        checked_uuid(event.metadata.get("commentId"), "metadata.commentId")
-        checked_uuid(event.metadata.get("postId"), "metadata.postId")
-        content = event.metadata.get("content")
-        if not isinstance(content, str):
-            raise Poisoned("metadata.content is not a text")
-    elif (
-        event.kind not in UNGROUPED_KINDS and event.kind is not Kind.FOLLOW and not event.object_id
-    ):
-        raise Poisoned(f"{event.kind.value} names no targetEntityId")
+def _of_kind(kind: Kind, metadata: Mapping[str, object]) -> Mapping[str, object]:
+    """What a comment cannot do without. Its ids in their one spelling, by which tables answer."""
+    if kind not in COMMENT_KINDS:
+        return metadata
+    if not isinstance(metadata.get("content"), str):
+        raise Poisoned("metadata.content is not a text")
+    ids = {name: checked_uuid(metadata.get(name), f"metadata.{name}") for name in _COMMENT_IDS}
+    return {**metadata, **ids}

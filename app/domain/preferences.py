@@ -112,4 +112,7 @@ def quiet_until(preferences: Preferences, now: datetime) -> datetime | None:
     if not inside:
         return None
     day = local.date() + timedelta(days=1 if overnight and clock >= start else 0)
-    return datetime.combine(day, end, local.tzinfo).astimezone(UTC)
+    ends = datetime.combine(day, end, local.tzinfo)
+    until = ends.astimezone(UTC)
+    # When the clocks go back an hour comes twice: once its first copy is over, the second is meant.
+    return until if until > now else ends.replace(fold=1).astimezone(UTC)

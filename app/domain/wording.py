@@ -11,6 +11,7 @@ _DOINGS = {
     Kind.STORY_VIEW: ("viewed your story", "story view"),
     Kind.BELL_POST: ("posted something new", "post"),
     Kind.MENTION: ("mentioned you", "mention"),
+    Kind.POST_UPDATED: ("updated a post", "updated post"),
 }
 _PLURALS = {"reply": "replies"}
 _NOTICES = {
@@ -19,7 +20,6 @@ _NOTICES = {
     Kind.SECURITY_ALERT: ("Security alert", "Something about your account's security changed."),
     Kind.MARKETING: ("News", "There is something new for you."),
     Kind.DIGEST: ("Your digest", "What you missed."),
-    Kind.POST_UPDATED: ("Post updated", "A post was updated."),
 }
 QUOTE_LENGTH = 100
 

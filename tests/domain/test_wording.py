@@ -1,0 +1,98 @@
+"""Words: what a person reads."""
+
+import pytest
+
+from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.wording import QUOTE_LENGTH, line, notice, single, title
+
+GROUPED = [kind for kind in Kind if kind not in CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}]
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        pytest.param(0, "Hana liked your post", id="one"),
+        pytest.param(1, "Hana and 1 other liked your post", id="two"),
+        pytest.param(2, "Hana and 2 others liked your post", id="three"),
+        pytest.param(1_234_566, "Hana and 1,234,566 others liked your post", id="many"),
+    ],
+)
+def test_a_line_counts_the_others(others: int, words: str) -> None:
+    assert line(Kind.LIKE, "Hana", others) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Kind.LIKE, "Hana and 2 others liked your post"),
+        (Kind.COMMENT, "Hana and 2 others commented on your post"),
+        (Kind.COMMENT_REPLY, "Hana and 2 others replied to your comment"),
+        (Kind.FOLLOW, "Hana and 2 others started following you"),
+        (Kind.POST_SHARE, "Hana and 2 others shared your post"),
+        (Kind.STORY_VIEW, "Hana and 2 others viewed your story"),
+        (Kind.BELL_POST, "Hana and 2 others posted something new"),
+        (Kind.MENTION, "Hana and 2 others mentioned you"),
+    ],
+)
+def test_each_kind_has_its_line(kind: Kind, words: str) -> None:
+    assert line(kind, "Hana", 2) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        pytest.param(Kind.COMMENT, "So true", 'Hana commented: "So true"', id="a comment"),
+        pytest.param(Kind.COMMENT_REPLY, "No", 'Hana replied: "No"', id="a reply"),
+        pytest.param(Kind.MENTION, "hi @ann", 'Hana mentioned you: "hi @ann"', id="a mention"),
+        pytest.param(Kind.BELL_POST, "Spring", "Hana posted: Spring", id="a new post"),
+        pytest.param(Kind.BELL_POST, None, "Hana posted something new", id="a picture"),
+        pytest.param(Kind.COMMENT, "", "Hana commented on your post", id="an empty comment"),
+        pytest.param(Kind.LIKE, "ignored", "Hana liked your post", id="a like has no text"),
+        pytest.param(Kind.FOLLOW, None, "Hana started following you", id="a follow"),
+    ],
+)
+def test_a_single_doing_carries_its_own_text(kind: Kind, text: str | None, words: str) -> None:
+    assert single(kind, "Hana", text) == words
+
+
+@pytest.mark.parametrize(
+    ("length", "quoted"),
+    [
+        pytest.param(QUOTE_LENGTH, "x" * QUOTE_LENGTH, id="as long as a quote may be"),
+        pytest.param(QUOTE_LENGTH + 1, "x" * (QUOTE_LENGTH - 1) + "…", id="one longer is cut"),
+    ],
+)
+def test_a_long_comment_is_cut(length: int, quoted: str) -> None:
+    assert single(Kind.COMMENT, "Hana", "x" * length) == f'Hana commented: "{quoted}"'
+
+
+@pytest.mark.parametrize("name", ["<b>Hana</b>", "O'Neil & co", "{0}", "%s", "عمر", "名前"])
+def test_a_name_is_plain_text(name: str) -> None:
+    assert line(Kind.LIKE, name, 0) == f"{name} liked your post"
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "words"),
+    [
+        pytest.param(Kind.LIKE, 1, "New Like", id="one"),
+        pytest.param(Kind.LIKE, 2, "2 new likes", id="two"),
+        pytest.param(Kind.COMMENT_REPLY, 3, "3 new replies", id="an odd plural"),
+        pytest.param(Kind.LIKE, 12_000, "12,000 new likes", id="many"),
+        pytest.param(Kind.OTP, 1, "Your log-in code", id="a notice has its own"),
+    ],
+)
+def test_titles(kind: Kind, count: int, words: str) -> None:
+    assert title(kind, count) == words
+
+
+@pytest.mark.parametrize("kind", GROUPED)
+def test_every_kind_that_gathers_actors_has_words(kind: Kind) -> None:
+    """POST_UPDATED too: another server may send one, and a missing word would stop the lane."""
+    assert title(kind, 1)
+    assert line(kind, "Hana", 1)
+
+
+@pytest.mark.parametrize("kind", [*CRITICAL_KINDS, Kind.MARKETING, Kind.DIGEST])
+def test_every_notice_has_words_of_its_own(kind: Kind) -> None:
+    assert title(kind, 1)
+    assert notice(kind)
