@@ -93,11 +93,30 @@ class Settings:
     log_format: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a tool needs that only looks: no secret."""
+
+    addresses: Addresses
+    limits: Limits
+    host: str
+    port: int
+
+
 def load() -> Settings:
     """All settings, or BadSetting with one sentence."""
     env = _env()
     try:
         return _settings(env)
+    except EnvError as fault:
+        raise BadSetting(f"Bad setting: {fault}") from fault
+
+
+def outlook() -> Outlook:
+    """For app/diagnose.py; BadSetting as with load()."""
+    env = _env()
+    try:
+        return Outlook(_addresses(env), _limits(env), *_place(env))
     except EnvError as fault:
         raise BadSetting(f"Bad setting: {fault}") from fault
 
@@ -135,10 +154,7 @@ def _settings(env: Env) -> Settings:
             failures=_at_least(env.int, "BREAKER_FAILURES", 5, 1),
             reset_seconds=_at_least(env.float, "BREAKER_RESET_SECONDS", 10.0, 0.1),
         ),
-        limits=Limits(
-            ingress_max_length=_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
-            fallback_max_retries=_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
-        ),
+        limits=_limits(env),
         web=_web(env, mode, data_dir),
         data_dir=data_dir,
         smtp_url=env.str("SMTP_URL", None),
@@ -162,6 +178,17 @@ def _addresses(env: Env) -> Addresses:
     )
 
 
+def _limits(env: Env) -> Limits:
+    return Limits(
+        ingress_max_length=_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
+        fallback_max_retries=_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
+    )
+
+
+def _place(env: Env) -> tuple[str, int]:
+    return env.str("HOST", "127.0.0.1"), _at_least(env.int, "PORT", 8000, 1)
+
+
 def _rules(env: Env) -> Rules:
     window = _at_least(env.float, "AGGREGATION_WINDOW_SECONDS", 120.0, 0.0)
     jitter = _at_least(env.float, "AGGREGATION_JITTER_SECONDS", 30.0, 0.0)
@@ -181,9 +208,10 @@ def _rules(env: Env) -> Rules:
 
 def _web(env: Env, mode: str, data_dir: Path) -> Web:
     register = "3 per hour" if mode == "production" else "1000 per hour"
+    host, port = _place(env)
     return Web(
-        host=env.str("HOST", "127.0.0.1"),
-        port=_at_least(env.int, "PORT", 8000, 1),
+        host=host,
+        port=port,
         mode=mode,
         jwt_secret_key=_secret(env, "JWT_SECRET_KEY", mode, data_dir),
         secret_key=_secret(env, "SECRET_KEY", mode, data_dir),

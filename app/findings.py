@@ -1,0 +1,184 @@
+"""Findings: what a reading of a stage means, and what to do about it. Pure.
+
+In    app/checkup.py, which asks the stages
+Out   app/diagnose.py, which shows them
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+INGRESS_PATIENCE = 5.0
+OUTBOX_PATIENCE = 5.0
+FALLBACK_PATIENCE = 60.0
+"""Longer than the breaker stays open, and the backlog drains from its oldest row."""
+FLUSH_PATIENCE = 35.0
+"""A flusher that died keeps its claim for 30 s; then another one closes the window."""
+BEAT_PATIENCE = 15.0
+WORKERS = {
+    "bridge": "bridge",
+    "aggregator-critical": "aggregator",
+    "aggregator-high": "aggregator",
+    "aggregator-low": "aggregator",
+    "flusher": "flusher",
+    "relay": "flusher",
+    "deliverer": "deliverer",
+    "recorder": "deliverer",
+}
+"""Each loop that beats, and the line of the Procfile that runs it."""
+
+
+KEEPS = {
+    "maxmemory-policy": ("noeviction", "it may throw away likes that nobody wrote down yet"),
+    "appendonly": ("yes", "a restart loses what the bridge has not moved"),
+    "appendfsync": ("always", "a crash loses what was accepted in the last second"),
+}
+"""Redis's settings, what they must be, and what happens otherwise."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    """Nothing is broken, but a person should know."""
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    stage: str
+    what: str
+    reading: str
+    level: Level = Level.OK
+    advice: str = ""
+
+
+def start(process: str) -> str:
+    return f"Start it: python -m workers {process} (make run starts them all)."
+
+
+def away(stage: str, reason: str, remedy: str) -> Finding:
+    return Finding(stage, "answers", reason, Level.WRONG, remedy)
+
+
+def age(seconds: float) -> str:
+    """`4 s`, `3 min`, `2 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def waiting(finding: Finding, count: int, oldest_seconds: float | None, patience: float) -> Finding:
+    """`finding` says which heap and, as its advice, what to do when its oldest waits too long."""
+    if not count or oldest_seconds is None:
+        return Finding(finding.stage, finding.what, f"{count:,}")
+    late = oldest_seconds > patience
+    return Finding(
+        finding.stage,
+        finding.what,
+        f"{count:,}, the oldest for {age(oldest_seconds)}",
+        Level.WRONG if late else Level.OK,
+        finding.advice if late else "",
+    )
+
+
+def redis_keeps(config: Mapping[str, str]) -> list[Finding]:
+    """Whether this Redis keeps what it has answered for."""
+    found = []
+    for name, (right, otherwise) in KEEPS.items():
+        value = config.get(name, "?")
+        if value == right:
+            found.append(Finding("redis", name, value))
+        else:
+            advice = f"Set it to {right}, or {otherwise}."
+            found.append(Finding("redis", name, value, Level.WRONG, advice))
+    return found
+
+
+def redis_writes(status: str) -> Finding:
+    """The append-only file's last write, in Redis's own word."""
+    if status == "ok":
+        return Finding("redis", "last write to disk", status)
+    advice = "The append-only file cannot be written: look at Redis's log and the disk."
+    return Finding("redis", "last write to disk", status, Level.WRONG, advice)
+
+
+def windows(names_due: Iterable[tuple[str, int]], now_ms: int) -> Finding:
+    """Open windows, and whether the first of them should be closed by now."""
+    known = [(name, due) for name, due in names_due if due]  # 0: written early, about to go
+    closing = sum(name.startswith("closing:") for name, _ in known)
+    opened = len(known) - closing
+    if not known:
+        return Finding("windows", "open", "0")
+    first = (min(due for _, due in known) - now_ms) / 1000
+    reading = f"{opened:,} open, {closing:,} closing, "
+    if first < -FLUSH_PATIENCE:
+        reading += f"the first is overdue by {age(-first)}"
+        return Finding("windows", "open", reading, Level.WRONG, start("flusher"))
+    reading += f"the first is due in {age(max(0.0, first))}"
+    return Finding("windows", "open", reading)
+
+
+def heartbeats(ages: Mapping[str, float]) -> list[Finding]:
+    """One finding per loop. `ages`: seconds since the last beat by `worker:pid`.
+
+    A process that ended leaves its last beat for a minute, so the youngest counts.
+    """
+    found = []
+    for worker, process in WORKERS.items():
+        beats = {
+            name.rpartition(":")[2]: seconds
+            for name, seconds in ages.items()
+            if name.rpartition(":")[0] == worker
+        }
+        alive = {pid: seconds for pid, seconds in beats.items() if seconds <= BEAT_PATIENCE}
+        if alive:
+            reading = ", ".join(f"pid {pid}: {age(alive[pid])} ago" for pid in sorted(alive))
+            found.append(Finding("workers", worker, reading))
+        else:
+            last = f"last beat {age(min(beats.values()))} ago" if beats else "no heartbeat"
+            found.append(Finding("workers", worker, last, Level.WRONG, start(process)))
+    return found
+
+
+def migrated(current: str | None, head: str | None) -> Finding:
+    if current == head:
+        return Finding("postgres", "migration", str(current))
+    reading = f"{current or 'no tables yet'}, the code wants {head}"
+    return Finding("postgres", "migration", reading, Level.WRONG, "Run make migrate.")
+
+
+def fallback_failed(failed: int) -> Finding:
+    if not failed:
+        return Finding("fallback", "failed", "0")
+    advice = "They wait for a person: table kafka_fallback_queue, column last_error."
+    return Finding("fallback", "failed", f"{failed:,}", Level.WRONG, advice)
+
+
+def dead_letters(count: int, newest_reason: str | None) -> Finding:
+    """They delay nobody, so they are a note; a person should still read why."""
+    if not count:
+        return Finding("dead letters", "waiting", "0")
+    reading = f"{count:,}, the newest: {newest_reason}"
+    return Finding(
+        "dead letters", "waiting", reading, Level.NOTE, "Read their reasons: table dead_letters."
+    )
+
+
+def topics(present: Iterable[str], wanted: Iterable[str]) -> Finding:
+    missing = sorted(set(wanted) - set(present))
+    if not missing:
+        return Finding("kafka", "topics", "all there")
+    advice = "Each worker but the bridge makes them before its first step; see why none could."
+    return Finding("kafka", "topics", f"missing: {', '.join(missing)}", Level.WRONG, advice)
+
+
+def group(name: str, state: str, members: int, lag: int | None) -> Finding:
+    """A consumer group. A lane's lag counts what open windows still hold, so it is no fault."""
+    shown = "?" if lag is None else f"{lag:,}"
+    reading = f"{state}, {members} member{'' if members == 1 else 's'}, lag {shown}"
+    if members and state == "Stable":
+        return Finding("kafka", name, reading)
+    if members:
+        return Finding("kafka", name, reading, Level.NOTE, "It is rebalancing; ask again soon.")
+    process = "deliverer" if name.startswith("delivery") else "aggregator"
+    return Finding("kafka", name, reading, Level.WRONG, start(process))
