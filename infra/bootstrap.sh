@@ -24,12 +24,14 @@ done
 free=$(df -Pk . | awk 'NR == 2 { print $4 }')
 [ "$free" -gt 1500000 ] || fail "Less than 1.5 GB are free in $(pwd); make room and try again."
 
+if [ -e .venv ] && [ ! -w .venv ] || [ ! -w . ]; then
+    fail "$(pwd) or its .venv belongs to another user; start as that user, or work in a copy of your own."
+fi
 # An interpreter that is gone, or a folder that was moved: made afresh.
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     echo "Making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv || fail ".venv could not be made; see the reason above."
 fi
-[ -w .venv ] || fail "$(pwd)/.venv belongs to another user; delete it as that user and try again."
 echo "Installing the packages of requirements-dev.txt (some minutes the first time)"
 .venv/bin/python -m pip install --disable-pip-version-check -r requirements-dev.txt ||
     fail "The packages could not be installed; check the network (or pip's settings) and run make setup again."

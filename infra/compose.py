@@ -119,7 +119,12 @@ def unknown_names(document: dict[str, Any]) -> list[str]:
 
 
 def differences(services: dict[str, Any], procfile: Path) -> list[str]:
-    """Every process of the Procfile is a container too."""
+    """Every process of the Procfile is a container too, started by the same words."""
     lines = procfile.read_text().splitlines() if procfile.is_file() else []
-    names = [line.partition(":")[0].strip() for line in lines if ":" in line and line[0] != "#"]
-    return [f"{name} of the Procfile has no container." for name in names if name not in services]
+    faults = []
+    for name, command in (line.split(": ", 1) for line in lines if line and line[0] != "#"):
+        if name not in services:
+            faults.append(f"{name} of the Procfile has no container.")
+        elif services[name]["command"] != command.split():
+            faults.append(f"{name}: starts with other words than in the Procfile ({command}).")
+    return faults

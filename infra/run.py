@@ -104,7 +104,9 @@ def _serve(services: Services) -> int:
     honcho = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         _announce(honcho)
-        return honcho.wait()
+        code = honcho.wait()
+        _say("A process ended by itself, so the others were stopped; its last lines above say why.")
+        return code or 1
     finally:
         _end(honcho, services.layout)
 

@@ -166,6 +166,7 @@ def test_our_compose_file_keeps_our_rules() -> None:
             id="a password in an address",
         ),
         pytest.param("- kafka:/var", "- lost:/var", "volume lost", id="an undeclared volume"),
+        pytest.param('"workers", "bridge"', '"worker", "b"', "other words", id="another command"),
         pytest.param("  bridge:\n", "  bridg:\n", "bridge of the Procfile", id="no container"),
     ],
 )
@@ -175,7 +176,7 @@ def test_a_broken_rule_of_the_compose_file_is_found(
     text = (ROOT / "docker-compose.yml").read_text()
     assert right in text
     (tmp_path / "docker-compose.yml").write_text(text.replace(right, wrong))
-    (tmp_path / "Procfile").write_text("web: x\nbridge: x\n")
+    (tmp_path / "Procfile").write_text("bridge: python -m workers bridge\n")
     faults = compose.check(tmp_path / "docker-compose.yml", tmp_path / "Procfile")
     assert any(fault in sentence for sentence in faults), faults
 
