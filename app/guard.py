@@ -3,7 +3,8 @@
 In    blueprints/__init__.py (before each write)
 Out   Unavailable with the sentence that says what to set
 
-The look costs a round trip, so it is taken aside, every few seconds; only the first write waits for it.
+The look costs a round trip, so it is taken aside, every few seconds; only the first write waits for
+it.
 """
 
 import logging

@@ -15,15 +15,15 @@ from gevent.threadpool import ThreadPool
 from app.domain.errors import Unavailable
 
 T = TypeVar("T")
-# OWASP's second recommendation: 19 MiB, two passes. More memory would let a burst of log-ins crowd out
-# everything else on a small machine.
+# OWASP's second recommendation: 19 MiB, two passes. More memory would let a burst of log-ins crowd
+# out everything else on a small machine.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 THREADS = 2
 WAITING = 64
 
 
 class Passwords:
-    """Hashing in threads of its own: DNS look-ups share gevent's, and must not queue behind log-ins."""
+    """Hashing in threads of its own: DNS look-ups share gevent's, and must not wait for log-ins."""
 
     def __init__(self) -> None:
         self._pool: ThreadPool | None = None
@@ -34,7 +34,7 @@ class Passwords:
         return self._away(lambda: str(_HASHER.hash(password)))
 
     def fits(self, password: str, known: str | None) -> bool:
-        """Whether the password fits; as slow for an account that does not exist as for one that does."""
+        """Whether the password fits; as slow for an account that does not exist."""
         if self._decoy is None:
             self._decoy = self.hash("nobody has this password")
         against = known or self._decoy

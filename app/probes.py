@@ -76,7 +76,9 @@ class Probes:
 
     def _ask_redis(self) -> str | None:
         """Why writes could be lost; None when they are safe."""
-        settings = self._redis.config_get("maxmemory-policy", "appendonly")
+        # One by one: Redis 6 takes a single name.
+        settings = self._redis.config_get("maxmemory-policy")
+        settings |= self._redis.config_get("appendonly")
         policy = settings.get("maxmemory-policy", "noeviction")
         if policy != "noeviction":
             return WRONG_POLICY.format(policy=policy)

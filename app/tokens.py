@@ -3,8 +3,8 @@
 In    blueprints/identity.py, app/sockets.py
 Out   Claims, or Rejected with 401
 
-A token's signature is checked once; its expiry is looked at on each use. The check costs 150 us, which a
-like cannot afford (field notes 4); what is remembered is bounded and holds claims only.
+A token's signature is checked once; its expiry is looked at on each use. The check costs 150 us,
+which a like cannot afford (field notes 4); what is remembered is bounded and holds claims only.
 """
 
 import re

@@ -56,8 +56,8 @@ class History:
     def later_than(
         self, moment: datetime, user_ids: Sequence[str]
     ) -> list[tuple[str, str, dict[str, object]]]:
-        """All frames (user, event, data) since a moment, in order: for those who stayed connected to
-        us while we were deaf."""
+        """All frames (user, event, data) since a moment, in order: for those who stayed connected
+        while we were deaf."""
         values = {"moment": moment, "users": list(user_ids)}
         with speaking("tell what was missed"), self._engine.connect() as sql:
             return [(row[0], row[1], row[2]) for row in sql.execute(_LATER, values)]
@@ -77,7 +77,11 @@ _FRAMES = text(
     "select frame, payload from outbox where user_id = :user and seq > :since and seq <= :seq "
     "order by seq"
 )
-_LATER = text(
-    "select user_id::text, frame, payload from outbox "
-    "where user_id = any(cast(:users as uuid[])) and created_at >= :moment order by id"
-)
+# Of the badges only each person's last: an older one must not follow a newer.
+_LATER = text("""
+    select user_id::text, frame, payload from outbox o
+    where user_id = any(cast(:users as uuid[])) and created_at >= :moment
+        and (seq is not null or id = (select max(id) from outbox b
+            where b.user_id = o.user_id and b.seq is null and b.created_at >= :moment))
+    order by id
+""")

@@ -1,4 +1,4 @@
-"""Read marks: what its owner has read, told to all of the owner's other screens in the same transaction.
+"""Read marks: what its owner has read, told to the owner's other screens in the same transaction.
 
 In    blueprints/notifications.py
 Out   PostgreSQL: notifications, users (frame and badge counters), outbox

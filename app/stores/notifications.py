@@ -6,7 +6,6 @@ Out   the tables notifications and notification_actors (reads; stores/ledger.py 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, RowMapping, func, select, text, tuple_
@@ -71,7 +70,7 @@ class Notifications:
 
     def badge(self, user_id: str) -> Badge:
         with speaking("count what is unread"), self._engine.connect() as sql:
-            # The version first: a change in between then makes the count newer than it says, which the
+            # The version first: a change in between makes the count newer than it says, which the
             # next frame corrects; the other way round an old count would look new.
             version = sql.execute(_BADGE_VERSION, {"user": user_id}).scalar()
             rows = sql.execute(_UNREAD, {"user": user_id})
@@ -126,8 +125,8 @@ _UNREAD = text(
     "select priority, count(*) from notifications where user_id = :user and not is_read "
     "and removed_at is null and archived_at is null and version > 0 group by priority"
 )
-# Followers and others apart, because each half then comes sorted from the index: a group of ten thousand
-# actors costs sixteen rows.
+# Followers and others apart, because each half then comes sorted from the index: a group of ten
+# thousand actors costs sixteen rows.
 _SAMPLES = text("""
     select g.id::text, u.id::text, u.username, u.name, u.avatar_url
     from unnest(cast(:ids as uuid[])) as g (id) cross join lateral (

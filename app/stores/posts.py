@@ -6,6 +6,7 @@ Out   the table posts (reads; app/actions.py writes)
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, Select, func, select, tuple_
 
@@ -83,5 +84,6 @@ def _posts() -> Select[tuple[object, ...]]:
     ).join(users, users.c.id == posts.c.user_id)
 
 
-def _post(row: tuple[object, ...]) -> Post:
-    return Post(*row[:6], author=Mini(*row[6:]))  # type: ignore[arg-type]
+def _post(row: tuple[Any, ...]) -> Post:
+    author = Mini(*row[6:])
+    return Post(row[0], row[1], row[2], row[3], row[4], row[5], author)

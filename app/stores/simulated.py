@@ -70,7 +70,7 @@ class Simulated:
         yield from (Pair(*pair) for pair in sorted(found))
 
     def wait_until_withdrawn(self, user_ids: Sequence[str], seconds: float) -> bool:
-        """Whether no row of theirs is in force any more: then groups and badges know it too."""
+        """Whether no row of theirs is in force any more: groups and badges know it by then."""
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up:
             with speaking("wait for the withdrawals"), self._engine.connect() as sql:
@@ -83,7 +83,7 @@ class Simulated:
         """Takes them away with all that is theirs, and corrects the counts of what stays."""
         values = {"ids": list(user_ids)}
         with speaking("remove simulated people"), self._engine.begin() as sql:
-            # Locked first: whoever writes a row of theirs meanwhile waits, and then finds them gone.
+            # Locked first: whoever writes a row of theirs waits, and then finds them gone.
             sql.execute(_LOCK, values)
             posts = list(sql.execute(_COMMENTED, values).scalars())
             for statement in _CORRECTIONS:

@@ -7,8 +7,9 @@ Out   the tables users and notification_preferences
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import Rejected
@@ -148,9 +149,81 @@ class Users:
         row = self._first(f"select {_ACCOUNT} from users where {where}", value)  # noqa: S608 - constants
         return Account(*row) if row else None
 
-    def _first(self, statement: str, value: str) -> Row[tuple[object, ...]] | None:
+    def _first(self, statement: str, value: str) -> tuple[Any, ...] | None:
         with speaking("find a person"), self._engine.connect() as sql:
-            return sql.execute(text(statement), {"value": value}).first()
+            row = sql.execute(text(statement), {"value": value}).first()
+        return tuple(row) if row else None
+
+
+_INSERT = text(
+    "insert into users (id, email, username, name, password_hash, role) "  # noqa: S608 - constants
+    f"values (:id, :email, :username, :name, :hash, :role) returning {_ACCOUNT}"
+)
+_PREFERENCES, {"id": new.id})
+        except IntegrityError as fault:
+            name = getattr(getattr(fault.orig, "diag", None), "constraint_name", None)
+            if name in _TAKEN:
+                raise _TAKEN[name] from fault
+            raise
+        return Account(*row)
+
+    def by_email(self, email: str) -> Account | None:
+        return self._account("email = :value", email)
+
+    def by_id(self, user_id: str) -> Account | None:
+        return self._account("id = :value", user_id)
+
+    def promote(self, user_id: str) -> None:
+        with speaking("promote"), self._engine.begin() as sql:
+            sql.execute(text("update users set role = 'admin' where id = :id"), {"id": user_id})
+
+    def id_of(self, username: str) -> str:
+        """Raises Rejected (404)."""
+        found = self._first("select id::text from users where username = :value", username.lower())
+        if found is None:
+            raise MISSING
+        return str(found[0])
+
+    def exists(self, user_id: str) -> bool:
+        return self._first("select 1 from users where id = :value", user_id) is not None
+
+    def profile(self, user_id: str) -> Profile:
+        """Raises Rejected (404)."""
+        row = self._first(_PROFILE, user_id)
+        if row is None:
+            raise MISSING
+        return Profile(*row)
+
+    def minis(self, user_ids: Sequence[str]) -> dict[str, Mini]:
+        """Those of them that exist, by id."""
+        if not user_ids:
+            return {}
+        with speaking("tell who they are"), self._engine.connect() as sql:
+            rows = sql.execute(_MINIS, {"ids": list(set(user_ids))})
+            return {row[0]: Mini(*row) for row in rows}
+
+    def mini(self, user_id: str) -> Mini:
+        """The one who asks. Raises Rejected (401): a token can outlive its account."""
+        found = self.minis([user_id]).get(user_id)
+        if found is None:
+            raise Rejected("Invalid or expired token", "invalid_token", 401)
+        return found
+
+    def search(self, words: str) -> list[Mini]:
+        """By any part of the user name or name; those whose user name begins so come first."""
+        plain = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values = {"part": f"%{plain}%", "start": f"{plain}%", "limit": SEARCH_LIMIT}
+        with speaking("search"), self._engine.connect() as sql:
+            return [Mini(*row) for row in sql.execute(_SEARCH, values)]
+
+    def _account(self, where: str, value: str) -> Account | None:
+        row = self._first(f"select {_ACCOUNT} from users where {where}", value)  # noqa: S608 - constants
+        return Account(*row) if row else None
+
+    def _first(self, statement: str, value: str) -> tuple[Any, ...] | None:
+        with speaking("find a person"), self._engine.connect() as sql:
+            row = sql.execute(text(statement), {"value": value}).first()
+        return tuple(row) if row else None
 
 
 _INSERT = text(

@@ -6,7 +6,7 @@ Out   reads only
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
 
@@ -105,4 +105,4 @@ class Viewer:
         if since is not None:
             query = query.where(view.columns["createdAt"] >= since)
         with speaking("count rows"), self._engine.connect() as sql:
-            return cast("int", sql.execute(query).scalar_one())
+            return sql.execute(query).scalar_one()

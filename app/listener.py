@@ -1,0 +1,57 @@
+"""The listening end of the push channel: Redis pub/sub to the sockets of this process.
+
+In    app/streams/push.py of any process
+Out   app/sockets.py, through python-socketio
+
+python-socketio waits up to a minute before it tries Redis again, and says nothing about what it did
+not hear. This one tries every half second, and reports how long it was deaf.
+"""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import socketio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+AGAIN_SECONDS = 0.5
+OPTIONS: dict[str, Any] = {
+    "socket_timeout": 1.5,
+    "socket_connect_timeout": 0.5,
+    "retry": Retry(NoBackoff(), 0),
+    # A connection that was cut without a word is noticed by the kernel within seconds.
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        socket.TCP_KEEPIDLE: 2,
+        socket.TCP_KEEPINTVL: 1,
+        socket.TCP_KEEPCNT: 3,
+    },
+}
+
+
+class Listener(socketio.RedisManager):  # type: ignore[misc]
+    """`resumed(deaf_since)` is called after each subscription that follows a loss."""
+
+    def __init__(self, redis_url: str, resumed: Callable[[float], None]) -> None:
+        super().__init__(redis_url, channel="flask-socketio", redis_options=OPTIONS)
+        self._resumed = resumed
+
+    def _redis_listen_with_retries(self) -> Iterator[dict[str, Any]]:
+        deaf_since: float | None = time.time()
+        while True:
+            try:
+                self._redis_connect()
+                self.pubsub.subscribe(self.channel)
+                if deaf_since is not None:
+                    self._resumed(deaf_since)
+                deaf_since = None
+                yield from self.pubsub.listen()
+            except Exception as fault:  # whatever the client raises: the channel is away
+                if deaf_since is None:
+                    deaf_since = time.time()
+                    log.warning("Live push is away: %s", type(fault).__name__)
+                time.sleep(AGAIN_SECONDS)

@@ -1,0 +1,206 @@
+"""Sockets: who may connect, which rooms are theirs, what they missed.
+
+In    Socket.IO, namespace / (contract 4); frames by way of app/listener.py
+Out   joined, error; rooms `user:{id}` and `signed-in`
+Next  jinja/static/bell.js
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import gevent
+from flask import Flask, request
+from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
+
+from app.domain.errors import Rejected, Unavailable
+from app.listener import Listener
+from app.stores.history import History, Missed, Since
+from app.streams.push import SIGNED_IN, room_of
+from app.tokens import Claims, Tokens
+from app.wiring import Parts
+
+log = logging.getLogger(__name__)
+SWEEP_SECONDS = 30.0
+NAMELESS_SECONDS = 60.0
+MAX_MESSAGE_BYTES = 64 * 1024
+# Frames committed just before the channel broke may have been on their way.
+DEAF_MARGIN_SECONDS = 2.0
+REQUIRED, FOREIGN = "Authentication required", "User ID does not match token"
+
+
+@dataclass(slots=True)
+class Seat:
+    """One connection. Without claims it receives nothing, and not for long."""
+
+    eio_sid: str
+    since: float
+    claims: Claims | None = None
+
+
+class Sockets:
+    def __init__(self, app: Flask, parts: Parts, tokens: Tokens) -> None:
+        web = parts.settings.web
+        self._seats: dict[str, Seat] = {}
+        self._tokens = tokens
+        self._history = History(parts.engine)
+        self._now: Callable[[], float] = parts.clock
+        self.io = SocketIO(
+            app,
+            async_mode="gevent",
+            client_manager=Listener(parts.settings.addresses.redis_url, self._resumed),
+            # None: the own origin only.
+            cors_allowed_origins=list(web.cors_origins) or None,
+            ping_timeout=20,
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
+            manage_session=False,
+        )
+        self.io.on_event("connect", self._connect)
+        self.io.on_event("disconnect", self._disconnect)
+        self.io.on_event("join_room", self._join)
+        self.io.on_event("leave_room", self._leave)
+        self.io.on_event("notification_ack", self._ack)
+
+    def start(self) -> None:
+        """The sweep. Started by the entry point: tests have no greenlets they did not ask for."""
+        gevent.spawn(self._sweep_for_ever)
+
+    def people(self) -> int:
+        """How many different people are connected to this process."""
+        return len({seat.claims.user_id for seat in self._seats.values() if seat.claims})
+
+    def close_all(self) -> None:
+        """Ends the transports: a lost connection to clients, so they come back by themselves."""
+        self.io.server.eio.disconnect()
+
+    def sweep(self) -> int:
+        """Closes those whose token has run out and those who never said who they are."""
+        now, closed = self._now(), 0
+        for seat in list(self._seats.values()):
+            claims = seat.claims
+            over = claims.expires_at <= now if claims else now - seat.since > NAMELESS_SECONDS
+            if over:
+                self.io.server.eio.disconnect(seat.eio_sid)
+                closed += 1
+        return closed
+
+    def _sweep_for_ever(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_SECONDS)
+            try:
+                self.sweep()
+            except Exception:  # one broken socket must not end the sweep for all others
+                log.exception("A sweep failed")
+
+    def _connect(self, auth: Any = None) -> None:
+        sid = _sid()
+        seat = Seat(self.io.server.manager.eio_sid_from_sid(sid, "/"), self._now())
+        token = auth.get("token") if isinstance(auth, dict) else None
+        if token is not None:
+            try:
+                seat.claims = self._tokens.read(token if isinstance(token, str) else "")
+            except Rejected as fault:
+                raise ConnectionRefusedError(str(fault)) from fault
+        self._seats[sid] = seat
+        if seat.claims:
+            self._enter(seat.claims)
+
+    def _disconnect(self, *_: Any) -> None:
+        self._seats.pop(_sid(), None)
+
+    def _join(self, asked: Any = None) -> None:
+        """`{userId, token?, since?}`; a token given at the handshake need not be repeated."""
+        seat = self._seats.get(_sid())
+        if seat is None:
+            return
+        try:
+            claims = self._claims(asked, seat)
+        except Rejected as fault:
+            _refuse(str(fault))
+            return
+        seat.claims = claims
+        # First the room, then the reading: what comes in between is heard twice, never missed.
+        self._enter(claims)
+        since = asked.get("since") if isinstance(asked, dict) else None
+        self._tell_joined(claims.user_id, _since(since))
+
+    def _claims(self, asked: Any, seat: Seat) -> Claims:
+        """Raises Rejected with the seed's sentences."""
+        if not isinstance(asked, dict):
+            raise Rejected(REQUIRED)
+        token = asked.get("token")
+        claims = seat.claims if token is None else self._tokens.read(str(token))
+        if claims is None:
+            raise Rejected(REQUIRED)
+        if asked.get("userId") != claims.user_id:
+            raise Rejected(FOREIGN)
+        if seat.claims and seat.claims.user_id != claims.user_id:
+            raise Rejected(FOREIGN)  # a connection speaks for one person
+        return claims
+
+    def _enter(self, claims: Claims) -> None:
+        join_room(room_of(claims.user_id))
+        join_room(SIGNED_IN)
+
+    def _tell_joined(self, user_id: str, since: Since | None) -> None:
+        try:
+            found = self._history.missed(user_id, since)
+        except Unavailable as fault:
+            # Live frames arrive all the same; the client loads the rest when it can.
+            log.warning("Joined without a history: %s", fault)
+            found = Missed("", 0, False, ())
+        answer = {
+            "userId": user_id,
+            "socketId": _sid(),
+            "epoch": found.epoch or None,
+            "seq": found.seq if found.epoch else None,
+            "recovered": found.recovered,
+            "missed": list(found.frames),
+        }
+        emit("joined", answer, ignore_queue=True)
+
+    def _leave(self, _: Any = None) -> None:
+        seat = self._seats.get(_sid())
+        if seat and seat.claims:
+            leave_room(room_of(seat.claims.user_id))
+
+    def _ack(self, _: Any = None) -> None:
+        """Accepted; `seen` in the delivery log comes with the delivery log's own stop."""
+
+    def _resumed(self, deaf_since: float) -> None:
+        """The channel is back: all here get what was told meanwhile. Clients know frames by seq."""
+        seated = {seat.claims.user_id for seat in self._seats.values() if seat.claims}
+        if seated:
+            moment = datetime.fromtimestamp(deaf_since - DEAF_MARGIN_SECONDS, UTC)
+            gevent.spawn(self._catch_up, moment, sorted(seated))
+
+    def _catch_up(self, moment: datetime, user_ids: list[str]) -> None:
+        try:
+            frames = self._history.later_than(moment, user_ids)
+        except Unavailable as fault:
+            log.warning("Closing sockets, so that they ask for what they missed: %s", fault)
+            self.close_all()
+            return
+        for user_id, event, data in frames:
+            self.io.emit(event, data, to=room_of(user_id), ignore_queue=True)
+        log.info("Live push is back; %d frames were told again", len(frames))
+
+
+def _sid() -> str:
+    return str(request.sid)  # type: ignore[attr-defined]
+
+
+def _refuse(sentence: str) -> None:
+    emit("error", {"message": sentence}, ignore_queue=True)
+
+
+def _since(given: Any) -> Since | None:
+    """None for anything malformed: then the client starts afresh."""
+    if not isinstance(given, dict):
+        return None
+    epoch, seq = given.get("epoch"), given.get("seq")
+    if not isinstance(epoch, str) or isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
+        return None
+    return Since(epoch, seq)

@@ -1,0 +1,125 @@
+"""The web application: Flask, blueprints and sockets around the wired parts.
+
+In    app/wsgi.py, tests
+Out   a Flask application; Socket.IO sits in front of its wsgi_app
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask, Request, Response, request
+from flask.json.provider import JSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+
+import blueprints
+from app.accounts import Accounts
+from app.domain.events import iso
+from app.guard import Guard
+from app.passwords import Passwords
+from app.probes import Probes
+from app.sockets import Sockets
+from app.stores.users import Users
+from app.tokens import Tokens
+from app.wiring import Parts, new_id
+from blueprints.identity import correlation_id
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_BODY_BYTES = 1024 * 1024
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
+
+
+class Json(JSONProvider):
+    """orjson: times in the seed's form (milliseconds, Z), keys in the order they were written."""
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return _bytes(obj).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        obj = self._prepare_response_obj(args, kwargs)
+        return Response(_bytes(obj), content_type="application/json")
+
+
+def _bytes(obj: Any) -> bytes:
+    return orjson.dumps(obj, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "astimezone"):
+        return iso(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class PageSessions(SecureCookieSessionInterface):
+    """The API knows no cookies: opening a session costs each request something, and a cookie that
+    the API took would need a CSRF check there."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith("/api/"):
+            return None
+        return super().open_session(app, request)
+
+
+def create_app(parts: Parts) -> Flask:
+    """Connects to nothing yet."""
+    web = parts.settings.web
+    app = Flask(
+        "notifications",
+        root_path=str(ROOT),
+        template_folder="jinja",
+        static_folder="jinja/static",
+        static_url_path="/static",
+    )
+    app.json = Json(app)
+    app.session_interface = PageSessions()
+    app.config.update(
+        SECRET_KEY=web.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        SESSION_COOKIE_NAME="session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=not web.testing,
+        PERMANENT_SESSION_LIFETIME=web.refresh_days * 24 * 3600,
+    )
+    app.extensions["parts"] = parts
+    app.extensions["guard"] = Guard(parts.redis)
+    app.extensions["probes"] = Probes(parts.engine, parts.settings.addresses)
+    app.extensions["accounts"] = Accounts(Users(parts.engine), Passwords(), new_id)
+    tokens = Tokens(app, web.jwt_secret_key, web.access_minutes, parts.clock)
+    app.extensions["tokens"] = tokens
+    sockets = Sockets(app, parts, tokens)
+    app.extensions["sockets"] = sockets
+    app.extensions["connected_users"] = sockets.people
+    with app.app_context():
+        blueprints.register(app)
+    app.after_request(_mark)
+    return app
+
+
+def _mark(answer: Response) -> Response:
+    """The only hook of every request; the hot path pays for each line."""
+    headers = answer.headers
+    headers["X-Correlation-Id"] = correlation_id()
+    headers["X-Content-Type-Options"] = "nosniff"
+    if answer.mimetype == "text/html":
+        headers["Content-Security-Policy"] = _policy(request.host)
+        headers["Referrer-Policy"] = "same-origin"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _policy(host: str) -> str:
+    # 'self' does not cover sockets in every browser. Only a host that is one goes into the header.
+    here = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return (
+        "default-src 'self'; img-src 'self' https: data:; "
+        f"connect-src 'self'{here}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        "object-src 'none'"
+    )

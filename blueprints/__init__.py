@@ -1,0 +1,64 @@
+"""STOP 2. HTTP in: parse, call one action or store, shape the answer. No decisions.
+
+In    app/web.py
+Out   app/actions.py and app/stores/*, through the wired parts of the application
+"""
+
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, current_app
+
+if TYPE_CHECKING:
+    from app.accounts import Accounts
+    from app.actions import Actions
+    from app.guard import Guard
+    from app.tokens import Tokens
+    from app.wiring import Parts
+
+
+def parts() -> "Parts":
+    """The wired parts of the current application."""
+    return cast("Parts", current_app.extensions["parts"])
+
+
+def actions() -> "Actions":
+    """For whoever wants to write. Raises Unavailable while Redis would throw writes away."""
+    cast("Guard", current_app.extensions["guard"]).check()
+    return parts().actions
+
+
+def accounts() -> "Accounts":
+    return cast("Accounts", current_app.extensions["accounts"])
+
+
+def tokens() -> "Tokens":
+    return cast("Tokens", current_app.extensions["tokens"])
+
+
+def register(app: Flask) -> None:
+    """The one list of blueprints."""
+    from blueprints import (
+        admin,
+        auth,
+        comments,
+        errors,
+        events,
+        follows,
+        forms,
+        health,
+        likes,
+        notifications,
+        pages,
+        posts,
+        sessions,
+        simulate,
+        users,
+    )
+
+    errors.register(app)
+    for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
+        app.register_blueprint(module.blueprint)
+    for module in (health, pages, sessions, forms):
+        app.register_blueprint(module.blueprint)
+    if parts().settings.web.testing:
+        app.register_blueprint(simulate.blueprint)

@@ -1,0 +1,56 @@
+"""Alive (health) and able to take writes (ready).
+
+In    GET /health, /ready
+Out   app/probes.py
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast
+
+from flask import Blueprint, current_app
+
+from app.domain.events import iso
+from app.probes import UP, Finding, Probes
+from blueprints import parts
+from blueprints.views import Json
+
+blueprint = Blueprint("health", __name__)
+_BEGAN = time.monotonic()
+
+
+@blueprint.get("/health")
+def health() -> Json:
+    """A superset of what the seed's four services answered. Needs no service."""
+    people = cast("Callable[[], int]", current_app.extensions["connected_users"])
+    return {
+        "status": "healthy",
+        "service": "notifications",
+        "timestamp": iso(datetime.fromtimestamp(parts().clock(), UTC)),
+        "database": _probes().database(),
+        "connectedUsers": people(),
+        "uptime": round(time.monotonic() - _BEGAN, 3),
+    }
+
+
+@blueprint.get("/ready")
+def ready() -> tuple[Json, int]:
+    found = _probes().look()
+    takes_writes = found["redis"].state == UP
+    answer = {
+        "success": takes_writes,
+        "status": "ready" if takes_writes else "not ready",
+        "dependencies": {name: _finding(one) for name, one in found.items()},
+    }
+    return answer, 200 if takes_writes else 503
+
+
+def _finding(one: Finding) -> Json:
+    # The web process has no breaker of its own: Kafka's lives in the bridge.
+    shown: Json = {"state": one.state, "latencyMs": one.latency_ms, "breaker": None}
+    return shown | ({"reason": one.reason} if one.reason else {})
+
+
+def _probes() -> Probes:
+    return cast("Probes", current_app.extensions["probes"])

@@ -1,0 +1,99 @@
+"""Who is asking, and may they? And the small things that every request carries.
+
+In    the Authorization header; path ids; trace headers
+Out   ids that are safe to use, or Rejected (400, 401, 403)
+"""
+
+import os
+import re
+
+from flask import request
+
+from app.domain.errors import Rejected
+from app.stores.users import Users
+from blueprints import parts, tokens
+
+NO_TOKEN = "No token provided"  # noqa: S105 - a sentence
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_KEPT = "notifications.correlation"
+
+
+def person(absent: str = NO_TOKEN) -> str:
+    """The id of the signed-in user. Raises Rejected (401)."""
+    header = request.environ.get("HTTP_AUTHORIZATION", "")
+    if not header.startswith("Bearer "):
+        raise Rejected(absent, "no_token", 401)
+    return tokens().read(header[7:].strip()).user_id
+
+
+def viewer() -> str | None:
+    """The signed-in user, or None: where reading is free, a bad token is no token."""
+    try:
+        return person()
+    except Rejected:
+        return None
+
+
+def owner(user_id: str, refusal: str) -> str:
+    """The signed-in user, who must be the one of the path."""
+    wanted = uuid_of(user_id) if _UUID.fullmatch(user_id.lower()) else None
+    asking = person("Authorization required. Please provide a valid token.")
+    if wanted is None:
+        raise _not_an_id(user_id)
+    if asking != wanted:
+        raise Rejected(refusal, "forbidden", 403)
+    return asking
+
+
+def operator() -> str:
+    """An administrator; in testing mode anybody who is signed in."""
+    user_id = person()
+    if not parts().settings.web.testing:
+        # Looked up each time: a role that was taken away must not live on in a token.
+        account = Users(parts().engine).by_id(user_id)
+        if account is None or account.role != "admin":
+            raise Rejected("Administrators only", "forbidden", 403)
+    return user_id
+
+
+def uuid_of(value: str) -> str:
+    """An id of a path or query. Raises Rejected (400)."""
+    if _UUID.fullmatch(value):
+        return value
+    lower = value.lower()
+    if _UUID.fullmatch(lower):
+        return lower
+    raise _not_an_id(value)
+
+
+def _not_an_id(value: str) -> Rejected:
+    return Rejected(f"Not a valid id: {value[:60]}", "bad_id", 400)
+
+
+def correlation_id() -> str:
+    """The request's own if it is a sane one, else a new one; the same for the whole request."""
+    environ = request.environ
+    kept: str | None = environ.get(_KEPT)
+    if kept is None:
+        given = environ.get("HTTP_X_CORRELATION_ID", "")
+        kept = given if _CORRELATION.fullmatch(given) else _new_id()
+        environ[_KEPT] = kept
+    return kept
+
+
+def _new_id() -> str:
+    raw = os.urandom(16).hex()
+    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+
+
+def traceparent() -> str:
+    """W3C trace context of this request; a new trace takes the correlation id, so that one leads to
+    the other in the logs."""
+    given: str = request.environ.get("HTTP_TRACEPARENT", "")
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    found = correlation_id()
+    trace = found.replace("-", "") if _UUID.fullmatch(found) else os.urandom(16).hex()
+    return f"00-{trace}-{os.urandom(8).hex()}-01"

@@ -1,0 +1,79 @@
+"""Posts: the feed, one post, a new one, and sharing.
+
+In    GET, POST /api/posts; GET /api/posts/:id; POST /api/posts/:id/share
+Out   app/actions.py; stores/posts.py
+"""
+
+from datetime import datetime
+
+from flask import Blueprint, request
+
+from app.domain.errors import Rejected
+from app.stores.posts import Post, Posts
+from app.stores.users import Users
+from blueprints import actions, parts
+from blueprints.identity import person, traceparent, uuid_of, viewer
+from blueprints.paging import next_cursor, paging
+from blueprints.schemas import PostBody, body
+from blueprints.views import Json
+from blueprints.views import posts as views
+
+blueprint = Blueprint("posts", __name__, url_prefix="/api/posts")
+MOST = 50
+_POST = PostBody()
+
+
+@blueprint.get("")
+def feed() -> Json:
+    part = paging(10, MOST)
+    of = request.args.get("userId")
+    user_id = uuid_of(of) if of else None
+    store = Posts(parts().engine)
+    found = store.newest(user_id, part.slice)
+    answer: Json = {"success": True, "posts": views(found[: part.limit], viewer())}
+    if part.cursor is None:
+        answer["pagination"] = part.totals(store.total(user_id))
+    answer["nextCursor"] = next_cursor(found, part.limit, place)
+    return answer
+
+
+def place(post: Post) -> tuple[datetime, str]:
+    return post.created_at, post.id
+
+
+@blueprint.get("/<post_id>")
+def one(post_id: str) -> Json:
+    found = Posts(parts().engine).find(uuid_of(post_id))
+    return {"success": True, "post": views([found], viewer())[0]}
+
+
+@blueprint.post("")
+def create() -> tuple[Json, int]:
+    asking = person()
+    caption, image_url = said(body(_POST))
+    post_id = publish(asking, caption, image_url)
+    view = views([Posts(parts().engine).find(post_id)], None)[0]
+    del view["isLiked"]
+    return {"success": True, "post": view}, 201
+
+
+def said(given: Json) -> tuple[str | None, str | None]:
+    """Caption and picture; blank ones are none. Raises Rejected (400) when there is neither."""
+    caption = (given.get("caption") or "").strip() or None
+    image_url = given.get("imageUrl") or None
+    if caption is None and image_url is None:
+        raise Rejected("Caption or image required", "invalid", 400)
+    return caption, image_url
+
+
+def publish(user_id: str, caption: str | None, image_url: str | None) -> str:
+    """The new post's id. Raises Rejected (401) for a token that has outlived its account."""
+    Users(parts().engine).mini(user_id)
+    return actions().post(user_id, caption, image_url, traceparent())
+
+
+@blueprint.post("/<post_id>/share")
+def share(post_id: str) -> Json:
+    asking = person()
+    actions().share(asking, uuid_of(post_id), traceparent())
+    return {"success": True, "shared": True}

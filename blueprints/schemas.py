@@ -1,0 +1,189 @@
+"""What a request may say. marshmallow checks; the seed's sentences are kept.
+
+In    JSON bodies and forms
+Out   checked dictionaries, or Invalid (400) with details per field
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+from flask import request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from app.domain.errors import Rejected
+from app.domain.events import Kind
+
+MAX_CAPTION = 2_200
+MAX_COMMENT = 1_000
+MAX_NAME = 50
+MAX_URL = 2_048
+MAX_PASSWORD_BYTES = 1_024
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_USERNAME = re.compile(r"[a-zA-Z0-9_]{3,30}")
+_PASSWORD_RULES = (
+    (lambda word: len(word) >= 8, "Password must be at least 8 characters"),
+    (re.compile("[A-Z]").search, "Password must contain at least one uppercase letter"),
+    (re.compile("[a-z]").search, "Password must contain at least one lowercase letter"),
+    (re.compile("[0-9]").search, "Password must contain at least one number"),
+)
+
+
+class Invalid(Rejected):
+    """The request says something it may not; `details` says it per field."""
+
+    def __init__(self, sentence: str, details: dict[str, list[str]]) -> None:
+        super().__init__(sentence, "invalid", 400)
+        self.details = details
+
+
+class Text(fields.String):
+    """A text that PostgreSQL can keep (it knows no NUL)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        found = super()._deserialize(value, attr, data, **kwargs)
+        if "\x00" in found:
+            raise ValidationError("Must not contain NUL characters")
+        return found
+
+
+class Body(Schema):
+    """Unknown fields are ignored: the seed's client sends more than it needs to."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    needed: ClassVar[str | None] = None
+    """The sentence for a missing or empty required field."""
+
+
+def check(schema: Body, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises Invalid. Its sentence is the schema's own when something needed is missing."""
+    required = [name for name, field in schema.fields.items() if field.required]
+    empty = [name for name in required if given.get(name) in (None, "")]
+    if empty and schema.needed:
+        raise Invalid(schema.needed, {name: ["Missing or empty"] for name in empty})
+    try:
+        found: dict[str, Any] = schema.load(given)
+    except ValidationError as fault:
+        details = {
+            name: lines if isinstance(lines, list) else [str(lines)]
+            for name, lines in _messages(fault).items()
+        }
+        raise Invalid(_sentence(details), details) from fault
+    return found
+
+
+def _messages(fault: ValidationError) -> dict[str, Any]:
+    found: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _sentence(details: dict[str, list[str]]) -> str:
+    name, lines = next(iter(details.items()))
+    sentence = ". ".join(str(line) for line in lines)
+    # Our own sentences name their subject; marshmallow's ("Not a valid string.") do not.
+    ours = sentence.split(" ")[0] not in ("Not", "Must", "Missing", "Field", "Longer", "Shorter")
+    return sentence if ours else f"{name}: {sentence}"
+
+
+def body(schema: Body, optional: bool = False) -> dict[str, Any]:
+    """The checked JSON body of the request."""
+    raw = request.get_data(cache=False)
+    if not raw and optional:
+        return check(schema, {})
+    try:
+        given = orjson.loads(raw)
+    except orjson.JSONDecodeError as fault:
+        raise Rejected("The body must be JSON", "not_json", 400) from fault
+    if not isinstance(given, dict):
+        raise Rejected("The body must be a JSON object", "not_json", 400)
+    return check(schema, given)
+
+
+def _email(value: str) -> None:
+    if len(value) > 254 or not _EMAIL.fullmatch(value):
+        raise ValidationError("Invalid email format")
+
+
+def _username(value: str) -> None:
+    if not _USERNAME.fullmatch(value):
+        raise ValidationError(
+            "Username must be 3-30 characters and contain only letters, numbers, and underscores"
+        )
+
+
+def _password(value: str) -> None:
+    broken = [sentence for rule, sentence in _PASSWORD_RULES if not rule(value)]
+    if len(value.encode()) > MAX_PASSWORD_BYTES:
+        broken.append(f"Password must be at most {MAX_PASSWORD_BYTES} bytes")
+    if broken:
+        raise ValidationError(broken)
+
+
+def _https(value: str) -> None:
+    if value and not (value.startswith("https://") and re.fullmatch(r"\S+", value)):
+        raise ValidationError("imageUrl must be an https address")
+
+
+class RegisterBody(Body):
+    needed = "Email, username, and password are required"
+    email = Text(required=True, validate=_email)
+    username = Text(required=True, validate=_username)
+    password = Text(required=True, validate=_password)
+    name = Text(allow_none=True, validate=validate.Length(max=MAX_NAME))
+
+
+class LoginBody(Body):
+    needed = "Email and password are required"
+    email = Text(required=True, validate=_email)
+    password = Text(required=True, validate=validate.Length(max=MAX_PASSWORD_BYTES))
+
+
+class PostBody(Body):
+    caption = Text(allow_none=True, validate=validate.Length(max=MAX_CAPTION))
+    imageUrl = Text(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
+
+
+class CommentBody(Body):
+    needed = "PostId and content required"
+    postId = fields.UUID(required=True)
+    content = Text(required=True, validate=validate.Length(max=MAX_COMMENT))
+
+
+class ReplyBody(Body):
+    needed = "Content required"
+    content = Text(required=True, validate=validate.Length(max=MAX_COMMENT))
+
+
+class ReadAllBody(Body):
+    upTo = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
+
+
+class EventBody(Body):
+    needed = "Missing required fields"
+    type = Text(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
+    targetId = fields.UUID(required=True)
+    actorId = fields.UUID(allow_none=True)
+    targetType = Text(allow_none=True, validate=validate.Length(max=20))
+    targetEntityId = fields.UUID(allow_none=True)
+    title = Text(allow_none=True, validate=validate.Length(max=200))
+    message = Text(allow_none=True, validate=validate.Length(max=MAX_CAPTION))
+    metadata = fields.Dict(keys=Text(), allow_none=True)
+
+
+class SimulateBody(Body):
+    needed = "postId and targetUserId are required"
+    postId = fields.UUID(required=True)
+    targetUserId = fields.UUID(required=True)
+    count = fields.Integer(strict=True, load_default=5, validate=validate.Range(min=1))
+    simulationType = Text(
+        load_default="mixed", validate=validate.OneOf(["mixed", "followers", "non-followers"])
+    )
+
+
+class SimulateFollowsBody(Body):
+    needed = "targetUserId is required"
+    targetUserId = fields.UUID(required=True)
+    count = fields.Integer(strict=True, load_default=5, validate=validate.Range(min=1))
