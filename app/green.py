@@ -13,7 +13,7 @@ def patch() -> None:
 
     if monkey.is_module_patched("socket"):
         return
-    # A TLS context made from the unpatched class recurses for ever at its first use. gunicorn itself
+    # A TLS context of the unpatched class recurses for ever at its first use. gunicorn itself
     # imports ssl before it reads its configuration, but makes nothing from it.
     if "ssl" in sys.modules and "gunicorn" not in sys.modules:
         raise RuntimeError("green.patch() must run before anything imports ssl")

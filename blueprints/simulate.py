@@ -29,8 +29,8 @@ WITHDRAWAL_SECONDS = 3.0
 # fmt: off
 NAMES = (
     "Alice", "Bob", "Charlie", "Diana", "Ethan", "Fiona", "George", "Hannah", "Ivan", "Julia",
-    "Kevin", "Laura", "Mike", "Nina", "Oscar", "Paula", "Quentin", "Rachel", "Steve", "Tina", "Umar", "Vera",
-    "Will", "Xenia", "Yusuf", "Zoe",
+    "Kevin", "Laura", "Mike", "Nina", "Oscar", "Paula", "Quentin", "Rachel", "Steve", "Tina",
+    "Umar", "Vera", "Will", "Xenia", "Yusuf", "Zoe",
 )
 # fmt: on
 TEXTS = (
