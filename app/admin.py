@@ -1,0 +1,80 @@
+"""The operator's commands: python -m app.admin create-admin EMAIL | create-service-key NAME
+
+Each prints what it made; passwords and keys are shown once and kept only as hashes.
+"""
+
+import re
+import secrets
+import sys
+
+import click
+
+from app.domain.errors import Unavailable
+from app.passwords import Passwords
+from app.settings import database_url
+from app.stores.postgres import engine
+from app.stores.service_keys import ServiceKeys
+from app.stores.users import NewUser, Users
+from app.wiring import new_id
+
+
+@click.group()
+def commands() -> None:
+    """Needs DATABASE_URL (python -m infra env prints it)."""
+
+
+@commands.command("create-admin")
+@click.argument("email")
+def create_admin(email: str) -> None:
+    """Makes an administrator of EMAIL's account; creates it if there is none."""
+    if not re.fullmatch(r"[^\s@]+@[^\s@]+\.[^\s@]+", email):
+        raise click.BadParameter("not an e-mail address")
+    users = Users(engine(database_url(), name="admin"))
+    found = users.by_email(email.lower())
+    if found is not None:
+        users.promote(found.id)
+        click.echo(f"{found.email} is an administrator now.")
+        return
+    password, chosen = _password()
+    made = users.create(
+        NewUser(
+            id=new_id(),
+            email=email.lower(),
+            username=_username(email),
+            name=email.partition("@")[0][:50],
+            password_hash=Passwords().hash(password),
+            role="admin",
+        )
+    )
+    click.echo(f"{made.email} is an administrator (user name {made.username}).")
+    if not chosen:
+        click.echo(f"password: {password}")
+
+
+def _password() -> tuple[str, bool]:
+    """Prompted for at a terminal; without one made up, because nobody could answer."""
+    if sys.stdin.isatty():
+        return click.prompt("Password", hide_input=True, confirmation_prompt=True), True
+    # The prefix makes it pass the rules for passwords whatever the rest is.
+    return "Aa1" + secrets.token_urlsafe(15), False
+
+
+def _username(email: str) -> str:
+    plain = re.sub(r"[^a-z0-9_]", "_", email.partition("@")[0].lower())[:20]
+    return f"{plain or 'admin'}_{secrets.token_hex(3)}"
+
+
+@commands.command("create-service-key")
+@click.argument("name")
+def create_service_key(name: str) -> None:
+    """Makes a key for POST /api/events (header X-Api-Key)."""
+    key = secrets.token_urlsafe(32)
+    ServiceKeys(engine(database_url(), name="admin")).add(new_id(), name, key)
+    click.echo(key)
+
+
+if __name__ == "__main__":
+    try:
+        commands(prog_name="python -m app.admin")
+    except Unavailable as fault:
+        raise SystemExit(f"{fault}. Is PostgreSQL running?") from fault
