@@ -1,0 +1,35 @@
+"""One suite, run on the fake and on the real service: the fake is then a fake of something real."""
+
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from app.stores import postgres
+from app.stores import redis as redis_store
+from tests.fakes import Clock
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])
+def connection(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+    """An empty Redis, spoken to by our own client where it is the real one."""
+    if request.param == "fake":
+        yield fakeredis.FakeRedis(version=(6, 2), decode_responses=True)
+        return
+    request.getfixturevalue("real_redis")
+    ours = redis_store.client(request.getfixturevalue("environment")["REDIS_URL"])
+    yield ours
+    ours.connection_pool.disconnect()
+
+
+@pytest.fixture(scope="session")
+def absent_engine() -> Engine:
+    """A PostgreSQL that is not there: whoever asks it anyway gets Unavailable."""
+    return postgres.engine("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
