@@ -1,0 +1,1 @@
+"""Every figure beside its baseline, measured alternately in one run. One file per figure."""

@@ -1,0 +1,61 @@
+"""python -m bench [s1 s2 s4] [--quick]
+
+Exit code 1 when a promise that holds on any machine was broken (a like that makes two Redis calls);
+a goal that a busy machine misses is only shown.
+"""
+# ruff: noqa: E402 - the patch comes first
+
+from app.green import patch
+
+patch()
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from bench import flush, likes, toast
+from bench.figures import Figure
+from bench.report import show, write
+from bench.stage import Stage, stage
+from infra.layout import layout
+
+# Of each figure: how it is measured at length, and in a hurry.
+FIGURES: dict[str, tuple[Callable[[Stage], Figure], Callable[[Stage], Figure]]] = {
+    "s1": (
+        lambda one: likes.figure(one, rounds=12, seconds=1.0),
+        lambda one: likes.figure(one, rounds=4, seconds=0.5),
+    ),
+    "s2": (
+        lambda one: flush.figure(one, rounds=10),
+        lambda one: flush.figure(one, rounds=3),
+    ),
+    "s4": (
+        lambda one: toast.figure(one, rounds=10, likes=20),
+        lambda one: toast.figure(one, rounds=3, likes=10),
+    ),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], metavar="s1|s2|s4")
+    parser.add_argument("--quick", action="store_true", help="few rounds: to see that it works")
+    asked = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    figures = []
+    folder = layout().data_dir / "bench"
+    with stage(folder, console.print) as one:
+        for name in asked.figures or FIGURES:
+            console.print(f"Measuring {name} ...")
+            figures.append(FIGURES[name][asked.quick](one))
+            show(figures[-1], console)
+    options = {"quick": asked.quick, "figures": asked.figures or list(FIGURES)}
+    path = write(folder, figures, options)
+    console.print(f"Written to {path}")
+    return 1 if any(one.broken for one in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""S4: from the click to the toast, through all five processes, against emitting in the request.
+
+Every like is the first of a fresh post, so each is told at once. Times between the ends come from
+what the pipeline writes anyway: the event's seq, the records' append times, the outbox rows.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+
+import gevent
+
+from bench.figures import Figure, Goal, Slice, alternate, latencies, percentile
+from bench.hops import hops
+from bench.people import people, token, warm
+from bench.people import posts as made_posts
+from bench.sockets import Listener
+from bench.stage import SECRET, Running, Stage
+
+AT_ONCE = 16
+TOAST_SECONDS = 15.0
+FIRST_TOAST_SECONDS = 60.0
+WORKERS = ("bridge", "aggregator", "flusher", "deliverer")
+ALONE, CROWDED, DIRECT, DIRECT_CROWDED = (
+    "click to toast, one at a time",
+    f"click to toast, {AT_ONCE} at once",
+    "direct emit, one at a time",
+    f"direct emit, {AT_ONCE} at once",
+)
+
+
+@dataclass(slots=True)
+class Click:
+    """One like: wall-clock times, since the others' stamps are such."""
+
+    post: str
+    clicked: float
+    answered: float
+    toasted: float
+    alone: bool = True
+
+
+@dataclass
+class Side:
+    """A server, and per pair an owner who listens and somebody who likes."""
+
+    stage: Stage
+    server: Running
+    owners: list[str]
+    likers: list[str]
+    ears: list[Listener]
+    links: list[HTTPConnection]
+    clicks: list[Click] = field(default_factory=list)
+
+    def alone(self, likes: int) -> Slice:
+        """Pauses are drawn, so that no poll of the pipeline falls into step with us."""
+        some = []
+        began = time.perf_counter()
+        for _ in range(likes):
+            gevent.sleep(random.uniform(0.02, 0.06))
+            some.append(self.click(0))
+        return self._slice(some, began)
+
+    def crowded(self, likes: int) -> Slice:
+        began = time.perf_counter()
+
+        def row(place: int) -> list[Click]:
+            return [self.click(place, alone=False) for _ in range(max(1, likes // 4))]
+
+        jobs = [gevent.spawn(row, place) for place in range(AT_ONCE)]
+        gevent.joinall(jobs, raise_error=True)
+        return self._slice([one for job in jobs for one in job.value], began)
+
+    def click(self, place: int, patience: float = TOAST_SECONDS, alone: bool = True) -> Click:
+        owner, parts = self.owners[place], self.stage.parts.parts
+        [post] = made_posts(parts.engine, owner, 1)
+        warm(parts.memberships, owner, [post])
+        headers = {"Authorization": f"Bearer {self.likers[place]}", "X-Owner": owner}
+        link = self.links[place]
+        clicked = time.time()
+        link.request("PUT", f"/api/posts/{post}/like", headers=headers)
+        answer = link.getresponse()
+        said = answer.read()
+        answered = time.time()
+        if answer.status != 200:
+            raise RuntimeError(f"a like was answered {answer.status}: {said[:200]!r}")
+        toasted = self.ears[place].heard(post, patience)
+        return Click(post, clicked, answered, toasted, alone)
+
+    def close(self) -> None:
+        for one in [*self.ears, *self.links]:
+            one.close()
+
+    def _slice(self, some: Sequence[Click], began: float) -> Slice:
+        self.clicks += some
+        times = tuple((one.toasted - one.clicked) * 1000 for one in some)
+        return Slice(len(some), time.perf_counter() - began, latencies_ms=times)
+
+
+def figure(stage: Stage, rounds: int, likes: int) -> Figure:
+    web = stage.web("app.wsgi:app")
+    bare = stage.web("bench.baselines:app", {"BENCH_APP": "direct"})
+    for name in WORKERS:
+        stage.worker(name)
+    ours = _side(stage, web, lambda user: token(user, SECRET))
+    direct = _side(stage, bare, lambda user: user)
+    ours.click(0, FIRST_TOAST_SECONDS)  # consumers join their groups
+    for side in (ours, direct):
+        side.alone(likes)
+        side.crowded(likes)
+        side.clicks.clear()
+    contestants = {
+        ALONE: lambda: ours.alone(likes),
+        DIRECT: lambda: direct.alone(likes),
+        CROWDED: lambda: ours.crowded(likes),
+        DIRECT_CROWDED: lambda: direct.crowded(likes),
+    }
+    measured = alternate(contestants, rounds)
+    made = Figure("S4", "click to toast of an instant like", "likes/s", measured, DIRECT)
+    late = {name: latencies(some) for name, some in measured.items()}
+    made.goals = [
+        Goal("p50 in ms, one at a time", percentile(late[ALONE], 50), 25, at_most=True),
+        Goal("p99 in ms, one at a time", percentile(late[ALONE], 99), 100, at_most=True),
+        Goal(f"p99 in ms, {AT_ONCE} at once", percentile(late[CROWDED], 99), 250, at_most=True),
+    ]
+    made.facts = hops(stage, [one for one in ours.clicks if one.alone])
+    made.notes = [
+        "Likes/s include making the post and, one at a time, a pause: read the times instead.",
+        "Direct: the same Socket.IO stack and Redis channel; nothing is stored, counted or logged.",
+    ]
+    for side in (ours, direct):
+        side.close()
+    stage.stop()
+    return made
+
+
+def _side(stage: Stage, server: Running, credential: Callable[[str], str]) -> Side:
+    engine = stage.parts.parts.engine
+    owners, likers = people(engine, AT_ONCE), people(engine, AT_ONCE)
+    return Side(
+        stage,
+        server,
+        owners,
+        [token(one, SECRET) for one in likers],
+        [Listener(server.port, one, credential(one)) for one in owners],
+        [HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in owners],
+    )
