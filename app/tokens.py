@@ -42,6 +42,7 @@ class Tokens:
     def __init__(self, app: Flask, secret: str, minutes: float, now: Callable[[], float]) -> None:
         app.config["JWT_SECRET_KEY"] = secret
         app.config["JWT_ALGORITHM"] = "HS256"
+        app.config["JWT_COOKIE_CSRF_PROTECT"] = False  # our tokens never travel in cookies
         app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=minutes)
         JWTManager(app)
         self._now = now
