@@ -39,6 +39,7 @@ class Spread:
 
 
 Rounds = dict[str, list[Slice]]
+Compare = Callable[[Sequence[Slice], Sequence[Slice]], Spread]
 
 
 @dataclass(slots=True)
@@ -50,6 +51,10 @@ class Figure:
     unit: str
     rounds: Rounds
     baseline: str
+    beside: dict[str, str] = field(default_factory=dict)
+    """Who is compared with another than the baseline."""
+    compare: Compare | None = None
+    """What `x baseline` means; by rate if nothing is said."""
     notes: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
     goals: list["Goal"] = field(default_factory=list)
@@ -106,6 +111,14 @@ def cpu_ratio(of: Sequence[Slice], to: Sequence[Slice]) -> Spread | None:
         if one.cpu_seconds and other.cpu_seconds
     ]
     return spread([theirs / ours for ours, theirs in pairs]) if pairs else None
+
+
+def slowness(of: Sequence[Slice], to: Sequence[Slice]) -> Spread:
+    """How many times as long it takes, by the median of each round."""
+    pairs = zip(of, to, strict=True)
+    return spread(
+        [percentile(one.latencies_ms, 50) / percentile(two.latencies_ms, 50) for one, two in pairs]
+    )
 
 
 def rates(slices: Sequence[Slice]) -> Spread:

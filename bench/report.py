@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figures import (
+    Compare,
     Figure,
     Slice,
     cpu_ratio,
@@ -39,7 +40,7 @@ def show(figure: Figure, console: Console) -> None:
     for heading in headings:
         table.add_column(heading, justify="right")
     for name, row in cells.items():
-        told = f"{name} (baseline)" if name == figure.baseline else name
+        told = f"{name} (baseline)" if _is_baseline(figure, name) else name
         table.add_row(told, *[row[heading] for heading in headings])
     console.print(table)
     for name, value in figure.facts.items():
@@ -58,10 +59,15 @@ def show(figure: Figure, console: Console) -> None:
     console.print()
 
 
+def _is_baseline(figure: Figure, name: str) -> bool:
+    return figure.beside.get(name, figure.baseline) == name
+
+
 def rows(figure: Figure) -> dict[str, dict[str, Any]]:
     """What the table shows, as plain values."""
     return {
-        name: _row(slices, figure.rounds[figure.baseline]) for name, slices in figure.rounds.items()
+        name: _row(slices, figure.rounds[figure.beside.get(name, figure.baseline)], figure.compare)
+        for name, slices in figure.rounds.items()
     }
 
 
@@ -107,12 +113,12 @@ def _slice(one: Slice) -> dict[str, Any]:
     return kept | {"rate": one.rate}
 
 
-def _row(slices: Sequence[Slice], base: Sequence[Slice]) -> dict[str, Any]:
+def _row(slices: Sequence[Slice], base: Sequence[Slice], compare: Compare | None) -> dict[str, Any]:
     by_cpu = cpu_ratio(slices, base)
     known = [one.transactions for one in slices if one.transactions is not None]
     return {
         "rate": asdict(rates(slices)),
-        "ratio": asdict(ratio(slices, base)),
+        "ratio": asdict((compare or ratio)(slices, base)),
         "cpu_ratio": asdict(by_cpu) if by_cpu else None,
         "latency_ms": _percentiles(slices),
         "cpu_us": cpu_us(slices),
