@@ -9,6 +9,8 @@ from sqlalchemy import Engine
 
 from app.stores import postgres
 from app.stores import redis as redis_store
+from app.stores.windows import Windows
+from tests.contract.lane import Lane
 from tests.fakes import Clock
 
 
@@ -31,5 +33,21 @@ def absent_engine() -> Engine:
 
 
 @pytest.fixture
+def windows(connection: redis.Redis) -> Windows:
+    return Windows(connection)
+
+
+@pytest.fixture
+def lane(windows: Windows) -> Lane:
+    return Lane(windows)
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+def fake_is_weaker(request: pytest.FixtureRequest, connection: redis.Redis, reason: str) -> None:
+    """Strict: the day the fake is as good as the real one, the test says so."""
+    if isinstance(connection, fakeredis.FakeRedis):
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))

@@ -81,6 +81,13 @@ def leaves(actor: str, seq: int, ring: Ring = Ring.AT_ONCE) -> Doing:
     return Doing(actor, seq, False, False, ring, f"event {seq}")
 
 
+def three_instants() -> GroupUnderTest:
+    group = GroupUnderTest()
+    for seq, actor in enumerate(["Ann", "Ben", "Cem"], 1):
+        group.takes(joins(actor, seq))
+    return group
+
+
 _WORDS = {Frame.ANNOUNCED: "rings", Frame.UPDATED: "reads", Frame.REMOVED: "goes"}
 
 

@@ -1,21 +1,12 @@
 """The plan of a group: who is in it, and what is told about it."""
 
-from datetime import timedelta
-
 import pytest
 
 from app.domain.events import Kind
 from app.domain.ledger import Generation, Group, GroupKey, Ring, Terms, group_by_key, plan_notice
-from tests.domain.house import MAX_AGE, START, GroupUnderTest, joins, leaves, waits
+from tests.domain.house import MAX_AGE, START, GroupUnderTest, joins, leaves, three_instants, waits
 
 A, B, C, D, E = "Ann", "Ben", "Cem", "Dan", "Eva"
-
-
-def three_instants() -> GroupUnderTest:
-    group = GroupUnderTest()
-    for seq, actor in enumerate([A, B, C], 1):
-        group.takes(joins(actor, seq))
-    return group
 
 
 def test_the_first_three_are_told_each_with_the_size_of_the_group() -> None:
@@ -128,73 +119,6 @@ def test_a_retraction_of_someone_unknown_is_nothing() -> None:
     assert (made.told, made.touched, made.changed) == ([], [], {})
 
 
-def test_after_it_was_read_the_next_actor_opens_a_new_row() -> None:
-    group = three_instants()
-    group.is_read()
-
-    group.takes(joins(D, 4))
-
-    assert group.lines[-1] == "row 4 v1 rings for Dan: 1 new of 1"
-    assert group.group.generations["row 4"].number == 2
-
-
-@pytest.mark.parametrize(
-    ("age", "row"),
-    [
-        pytest.param(MAX_AGE - timedelta(seconds=1), "row 1", id="young enough"),
-        pytest.param(MAX_AGE, "row 4", id="too old"),
-    ],
-)
-def test_an_old_row_takes_no_more_actors(age: timedelta, row: str) -> None:
-    group = three_instants()
-    group.now = START + age
-
-    group.takes(joins(D, 4))
-
-    assert group.told[-1].generation_id == row
-
-
-def test_who_leaves_after_it_was_read_leaves_the_row_they_are_in() -> None:
-    group = three_instants()
-    group.is_read()
-    group.takes(joins(D, 4))
-
-    group.takes(leaves(A, 5))
-
-    assert group.lines[-1] == "row 1 v4 reads: 0 new of 2"
-
-
-def test_who_comes_back_to_a_row_that_was_read_rings_nothing() -> None:
-    group = three_instants()
-    group.is_read()
-    group.takes(leaves(A, 4))
-
-    group.takes(joins(A, 5))
-
-    assert group.lines[-1] == "row 1 v5 reads: 0 new of 3"
-
-
-def test_an_empty_group_goes_and_comes_back_with_the_next_actor() -> None:
-    group = GroupUnderTest()
-    group.takes(joins(A, 1))
-    group.takes(leaves(A, 2))
-
-    group.takes(joins(B, 3))
-
-    assert group.lines[1:] == [
-        "row 1 v2 goes: 0 new of 0",
-        "row 1 v3 rings for Ben: 1 new of 1",
-    ]
-
-
-def test_one_comes_and_one_goes_in_one_transaction() -> None:
-    group = three_instants()
-
-    group.takes(leaves(A, 4), joins(D, 5))
-
-    assert group.lines[3:] == ["row 1 v4 rings for Dan: 1 new of 3"]
-
-
 @pytest.mark.parametrize("again", [joins(A, 1), joins(C, 3), leaves(A, 0), joins(B, 1)])
 def test_a_repeat_or_a_late_copy_changes_nothing(again: object) -> None:
     group = three_instants()
@@ -204,33 +128,6 @@ def test_a_repeat_or_a_late_copy_changes_nothing(again: object) -> None:
 
     assert (made.told, made.touched, made.changed) == ([], [], {})
     assert repr(group.group) == before
-
-
-def test_a_second_comment_by_the_same_person_adds_no_actor() -> None:
-    group = GroupUnderTest(Kind.COMMENT)
-    group.takes(waits(A, 1, "first"))
-
-    group.takes(waits(A, 2, "second"))
-
-    assert group.lines == ["row 1 v1 rings: 1 new of 1", "row 1 v2 reads: 0 new of 1"]
-
-
-def test_the_row_quotes_the_newest_comment() -> None:
-    group = GroupUnderTest(Kind.COMMENT)
-
-    made = group.takes(waits(A, 2, "second"), waits(A, 1, "first"))
-
-    assert made.texts == {"row 1": "second"}
-
-
-def test_a_comment_after_the_row_was_read_opens_a_new_one_even_by_the_same_person() -> None:
-    group = GroupUnderTest(Kind.COMMENT)
-    group.takes(waits(A, 1, "first"))
-    group.is_read()
-
-    group.takes(waits(A, 2, "second"))
-
-    assert group.lines[-1] == "row 2 v1 rings: 1 new of 1"
 
 
 def test_an_instant_line_carries_the_text_and_the_event_of_its_actor() -> None:

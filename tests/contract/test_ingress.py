@@ -1,0 +1,218 @@
+"""The ingress as the bridge sees it: leases, reading in order, taking over, acknowledging last."""
+
+import time
+from threading import Timer
+
+import pytest
+import redis
+
+from app.domain.errors import Unavailable
+from app.domain.routing import shard_of
+from app.stores.memberships import Bounds
+from app.streams import ingress as module
+from app.streams.ingress import Ingress
+from tests.cast import like, new_id, unknown_cast
+from tests.contract.conftest import fake_is_weaker
+
+CAST = unknown_cast()
+SHARD = shard_of(CAST.post, 4)
+ONE, OTHER = "holder one", "holder two"
+
+
+@pytest.fixture
+def ingress(connection: redis.Redis) -> Ingress:
+    made = Ingress(connection, Bounds(4, 1000, 5.0))
+    made.create(SHARD)
+    return made
+
+
+def appended(ingress: Ingress, many: int) -> list[str]:
+    """Ids of so many new events, in order."""
+    events = [like(new_id(), CAST, n) for n in range(1, many + 1)]
+    for event in events:
+        ingress.append([event])
+    return [event.event_id for event in events]
+
+
+def read(ingress: Ingress, batch: int = 100, pending: bool = False) -> list:
+    return ingress.read([SHARD], batch, pending).get(SHARD, [])
+
+
+def ids(entries: list) -> list[str]:
+    return [entry.fields["eventId"] for entry in entries]
+
+
+def test_entries_are_read_once_and_in_order(ingress: Ingress) -> None:
+    sent = appended(ingress, 5)
+
+    pages = [ids(read(ingress, batch=3)) for _ in range(3)]
+
+    assert pages == [sent[:3], sent[3:], []]
+
+
+def test_entries_from_before_the_group_are_read_too(connection: redis.Redis) -> None:
+    fresh = Ingress(connection, Bounds(4, 1000, 5.0))
+    sent = appended(fresh, 2)
+
+    fresh.create(SHARD)
+
+    assert ids(read(fresh)) == sent
+
+
+def test_making_a_shard_again_keeps_its_place(ingress: Ingress) -> None:
+    appended(ingress, 2)
+    read(ingress)
+
+    ingress.create(SHARD)
+
+    assert read(ingress) == []
+
+
+def test_what_a_dead_holder_left_is_found_again_in_order(ingress: Ingress) -> None:
+    sent = appended(ingress, 4)
+    read(ingress)
+
+    again = [ids(read(ingress, batch=3, pending=True)) for _ in range(2)]
+
+    # Pending entries are read from the first on, until they are acknowledged.
+    assert again == [sent[:3], sent[:3]]
+
+
+def test_acknowledged_entries_are_gone(connection: redis.Redis, ingress: Ingress) -> None:
+    sent = appended(ingress, 4)
+    ingress.hold(SHARD, ONE)
+    entries = read(ingress)
+
+    assert ingress.acknowledge(SHARD, ONE, entries[:3])
+
+    assert ids(read(ingress, pending=True)) == sent[3:]
+    assert connection.xlen(f"ingress:{SHARD}") == 1
+
+
+def test_a_new_entry_is_not_trimmed_with_the_old_ones(ingress: Ingress) -> None:
+    appended(ingress, 2)
+    ingress.hold(SHARD, ONE)
+    entries = read(ingress)
+    [late] = appended(ingress, 1)
+
+    ingress.acknowledge(SHARD, ONE, entries)
+
+    assert ids(read(ingress)) == [late]
+
+
+def test_a_lease_has_one_holder(ingress: Ingress) -> None:
+    assert ingress.hold(SHARD, ONE) is False  # from now on
+    assert ingress.hold(SHARD, ONE) is True  # still
+    assert ingress.hold(SHARD, OTHER) is None
+
+
+def test_a_lease_that_was_given_back_can_be_taken(ingress: Ingress) -> None:
+    ingress.hold(SHARD, ONE)
+
+    ingress.release(SHARD, ONE)
+
+    assert ingress.hold(SHARD, OTHER) is False
+
+
+def test_nobody_gives_back_the_lease_of_another(ingress: Ingress) -> None:
+    ingress.hold(SHARD, ONE)
+
+    ingress.release(SHARD, OTHER)
+
+    assert ingress.hold(SHARD, OTHER) is None
+
+
+def test_a_lease_runs_out_by_itself(
+    connection: redis.Redis, ingress: Ingress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEASE_MS", 30)
+    ingress.hold(SHARD, ONE)
+
+    assert until(lambda: ingress.hold(SHARD, OTHER) is False)
+
+
+def test_a_holder_that_woke_too_late_cannot_acknowledge(
+    connection: redis.Redis, ingress: Ingress
+) -> None:
+    sent = appended(ingress, 3)
+    ingress.hold(SHARD, ONE)
+    entries = read(ingress)
+    ingress.release(SHARD, ONE)
+    ingress.hold(SHARD, OTHER)
+
+    assert not ingress.acknowledge(SHARD, ONE, entries)
+
+    assert ids(read(ingress, pending=True)) == sent
+    assert connection.xlen(f"ingress:{SHARD}") == 3
+
+
+def test_thousands_are_acknowledged_in_one_call(connection: redis.Redis, ingress: Ingress) -> None:
+    """unpack() in Lua has room for some 8,000 values."""
+    pipeline = connection.pipeline()
+    for _ in range(9_000):
+        pipeline.xadd(f"ingress:{SHARD}", {"type": "LIKE"})
+    pipeline.execute()
+    ingress.hold(SHARD, ONE)
+    entries = read(ingress, batch=10_000)
+
+    assert ingress.acknowledge(SHARD, ONE, entries)
+
+    assert connection.xpending(f"ingress:{SHARD}", "bridge")["pending"] == 0
+    assert connection.xlen(f"ingress:{SHARD}") == 0
+
+
+def test_an_entry_that_was_deleted_while_pending_is_read_without_fields(
+    connection: redis.Redis, ingress: Ingress
+) -> None:
+    appended(ingress, 2)
+    first, _ = read(ingress)
+    connection.xdel(f"ingress:{SHARD}", first.stream_id)
+
+    again = read(ingress, pending=True)
+
+    assert [entry.fields is None for entry in again] == [True, False]
+
+
+def test_an_emptied_redis_is_noticed(
+    connection: redis.Redis, ingress: Ingress, request: pytest.FixtureRequest
+) -> None:
+    fake_is_weaker(
+        request, connection, "fakeredis has other words for NOGROUP when the key is gone"
+    )
+    connection.flushall()
+
+    with pytest.raises(Unavailable) as lost:
+        read(ingress)
+
+    assert lost.value.code == "ingress_lost"
+
+
+def test_waiting_ends_with_the_first_new_entry(ingress: Ingress) -> None:
+    Timer(0.1, appended, (ingress, 1)).start()
+    began = time.monotonic()
+
+    ingress.wait({SHARD: "0-0"}, seconds=5)
+
+    assert time.monotonic() - began < 4
+    assert len(read(ingress)) == 1  # waiting takes nothing
+
+
+def test_waiting_ends_by_itself(ingress: Ingress) -> None:
+    ingress.wait({SHARD: "0-0"}, seconds=0.05)
+
+    assert read(ingress) == []
+
+
+def test_lengths_are_told_for_every_shard(ingress: Ingress) -> None:
+    appended(ingress, 3)
+
+    assert ingress.lengths() == {n: 3 if n == SHARD else 0 for n in range(5)}
+
+
+def until(condition, seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,106 @@
+"""The scripts against plain Python: the same random doings, the same answers, on the real Redis."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from app.domain.events import Event, from_fields
+from app.domain.windows import Verdict, Window
+from app.stores import redis as redis_store
+from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
+from app.stores.windows import Windows
+from tests.cast import like, new_id, unknown_cast
+from tests.contract.lane import Lane
+
+pytestmark = pytest.mark.service
+ACTORS = [new_id() for _ in range(5)]
+# Each example brings posts of its own, so the server need not be emptied between two of them.
+steady = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def real(real_redis: redis.Redis, environment: dict[str, str]) -> redis.Redis:
+    return redis_store.client(environment["REDIS_URL"])
+
+
+doings = st.lists(
+    st.tuples(st.sampled_from(ACTORS), st.integers(1, 12), st.booleans()), max_size=25
+)
+
+
+@steady
+@given(doings, st.integers(0, 4), st.lists(st.integers(1, 6), min_size=25, max_size=25))
+def test_gather_is_the_window_of_the_domain(
+    real: redis.Redis, doings: list[tuple[str, int, bool]], places: int, sizes: list[int]
+) -> None:
+    cast = unknown_cast()
+    events = [like(actor, cast, seq, active) for actor, seq, active in doings]
+    lane, window = Lane(Windows(real), new_id()), Window()
+
+    verdicts: list[Verdict] = []
+    for batch in _batches(events, sizes):
+        verdicts += lane.offers(*batch, places=places)
+
+    assert verdicts == [window.place(event, places) for event in events]
+    assert _waiting(real, cast.post) == {
+        member: seq
+        for member, (seq, verdict) in window.entries.items()
+        if verdict is Verdict.GATHERED
+    }
+
+
+def _batches(events: list[Event], sizes: list[int]) -> list[list[Event]]:
+    batches, rest = [], list(events)
+    for size in sizes:
+        batches.append(rest[:size])
+        rest = rest[size:]
+    return [batch for batch in batches if batch]
+
+
+def _waiting(connection: redis.Redis, post: str) -> dict[str, int]:
+    """What is claimed of one post's window."""
+    closings = Windows(connection).claim_due(10**12, 10**6, 10**6)
+    mine = [one for one in closings if one.object_id == post]
+    return {event.member: event.seq for closing in mine for event in closing.events}
+
+
+@dataclass
+class Likes:
+    """wish.lua in a few lines."""
+
+    users: set[str] = field(default_factory=set)
+    told: list[tuple[str, bool]] = field(default_factory=list)
+
+    def wish(self, actor: str, wish: Wish) -> Standing:
+        stands = actor in self.users
+        wanted = not stands if wish is Wish.TOGGLE else wish is Wish.ON
+        if wanted != stands:
+            self.users ^= {actor}
+            self.told.append((actor, wanted))
+        return Standing(wanted, len(self.users))
+
+
+@steady
+@given(st.lists(st.tuples(st.sampled_from(ACTORS), st.sampled_from(Wish)), max_size=30))
+def test_wishes_are_those_of_a_set(
+    real: redis.Redis, absent_engine: Engine, wishes: list[tuple[str, Wish]]
+) -> None:
+    cast, model, shards = unknown_cast(), Likes(), 1
+    memberships = Memberships(real, absent_engine, Bounds(shards, 10**6, 5.0))
+    memberships.born(PERSON, cast.alice, cast.alice)
+    memberships.born(POST, cast.post, cast.alice)
+
+    for actor, wish in wishes:
+        answer = memberships.like(actor, cast.post, wish, new_id(), "")
+        assert answer == model.wish(actor, wish)
+
+    stream = [from_fields(*entry) for entry in real.xrange("ingress:1")]
+    mine = [event for event in stream if event.object_id == cast.post]
+    assert [(event.actor_id, event.active) for event in mine] == model.told
+    assert real.smembers(f"like:users:{cast.post}") == model.users
