@@ -5,6 +5,30 @@ that the patch cannot reach: one slow query would stop everybody, field notes 3)
 """
 
 import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+WORKER_SECONDS = 40.0
+"""Above a worker's statement_timeout: only a server that is frozen or cut off takes longer."""
+
+
+class Patience(Protocol):
+    """How long the caller may still wait for PostgreSQL, and what it has just waited."""
+
+    def left(self) -> float: ...
+
+    def waited(self, seconds: float) -> None: ...
+
+
+class Always:
+    """The same patience for each wait."""
+
+    def left(self) -> float:
+        return WORKER_SECONDS
+
+    def waited(self, seconds: float) -> None:
+        pass
 
 
 def patch() -> None:
@@ -18,6 +42,34 @@ def patch() -> None:
     if "ssl" in sys.modules and "gunicorn" not in sys.modules:
         raise RuntimeError("green.patch() must run before anything imports ssl")
     monkey.patch_all()
-    from psycogreen.gevent import patch_psycopg
+    wait_with(Always())
 
-    patch_psycopg()
+
+def wait_with(patience: Patience) -> None:
+    """From now on nobody waits for PostgreSQL longer than that.
+
+    libpq has no end to its waiting: the kernel of a frozen server goes on confirming, so neither
+    statement_timeout nor tcp_user_timeout helps (measured: reads hung as long as it was frozen).
+    """
+    from psycogreen.gevent import gevent_wait_callback
+    from psycopg2.extensions import set_wait_callback
+
+    set_wait_callback(_bounded(gevent_wait_callback, patience))
+
+
+def _bounded(wait: Callable[..., None], patience: Patience) -> Callable[[Any], None]:
+    from psycopg2 import OperationalError
+
+    def bounded(connection: Any) -> None:
+        began, left = time.monotonic(), patience.left()
+        try:
+            if left <= 0:
+                raise TimeoutError
+            wait(connection, timeout=left)
+        except TimeoutError as fault:
+            # Raised in here, it also closes the connection: a late answer must find nobody.
+            raise OperationalError("no answer in time") from fault
+        finally:
+            patience.waited(time.monotonic() - began)
+
+    return bounded

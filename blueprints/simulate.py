@@ -14,6 +14,7 @@ from flask import Blueprint
 from app.actions import Wish
 from app.domain.errors import Rejected, Unavailable
 from app.passwords import Passwords
+from app.patience import renew
 from app.stores.posts import Posts
 from app.stores.simulated import Simulated
 from app.stores.users import NewUser, Users
@@ -158,6 +159,7 @@ def cleanup() -> Json:
     store = Simulated(parts().engine, parts().redis)
     removed = 0
     while batch := store.some():
+        renew()
         for pair in store.likes(batch):
             _try(lambda pair=pair: actions().like(pair.user_id, pair.subject_id, Wish.OFF))  # type: ignore[misc]
         for pair in store.follows(batch):
