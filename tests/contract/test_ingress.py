@@ -13,6 +13,7 @@ from app.streams import ingress as module
 from app.streams.ingress import Ingress
 from tests.cast import like, new_id, unknown_cast
 from tests.contract.conftest import fake_is_weaker
+from tests.contract.waiting import until
 
 CAST = unknown_cast()
 SHARD = shard_of(CAST.post, 4)
@@ -207,12 +208,3 @@ def test_lengths_are_told_for_every_shard(ingress: Ingress) -> None:
     appended(ingress, 3)
 
     assert ingress.lengths() == {n: 3 if n == SHARD else 0 for n in range(5)}
-
-
-def until(condition, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

@@ -1,4 +1,4 @@
-"""Quiet hours: wall-clock times in the zone of the person, over midnight and changes of the clocks."""
+"""Quiet hours: wall-clock times in the zone of the person, over midnight and clock changes."""
 
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
