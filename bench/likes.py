@@ -42,10 +42,10 @@ class Contest:
     server: Running
     before: Callable[[], object]
 
-    def run(self, seconds: float) -> Slice:
+    def run(self, seconds: float, least: int = 0) -> Slice:
         self.before()
         spent = self.server.cpu_seconds()
-        told = self.client.run(self.name, self.server.port, seconds)
+        told = self.client.run(self.name, self.server.port, seconds, least)
         spent = self.server.cpu_seconds() - spent
         return Slice(
             done=told["done"],
@@ -75,7 +75,8 @@ def figure(stage: Stage, rounds: int, seconds: float) -> Figure:
     try:
         contests = [_contest(stage, client, name, servers[name], tokens) for name in servers]
         for one in contests:
-            one.run(max(seconds, 1.0))  # tokens seen, connections of the pools open
+            # Every token seen, all connections of the pools open.
+            one.run(seconds, least=2 * PEOPLE // CONNECTIONS)
         measured = alternate({one.name: _turn(one, seconds) for one in contests}, rounds)
     finally:
         client.close()
@@ -109,8 +110,8 @@ def _contest(
 def lanes(tokens: Sequence[str], post_ids: Sequence[str], count: int) -> list[list[bytes]]:
     """The requests of each connection: everybody likes four posts, and takes each like back."""
     made: list[list[bytes]] = [[] for _ in range(count)]
-    for place, one in enumerate(tokens):
-        for step in range(min(4, len(post_ids))):
+    for step in range(min(4, len(post_ids))):
+        for place, one in enumerate(tokens):
             path = f"/api/posts/{post_ids[(place * 7 + step * 53) % len(post_ids)]}/like"
             made[place % count] += [request("PUT", path, one), request("DELETE", path, one)]
     return made

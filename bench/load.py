@@ -31,6 +31,7 @@ class Lane:
     link: socket.socket
     sent_at: float = 0.0
     answer: bytes = b""
+    sent: int = 0
 
 
 class Client:
@@ -51,9 +52,10 @@ class Client:
             file.flush()
             self._ask({"name": name, "requests": file.name})
 
-    def run(self, name: str, port: int, seconds: float) -> dict[str, Any]:
-        """Raises RuntimeError when a single answer was not 200: a refusal is faster than a like."""
-        told = self._ask({"name": name, "port": port, "seconds": seconds})
+    def run(self, name: str, port: int, seconds: float, least: int = 0) -> dict[str, Any]:
+        """`least`: so many requests per connection however long they take. Raises RuntimeError when
+        a single answer was not 200: a refusal is faster than a like."""
+        told = self._ask({"name": name, "port": port, "seconds": seconds, "least": least})
         if told["refused"]:
             raise RuntimeError(f"{told['refused']} answers were no 200, e.g. {told['example']}")
         return told
@@ -81,7 +83,9 @@ def request(verb: str, path: str, token: str) -> bytes:
     ).encode()
 
 
-def measure(lanes: "list[cycle[bytes]]", port: int, seconds: float) -> dict[str, Any]:
+def measure(
+    lanes: "list[cycle[bytes]]", port: int, seconds: float, least: int = 0
+) -> dict[str, Any]:
     """Connects, one request each to warm up, then as many as go in the time."""
     poll = select.epoll()
     open_lanes = {}
@@ -92,7 +96,7 @@ def measure(lanes: "list[cycle[bytes]]", port: int, seconds: float) -> dict[str,
             open_lanes[link.fileno()] = Lane(requests, link)
             poll.register(link, select.EPOLLIN)
         warm = _drive(poll, open_lanes, 0.0)
-        told = _drive(poll, open_lanes, seconds)
+        told = _drive(poll, open_lanes, seconds, least)
         return told | {"served": warm["served"] + told["served"]}
     finally:
         poll.close()
@@ -100,7 +104,9 @@ def measure(lanes: "list[cycle[bytes]]", port: int, seconds: float) -> dict[str,
             lane.link.close()
 
 
-def _drive(poll: "select.epoll", lanes: dict[int, Lane], seconds: float) -> dict[str, Any]:
+def _drive(
+    poll: "select.epoll", lanes: dict[int, Lane], seconds: float, least: int = 0
+) -> dict[str, Any]:
     """What was answered within the time counts; what was still under way is only waited for."""
     latencies: list[float] = []
     served, refused, example, waiting = 0, 0, "", len(lanes)
@@ -121,7 +127,7 @@ def _drive(poll: "select.epoll", lanes: dict[int, Lane], seconds: float) -> dict
                 refused, example = refused + 1, lane.answer.decode(errors="replace")
             lane.answer = b""
             served += 1
-            if now < until:
+            if now < until or lane.sent <= least:
                 latencies.append((now - lane.sent_at) * 1000)
                 _send(lane)
             else:
@@ -139,6 +145,7 @@ def _drive(poll: "select.epoll", lanes: dict[int, Lane], seconds: float) -> dict
 
 def _send(lane: Lane) -> None:
     lane.sent_at = time.perf_counter()
+    lane.sent += 1
     lane.link.send(next(lane.requests))
 
 
@@ -167,7 +174,8 @@ def main() -> None:
             # Kept from slice to slice: a PUT that ended one is followed by its DELETE in the next.
             prepared[order["name"]] = [cycle([one.encode() for one in lane]) for lane in lanes]
         else:
-            told = measure(prepared[order["name"]], order["port"], order["seconds"])
+            lanes_of = prepared[order["name"]]
+            told = measure(lanes_of, order["port"], order["seconds"], order["least"])
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
 

@@ -7,12 +7,12 @@ what the pipeline writes anyway: the event's seq, the records' append times, the
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 
 import gevent
 
-from bench.figures import Figure, Goal, Slice, alternate, latencies, percentile, slowness
+from bench.figures import Figure, Goal, Slice, alternate, latencies, percentile, slowness, spread
 from bench.hops import hops
 from bench.people import people, posts, token, warm
 from bench.sockets import Listener
@@ -47,6 +47,7 @@ class Side:
 
     stage: Stage
     server: Running
+    processes: list[Running]
     owners: list[str]
     likers: list[str]
     ears: list[Listener]
@@ -65,13 +66,17 @@ class Side:
 
     def crowded(self, likes: int) -> Slice:
         fresh = [self._posts(place, max(1, likes // 4)) for place in range(AT_ONCE)]
+        before = self.spent()
         began = time.perf_counter()
 
         def row(place: int) -> list[Click]:
             return [self.click(place, post, alone=False) for post in fresh[place]]
 
         jobs = [gevent.spawn(row, place) for place in range(AT_ONCE)]
-        return self._slice([one for job in jobs for one in job.get()], began)
+        made = self._slice([one for job in jobs for one in job.get()], began)
+        costs = {name: one - before[name] for name, one in self.spent().items()}
+        each = {name: one * 1000 / made.done for name, one in costs.items()}
+        return replace(made, cpu_seconds=sum(costs.values()), phases_ms=each)
 
     def first(self) -> None:
         """The consumers join their groups meanwhile."""
@@ -111,14 +116,17 @@ class Side:
         times = tuple((one.toasted - one.clicked) * 1000 for one in some)
         return Slice(len(some), time.perf_counter() - began, latencies_ms=times)
 
+    def spent(self) -> dict[str, float]:
+        """CPU so far of each process that has a part in it."""
+        return {one.name: one.cpu_seconds() for one in self.processes}
+
 
 def figure(stage: Stage, rounds: int, likes: int) -> Figure:
     web = stage.web("app.wsgi:app")
     bare = stage.web("bench.baselines:app", {"BENCH_APP": "direct"})
-    for name in WORKERS:
-        stage.worker(name)
-    ours = _side(stage, web, lambda user: token(user, SECRET))
-    direct = _side(stage, bare, lambda user: user)
+    workers = [stage.worker(name) for name in WORKERS]
+    ours = _side(stage, [web, *workers], lambda user: token(user, SECRET))
+    direct = _side(stage, [bare], lambda user: user)
     ours.first()
     for side in (ours, direct):
         side.alone(likes)
@@ -141,6 +149,10 @@ def figure(stage: Stage, rounds: int, likes: int) -> Figure:
         Goal(f"p99 in ms, {AT_ONCE} at once", percentile(late[CROWDED], 99), 250, at_most=True),
     ]
     made.facts = hops(stage, [one for one in ours.clicks if one.alone])
+    made.facts["CPU of a toast in ms, 16 at once"] = ", ".join(
+        f"{name} {spread([one.phases_ms[name] for one in measured[CROWDED]]).median:.1f}"
+        for name in measured[CROWDED][0].phases_ms
+    )
     made.notes = [
         "x baseline: by the p50 of each round, more is slower. Likes/s count the pauses between.",
         "Direct: the same Socket.IO stack and Redis channel; nothing is stored, counted or logged.",
@@ -151,12 +163,14 @@ def figure(stage: Stage, rounds: int, likes: int) -> Figure:
     return made
 
 
-def _side(stage: Stage, server: Running, credential: Callable[[str], str]) -> Side:
+def _side(stage: Stage, processes: list[Running], credential: Callable[[str], str]) -> Side:
+    server = processes[0]
     engine = stage.parts.parts.engine
     owners, likers = people(engine, AT_ONCE), people(engine, AT_ONCE)
     return Side(
         stage,
         server,
+        processes,
         owners,
         [token(one, SECRET) for one in likers],
         [Listener(server.port, one, credential(one)) for one in owners],
