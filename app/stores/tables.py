@@ -85,6 +85,12 @@ users = Table(
     _time("updated_at"),
     UniqueConstraint("email"),
     UniqueConstraint("username"),
+    # Search: prefix and similarity by trigrams.
+    Index(
+        "ix_users_search",
+        text("lower(username || ' ' || coalesce(name, '')) gin_trgm_ops"),
+        postgresql_using="gin",
+    ),
     CheckConstraint("role in ('user', 'admin')", name="role"),
 )
 
@@ -342,4 +348,68 @@ epochs = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", _Id, nullable=False, server_default=text("uuidv7()")),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # One log-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
+    _id(),
+    _ref("user_id", "users"),
+    Column("user_agent", Text),
+    Column("address", Text),
+    _time("created_at"),
+    _time("revoked_at", default=False),
+    Index("ix_sessions_user_id", "user_id"),
+    # What web processes look at every few seconds: who was revoked lately.
+    Index("ix_sessions_revoked_at", "revoked_at", postgresql_where=text("revoked_at is not null")),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    # SHA-256: a token is random and long, so a slow hash would add nothing.
+    Column("token_hash", Text, primary_key=True),
+    _ref("session_id", "sessions"),
+    _time("created_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    _time("used_at", default=False),
+    Index("ix_refresh_tokens_session_id", "session_id"),
+)
+
+known_places = Table(
+    "known_places",
+    metadata,
+    _ref("user_id", "users", primary_key=True),
+    # SHA-256 of address and user agent: enough to know it again.
+    Column("place_hash", Text, primary_key=True),
+    _time("created_at"),
+)
+
+one_time_secrets = Table(
+    "one_time_secrets",
+    metadata,
+    _id(),
+    _ref("user_id", "users"),
+    Column("purpose", String(20), nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    _number("attempts"),
+    _time("created_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    _time("used_at", default=False),
+    CheckConstraint("purpose in ('password_reset', 'otp')", name="purpose"),
+    Index("ix_one_time_secrets_user_id_purpose", "user_id", "purpose"),
+    Index("ix_one_time_secrets_secret_hash", "secret_hash"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    # No foreign key: what somebody did outlives the account.
+    Column("actor_id", _Id),
+    Column("action", String(60), nullable=False),
+    Column("subject", Text),
+    _time("created_at"),
+    Index("ix_audit_created_at", "created_at"),
 )
