@@ -28,6 +28,7 @@ from workers.settling import after_writing
 log = logging.getLogger(__name__)
 BATCH = 500
 POLL_SECONDS = 0.5
+CATCH_UP_SECONDS = 1.0
 NO_WINDOW = 2**31
 """Places for kinds that know no windows: all of them."""
 
@@ -61,6 +62,8 @@ class Aggregator:
         self._hand = hand
         self._epoch: str | None = None
         self._waiting: dict[tuple[str, int], list[Polled]] = {}
+        self._behind: dict[tuple[str, int], int] = {}
+        self._catch_up_at = 0.0
 
     def step(self) -> int:
         """One poll. What could not be settled is kept and tried again before anything newer."""
@@ -73,6 +76,7 @@ class Aggregator:
             for place in list(self._waiting):
                 self._move(place, self._waiting[place])
                 moved += len(self._waiting.pop(place))
+            self._catch_up()
         except WindowsLost:
             self._rewind()
         self._ends.posts.emit_due()
@@ -82,7 +86,29 @@ class Aggregator:
         log.warning("Redis lost the windows: reading again from the committed offsets")
         self._epoch = None
         self._waiting = {}
+        self._behind = {}
         self._subscriber.rewind()
+
+    def _catch_up(self) -> None:
+        """Tells Kafka what the flusher has settled since: in a quiet lane no newer event does. It is also
+        how a quiet lane notices that Redis lost its windows."""
+        now = self._hand.now()
+        if not self._behind or now < self._catch_up_at:
+            return
+        self._catch_up_at = now + CATCH_UP_SECONDS
+        for place, last in list(self._behind.items()):
+            self._commit(place, last)
+
+    def _commit(self, place: tuple[str, int], last: int) -> None:
+        """Up to the first event that a window still holds. `last`: all up to it took effect."""
+        topic, partition = place
+        commit = self._ends.windows.applied(self._known_epoch(), f"{topic}:{partition}", last)
+        reach("aggregator.applied")
+        self._subscriber.commit({place: commit})
+        if commit > last:
+            self._behind.pop(place, None)
+        else:
+            self._behind[place] = last
 
     def _move(self, place: tuple[str, int], records: Sequence[Polled]) -> None:
         partition, last = records[0].place, records[-1].offset
@@ -97,9 +123,7 @@ class Aggregator:
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
         after_writing(settled, self._ends.dead_letters)
-        commit = self._ends.windows.applied(self._known_epoch(), partition, last)
-        reach("aggregator.applied")
-        self._subscriber.commit({place: commit})
+        self._commit(place, last)
         self._ends.posts.note(event for _, event in events)
 
     def _gather(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[Verdict]:

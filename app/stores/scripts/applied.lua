@@ -7,4 +7,4 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 local offset = math.max(tonumber(ARGV[3]), tonumber(redis.call('HGET', KEYS[2], ARGV[2]) or -1))
 redis.call('HSET', KEYS[2], ARGV[2], string.format('%.0f', offset))
 local lowest = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-return tonumber(lowest[2] or tonumber(ARGV[3]) + 1)
+return tonumber(lowest[2] or offset + 1)
