@@ -353,7 +353,7 @@ epochs = Table(
 sessions = Table(
     "sessions",
     metadata,
-    # One log-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
+    # One log-in on one device: the family of its refresh tokens, the `sid` of its access ones.
     _id(),
     _ref("user_id", "users"),
     Column("user_agent", Text),
