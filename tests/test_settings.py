@@ -1,0 +1,163 @@
+"""Settings: what is wrong stops the start, in one sentence with its name and what is expected."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import BadSetting, Settings, load
+
+GOOD = {
+    "DATABASE_URL": "postgresql://me:secret@localhost:5432/notifications",
+    "REDIS_URL": "redis://localhost:6379/0",
+    "KAFKA_BOOTSTRAP_SERVERS": "one:9092, two:9092",
+    "DYNAMODB_ENDPOINT_URL": "http://localhost:8001",
+    "APP_MODE": "testing",
+}
+SECRET = "a secret of at least thirty-two bytes"
+PRODUCTION = {"APP_MODE": "production", "JWT_SECRET_KEY": SECRET, "SECRET_KEY": SECRET}
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Starts with nothing in the environment but what it is given; None takes a name away."""
+    for name in ("AWS_REGION", "ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)  # where no .env lies
+
+    def start(**changes: str | None) -> Settings:
+        values = {**GOOD, "DATA_DIR": str(tmp_path / "data"), **changes}
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return load()
+
+    return start
+
+
+def test_the_defaults_are_those_of_the_contract(start) -> None:
+    settings = start()
+
+    rules = settings.rules
+    assert (rules.window_seconds, rules.jitter_seconds, rules.instant_likes) == (120, 30, 3)
+    assert (rules.group_max_hours, rules.flush_max_rows) == (12, 10_000)
+    assert (settings.limits.ingress_max_length, settings.limits.fallback_max_retries) == (10**6, 5)
+    assert (settings.breakers.failures, settings.breakers.reset_seconds) == (5, 10)
+    assert list(settings.kafka.partitions.values())[:4] == [3, 6, 6, 6]
+    assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8000)
+    assert (settings.web.access_minutes, settings.web.refresh_days) == (15, 30)
+    assert settings.web.rate_limit_register == "1000 per hour"
+
+
+def test_production_is_the_default_and_stricter(start) -> None:
+    settings = start(**PRODUCTION | {"APP_MODE": None})
+
+    assert not settings.web.testing
+    assert settings.web.rate_limit_register == "3 per hour"
+
+
+def test_lists_are_split(start) -> None:
+    settings = start(CORS_ORIGINS="https://one.example, https://two.example,")
+
+    assert settings.addresses.kafka_bootstrap_servers == ("one:9092", "two:9092")
+    assert settings.web.cors_origins == ("https://one.example", "https://two.example")
+
+
+def test_fractions_of_a_second_are_allowed(start) -> None:
+    rules = start(AGGREGATION_WINDOW_SECONDS="1.5", AGGREGATION_JITTER_SECONDS="0.25").rules
+
+    assert (rules.window_seconds, rules.jitter_seconds) == (1.5, 0.25)
+
+
+def test_a_file_gives_what_the_environment_does_not(start, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\n")
+
+    web = start(PORT="9002").web
+
+    assert (web.host, web.port) == ("0.0.0.0", 9002)  # noqa: S104
+
+
+def test_without_an_endpoint_dynamodb_is_that_of_the_region(start) -> None:
+    settings = start(DYNAMODB_ENDPOINT_URL=None, AWS_REGION="eu-central-1")
+
+    assert settings.addresses.dynamodb_endpoint_url is None
+    assert settings.addresses.aws_region == "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        pytest.param("DATABASE_URL", None, "postgresql://", id="no database"),
+        pytest.param("DATABASE_URL", "", "postgresql://", id="an empty address"),
+        pytest.param("REDIS_URL", None, "redis://", id="no Redis"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", None, "host:9092", id="no Kafka"),
+        pytest.param("DYNAMODB_ENDPOINT_URL", None, "AWS_REGION", id="no DynamoDB"),
+        pytest.param("PORT", "http", "integer", id="a word as port"),
+        pytest.param("PORT", "0", "1 or more", id="port zero"),
+        pytest.param("APP_MODE", "prod", "production, testing", id="an unknown mode"),
+        pytest.param("AGGREGATION_WINDOW_SECONDS", "soon", "number", id="a word as seconds"),
+        pytest.param("AGGREGATION_WINDOW_SECONDS", "nan", "nan", id="no number"),
+        pytest.param("AGGREGATION_WINDOW_SECONDS", "-1", "0.0 or more", id="before it began"),
+        pytest.param("AGGREGATION_JITTER_SECONDS", "121", "WINDOW", id="more jitter than window"),
+        pytest.param("INSTANT_LIKE_THRESHOLD", "-1", "0 or more", id="negative threshold"),
+        pytest.param("INSTANT_LIKE_THRESHOLD", "2.5", "integer", id="half a like"),
+        pytest.param("GROUP_MAX_HOURS", "-1", "0.0 or more", id="negative hours"),
+        pytest.param("FLUSH_MAX_ROWS", "0", "1 or more", id="no rows"),
+        pytest.param("INGRESS_MAX_LENGTH", "0", "1 or more", id="no ingress"),
+        pytest.param("FALLBACK_MAX_RETRIES", "-1", "0 or more", id="negative retries"),
+        pytest.param("BREAKER_FAILURES", "0", "1 or more", id="no failures"),
+        pytest.param("BREAKER_RESET_SECONDS", "0", "0.1 or more", id="no reset"),
+        pytest.param("KAFKA_PARTITIONS_CRITICAL", "0", "1 or more", id="no critical partitions"),
+        pytest.param("KAFKA_PARTITIONS_HIGH", "six", "integer", id="a word as partitions"),
+        pytest.param("KAFKA_PARTITIONS_LOW", "-6", "1 or more", id="negative partitions"),
+        pytest.param("KAFKA_PARTITIONS_READY", "0", "1 or more", id="no ready partitions"),
+        pytest.param("KAFKA_REPLICATION_FACTOR", "0", "1 or more", id="no replica"),
+        pytest.param("JWT_ACCESS_MINUTES", "0", "0.01 or more", id="tokens dead at birth"),
+        pytest.param("JWT_REFRESH_DAYS", "-1", "0.01 or more", id="negative days"),
+        pytest.param("JWT_SECRET_KEY", "short", "32", id="a short secret"),
+        pytest.param("SECRET_KEY", "short", "32", id="another short secret"),
+        pytest.param("RATE_LIMIT_ENABLED", "perhaps", "boolean", id="neither true nor false"),
+        pytest.param("LOG_LEVEL", "loud", "debug, info", id="an unknown level"),
+        pytest.param("LOG_FORMAT", "xml", "json", id="an unknown format"),
+    ],
+)
+def test_a_bad_value_stops_the_start(start, name: str, value: str | None, expected: str) -> None:
+    with pytest.raises(BadSetting) as stopped:
+        start(**{name: value})
+
+    sentence = str(stopped.value)
+    assert name in sentence
+    assert expected in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET_KEY", "SECRET_KEY"])
+def test_in_production_secrets_must_be_given(start, name: str) -> None:
+    with pytest.raises(BadSetting, match=name):
+        start(**PRODUCTION | {name: None})
+
+
+def test_in_testing_a_secret_is_drawn_once_and_kept(start) -> None:
+    first, second = (
+        start(JWT_SECRET_KEY=None, SECRET_KEY=None).web.jwt_secret_key for _ in range(2)
+    )
+
+    assert first == second
+    assert len(first) >= 32
+
+
+def test_a_kept_secret_is_its_owners_alone(start, tmp_path: Path) -> None:
+    start(JWT_SECRET_KEY=None, SECRET_KEY=None)
+
+    modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "data").glob("*.txt")}
+    assert modes == {0}
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_no_sentence_tells_a_secret(start, name: str) -> None:
+    """The addresses carry passwords."""
+    with pytest.raises(BadSetting) as stopped:
+        start(PORT="http", **{name: "scheme://me:hunter2@host/0"})
+
+    assert "hunter2" not in str(stopped.value)
