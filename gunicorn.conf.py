@@ -17,7 +17,7 @@ worker_connections = 4_000
 bind = f"{settings.web.host}:{settings.web.port}"
 keepalive = 15
 timeout = 30
-graceful_timeout = 3
+graceful_timeout = 2  # no request takes longer (app/patience.py)
 accesslog = None
 loglevel = "warning"
 # Nobody of ours speaks through it, and two systems of one user would share its path.
