@@ -16,6 +16,7 @@ from flask import Flask, request
 from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
 
 from app.domain.errors import Rejected, Unavailable
+from app.handshake import origins, since_of
 from app.listener import Listener
 from app.stores.history import History, Missed, Since
 from app.streams.push import SIGNED_IN, room_of
@@ -51,8 +52,7 @@ class Sockets:
             app,
             async_mode="gevent",
             client_manager=Listener(parts.settings.addresses.redis_url, self._resumed),
-            # None: the own origin only.
-            cors_allowed_origins=list(web.cors_origins) or None,
+            cors_allowed_origins=origins(web.cors_origins),
             ping_timeout=20,
             max_http_buffer_size=MAX_MESSAGE_BYTES,
             manage_session=False,
@@ -124,7 +124,7 @@ class Sockets:
         # First the room, then the reading: what comes in between is heard twice, never missed.
         self._enter(claims)
         since = asked.get("since") if isinstance(asked, dict) else None
-        self._tell_joined(claims.user_id, _since(since))
+        self._tell_joined(claims.user_id, since_of(since))
 
     def _claims(self, asked: Any, seat: Seat) -> Claims:
         """Raises Rejected with the seed's sentences."""
@@ -194,13 +194,3 @@ def _sid() -> str:
 
 def _refuse(sentence: str) -> None:
     emit("error", {"message": sentence}, ignore_queue=True)
-
-
-def _since(given: Any) -> Since | None:
-    """None for anything malformed: then the client starts afresh."""
-    if not isinstance(given, dict):
-        return None
-    epoch, seq = given.get("epoch"), given.get("seq")
-    if not isinstance(epoch, str) or isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
-        return None
-    return Since(epoch, seq)

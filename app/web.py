@@ -19,6 +19,7 @@ from app.domain.events import iso
 from app.guard import Guard
 from app.passwords import Passwords
 from app.probes import Probes
+from app.settings import Web
 from app.sockets import Sockets
 from app.stores.users import Users
 from app.tokens import Tokens
@@ -68,7 +69,6 @@ class PageSessions(SecureCookieSessionInterface):
 
 def create_app(parts: Parts) -> Flask:
     """Connects to nothing yet."""
-    web = parts.settings.web
     app = Flask(
         "notifications",
         root_path=str(ROOT),
@@ -76,6 +76,15 @@ def create_app(parts: Parts) -> Flask:
         static_folder="jinja/static",
         static_url_path="/static",
     )
+    _configure(app, parts.settings.web)
+    _install(app, parts)
+    with app.app_context():
+        blueprints.register(app)
+    app.after_request(_mark)
+    return app
+
+
+def _configure(app: Flask, web: Web) -> None:
     app.json = Json(app)
     app.session_interface = PageSessions()
     app.config.update(
@@ -87,6 +96,11 @@ def create_app(parts: Parts) -> Flask:
         SESSION_COOKIE_SECURE=not web.testing,
         PERMANENT_SESSION_LIFETIME=web.refresh_days * 24 * 3600,
     )
+
+
+def _install(app: Flask, parts: Parts) -> None:
+    """What blueprints find in app.extensions."""
+    web = parts.settings.web
     app.extensions["parts"] = parts
     app.extensions["guard"] = Guard(parts.redis)
     app.extensions["probes"] = Probes(parts.engine, parts.settings.addresses)
@@ -96,10 +110,6 @@ def create_app(parts: Parts) -> Flask:
     sockets = Sockets(app, parts, tokens)
     app.extensions["sockets"] = sockets
     app.extensions["connected_users"] = sockets.people
-    with app.app_context():
-        blueprints.register(app)
-    app.after_request(_mark)
-    return app
 
 
 def _mark(answer: Response) -> Response:

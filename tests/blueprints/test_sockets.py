@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.sockets import _since
+from app.handshake import origins, since_of
 from app.stores.history import Since
 
 
@@ -22,8 +22,18 @@ from app.stores.history import Since
     ],
 )
 def test_a_malformed_place_is_a_fresh_start(given: Any) -> None:
-    assert _since(given) is None
+    assert since_of(given) is None
 
 
 def test_a_place(user_id: str) -> None:
-    assert _since({"epoch": user_id, "seq": 3}) == Since(user_id, 3)
+    assert since_of({"epoch": user_id, "seq": 3}) == Since(user_id, 3)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://here:8000", True), ("https://app.example", True), ("https://evil.example", False)],
+)
+def test_the_own_origin_is_always_allowed(origin: str, allowed: bool) -> None:
+    may = origins(("https://app.example",))
+    assert may is not None
+    assert may(origin, {"wsgi.url_scheme": "http", "HTTP_HOST": "here:8000"}) is allowed
