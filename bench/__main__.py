@@ -44,16 +44,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it works")
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
-    figures = []
+    figures: list[Figure] = []
     folder = layout().data_dir / "bench"
-    with stage(folder, console.print) as one:
-        for name in asked.figures or FIGURES:
-            console.print(f"Measuring {name} ...")
-            figures.append(FIGURES[name][asked.quick](one))
-            show(figures[-1], console)
     options = {"quick": asked.quick, "figures": asked.figures or list(FIGURES)}
-    path = write(folder, figures, options)
-    console.print(f"Written to {path}")
+    try:
+        with stage(folder, console.print) as one:
+            for name in asked.figures or FIGURES:
+                console.print(f"Measuring {name} ...")
+                figures.append(FIGURES[name][asked.quick](one))
+                show(figures[-1], console)
+    finally:
+        # What was measured is kept, whatever became of the rest.
+        console.print(f"Written to {write(folder, figures, options)}")
     return 1 if any(one.broken for one in figures) else 0
 
 

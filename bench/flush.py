@@ -16,7 +16,6 @@ from typing import Any
 import gevent
 import psycopg2
 import psycopg2.extensions
-from psycogreen.gevent import patch_psycopg
 from sqlalchemy import text
 
 from app.domain.events import SEQ_PER_MS, Event, Kind
@@ -272,9 +271,10 @@ def _connection(crowd: Crowd) -> Iterator[Any]:
 @contextmanager
 def _waiting(green: bool) -> Iterator[None]:
     """One connection is faster without gevent's way of waiting, and COPY needs it off."""
+    kept = psycopg2.extensions.get_wait_callback()
     if not green:
         psycopg2.extensions.set_wait_callback(None)
     try:
         yield
     finally:
-        patch_psycopg()
+        psycopg2.extensions.set_wait_callback(kept)

@@ -57,7 +57,7 @@ class Side:
     def alone(self, likes: int) -> Slice:
         """Pauses are drawn, so that no poll of the pipeline falls into step with us."""
         some = []
-        fresh = self._posts(0, likes)
+        fresh = self._ready(0, likes)
         began = time.perf_counter()
         for post in fresh:
             gevent.sleep(random.uniform(0.05, 0.15))
@@ -65,7 +65,7 @@ class Side:
         return self._slice(some, began)
 
     def crowded(self, likes: int) -> Slice:
-        fresh = [self._posts(place, max(1, likes // 4)) for place in range(AT_ONCE)]
+        fresh = [self._ready(place, max(1, likes // 4)) for place in range(AT_ONCE)]
         before = self.spent()
         began = time.perf_counter()
 
@@ -80,7 +80,7 @@ class Side:
 
     def first(self) -> None:
         """The consumers join their groups meanwhile."""
-        [post] = self._posts(0, 1)
+        [post] = self._ready(0, 1)
         self.click(0, post, FIRST_TOAST_SECONDS)
 
     def click(
@@ -104,9 +104,12 @@ class Side:
             ear.close()
             link.close()
 
-    def _posts(self, place: int, many: int) -> list[str]:
-        """Made before the clock starts: on our one hub it would delay the hearing."""
+    def _ready(self, place: int, many: int) -> list[str]:
+        """Made before the clock starts: on our one hub it would delay the hearing. The connection
+        is opened afresh as well, since gunicorn closes those that idled while others had a turn."""
         parts, owner = self.stage.parts.parts, self.owners[place]
+        self.links[place].close()
+        self.links[place].connect()
         made = posts(parts.engine, owner, many)
         warm(parts.memberships, owner, made)
         return made
