@@ -90,8 +90,8 @@ class Aggregator:
         self._subscriber.rewind()
 
     def _catch_up(self) -> None:
-        """Tells Kafka what the flusher has settled since: in a quiet lane no newer event does. It is also
-        how a quiet lane notices that Redis lost its windows."""
+        """Tells Kafka what the flusher has settled since: in a quiet lane no newer event does. It
+        is also how a quiet lane notices that Redis lost its windows."""
         now = self._hand.now()
         if not self._behind or now < self._catch_up_at:
             return

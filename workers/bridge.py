@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import Poisoned, Unavailable
-from app.domain.events import Event, from_fields
+from app.domain.events import from_fields, seq_of_stream_id
 from app.failpoints import reach
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.fallback import FallbackQueue
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 WAIT_SECONDS = 0.5
 RENEW_SECONDS = 1.0
+LOOK_SECONDS = 10.0
+Queued = tuple[str, int, Record]
+"""Event id, seq and record."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Shard:
     """Entries were read and not acknowledged, by us or by a holder before us: those come first."""
     spilling: bool = True
     """The fallback queue has rows of this shard, or had when we last looked."""
+    look_at: float = 0.0
+    """When to look there again: a holder that woke too late may have put something aside."""
 
 
 class Bridge:
@@ -120,7 +125,7 @@ class Bridge:
             self._held[number].pending = True  # until it is acknowledged
         straight = {n: one for n, one in events.items() if not self._held[n].spilling}
         try:
-            self._publisher.publish([record_of(e) for one in straight.values() for e in one])
+            self._publisher.publish([record for one in straight.values() for *_, record in one])
             reach("bridge.published")
         except Unavailable as fault:
             log.warning("Kafka is away (%s): events go to the fallback queue", fault)
@@ -128,36 +133,31 @@ class Bridge:
                 self._held[number].spilling = True
         for number, one in events.items():
             if self._held[number].spilling and one:
-                self._enqueue(number, one)
+                self._fallback.enqueue(number, one)
+                reach("bridge.enqueued")
         return sum(self._acknowledge(number, entries) for number, entries in batches.items())
-
-    def _enqueue(self, number: int, events: Sequence[Event]) -> None:
-        rows: list[tuple[str, int, Record]] = [
-            (event.event_id, event.seq, record_of(event)) for event in events
-        ]
-        self._fallback.enqueue(number, rows)
-        reach("bridge.enqueued")
 
     def _acknowledge(self, number: int, entries: Sequence[Entry]) -> int:
         """Last of all: a crash before this line repeats, never loses."""
-        if not self._ingress.acknowledge(number, self._token, entries):
+        done = self._ingress.acknowledge(number, self._token, entries)
+        if done is None:
             log.warning("Shard %d has another holder by now", number)
             self._held.pop(number, None)
             return 0
         reach("bridge.acknowledged")
         shard = self._held[number]
         shard.last_id = entries[-1].stream_id
-        # A full page of old ones may have a next page; a short one was the last.
-        shard.pending = len(entries) >= BATCH
+        shard.pending = done.left > 0
         return len(entries)
 
     def _drain(self, number: int, shard: Shard) -> int:
         """The oldest of the fallback queue, before anything newer of this shard."""
-        if not shard.spilling:
+        if not shard.spilling and time.monotonic() < shard.look_at:
             return 0
-        rows = self._fallback.backlog(number, BATCH)
+        rows = self._backlog(number, shard)
+        shard.spilling = bool(rows)
+        shard.look_at = time.monotonic() + LOOK_SECONDS
         if not rows:
-            shard.spilling = False
             return 0
         try:
             self._publisher.publish([record for _, record in rows])
@@ -167,16 +167,26 @@ class Bridge:
         self._fallback.done([place for place, _ in rows])
         return len(rows)
 
-    def _parse(self, number: int, entries: Sequence[Entry]) -> list[Event]:
-        events = []
+    def _backlog(self, number: int, shard: Shard) -> list[tuple[int, Record]]:
+        try:
+            return self._fallback.backlog(number, BATCH)
+        except Unavailable:
+            if shard.spilling:
+                raise
+            return []  # as far as we know nothing waits there: PostgreSQL may be away
+
+    def _parse(self, number: int, entries: Sequence[Entry]) -> list[Queued]:
+        """Poison goes the way of its neighbours, to a topic of its own: nobody waits for it."""
+        events: list[Queued] = []
         for entry in entries:
             try:
                 if entry.fields is None:
                     raise Poisoned("the entry was deleted while it was pending")
-                events.append(from_fields(entry.stream_id, entry.fields))
+                event = from_fields(entry.stream_id, entry.fields)
+                events.append((event.event_id, event.seq, record_of(event)))
             except Poisoned as reason:
                 payload = None if entry.fields is None else dumps(entry.fields)
-                self._dead_letters.put(
-                    Letter(f"ingress:{number}", entry.stream_id, str(reason), payload)
-                )
+                letter = Letter(f"ingress:{number}", entry.stream_id, str(reason), payload)
+                self._dead_letters.keep(letter)
+                events.append((letter.id, seq_of_stream_id(entry.stream_id), letter.record()))
         return events

@@ -62,6 +62,8 @@ in the doubles of Lua and JavaScript until the year 2248.
 MAX_SEQ = 2**53 - 1
 MAX_TEXT = 5_000
 MAX_DEPTH, MAX_MEMBERS = 5, 100
+MAX_METADATA_BYTES = 300_000
+"""With the texts beside it well below what Kafka takes as one record (1 MB)."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -184,6 +186,8 @@ def from_fields(stream_id: str, fields: Mapping[str, str]) -> Event:
     wire["active"] = fields.get("active", "1") == "1"
     wire["follower"] = fields.get("follower", "0") == "1"
     raw = fields.get("metadata")
+    if raw and len(raw.encode()) > MAX_METADATA_BYTES:
+        raise Poisoned(f"metadata is longer than {MAX_METADATA_BYTES} bytes")
     wire["metadata"] = _loads(raw) if raw else {}
     return from_wire(wire)
 

@@ -49,6 +49,8 @@ def _client(url: str, connections: int, seconds: float) -> redis.Redis:
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
+        # Whoever wrote bytes that are no text must not stop the reader of their neighbours.
+        encoding_errors="backslashreplace",
     )
     return redis.Redis(connection_pool=pool)
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import logging
 from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Engine, text
 
@@ -28,6 +29,26 @@ class Letter:
     reason: str
     payload: bytes | None
 
+    @property
+    def key(self) -> str:
+        return f"{self.origin}/{self.position}"
+
+    @property
+    def id(self) -> str:
+        """The same for the same record, however often it is read."""
+        return str(uuid5(NAMESPACE_URL, self.key))
+
+    def record(self) -> Record:
+        """As it goes to the dead letters' topic."""
+        payload = self.payload
+        value = {
+            "origin": self.origin,
+            "position": self.position,
+            "reason": self.reason,
+            "payload": None if payload is None else base64.b64encode(payload[:500_000]).decode(),
+        }
+        return Record(Topic.DEAD_LETTER.value, self.key, dumps(value))
+
 
 class DeadLetters:
     def __init__(self, engine: Engine, publisher: Publishes) -> None:
@@ -35,11 +56,15 @@ class DeadLetters:
         self._publisher = publisher
 
     def put(self, letter: Letter) -> None:
-        """One row per record, however often it is read; one record on the topic (or more, same
-        key).
+        """A row, and one record on the topic (or more, same key).
 
         Raises Unavailable: the caller then does not acknowledge, and reads the record again.
         """
+        self.keep(letter)
+        self._publisher.publish([letter.record()])
+
+    def keep(self, letter: Letter) -> None:
+        """The row alone, one however often it is read: for who publishes by another way."""
         shown = None if letter.payload is None else _shown(letter.payload)
         with speaking("keep a dead letter"), self._engine.begin() as sql:
             sql.execute(
@@ -55,18 +80,8 @@ class DeadLetters:
                     "payload": shown,
                 },
             )
-        value = {
-            "origin": letter.origin,
-            "position": letter.position,
-            "reason": letter.reason,
-            "payload": None
-            if letter.payload is None
-            else base64.b64encode(letter.payload[:500_000]).decode(),
-        }
-        key = f"{letter.origin}/{letter.position}"
-        self._publisher.publish([Record(Topic.DEAD_LETTER.value, key, dumps(value))])
         digest = hashlib.sha256(letter.payload or b"").hexdigest()[:12]
-        log.warning("Dead letter from %s: %s (payload %s)", key, letter.reason, digest)
+        log.warning("Dead letter from %s: %s (payload %s)", letter.key, letter.reason, digest)
 
 
 def _shown(payload: bytes) -> str:

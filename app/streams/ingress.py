@@ -36,6 +36,13 @@ class Entry:
     fields: dict[str, str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """`left`: entries that were read, by whomever, and are not acknowledged yet."""
+
+    left: int
+
+
 class Ingress:
     """append for the web, the rest for the bridge."""
 
@@ -114,14 +121,14 @@ class Ingress:
                 batches[shard] = [Entry(one, fields or None) for one, fields in rows]
         return batches
 
-    def acknowledge(self, shard: int, token: str, entries: Sequence[Entry]) -> bool:
-        """Last of all. False: the shard has another holder by now, which will do these again."""
+    def acknowledge(self, shard: int, token: str, entries: Sequence[Entry]) -> Acknowledged | None:
+        """Last of all. None: the shard has another holder by now, which will do these again."""
         with speaking("acknowledge"):
-            acked = self._acknowledge(
+            left = self._acknowledge(
                 keys=[key("ingress", shard), key("ingress", "lease", shard)],
                 args=[token, GROUP, *[entry.stream_id for entry in entries]],
             )
-        return int(acked) >= 0
+        return Acknowledged(int(left)) if int(left) >= 0 else None
 
     def wait(self, after: dict[int, str], seconds: float) -> None:
         """Rests until a held shard has an entry after the last one read, at most so long.

@@ -2,8 +2,8 @@
 tables say what was wished, the counts agree, and everybody rang once.
 
 Hypothesis invents the stories. A worker can die at any fail point, be refused there (the service
-behind it is away), or freeze there while another takes over, and wake up later with the old batch in
-its hand.
+behind it is away), or freeze there while another takes over, and wake up later with the old batch
+in its hand.
 """
 
 from contextlib import suppress
