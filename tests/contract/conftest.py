@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from app.stores import postgres
 from app.stores import redis as redis_store
 from app.stores.windows import Windows
+from tests.contract.brokers import Memory, Real
 from tests.contract.lane import Lane
 from tests.fakes import Clock
 
@@ -51,3 +52,14 @@ def fake_is_weaker(request: pytest.FixtureRequest, connection: redis.Redis, reas
     """Strict: the day the fake is as good as the real one, the test says so."""
     if isinstance(connection, fakeredis.FakeRedis):
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])
+def kafka(request: pytest.FixtureRequest) -> Iterator[Memory | Real]:
+    if request.param == "fake":
+        yield Memory()
+        return
+    servers = request.getfixturevalue("environment")["KAFKA_BOOTSTRAP_SERVERS"]
+    real = Real(tuple(servers.split(",")))
+    yield real
+    real.close()

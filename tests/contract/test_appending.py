@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable
 from app.domain.events import Event, from_fields
 from app.domain.routing import CRITICAL_SHARD, shard_of
 from app.stores.comments import Comment, Comments
 from app.stores.memberships import Bounds
 from app.streams.ingress import Ingress
-from tests.cast import Cast, assemble, code, comment, follow, like, new_id, unknown_cast
+from tests.cast import Cast, code, comment, follow, like, unknown_cast
 
 SHARDS = 4
 CAST = unknown_cast()
@@ -134,74 +134,3 @@ def test_a_written_comment_is_forgotten_where_it_waited(
     assert connection.exists(f"comment:pending:{CAST.post}") == 0
     assert connection.exists(f"comment:post:{event.member}") == 0
     assert connection.get(f"comment:count:{CAST.post}") == "1"
-
-
-@pytest.mark.service
-class TestWithTables:
-    """Where both places know something."""
-
-    @pytest.fixture
-    def cast(self, engine: Engine) -> Cast:
-        return assemble(engine)
-
-    @pytest.fixture
-    def both(self, connection: redis.Redis, engine: Engine) -> Comments:
-        return Comments(connection, engine)
-
-    def test_a_comment_in_both_places_is_one_comment(
-        self, ingress: Ingress, both: Comments, engine: Engine, cast: Cast
-    ) -> None:
-        written, waiting = comment(cast.bob, cast, 1), comment(cast.carol, cast, 2)
-        for event in (written, waiting):
-            both.warm(cast.post)
-            ingress.append([event], said(event, cast))
-        insert(engine, said(written, cast))
-
-        found = both.of_post(cast.post)
-
-        assert {one.id for one in found} == {written.member, waiting.member}
-
-    def test_a_lost_count_is_made_of_both_places_without_doubles(
-        self,
-        connection: redis.Redis,
-        ingress: Ingress,
-        both: Comments,
-        engine: Engine,
-        cast: Cast,
-    ) -> None:
-        written, waiting = comment(cast.bob, cast, 1), comment(cast.carol, cast, 2)
-        both.warm(cast.post)
-        for event in (written, waiting):
-            ingress.append([event], said(event, cast))
-        insert(engine, said(written, cast))
-        connection.delete(f"comment:count:{cast.post}")
-
-        both.warm(cast.post)
-
-        assert both.counts([cast.post]) == {cast.post: 2}
-
-    def test_a_comment_that_nobody_knows_is_refused(self, both: Comments, cast: Cast) -> None:
-        with pytest.raises(Rejected) as refused:
-            both.find(new_id())
-
-        assert refused.value.status == 404
-
-    def test_the_owner_is_told_by_redis_or_by_the_table(
-        self, connection: redis.Redis, both: Comments, cast: Cast
-    ) -> None:
-        assert both.owner_of(cast.post) == cast.alice
-
-        connection.set(f"post:owner:{cast.post}", cast.bob)
-
-        assert both.owner_of(cast.post) == cast.bob
-
-
-def insert(engine: Engine, one: Comment) -> None:
-    with engine.begin() as sql:
-        sql.execute(
-            text(
-                "insert into comments (id, post_id, user_id, content) "
-                "values (:id, :post, :user, :content)"
-            ),
-            {"id": one.id, "post": one.post_id, "user": one.user_id, "content": one.content},
-        )

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.service
 ACTORS = [new_id() for _ in range(5)]
 # Each example brings posts of its own, so the server need not be emptied between two of them.
 steady = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

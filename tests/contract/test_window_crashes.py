@@ -1,11 +1,8 @@
-"""Windows through crashes: reading again, the low watermark, early writes, an emptied Redis."""
+"""Windows through crashes: reading again, the low watermark, early writes."""
 
 from dataclasses import replace
 
-import pytest
-import redis
-
-from app.stores.windows import Offered, Windows, WindowsLost
+from app.stores.windows import Offered, Windows
 from tests.cast import follow, new_id
 from tests.contract.lane import (
     ANN,
@@ -164,44 +161,3 @@ def test_an_early_write_holds_its_offsets_until_it_is_settled(windows: Windows, 
     windows.settle(claimed(windows, now=0))
 
     assert (held, lane.applies(2)) == (0, 2)
-
-
-# A Redis that was emptied
-
-
-def test_a_lost_epoch_is_noticed_by_gather_and_by_applied(
-    connection: redis.Redis, lane: Lane
-) -> None:
-    connection.flushall()
-
-    with pytest.raises(WindowsLost):
-        lane.offers(*likes(ANN))
-    with pytest.raises(WindowsLost):
-        lane.applies(0)
-    assert connection.keys("*") == []
-
-
-def test_an_epoch_that_another_began_is_a_loss_too(
-    connection: redis.Redis, windows: Windows, lane: Lane
-) -> None:
-    connection.flushall()
-    windows.epoch(new_id())
-
-    with pytest.raises(WindowsLost):
-        lane.offers(*likes(ANN))
-
-
-def test_an_epoch_is_kept_by_all_who_ask(windows: Windows) -> None:
-    first = windows.epoch("first")
-
-    assert (first, windows.epoch("second")) == ("first", "first")
-
-
-def test_reading_again_rebuilds_what_was_lost(connection: redis.Redis, windows: Windows) -> None:
-    events = likes(ANN, BEN, CEM, DAN)
-    Lane(windows).offers(*events)
-    connection.flushall()
-
-    Lane(windows).reads(0, *events)
-
-    assert [actors(one) for one in claimed(windows)] == [{DAN}]

@@ -12,6 +12,8 @@ from tests.stores.books import Books
 pytestmark = pytest.mark.service
 
 
+# Alembic says so itself: it compares such an index by its name alone.
+@pytest.mark.filterwarnings("ignore:Expression .* operator clause:UserWarning")
 def test_the_migrations_make_the_tables_of_the_code(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(
