@@ -139,8 +139,9 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
     connection = redis_store.client(settings.addresses.redis_url)
     limits = settings.limits
     bounds = Bounds(limits.ingress_shards, limits.ingress_max_length, limits.write_deadline_seconds)
-    memberships = Memberships(connection, engine, bounds, _shared_wish(settings))
-    comments = Comments(connection, engine)
+    glance = redis_store.Glance()
+    memberships = Memberships(connection, engine, bounds, _shared_wish(settings), glance)
+    comments = Comments(connection, engine, glance)
     ingress = Ingress(connection, bounds)
     return Parts(
         settings=settings,

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
 from app.stores.postgres import speaking as asking_postgres
-from app.stores.redis import key, script, speaking
+from app.stores.redis import Glance, key, script, speaking
 
 log = logging.getLogger(__name__)
 POST_MISSING = Rejected("Post not found", "post_not_found", 404)
@@ -49,9 +49,12 @@ def _pending(post_id: str, comment_id: str, raw: str) -> Comment:
 class Comments:
     """Reads that merge both places; a comment that is in both is one comment."""
 
-    def __init__(self, connection: redis.Redis, engine: Engine) -> None:
+    def __init__(
+        self, connection: redis.Redis, engine: Engine, glance: Glance | None = None
+    ) -> None:
         self._redis = connection
         self._engine = engine
+        self._glance = glance or Glance()
         self._warm = script(connection, "warm_comments")
 
     def counts(self, post_ids: Sequence[str]) -> dict[str, int]:
@@ -158,7 +161,7 @@ class Comments:
 
     def _pending_of(self, post_id: str) -> list[Comment]:
         try:
-            with speaking("read pending comments"):
+            with self._glance.at("read pending comments"):
                 rows = self._redis.hgetall(key("comment", "pending", post_id))
         except Unavailable as fault:
             log.warning("Only written comments can be shown: %s", fault)
@@ -167,7 +170,7 @@ class Comments:
 
     def _known_counts(self, post_ids: Sequence[str]) -> dict[str, int]:
         try:
-            with speaking("count comments"):
+            with self._glance.at("count comments"):
                 keys = [key("comment", "count", post) for post in post_ids]
                 counts = self._redis.mget(keys) if keys else []
         except Unavailable as fault:

@@ -23,7 +23,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import shard_of
 from app.stores.postgres import speaking as asking_postgres
-from app.stores.redis import key, script, speaking
+from app.stores.redis import Glance, key, script, speaking
 
 log = logging.getLogger(__name__)
 LOAD_LOCK_MS = 3_000
@@ -110,10 +110,12 @@ class Memberships:
         engine: Engine,
         bounds: Bounds,
         wish: Calls | None = None,
+        glance: Glance | None = None,
     ) -> None:
         self._redis = connection
         self._engine = engine
         self._bounds = bounds
+        self._glance = glance or Glance()
         self._wish: Calls = wish or script(connection, "wish")
         self._warm = script(connection, "warm")
 
@@ -255,7 +257,7 @@ class Memberships:
     ) -> dict[str, tuple[int, bool]]:
         """What Redis knows; nothing when it is away, since PostgreSQL can answer readers."""
         try:
-            with speaking("count"):
+            with self._glance.at("count"):
                 pipeline = self._redis.pipeline(transaction=False)
                 pipeline.mget([subject.count_key(one) for one in ids])
                 for one in ids:
