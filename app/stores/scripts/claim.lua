@@ -4,12 +4,19 @@
 -- KEYS[1] windows:due
 -- ARGV    now ms, lease ms, most windows, most rows
 -- Returns per claimed window: its closing name and its hash.
+local WAIT_MS = 250
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 local claimed, rows = {}, 0
 
 local function close(name)
     local window = 'window:' .. name
     local waiting = tonumber(redis.call('HGET', window, '~g') or 0)
+    -- Its end tells of the pages that were written early, so it waits for those: their flusher may have
+    -- died, and a page that is written after the end would never be told.
+    if tonumber(redis.call('HGET', window, '~e') or 0) > 0 then
+        redis.call('ZADD', KEYS[1], ARGV[1] + WAIT_MS, name)
+        return nil
+    end
     redis.call('ZREM', KEYS[1], name)
     if waiting == 0 and not redis.call('HGET', window, '~owed') then
         redis.call('DEL', window)

@@ -5,7 +5,8 @@
 -- KEYS[3] windows:due       window -> due time
 -- KEYS[4] windows:held:{partition}   window -> its lowest offset: Kafka must keep what starts there
 -- and, named by the events: window:{name}, a hash: member -> "seq verdict payload", ~n distinct members,
---         ~g waiting for the tables, ~owed an early write was made, ~p partitions it has events of
+--         ~g waiting for the tables, ~owed an early write was made, ~e of those not settled yet,
+--         ~p partitions it has events of
 -- ARGV    epoch, partition, max rows, then per event:
 --         name, member, seq, active, offset, places, due, payload
 -- Returns {"lost"} or one verdict per event.
@@ -18,6 +19,7 @@ local function write_early(name, window)
     -- Its rows go to the tables now; its announcement keeps its time, and its places stay taken.
     local early = 'closing:' .. name .. ':early:' .. redis.call('INCR', 'windows:serial')
     local taken = redis.call('HGET', window, '~n')
+    local unsettled = tonumber(redis.call('HGET', window, '~e') or 0) + 1
     redis.call('HSET', window, '~early', '1')
     redis.call('RENAME', window, early)
     redis.call('ZADD', KEYS[3], 0, early)
@@ -26,7 +28,7 @@ local function write_early(name, window)
         redis.call('ZREM', 'windows:held:' .. held, name)
         redis.call('ZADD', 'windows:held:' .. held, first, early)
     end
-    redis.call('HSET', window, '~n', taken, '~g', 0, '~owed', '1', '~p', '')
+    redis.call('HSET', window, '~n', taken, '~g', 0, '~owed', '1', '~e', unsettled, '~p', '')
 end
 
 local function place(name, member, seq, active, offset, places, due, payload)
