@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 
+import redis
 from sqlalchemy import text
 
 from bench.figures import Figure, Goal, Rounds, Slice, alternate, ratio
@@ -189,7 +190,9 @@ def _send(port: int, path: str, one: str) -> None:
 def _monitored(stage: Stage, act: Callable[[], None]) -> Counter[str]:
     """The commands that reached Redis meanwhile; those that a script made inside do not count."""
     seen: Counter[str] = Counter()
-    connection = stage.parts.parts.redis
+    # Patient, since a like that asks nothing of Redis leaves MONITOR without a word.
+    connection = redis.Redis.from_url(stage.redis_url, decode_responses=True, socket_timeout=60)
+    connection.ping()
     listening, end = threading.Event(), "end of the count"
 
     def listen() -> None:
@@ -208,4 +211,5 @@ def _monitored(stage: Stage, act: Callable[[], None]) -> Counter[str]:
     act()
     connection.echo(end)
     listener.join(10)
+    connection.close()
     return seen
