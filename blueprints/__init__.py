@@ -48,8 +48,10 @@ def register(app: Flask) -> None:
         health,
         likes,
         notifications,
+        operations,
         pages,
         posts,
+        queues,
         sessions,
         simulate,
         users,
@@ -58,7 +60,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
         app.register_blueprint(module.blueprint)
-    for module in (health, pages, sessions, forms):
+    for module in (health, operations, queues, pages, sessions, forms):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:
         app.register_blueprint(simulate.blueprint)

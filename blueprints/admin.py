@@ -1,7 +1,7 @@
-"""The database viewer's data (seed-notes 1.2). Reads only.
+"""The database viewer's data and the numbers of the dashboard (seed-notes 1.2).
 
-In    GET /api/admin/db/{notification-history,likes,comments,follows,stats}
-Out   stores/viewer.py
+In    GET /api/admin/db/{notification-history,likes,comments,follows,stats}; GET /api/admin/stats
+Out   stores/viewer.py; reads only. DELETE /api/admin/db/clear is stores/clearing.py
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,11 @@ from flask import Blueprint, abort
 from app.domain.events import iso
 from app.stores.viewer import VIEWS, Viewer
 from blueprints import parts
-from blueprints.identity import operator
+from blueprints.identity import administrator, operator
 from blueprints.paging import next_cursor, paging
 from blueprints.views import Json
 
-blueprint = Blueprint("admin", __name__, url_prefix="/api/admin/db")
+blueprint = Blueprint("admin", __name__, url_prefix="/api/admin")
 RECENT = timedelta(minutes=5)
 _STATS = {
     "notifications": "notification-history",
@@ -25,7 +25,23 @@ _STATS = {
 }
 
 
-@blueprint.get("/<name>")
+@blueprint.get("/stats")
+def dashboard() -> Json:
+    """Exactly what the seed's dashboard reads."""
+    administrator()
+    viewer = Viewer(parts().engine)
+    pending, failed = viewer.fallback(parts().settings.limits.fallback_max_retries)
+    return {
+        "success": True,
+        "stats": {
+            "users": viewer.users(),
+            "notifications": {"total": viewer.count(VIEWS["notification-history"])},
+            "system": {"fallbackQueue": {"pending": pending, "failed": failed}},
+        },
+    }
+
+
+@blueprint.get("/db/<name>")
 def table(name: str) -> Json:
     operator()
     view = VIEWS.get(name)
@@ -43,7 +59,7 @@ def table(name: str) -> Json:
     }
 
 
-@blueprint.get("/stats")
+@blueprint.get("/db/stats")
 def stats() -> Json:
     operator()
     viewer = Viewer(parts().engine)

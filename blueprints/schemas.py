@@ -187,3 +187,19 @@ class SimulateFollowsBody(Body):
     needed = "targetUserId is required"
     targetUserId = fields.UUID(required=True)
     count = fields.Integer(strict=True, load_default=5, validate=validate.Range(min=1))
+
+
+class Id(Text):
+    """An id as a list showed it: a text, or a number of the fallback queue."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class IdsBody(Body):
+    needed = "ids required"
+    ids = fields.List(
+        Id(validate=validate.Length(max=40)), required=True, validate=validate.Length(max=1000)
+    )

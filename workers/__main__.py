@@ -25,6 +25,7 @@ from workers.flusher import Flusher
 from workers.life import Worker, supervise
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
+BACKLOG_SECONDS = 1.0
 LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
 
 
@@ -37,8 +38,12 @@ def bridge(wired: WorkerParts) -> list[Worker]:
         wired.redis_is_safe()
         one.prepare()
 
-    # step() itself waits for news while nothing moves
-    return [Worker("bridge", one.step, _none, parts.heartbeats.beat, prepare, one.release)]
+    beat = parts.heartbeats.beat
+    return [
+        # step() itself waits for news while nothing moves
+        Worker("bridge", one.step, _none, beat, prepare, one.release),
+        Worker("backlog", one.look_at_backlog, lambda: BACKLOG_SECONDS, beat),
+    ]
 
 
 def aggregator(wired: WorkerParts) -> list[Worker]:

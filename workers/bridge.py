@@ -96,6 +96,15 @@ class Bridge:
                 self._held[number] = Shard()
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
+    def look_at_backlog(self) -> int:
+        """Others fill the queue too: an operator who replays, a web process without Redis.
+
+        A loop of its own: the way to Kafka must not wait for a PostgreSQL that is frozen.
+        """
+        for number in self._fallback.waiting() & self._held.keys():
+            self._held[number].spilling = True
+        return 0
+
     def _read(self) -> dict[int, list[Entry]]:
         behind = [number for number, shard in self._held.items() if shard.pending]
         if behind:

@@ -93,8 +93,14 @@ class DeliveryLog:
         except (BotoCoreError, ClientError) as fault:
             raise Unavailable("DynamoDB did not take the log", "dynamodb_unavailable") from fault
 
-    def of_user(self, user_id: str, limit: int) -> list[dict[str, Any]]:
-        """Newest first."""
+    def of_user(
+        self, user_id: str, limit: int, after: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Newest first; `after`: the (createdAt, id) of the last one seen."""
+        start: dict[str, Any] = {}
+        if after:
+            place = {"userId": user_id, "createdAt": after[0], "id": after[1]}
+            start["ExclusiveStartKey"] = {name: {"S": value} for name, value in place.items()}
         try:
             answer = self._client.query(
                 TableName=TABLE,
@@ -103,6 +109,7 @@ class DeliveryLog:
                 ExpressionAttributeValues={":user": {"S": user_id}},
                 ScanIndexForward=False,
                 Limit=limit,
+                **start,
             )
         except (BotoCoreError, ClientError) as fault:
             raise Unavailable("DynamoDB did not answer", "dynamodb_unavailable") from fault

@@ -12,7 +12,14 @@ from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
 
 from app.stores.postgres import speaking
 from app.stores.posts import Slice
-from app.stores.tables import comments, follows, likes, notifications
+from app.stores.tables import (
+    comments,
+    follows,
+    kafka_fallback_queue,
+    likes,
+    notifications,
+    users,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +113,16 @@ class Viewer:
             query = query.where(view.columns["createdAt"] >= since)
         with speaking("count rows"), self._engine.connect() as sql:
             return sql.execute(query).scalar_one()
+
+    def users(self) -> int:
+        with speaking("count people"), self._engine.connect() as sql:
+            return sql.execute(select(func.count()).select_from(users)).scalar_one()
+
+    def fallback(self, max_retries: int) -> tuple[int, int]:
+        """(pending, failed) of the fallback queue."""
+        queue = kafka_fallback_queue.c
+        failed = queue.retry_count > max_retries
+        query = select(func.count().filter(~failed), func.count().filter(failed))
+        with speaking("count the backlog"), self._engine.connect() as sql:
+            row = sql.execute(query.where(~queue.processed)).one()
+        return row[0], row[1]

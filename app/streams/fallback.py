@@ -24,6 +24,10 @@ _BACKLOG = text("""
     select id, topic, payload from kafka_fallback_queue
     where shard = :shard and not processed and retry_count <= :retries order by id limit :limit
 """)
+_SHARDS = text(
+    "select distinct shard from kafka_fallback_queue "
+    "where not processed and retry_count <= :retries"
+)
 _DONE = text(
     "update kafka_fallback_queue set processed = true, processed_at = now() where id = any(:ids)"
 )
@@ -48,6 +52,11 @@ class FallbackQueue:
         values = {"shard": shard, "limit": limit, "retries": self._max_retries}
         with speaking("tell the backlog"), self._engine.connect() as sql:
             return [(row[0], _unpacked(row[1], row[2])) for row in sql.execute(_BACKLOG, values)]
+
+    def waiting(self) -> set[int]:
+        """The shards that have rows to send: whatever put them there."""
+        with speaking("tell the backlog"), self._engine.connect() as sql:
+            return set(sql.execute(_SHARDS, {"retries": self._max_retries}).scalars())
 
     def done(self, ids: Sequence[int]) -> None:
         """They are on Kafka."""
@@ -79,4 +88,7 @@ def _packed(record: Record) -> dict[str, object]:
 def _unpacked(topic: str, packed: dict[str, object]) -> Record:
     headers: object = packed["headers"]
     pairs = [(str(name), str(value)) for name, value in headers]  # type: ignore[attr-defined]
-    return Record(topic, str(packed["key"]), orjson.dumps(packed["value"]), tuple(pairs))
+    # `raw`: a replayed dead letter that is no JSON; it goes back as it was.
+    raw = packed.get("raw")
+    value = orjson.dumps(packed["value"]) if raw is None else str(raw).encode()
+    return Record(topic, str(packed["key"]), value, tuple(pairs))
