@@ -10,12 +10,14 @@ the log has yet to write.
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.domain.errors import Poisoned
-from app.domain.events import checked_uuid
+from app.domain.events import Kind, Priority, checked_uuid
+from app.domain.preferences import Channel
 from app.failpoints import reach
 from app.stores.delivery_log import DeliveryLog, item
 from app.streams.dead_letters import DeadLetters, Letter
@@ -27,6 +29,9 @@ BATCH = 500
 POLL_SECONDS = 0.5
 FRAMES = frozenset({"notification", "notification_updated", "notification_removed", "unread_count"})
 BADGE = "unread_count"
+_OUTSIDE = {"id": int, "targetId": str, "at": str, "data": dict}
+_INSIDE = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
+MAX_ID = 64
 
 
 class Deliverer:
@@ -94,7 +99,7 @@ class Recorder:
 
 
 def parse_ready(value: bytes | None) -> dict[str, Any]:
-    """A ready record. Raises Poisoned for anything else."""
+    """A ready record, fit for the sockets and for the log. Raises Poisoned for anything else."""
     if value is None:
         raise Poisoned("the record has no value")
     try:
@@ -103,12 +108,36 @@ def parse_ready(value: bytes | None) -> dict[str, Any]:
         raise Poisoned("not JSON") from fault
     if not isinstance(ready, dict) or ready.get("frame") not in FRAMES:
         raise Poisoned("not a frame we know")
-    checked_uuid(ready.get("targetId"), "targetId")
-    if not isinstance(ready.get("data"), dict) or not isinstance(ready.get("at"), str):
-        raise Poisoned("the frame has no data or no time")
-    if not isinstance(ready.get("id"), int):
-        raise Poisoned("the frame has no id")
+    _check(ready, _OUTSIDE, needed=True)
+    checked_uuid(ready["targetId"], "targetId")
+    _check(ready, {"seq": int}, needed=False)
+    _check_data(ready["data"])
+    try:
+        datetime.fromisoformat(ready["at"])
+    except ValueError as fault:
+        raise Poisoned("the frame has no time") from fault
     return ready
+
+
+def _check(of: dict[str, Any], fields: dict[str, type], needed: bool) -> None:
+    for name, kind in fields.items():
+        value = of.get(name)
+        # type() and not isinstance(): true is no number here.
+        if type(value) is not kind and (needed or value is not None):
+            raise Poisoned(f"{name} is no {kind.__name__}")
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    _check(data, _INSIDE, needed=False)
+    if len(data.get("id") or "") > MAX_ID:
+        raise Poisoned("id is too long")
+    if data.get("type", Kind.LIKE) not in set(Kind):
+        raise Poisoned("type is none that we know")
+    if data.get("priority", Priority.LOW) not in set(Priority):
+        raise Poisoned("priority is none that we know")
+    channels = (data.get("metadata") or {}).get("channels", [])
+    if not isinstance(channels, list) or not set(map(str, channels)) <= set(Channel):
+        raise Poisoned("channels are none that we know")
 
 
 def positions(records: list[Polled]) -> dict[tuple[str, int], int]:
