@@ -1,7 +1,7 @@
 """Notifications: the list, the badge, read marks, and who is in a group.
 
 In    /api/notifications/*
-Out   stores/notifications.py, stores/marks.py
+Out   stores/notifications.py, stores/marks.py; blueprints/why.py: how a row came about
 """
 
 from datetime import datetime
@@ -12,19 +12,23 @@ from sqlalchemy import RowMapping
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind, Priority
-from app.stores.marks import Marks
-from app.stores.notifications import Actor, Filter, Notifications
+from app.stores.marks import ARCHIVED, DELETED, UNREAD, Mark, Marks
+from app.stores.notifications import MISSING, Actor, Filter, Notifications
 from app.stores.users import Mini
 from blueprints import parts
 from blueprints.identity import owner, person, uuid_of
 from blueprints.paging import Paging, bad_cursor, next_cursor, paging
 from blueprints.schemas import ReadAllBody, body
 from blueprints.views import Json, mini
+from blueprints.why import told
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/notifications")
 OWN_ONLY = "Forbidden: You can only access your own resources"
 NO_TOKEN = "Authorization required. Please provide a valid token."  # noqa: S105 - a sentence
 FOREIGN = Rejected(OWN_ONLY, "forbidden", 403)
+NOT_YOURS_TO_DELETE = Rejected(
+    "Forbidden: Cannot delete another user's notification", "forbidden", 403
+)
 _READ_ALL = ReadAllBody()
 
 
@@ -76,6 +80,57 @@ def read(notification_id: str) -> Json:
     asking = person(NO_TOKEN)
     row = Marks(parts().engine).read(asking, uuid_of(notification_id))
     return {"success": True, "notification": rows([row])[0]}
+
+
+@blueprint.patch("/<notification_id>/unread")
+def unread(notification_id: str) -> Json:
+    return _marked(notification_id, UNREAD)
+
+
+@blueprint.patch("/<notification_id>/archive")
+def archive(notification_id: str) -> Json:
+    return _marked(notification_id, ARCHIVED)
+
+
+def _marked(notification_id: str, mark: Mark) -> Json:
+    row = Marks(parts().engine).mark(person(NO_TOKEN), uuid_of(notification_id), mark)
+    return {"success": True, "notification": rows([row])[0]}
+
+
+@blueprint.delete("/<notification_id>")
+def delete(notification_id: str) -> Json:
+    asking, wanted = person(NO_TOKEN), uuid_of(notification_id)
+    Marks(parts().engine).mark(asking, wanted, DELETED, NOT_YOURS_TO_DELETE)
+    return {"success": True, "message": "Notification deleted"}
+
+
+@blueprint.get("/<user_id>/grouped")
+def grouped(user_id: str) -> Json:
+    asking = owner(user_id, OWN_ONLY)
+    store = Notifications(parts().engine)
+    by_kind: dict[str, list[Json]] = {}
+    for row in rows(store.grouped(asking)):
+        by_kind.setdefault(row["type"], []).append(row)
+    stats = [dict(one) for one in store.stats(asking)]
+    return {"success": True, "grouped": by_kind, "stats": stats}
+
+
+@blueprint.get("/<notification_id>/why")
+def why(notification_id: str) -> Json:
+    asking, wanted = person(NO_TOKEN), uuid_of(notification_id)
+    found = Notifications(parts().engine).why(wanted)
+    if found is None:
+        raise MISSING
+    if found.row["user_id"] != asking:
+        raise FOREIGN
+    return {"success": True} | told(found)
+
+
+@blueprint.patch("/<user_id>/seen")
+def seen(user_id: str) -> Json:
+    asking = owner(user_id, OWN_ONLY)
+    up_to = body(_READ_ALL, optional=True).get("upTo")
+    return {"success": True, "updatedCount": Marks(parts().engine).see_all(asking, up_to)}
 
 
 @blueprint.patch("/<user_id>/read-all")

@@ -21,6 +21,7 @@ from app.domain.ledger import Frame
 from app.domain.routing import GROUPS, Topic
 from app.domain.windows import Rules
 from app.settings import load
+from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger
 from app.stores.memberships import Standing, Wish
@@ -113,6 +114,7 @@ class House:
         self.bridge = self.new_bridge()
         self.aggregator = Lanes(self)
         self.flusher = self.new_flusher()
+        self.held = Held(self.engine, self.clock.now)
         self.relay = self.new_relay()
         self.deliverer = self.new_deliverer()
         (self.alice,) = self.people("Alice")

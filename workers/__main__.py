@@ -14,6 +14,7 @@ from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb
+from app.stores.held import Held
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import OutboxBell, Relay
 from app.wiring import WorkerParts, build_workers, new_id
@@ -26,6 +27,7 @@ from workers.life import Worker, supervise
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 BACKLOG_SECONDS = 1.0
+HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
 LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
 
 
@@ -76,6 +78,8 @@ def flusher(wired: WorkerParts) -> list[Worker]:
     beat = parts.heartbeats.beat
     return [
         Worker("flusher", one.step, _flush_rest, beat, wired.ready),
+        # What quiet hours held rings at their end.
+        Worker("held", Held(parts.engine, time.time).ring_due, _held_rest, beat, wired.ready),
         Worker("relay", relay.step, relay_rest, beat, wired.ready, relay.release),
     ]
 
@@ -102,6 +106,10 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
 
 def _none() -> float:
     return 0.0
+
+
+def _held_rest() -> float:
+    return jittered(HELD_SECONDS, HELD_SPREAD, random.random())  # noqa: S311 - a pause
 
 
 def _flush_rest() -> float:

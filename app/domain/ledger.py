@@ -64,6 +64,8 @@ class Generation:
     version: int = 0
     actors: int = 0
     owed: int = 0
+    hidden: bool = False
+    """Archived or deleted by its owner: who is in it is still known, but nothing is told."""
     is_new: bool = False
 
 
@@ -155,7 +157,7 @@ def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | N
     out.touched.append(member)
     out.changed[generation.id] = generation
     out.texts[generation.id] = doing.text
-    if doing.ring is Ring.AT_ONCE and not member.announced:
+    if doing.ring is Ring.AT_ONCE and not member.announced and not generation.hidden:
         _announce_one(generation, member, doing, out)
     return generation
 
@@ -220,9 +222,11 @@ def _tell(group: Group, out: Plan, closes: bool) -> None:
     """After the instant lines: the closing line, or a silent correction, or the end of the row."""
     spoken = {told.generation_id: told.actors for told in out.told}
     latest = group.generations.get(group.latest or "")
-    if closes and latest is not None and latest.owed > 0:
+    if closes and latest is not None and latest.owed > 0 and not latest.hidden:
         out.changed[latest.id] = latest
     for generation in out.changed.values():
+        if generation.hidden:
+            continue
         if closes and generation.owed > 0:
             _announce_owed(group, generation, out)
         elif generation.version and spoken.get(generation.id) != generation.actors:

@@ -45,7 +45,8 @@ _ROWS = text("""
         metadata = notifications.metadata || (n.row->'metadata'),
         held_until = case when (n.row->>'heldUntil') is not null
             then (n.row->>'heldUntil')::timestamptz else notifications.held_until end,
-        removed_at = case when (n.row->>'gone')::boolean then now() else null end,
+        removed_at = case when notifications.archived_at is not null then notifications.removed_at
+            when (n.row->>'gone')::boolean then now() else null end,
         updated_at = (n.row->>'now')::timestamptz
     from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
     where notifications.id = (n.row->>'id')::uuid

@@ -37,7 +37,7 @@ _KEYS = (
 )
 _GENERATION = (
     "n.id::text, n.generation, n.created_at, (n.is_read or n.archived_at is not null), n.version, "
-    "n.actor_count, n.owed_count"
+    "n.actor_count, n.owed_count, n.archived_at is not null"
 )
 _LATEST = text(
     f"select distinct on (n.user_id, n.type, n.object_id) n.user_id::text, n.type, "  # noqa: S608 - constants only
@@ -110,7 +110,7 @@ def load(
         for row in sql.execute(_MEMBERS, values):
             group = groups[GroupKey(row[0], Kind(row[1]), row[2])]
             generation = _generation(group, row)
-            actor, seq, active, announced, follower, event_id = row[10:16]
+            actor, seq, active, announced, follower, event_id = row[11:17]
             group.members[actor] = Membership(
                 generation.id, actor, seq, active, announced, follower, event_id
             )
@@ -120,7 +120,7 @@ def load(
 def _generation(group: Group, row: Sequence[object]) -> Generation:
     known = group.generations.get(str(row[3]))
     if known is None:
-        known = Generation(*row[3:10])  # type: ignore[arg-type]
+        known = Generation(*row[3:11])  # type: ignore[arg-type]
         group.generations[known.id] = known
     return known
 

@@ -19,6 +19,7 @@ from app.stores.users import Mini
 
 MISSING = Rejected("Notification not found", "notification_not_found", 404)
 SAMPLE = 8
+GROUPED = 100
 _N = notifications.c
 # Version 0: not told yet, so it is nobody's to see (the window of a comment is still open).
 VISIBLE = (_N.version > 0) & _N.removed_at.is_(None) & _N.archived_at.is_(None)
@@ -49,6 +50,15 @@ class Actor:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A row, its newest actors with how each came in, and what was told about it, oldest first."""
+
+    row: RowMapping
+    actors: list[RowMapping]
+    frames: list[RowMapping]
+
+
 class Notifications:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -77,6 +87,27 @@ class Notifications:
             counts = {row[0]: int(row[1]) for row in rows}
         by_priority = {one.value: counts.get(one.value, 0) for one in Priority}
         return Badge(sum(by_priority.values()), by_priority, int(version or 0))
+
+    def grouped(self, user_id: str) -> list[RowMapping]:
+        """The last few, whatever their kind."""
+        return self.newest(user_id, Filter(), Slice(GROUPED))
+
+    def stats(self, user_id: str) -> list[RowMapping]:
+        """Per kind: how many rows, how many of them unread, the latest."""
+        with speaking("count notifications"), self._engine.connect() as sql:
+            return list(sql.execute(_STATS, {"user": user_id}).mappings())
+
+    def why(self, notification_id: str) -> Why | None:
+        """What the tables know of how a row came about; None when there is none to see."""
+        query = select(notifications).where(_N.id == notification_id, _N.version > 0)
+        with speaking("tell why it came"), self._engine.connect() as sql:
+            row = sql.execute(query.where(_N.removed_at.is_(None))).mappings().first()
+            if row is None:
+                return None
+            values = {"id": notification_id, "user": row["user_id"], "limit": GROUPED}
+            actors = list(sql.execute(_WHY_ACTORS, values).mappings())
+            frames = list(sql.execute(_WHY_FRAMES, values).mappings())
+        return Why(row, actors, frames[::-1])
 
     def owner_of(self, notification_id: str) -> str:
         """Whose it is. Raises Rejected (404)."""
@@ -120,6 +151,20 @@ def _where(user_id: str, wanted: Filter) -> list[ColumnElement[bool]]:
     return terms
 
 
+_STATS = text(
+    "select type, count(*) as count, count(*) filter (where not is_read) as unread, "
+    "max(updated_at) as latest from notifications where user_id = :user and version > 0 "
+    "and removed_at is null and archived_at is null group by type order by latest desc"
+)
+_WHY_ACTORS = text(
+    "select actor_id::text, event_id::text, seq, active, is_follower, announced, created_at "
+    "from notification_actors where notification_id = :id order by seq desc limit :limit"
+)
+_WHY_FRAMES = text(
+    "select frame, seq, created_at, published_at, payload->'metadata'->>'newCount' as new_count, "
+    "payload->>'version' as version from outbox where user_id = :user and payload->>'id' = :id "
+    "order by id desc limit :limit"
+)
 _BADGE_VERSION = text("select badge_version from users where id = :user")
 _UNREAD = text(
     "select priority, count(*) from notifications where user_id = :user and not is_read "

@@ -1,0 +1,131 @@
+"""Frames about whole rows, from outside the ledger: marks, the end of quiet hours, removals.
+
+In    stores/marks.py, stores/held.py, stores/removals.py; each holds its recipients' locks
+Out   PostgreSQL: versions and seqs of notifications, users' counters, outbox
+Next  streams/relay.py
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection, RowMapping, select, text
+
+from app.domain.events import iso
+from app.domain.ledger import Frame
+from app.stores.frames import OUTBOX_CHANNEL
+from app.stores.groups import samples
+from app.stores.tables import notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row to tell its owner about. `new_count`: how many are announced by it."""
+
+    owner_id: str
+    notification_id: str
+    frame: Frame
+    new_count: int = 0
+
+
+def tell_rows(sql: Connection, lines: Sequence[Line]) -> None:
+    """Each row gets a version and a frame of its own, in the order of `lines`, as it reads now;
+    then each owner hears the badge. The owners must be locked."""
+    if not lines:
+        return
+    numbers = _number(sql, lines)
+    places: list[tuple[Line, int]] = []
+    for line in lines:
+        numbers[line.owner_id][0] += 1
+        places.append((line, numbers[line.owner_id][0]))
+    ids = [line.notification_id for line in lines]
+    sql.execute(_RAISE, {"ids": ids, "seqs": [seq for _, seq in places]})
+    found = sql.execute(select(notifications).where(notifications.c.id.in_(ids))).mappings()
+    rows = {row["id"]: row for row in found}
+    people = samples(sql, [one.notification_id for one in lines if one.frame is not Frame.REMOVED])
+    frames: list[dict[str, object]] = []
+    for line, seq in places:
+        row = rows[line.notification_id]
+        actors = [person.id for person, _ in people.get(line.notification_id, [])]
+        payload = (
+            {"id": row["id"], "version": row["version"], "seq": seq}
+            if line.frame is Frame.REMOVED
+            else frame_of(row, actors, line.new_count)
+        )
+        frames.append(_frame(line.owner_id, seq, line.frame.value, payload))
+    unread = {row[0]: row[1] for row in sql.execute(_UNREAD, {"ids": sorted(numbers)})}
+    for owner, (_, version) in sorted(numbers.items()):
+        badge: dict[str, object] = {"count": unread.get(owner, 0), "version": version}
+        frames.append(_frame(owner, None, "unread_count", badge))
+    sql.execute(_OUTBOX, {"frames": orjson.dumps(frames).decode()})
+    sql.execute(_WAKE, {"channel": OUTBOX_CHANNEL})
+
+
+def _number(sql: Connection, lines: Sequence[Line]) -> dict[str, list[int]]:
+    """Per owner the last frame number before ours, and the badge's new version."""
+    counts = Counter(line.owner_id for line in lines)
+    ids = sorted(counts)
+    rows = sql.execute(_NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
+    return {row[0]: [row[1], row[2]] for row in rows}
+
+
+def _frame(owner: str, seq: int | None, name: str, payload: dict[str, object]) -> dict[str, object]:
+    return {"userId": owner, "seq": seq, "frame": name, "payload": payload}
+
+
+def frame_of(row: RowMapping, actors: Sequence[str], new_count: int = 0) -> dict[str, object]:
+    """A whole row in the form that sockets carry (contract 4)."""
+    return {
+        "id": row["id"],
+        "type": row["type"],
+        "priority": row["priority"],
+        "title": row["title"],
+        "message": row["message"],
+        "actorId": row["actor_id"],
+        "actorName": row["actor_name"],
+        "actorAvatar": row["actor_avatar"],
+        "imageUrl": row["image_url"],
+        "targetType": row["target_type"],
+        "targetId": row["target_id"],
+        "timestamp": iso(row["updated_at"]),
+        "isRead": row["is_read"],
+        "seenAt": iso(row["seen_at"]) if row["seen_at"] else None,
+        "version": row["version"],
+        "seq": row["seq"],
+        "generation": row["generation"],
+        "metadata": {
+            **row["metadata"],
+            "isAggregated": row["actor_count"] > 1,
+            "aggregatedCount": row["actor_count"],
+            "newCount": new_count,
+            "aggregatedActors": list(actors),
+            "channels": list(row["channels"]),
+        },
+    }
+
+
+_NUMBERS = text("""
+    update users set frame_seq = frame_seq + n.frames, badge_version = badge_version + 1
+    from unnest(cast(:ids as uuid[]), cast(:frames as int[])) as n (id, frames)
+    where users.id = n.id
+    returning users.id::text, users.frame_seq - n.frames, users.badge_version
+""")
+_RAISE = text("""
+    update notifications set version = version + 1, seq = n.seq
+    from unnest(cast(:ids as uuid[]), cast(:seqs as bigint[])) as n (id, seq)
+    where notifications.id = n.id
+""")
+_UNREAD = text("""
+    select user_id::text, count(*) from notifications
+    where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
+        and archived_at is null and version > 0
+    group by user_id
+""")
+_OUTBOX = text("""
+    insert into outbox (user_id, seq, frame, payload)
+    select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload'
+    from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
+    order by f.place
+""")
+_WAKE = text("select pg_notify(:channel, '')")
