@@ -1,16 +1,25 @@
-"""Accounts: registering and logging in, for the API and for the pages alike.
+"""Accounts: registering, logging in and staying so, for the API and for the pages alike.
 
-In    blueprints/auth.py, blueprints/session.py
-Out   stores/users.py, passwords.py
+In    blueprints/auth.py, blueprints/sessions.py
+Out   stores/users.py, stores/sessions.py, passwords.py; an alert for a log-in from a new place
 """
 
+import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
 
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Event, Kind
+from app.limits import Limits
 from app.passwords import Passwords
+from app.revocations import Revocations
+from app.stores.sessions import Live, NewSession, Place, Sessions, Turn
 from app.stores.users import Account, NewUser, Users
+from app.tokens import invalid
 
+log = logging.getLogger(__name__)
 WRONG = "Invalid email or password"
 
 
@@ -24,28 +33,141 @@ class Registration:
     name: str | None = None
 
 
-class Accounts:
-    def __init__(self, users: Users, passwords: Passwords, new_id: Callable[[], str]) -> None:
-        self._users = users
-        self._passwords = passwords
-        self._new_id = new_id
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What accounts and credentials work with."""
 
-    def register(self, wanted: Registration) -> Account:
-        """Raises Rejected (409) when the address or the name is taken."""
-        return self._users.create(
+    users: Users
+    sessions: Sessions
+    passwords: Passwords
+    revocations: Revocations
+    limits: Limits
+    raise_event: Callable[[Event], None]
+    born: Callable[[str], None]
+    new_id: Callable[[], str]
+    refresh_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Somebody who is in."""
+
+    account: Account
+    session_id: str
+    refresh_token: str
+
+
+class Accounts:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def register(self, wanted: Registration, place: Place) -> Signed:
+        """Raises Rejected (409) when the address or the name is taken, TooMany."""
+        desk = self._desk
+        desk.limits.register(place.address)
+        made = desk.users.create(
             NewUser(
-                id=self._new_id(),
+                id=desk.new_id(),
                 email=wanted.email.lower(),
                 username=wanted.username.lower(),
                 name=(wanted.name or "").strip() or wanted.username,
-                password_hash=self._passwords.hash(wanted.password),
+                password_hash=desk.passwords.hash(wanted.password),
             )
         )
+        try:
+            desk.born(made.id)
+        except Unavailable as fault:
+            log.info("A new account's followers are not warm: %s", fault)
+        desk.sessions.remember(made.id, place)
+        return self._enter(made, place)
 
-    def log_in(self, email: str, password: str) -> Account:
-        """Raises Rejected (401), in the same words and time whether or not the account exists."""
-        account = self._users.by_email(email.lower())
-        fits = self._passwords.fits(password, account.password_hash if account else None)
-        if account is None or not fits:
+    def log_in(self, email: str, password: str, place: Place) -> Signed:
+        """Raises Rejected (401), in the same words and time whether or not the account exists, and
+        TooMany."""
+        email, limits = email.lower(), self._desk.limits
+        limits.log_in(email, place.address)
+        try:
+            found = self._known(email, password)
+        except Unavailable:
+            limits.log_in_worked(email, place.address)
+            raise
+        limits.log_in_worked(email, place.address)
+        self._greet(found.id, place)
+        return self._enter(found, place)
+
+    def refresh(self, token: str) -> tuple[Live, str]:
+        """The session and its next refresh token. Raises Rejected (401)."""
+        following = secrets.token_urlsafe(32)
+        found = self._desk.sessions.rotate(token, following, self._desk.refresh_days)
+        if isinstance(found, Live):
+            return found, following
+        if found is Turn.REUSED:
+            stolen = self._desk.sessions.of_refresh_token(token)
+            if stolen:
+                self._desk.revocations.note([stolen.id])
+                log.warning(
+                    "A used refresh token came again: session %s of user %s ends",
+                    stolen.id,
+                    stolen.user_id,
+                    extra={"action": "refresh_reuse", "user_id": stolen.user_id},
+                )
+        raise invalid()
+
+    def log_out(self, user_id: str, session_id: str | None, refresh_token: str | None) -> None:
+        """Ends the session of the access token, and that of the refresh token if it is theirs."""
+        sessions = {session_id} if session_id else set()
+        if refresh_token:
+            found = self._desk.sessions.of_refresh_token(refresh_token)
+            if found and found.user_id == user_id:
+                sessions.add(found.id)
+        for one in sessions:
+            self._desk.sessions.end(one)
+            self._desk.revocations.note([one])
+
+    def log_out_all(self, user_id: str) -> None:
+        self._desk.revocations.note(self._desk.sessions.end_all(user_id))
+
+    def _known(self, email: str, password: str) -> Account:
+        found = self._desk.users.by_email(email)
+        fits = self._desk.passwords.fits(password, found.password_hash if found else None)
+        if found is None or not fits:
             raise Rejected(WRONG, "wrong_credentials", 401)
-        return account
+        return found
+
+    def _enter(self, account: Account, place: Place) -> Signed:
+        desk = self._desk
+        signed = Signed(account, desk.new_id(), secrets.token_urlsafe(32))
+        desk.sessions.open(
+            NewSession(
+                signed.session_id, account.id, place, signed.refresh_token, desk.refresh_days
+            )
+        )
+        return signed
+
+    def _greet(self, user_id: str, place: Place) -> None:
+        """An alert for a place that was never seen. First told, then remembered; the same place
+        has the same event id, so a crash in between tells nobody twice."""
+        if self._desk.sessions.knows(user_id, place):
+            return
+        told = alert(
+            str(uuid5(NAMESPACE_URL, f"place:{user_id}:{place.hash}")),
+            user_id,
+            f"New log-in to your account from {place.address} ({_shown(place.user_agent)}). "
+            "If this was not you, change your password.",
+        )
+        try:
+            self._desk.raise_event(told)
+        except Unavailable as fault:
+            # Not remembered either: the next log-in from there tells.
+            log.warning("A log-in from a new place could not be told: %s", fault)
+            return
+        self._desk.sessions.remember(user_id, place)
+
+
+def alert(event_id: str, user_id: str, message: str) -> Event:
+    return Event(event_id, Kind.SECURITY_ALERT, user_id, message=message)
+
+
+def _shown(user_agent: str) -> str:
+    plain = "".join(letter for letter in user_agent[:100] if letter.isprintable())
+    return plain or "unknown browser"

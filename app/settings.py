@@ -7,15 +7,19 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
 from environs import Env, EnvError
+from limits import parse
 
 from app.domain.windows import Rules
 
 T = TypeVar("T", int, float)
 MIN_SECRET_BYTES = 32
+MIN_SECRET_LETTERS = 8
+PLACEHOLDERS = ("your-secret", "change-me", "changeme", "replace-me", "secret-key", "password")
 
 
 class BadSetting(SystemExit):
@@ -72,6 +76,7 @@ class Web:
     rate_limit_login: str
     rate_limit_register: str
     rate_limit_write: str
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
     @property
     def testing(self) -> bool:
@@ -219,9 +224,10 @@ def _web(env: Env, mode: str, data_dir: Path) -> Web:
         refresh_days=_at_least(env.float, "JWT_REFRESH_DAYS", 30.0, 0.01),
         cors_origins=tuple(o.strip() for o in env.str("CORS_ORIGINS", "").split(",") if o.strip()),
         rate_limit_enabled=env.bool("RATE_LIMIT_ENABLED", True),
-        rate_limit_login=env.str("RATE_LIMIT_LOGIN", "5 per 15 minutes"),
-        rate_limit_register=env.str("RATE_LIMIT_REGISTER", register),
-        rate_limit_write=env.str("RATE_LIMIT_WRITE", "120 per minute"),
+        rate_limit_login=_rate(env, "RATE_LIMIT_LOGIN", "5 per 15 minutes"),
+        rate_limit_register=_rate(env, "RATE_LIMIT_REGISTER", register),
+        rate_limit_write=_rate(env, "RATE_LIMIT_WRITE", "120 per minute"),
+        trusted_proxies=_networks(env, "TRUSTED_PROXIES"),
     )
 
 
@@ -246,14 +252,39 @@ def _choice(env: Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def _rate(env: Env, name: str, default: str) -> str:
+    value = env.str(name, default)
+    try:
+        parse(value)
+    except ValueError as fault:
+        raise BadSetting(f"{name} is {value!r}; expected something like {default}.") from fault
+    return value
+
+
+def _networks(env: Env, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    given = [one.strip() for one in env.str(name, "").split(",") if one.strip()]
+    try:
+        return tuple(ip_network(one, strict=False) for one in given)
+    except ValueError as fault:
+        raise BadSetting(f"{name}: {fault}; expected addresses or networks.") from fault
+
+
 def _secret(env: Env, name: str, mode: str, data_dir: Path) -> str:
     """In production it must be given; in testing a random one is kept in DATA_DIR."""
     value = env.str(name, "")
     if value or mode == "production":
         if len(value.encode()) < MIN_SECRET_BYTES:
             raise BadSetting(f"{name} must be set to at least {MIN_SECRET_BYTES} random bytes.")
+        if mode == "production" and _is_weak(value):
+            raise BadSetting(f"{name} is no secret but a text to fill in; expected random bytes.")
         return value
     return _kept_secret(data_dir / f"{name.lower()}.txt")
+
+
+def _is_weak(value: str) -> bool:
+    """What stands in examples, and what a bored hand types: neither was drawn at random."""
+    plain = value.lower().replace("_", "-")
+    return len(set(plain)) < MIN_SECRET_LETTERS or any(one in plain for one in PLACEHOLDERS)
 
 
 def _kept_secret(path: Path) -> str:

@@ -76,11 +76,11 @@ class Sockets:
         self.io.server.eio.disconnect()
 
     def sweep(self) -> int:
-        """Closes those whose token has run out and those who never said who they are."""
+        """Closes those whose token is over and those who never said who they are."""
         now, closed = self._now(), 0
         for seat in list(self._seats.values()):
             claims = seat.claims
-            over = claims.expires_at <= now if claims else now - seat.since > NAMELESS_SECONDS
+            over = self._tokens.over(claims) if claims else now - seat.since > NAMELESS_SECONDS
             if over:
                 self.io.server.eio.disconnect(seat.eio_sid)
                 closed += 1

@@ -5,6 +5,7 @@ Out   a Flask application; Socket.IO sits in front of its wsgi_app
 """
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,21 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 import blueprints
-from app.accounts import Accounts
+from app.accounts import Accounts, Desk
+from app.credentials import Credentials
 from app.domain.events import iso
 from app.guard import Guard
+from app.limits import Limits, Rates
 from app.passwords import Passwords
 from app.probes import Probes
+from app.revocations import Revocations
 from app.settings import Web
 from app.sockets import Sockets
+from app.stores.memberships import PERSON
+from app.stores.secrets import Secrets
+from app.stores.sessions import Sessions
 from app.stores.users import Users
-from app.tokens import Tokens
+from app.tokens import Life, Tokens
 from app.wiring import Parts, new_id
 from blueprints.identity import correlation_id
 
@@ -104,12 +111,35 @@ def _install(app: Flask, parts: Parts) -> None:
     app.extensions["parts"] = parts
     app.extensions["guard"] = Guard(parts.redis)
     app.extensions["probes"] = Probes(parts.engine, parts.settings.addresses)
-    app.extensions["accounts"] = Accounts(Users(parts.engine), Passwords(), new_id)
-    tokens = Tokens(app, web.jwt_secret_key, web.access_minutes, parts.clock)
+    desk = _desk(parts)
+    app.extensions["limits"] = desk.limits
+    app.extensions["revocations"] = desk.revocations
+    app.extensions["accounts"] = Accounts(desk)
+    app.extensions["credentials"] = Credentials(desk, Secrets(parts.engine), web.secret_key)
+    life = Life(web.jwt_secret_key, web.access_minutes)
+    tokens = Tokens(app, life, parts.clock, desk.revocations)
     app.extensions["tokens"] = tokens
     sockets = Sockets(app, parts, tokens)
     app.extensions["sockets"] = sockets
     app.extensions["connected_users"] = sockets.people
+
+
+def _desk(parts: Parts) -> Desk:
+    web, sessions = parts.settings.web, Sessions(parts.engine)
+    rates = Rates(
+        web.rate_limit_enabled, web.rate_limit_login, web.rate_limit_register, web.rate_limit_write
+    )
+    return Desk(
+        users=Users(parts.engine),
+        sessions=sessions,
+        passwords=Passwords(),
+        revocations=Revocations(sessions, web.access_minutes),
+        limits=Limits(rates, parts.settings.addresses.redis_url, time.monotonic),
+        raise_event=lambda event: parts.actions.raise_event(event),
+        born=lambda user_id: parts.memberships.born(PERSON, user_id, user_id),
+        new_id=new_id,
+        refresh_days=web.refresh_days,
+    )
 
 
 def _mark(answer: Response) -> Response:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.accounts import Accounts
     from app.actions import Actions
     from app.guard import Guard
+    from app.limits import Limits
     from app.tokens import Tokens
     from app.wiring import Parts
 
@@ -35,6 +36,10 @@ def tokens() -> "Tokens":
     return cast("Tokens", current_app.extensions["tokens"])
 
 
+def limits() -> "Limits":
+    return cast("Limits", current_app.extensions["limits"])
+
+
 def register(app: Flask) -> None:
     """The one list of blueprints."""
     from blueprints import (
@@ -50,6 +55,7 @@ def register(app: Flask) -> None:
         notifications,
         operations,
         pages,
+        passwords,
         posts,
         queues,
         sessions,
@@ -60,7 +66,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
         app.register_blueprint(module.blueprint)
-    for module in (health, operations, queues, pages, sessions, forms):
+    for module in (health, operations, queues, passwords, pages, sessions, forms):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:
         app.register_blueprint(simulate.blueprint)

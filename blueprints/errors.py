@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from app.domain.errors import Rejected, Unavailable
+from app.limits import TooMany
 from blueprints.identity import correlation_id
 from blueprints.schemas import Invalid
 
@@ -36,7 +37,10 @@ def register(app: Flask) -> None:
 
 def _rejected(fault: Rejected) -> Response:
     details = fault.details if isinstance(fault, Invalid) else None
-    return _answer(str(fault), fault.code, fault.status, details)
+    answer = _answer(str(fault), fault.code, fault.status, details)
+    if isinstance(fault, TooMany):
+        answer.headers["Retry-After"] = str(fault.retry_after)
+    return answer
 
 
 def _unavailable(fault: Unavailable) -> Response:

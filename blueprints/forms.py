@@ -13,7 +13,7 @@ from app.domain.errors import Rejected
 from app.stores.follows import Follows
 from app.stores.marks import Marks
 from app.stores.users import Mini, Users
-from blueprints import actions, parts
+from blueprints import actions, limits, parts
 from blueprints.comments import words
 from blueprints.follows import MUST_FOLLOW
 from blueprints.identity import traceparent, uuid_of
@@ -31,6 +31,7 @@ def _person() -> Mini:
     if found is None:
         raise Rejected("Please log in", "no_token", 401)
     check_csrf()
+    limits().write(found.id)
     return found
 
 

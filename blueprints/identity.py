@@ -10,22 +10,44 @@ import re
 from flask import request
 
 from app.domain.errors import Rejected
+from app.limits import address_of
+from app.stores.sessions import Place
 from app.stores.users import Users
-from blueprints import parts, tokens
+from app.tokens import Claims
+from blueprints import limits, parts, tokens
 
 NO_TOKEN = "No token provided"  # noqa: S105 - a sentence
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _KEPT = "notifications.correlation"
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def person(absent: str = NO_TOKEN) -> str:
-    """The id of the signed-in user. Raises Rejected (401)."""
-    header = request.environ.get("HTTP_AUTHORIZATION", "")
+    """The id of the signed-in user. Raises Rejected (401, 429)."""
+    return claims(absent).user_id
+
+
+def claims(absent: str = NO_TOKEN) -> Claims:
+    """What their token says. Each write counts towards their limit. Raises Rejected (401, 429)."""
+    environ = request.environ
+    header = environ.get("HTTP_AUTHORIZATION", "")
     if not header.startswith("Bearer "):
         raise Rejected(absent, "no_token", 401)
-    return tokens().read(header[7:].strip()).user_id
+    found = tokens().read(header[7:].strip())
+    if environ["REQUEST_METHOD"] not in _READS:
+        limits().write(found.user_id)
+    return found
+
+
+def place() -> Place:
+    """Where the request comes from."""
+    environ = request.environ
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    trusted = parts().settings.web.trusted_proxies
+    address = address_of(request.remote_addr or "unknown", forwarded, trusted)
+    return Place(address, environ.get("HTTP_USER_AGENT", ""))
 
 
 def viewer() -> str | None:

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.accounts import Registration
 from app.domain.errors import Rejected
 from blueprints import accounts, tokens
+from blueprints.identity import place
 from blueprints.schemas import LoginBody, RegisterBody, check
 from blueprints.signed_in import check_csrf, local, me, sign_in
 from blueprints.views import Json
@@ -31,10 +32,11 @@ def login_form() -> Page:
 def login() -> Page:
     check_csrf()
     try:
-        account = accounts().log_in(**check(_LOGIN, request.form.to_dict()))
+        given = check(_LOGIN, request.form.to_dict())
+        signed = accounts().log_in(given["email"], given["password"], place())
     except Rejected as fault:
         return _again("login.html", fault)
-    sign_in(account.id)
+    sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
 
@@ -48,10 +50,10 @@ def register() -> Page:
     check_csrf()
     try:
         wanted = Registration(**check(_REGISTER, request.form.to_dict()))
-        account = accounts().register(wanted)
+        signed = accounts().register(wanted, place())
     except Rejected as fault:
         return _again("register.html", fault)
-    sign_in(account.id)
+    sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
 
@@ -67,6 +69,9 @@ def _next() -> str:
 @blueprint.post("/logout")
 def logout() -> AnyResponse:
     check_csrf()
+    user_id, session_id = session.get("user"), session.get("session")
+    if isinstance(user_id, str) and isinstance(session_id, str):
+        accounts().log_out(user_id, session_id, None)
     session.clear()
     return redirect("/login", 303)
 
@@ -78,4 +83,8 @@ def token() -> Json:
     found = me()
     if found is None:
         raise Rejected("No token provided", "no_token", 401)
-    return {"success": True, "token": tokens().mint(found.id), "userId": found.id}
+    return {
+        "success": True,
+        "token": tokens().mint(found.id, session["session"]),
+        "userId": found.id,
+    }

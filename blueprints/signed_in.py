@@ -12,6 +12,7 @@ from urllib.parse import quote
 from flask import abort, redirect, request, session
 
 from app.domain.errors import Rejected
+from app.stores.sessions import Sessions
 from app.stores.users import Mini, Users
 from blueprints import parts
 
@@ -19,8 +20,11 @@ CSRF_HEADER = "X-CSRF-Token"
 
 
 def me() -> Mini | None:
-    user_id = session.get("user")
-    if not isinstance(user_id, str):
+    user_id, session_id = session.get("user"), session.get("session")
+    if not isinstance(user_id, str) or not isinstance(session_id, str):
+        return None
+    if not Sessions(parts().engine).stands(session_id):
+        session.clear()  # ended elsewhere: logged out everywhere, or another password
         return None
     found = Users(parts().engine).minis([user_id]).get(user_id)
     if found is None:
@@ -41,11 +45,11 @@ def _to_login() -> NoReturn:
     abort(redirect(f"/login?next={quote(back, safe='/')}", 303))
 
 
-def sign_in(user_id: str) -> None:
+def sign_in(user_id: str, session_id: str) -> None:
     """A fresh session: one that was planted before the log-in is worth nothing after it."""
     session.clear()
     session.permanent = True
-    session["user"] = user_id
+    session["user"], session["session"] = user_id, session_id
     csrf()
 
 

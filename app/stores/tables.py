@@ -365,6 +365,15 @@ sessions = Table(
     Index("ix_sessions_revoked_at", "revoked_at", postgresql_where=text("revoked_at is not null")),
 )
 
+removed_accounts = Table(
+    "removed_accounts",
+    metadata,
+    # Written by a trigger of users, whoever deletes there: their tokens must die with them.
+    Column("user_id", _Id, primary_key=True),
+    _time("removed_at"),
+    Index("ix_removed_accounts_removed_at", "removed_at"),
+)
+
 refresh_tokens = Table(
     "refresh_tokens",
     metadata,

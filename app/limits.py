@@ -1,0 +1,208 @@
+"""Limits: how often somebody may try, in Redis for all processes, in memory where that is away.
+
+In    app/accounts.py, app/credentials.py, blueprints/identity.py
+Out   TooMany (429), or nothing
+
+Writes are counted in this process alone: a like must stay at one round trip, and a limit that is
+meant against floods may be as many times higher as there are web processes.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import redis
+from limits import RateLimitItem, parse
+from limits.storage import RedisStorage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.domain.errors import Rejected
+
+log = logging.getLogger(__name__)
+REDIS_SECONDS = 0.2
+AWAY_SECONDS = 5.0
+# Contract 6.26: failures of an account from one address, from anywhere, and of one address.
+ANYWHERE, ADDRESS = 4, 10
+MAX_KEYS = 100_000
+Network = IPv4Network | IPv6Network
+
+
+class TooMany(Rejected):
+    """Come back in `retry_after` seconds."""
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(sentence, "too_many", 429)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Already checked by settings.py."""
+
+    enabled: bool
+    log_in: str
+    register: str
+    write: str
+
+
+class Memory:
+    """Counts that live in this process, and no longer than their time."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def add(self, key: str, seconds: int, amount: int) -> int:
+        now = self._now()
+        count, ends = self._counts.get(key, (0, 0.0))
+        if ends <= now:
+            if len(self._counts) >= MAX_KEYS:
+                self._counts = {k: kept for k, kept in self._counts.items() if kept[1] > now}
+            if len(self._counts) >= MAX_KEYS:
+                self._counts.clear()  # a flood of names: forget rather than grow
+            count, ends = 0, now + seconds
+        count = max(count + amount, 0)
+        self._counts[key] = count, ends
+        return count
+
+
+class Shared:
+    """The same in Redis. An away or frozen one costs 0.2 s once in five, and then memory counts."""
+
+    def __init__(self, url: str, now: Callable[[], float]) -> None:
+        self._storage = RedisStorage(
+            url,
+            socket_timeout=REDIS_SECONDS,
+            socket_connect_timeout=REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
+        )
+        self._memory = Memory(now)
+        self._now = now
+        self._back_at = 0.0
+
+    def add(self, key: str, seconds: int, amount: int) -> int:
+        if self._now() >= self._back_at:
+            try:
+                return self._storage.incr(key, seconds, amount)
+            except redis.RedisError as fault:
+                log.warning("Limits are counted in memory: %s", type(fault).__name__)
+                self._back_at = self._now() + AWAY_SECONDS
+        return self._memory.add(key, seconds, amount)
+
+
+class Limits:
+    def __init__(self, rates: Rates, redis_url: str, now: Callable[[], float]) -> None:
+        self._enabled = rates.enabled
+        self._log_in, self._register = parse(rates.log_in), parse(rates.register)
+        write = parse(rates.write)
+        self._write_most, self._write_seconds = write.amount, write.get_expiry()
+        self._shared = Shared(redis_url, now)
+        self._now = now
+        self._writes: dict[str, int] = {}
+        self._writes_end = 0.0
+
+    def log_in(self, account: str, address: str) -> None:
+        """Counts a try before it is made, so that many at once are not more. Raises TooMany."""
+        sentence = "Too many login attempts. Please try again in {}."
+        keys = self._log_in_keys(account, address)
+        for place, (key, factor) in enumerate(keys):
+            try:
+                self._count(self._log_in, key, sentence, factor)
+            except TooMany:
+                # A refused try is no failure of the others, or one address could shut an account.
+                self._give_back(keys[:place])
+                raise
+
+    def log_in_worked(self, account: str, address: str) -> None:
+        """It was no failure after all (or nobody could tell)."""
+        self._give_back(self._log_in_keys(account, address))
+
+    def register(self, address: str) -> None:
+        sentence = "Too many registration attempts. Please try again in {}."
+        self._count(self._register, f"register:{_block(address)}", sentence)
+
+    def letter(self, purpose: str, account: str, address: str) -> None:
+        """Codes and reset tokens: whoever asks for them fills somebody's mailbox."""
+        sentence = "Too many requests. Please try again in {}."
+        self._count(self._log_in, f"{purpose}:{account}", sentence)
+        self._count(self._log_in, f"{purpose}:from:{_block(address)}", sentence, ADDRESS)
+
+    def guess(self, purpose: str, account: str) -> None:
+        self._count(self._log_in, f"{purpose}:{account}", "Too many tries. Please try again in {}.")
+
+    def write(self, user_id: str) -> None:
+        if not self._enabled:
+            return
+        now = self._now()
+        if now >= self._writes_end:
+            self._writes, self._writes_end = {}, now + self._write_seconds
+        count = self._writes[user_id] = self._writes.get(user_id, 0) + 1
+        if count > self._write_most:
+            seconds = max(1, round(self._writes_end - now))
+            raise TooMany("You are too fast. Please slow down a little.", seconds)
+
+    def _log_in_keys(self, account: str, address: str) -> list[tuple[str, int]]:
+        block = _block(address)
+        return [
+            (f"login:{account}:{block}", 1),
+            (f"login:from:{block}", ADDRESS),
+            (f"login:{account}", ANYWHERE),
+        ]
+
+    def _give_back(self, keys: list[tuple[str, int]]) -> None:
+        if self._enabled:
+            for key, _ in keys:
+                self._shared.add(key, self._log_in.get_expiry(), -1)
+
+    def _count(self, rate: RateLimitItem, key: str, sentence: str, factor: int = 1) -> None:
+        if not self._enabled:
+            return
+        seconds = rate.get_expiry()
+        if self._shared.add(key, seconds, 1) > rate.amount * factor:
+            raise TooMany(sentence.format(_words(seconds)), seconds)
+
+
+def address_of(remote: str, forwarded: str, trusted: tuple[Network, ...]) -> str:
+    """Who really asks: behind proxies we trust, the last address that is not one of them."""
+    address = remote
+    for one in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+        if not _within(address, trusted):
+            break
+        address = one
+    return address if _is_address(address) else remote
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    return (
+        bool(networks)
+        and _is_address(address)
+        and any(ip_address(address) in network for network in networks)
+    )
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _block(address: str) -> str:
+    """Of IPv6 the /64: whoever has one address there has all of them."""
+    if ":" not in address or not _is_address(address):
+        return address
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found.packed, 64), strict=False))
+
+
+def _words(seconds: int) -> str:
+    for size, name in ((3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % size == 0:
+            many = seconds // size
+            return f"{many} {name}" if many == 1 else f"{many} {name}s"
+    return f"{seconds} seconds"
