@@ -1,7 +1,8 @@
 """The database viewer's data and the numbers of the dashboard (seed-notes 1.2).
 
 In    GET /api/admin/db/{notification-history,likes,comments,follows,stats}; GET /api/admin/stats
-Out   stores/viewer.py; reads only. DELETE /api/admin/db/clear is stores/clearing.py
+      DELETE /api/admin/db/clear
+Out   stores/viewer.py (reads), stores/clearing.py
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, abort
 
 from app.domain.events import iso
+from app.stores.clearing import Clearing
 from app.stores.viewer import VIEWS, Viewer
 from blueprints import parts
 from blueprints.identity import administrator, operator
@@ -57,6 +59,15 @@ def table(name: str) -> Json:
         "timestamp": _now(),
         "nextCursor": next_cursor(found, part.limit, lambda row: (row["createdAt"], row["id"])),
     }
+
+
+@blueprint.delete("/db/clear")
+def clear() -> Json:
+    """All of everybody, and nothing comes back (stores/clearing.py)."""
+    asking = operator()
+    shards = parts().settings.limits.ingress_shards
+    Clearing(parts().engine, parts().redis, shards).clear(asking)
+    return {"success": True, "message": "All test data cleared", "timestamp": _now()}
 
 
 @blueprint.get("/db/stats")

@@ -8,12 +8,14 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb
+from app.stores.fences import cleared_frames
 from app.stores.held import Held
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import OutboxBell, Relay
@@ -90,7 +92,8 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     logged = wired.subscriber("delivery-log-consumer", Topic.READY)
     addresses = parts.settings.addresses
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
-    one = Deliverer(ready, parts.push, wired.dead_letters)
+    cleared = partial(cleared_frames, parts.redis)
+    one = Deliverer(ready, parts.push, wired.dead_letters, cleared)
     recorder = Recorder(logged, delivery_log, time.time)
 
     def recorder_ready() -> None:

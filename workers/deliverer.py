@@ -35,8 +35,15 @@ MAX_ID = 64
 
 
 class Deliverer:
-    def __init__(self, subscriber: Subscriber, push: Push, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        push: Push,
+        dead_letters: DeadLetters,
+        cleared: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._subscriber = subscriber
+        self._cleared = cleared
         self._push = push
         self._dead_letters = dead_letters
         self._waiting: list[Polled] = []
@@ -48,7 +55,9 @@ class Deliverer:
             return 0
         reach("deliverer.polled")
         ready = [self._parse(one) for one in self._waiting]
-        frames = [one for one in ready if one is not None]
+        # What was told of rows that an administrator cleared since is nobody's news any more.
+        fence = self._cleared()
+        frames = [one for one in ready if one is not None and one["id"] > fence]
         last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
         for one in frames:
             # Of several badges only the newest is worth a frame.

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
+from app.stores import fences
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -116,6 +117,7 @@ class Comments:
 
     def warm(self, post_id: str) -> None:
         """Makes the count of a post known to Redis: the written ones and those still pending."""
+        seen = fences.standing(self._redis)
         with asking_postgres("count comments"), self._engine.connect() as sql:
             if not sql.execute(
                 text("select 1 from posts where id = :id"), {"id": post_id}
@@ -129,7 +131,7 @@ class Comments:
         with speaking("keep a count"):
             self._warm(
                 keys=[key("comment", "count", post_id), key("comment", "pending", post_id)],
-                args=ids,
+                args=[seen, *ids],
             )
 
     def owner_of(self, post_id: str) -> str:

@@ -28,7 +28,7 @@ from app.domain.ledger import (
     plan_notice,
 )
 from app.domain.preferences import Decision, Filter, Reason
-from app.stores import groups
+from app.stores import fences, groups
 from app.stores.audience import Audience, audience
 from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
@@ -105,7 +105,9 @@ class Ledger:
         )
 
     def _write(self, sql: Connection, batch: Batch) -> Settled:
-        settled = Settled()
+        fence, settled = fences.shared(sql), Settled()
+        late = [one.event.event_id for one in batch.entries if one.event.seq <= fence]
+        batch = Batch(tuple(one for one in batch.entries if one.event.seq > fence), batch.closes)
         wanted = {entry.event.recipient_id for entry in batch.entries}
         wanted |= {key.recipient_id for key in batch.closes}
         present = groups.lock_recipients(sql, wanted)
@@ -118,6 +120,7 @@ class Ledger:
         told = self._admit(written.changed, present, who, settled)
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
+        settled.outcomes |= dict.fromkeys(late, "expired")
         settled.frames = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
         return settled
 

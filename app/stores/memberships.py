@@ -22,6 +22,7 @@ from sqlalchemy import Engine, text
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import shard_of
+from app.stores import fences
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 LOAD_LOCK_MS = 3_000
 LOAD_WAIT_SECONDS = 1.5
 LOAD_PAUSE_SECONDS = 0.02
+NOTHING_READ = "*"
+"""Instead of a fence: what is born needs none."""
 
 
 class Wish(StrEnum):
@@ -142,7 +145,7 @@ class Memberships:
     def born(self, subject: Subject, subject_id: str, owner_id: str) -> None:
         """A new post or person is warm from the start: nobody can have liked it yet."""
         with speaking("note a new subject"):
-            self._fill(subject, subject_id, owner_id, [])
+            self._fill(subject, subject_id, owner_id, [NOTHING_READ])
 
     def warm(self, subject: Subject, subject_id: str) -> None:
         """Reads a standing from PostgreSQL into Redis: one caller loads, the others wait for it."""
@@ -218,25 +221,27 @@ class Memberships:
             )
 
     def _load(self, subject: Subject, subject_id: str) -> None:
+        seen = fences.standing(self._redis)
         with asking_postgres("tell who likes it"), self._engine.connect() as sql:
             owner = sql.execute(text(subject.owner_sql), {"id": subject_id}).scalar()
             if owner is None:
                 raise subject.missing
             members = list(sql.execute(text(subject.members_sql), {"id": subject_id}).scalars())
         with speaking("keep what was loaded"):
-            self._fill(subject, subject_id, owner, members)
+            self._fill(subject, subject_id, owner, [seen, *members])
             # A like's lane depends on whether its actor follows the owner: that set must be there
             # too.
             known = subject is PERSON or self._redis.exists(PERSON.count_key(owner))
         if not known:
             self.warm(PERSON, owner)
 
-    def _fill(self, subject: Subject, subject_id: str, owner: str, members: list[str]) -> None:
+    def _fill(self, subject: Subject, subject_id: str, owner: str, read: list[str]) -> None:
+        """`read`: the fence seen before the members were read, then the members."""
         count = subject.count_key(subject_id)
         owner_key = key("post", "owner", subject_id) if subject is POST else count
         kept_owner = owner if subject is POST else ""
         self._warm(
-            keys=[count, subject.members_key(subject_id), owner_key], args=[kept_owner, *members]
+            keys=[count, subject.members_key(subject_id), owner_key], args=[kept_owner, *read]
         )
 
     def _standings(

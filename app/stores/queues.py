@@ -68,7 +68,7 @@ class Queues:
         """Back to where they were read. What is still poison comes back as a new letter."""
         with speaking("replay dead letters"), self._engine.begin() as sql:
             letters = sql.execute(_WAITING, {"ids": _uuids(doing.ids)}).mappings().all()
-            known = [(letter["id"], again(letter, self._shards)) for letter in letters]
+            known = [(one["id"], again(dict(one), self._shards)) for one in letters]
             rows = [row for _, row in known if row is not None]
             if not rows:
                 return 0

@@ -350,6 +350,14 @@ epochs = Table(
     Column("value", _Id, nullable=False, server_default=text("uuidv7()")),
 )
 
+fences = Table(
+    "fences",
+    metadata,
+    # Events with a seq up to this one are expired, wherever they still are (stores/fences.py).
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

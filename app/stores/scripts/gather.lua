@@ -13,6 +13,7 @@
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local partition, max_rows = ARGV[2], tonumber(ARGV[3])
 local applied = tonumber(redis.call('HGET', KEYS[2], partition) or -1)
+local fence = tonumber(redis.call('GET', 'clear:fence') or 0)
 local verdicts = {}
 
 local function write_early(name, window)
@@ -67,6 +68,8 @@ end
 for at = 4, #ARGV, 8 do
     if tonumber(ARGV[at + 4]) <= applied then
         verdicts[#verdicts + 1] = 'seen'
+    elseif tonumber(ARGV[at + 2]) <= fence then
+        verdicts[#verdicts + 1] = 'instant' -- cleared since: the ledger says so, and no place is taken
     else
         verdicts[#verdicts + 1] = place(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3],
             ARGV[at + 4], tonumber(ARGV[at + 5]), ARGV[at + 6], ARGV[at + 7])
