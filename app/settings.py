@@ -162,8 +162,8 @@ def _settings(env: Env) -> Settings:
         limits=_limits(env),
         web=_web(env, mode, data_dir),
         data_dir=data_dir,
-        smtp_url=env.str("SMTP_URL", None),
-        sms_webhook_url=env.str("SMS_WEBHOOK_URL", None),
+        smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps")),
+        sms_webhook_url=_url(env, "SMS_WEBHOOK_URL", ("http", "https")),
         log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=_choice(env, "LOG_FORMAT", "auto", ("auto", "text", "json")),
     )
@@ -258,6 +258,14 @@ def _rate(env: Env, name: str, default: str) -> str:
         parse(value)
     except ValueError as fault:
         raise BadSetting(f"{name} is {value!r}; expected something like {default}.") from fault
+    return value
+
+
+def _url(env: Env, name: str, schemes: tuple[str, ...]) -> str | None:
+    value: str | None = env.str(name, "") or None
+    if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        # Without the value: it may hold a password.
+        raise BadSetting(f"{name} must begin with {' or '.join(f'{one}://' for one in schemes)}.")
     return value
 
 

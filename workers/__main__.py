@@ -17,6 +17,8 @@ from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb
 from app.stores.fences import cleared_frames
 from app.stores.held import Held
+from app.stores.users import Users
+from app.streams.letters import carriers
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import OutboxBell, Relay
 from app.wiring import WorkerParts, build_workers, new_id
@@ -26,6 +28,7 @@ from workers.bridge import Bridge
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
 from workers.life import Worker, supervise
+from workers.postman import LETTERS_GROUP, Postman
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 BACKLOG_SECONDS = 1.0
@@ -94,6 +97,10 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
     cleared = partial(cleared_frames, parts.redis)
     one = Deliverer(ready, parts.push, wired.dead_letters, cleared)
+    letters = wired.subscriber(LETTERS_GROUP, Topic.READY)
+    settings = parts.settings
+    carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
+    postman = Postman(letters, carried, Users(parts.engine).emails, wired.dead_letters)
     recorder = Recorder(logged, delivery_log, time.time)
 
     def recorder_ready() -> None:
@@ -103,6 +110,7 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     beat = parts.heartbeats.beat
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
+        Worker("postman", postman.step, _none, beat, wired.ready, letters.close),
         Worker("recorder", recorder.step, _none, beat, recorder_ready, logged.close),
     ]
 

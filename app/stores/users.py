@@ -131,6 +131,12 @@ class Users:
             rows = sql.execute(_MINIS, {"ids": list(set(user_ids))})
             return {row[0]: Mini(*row) for row in rows}
 
+    def emails(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """Of those of them that exist. Simulated people have none that mail could go to."""
+        with speaking("tell their addresses"), self._engine.connect() as sql:
+            rows = sql.execute(_EMAILS, {"ids": list(set(user_ids))})
+            return {row[0]: row[1] for row in rows}
+
     def mini(self, user_id: str) -> Mini:
         """The one who asks. Raises Rejected (401): a token can outlive its account."""
         found = self.minis([user_id]).get(user_id)
@@ -168,6 +174,9 @@ _PROFILE = (
 )
 _MINIS = text(
     "select id::text, username, name, avatar_url from users where id = any(cast(:ids as uuid[]))"
+)
+_EMAILS = text(
+    "select id::text, email from users where id = any(cast(:ids as uuid[])) and not is_simulated"
 )
 _SEARCH = text(
     "select id::text, username, name, avatar_url from users "
