@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.likes import COUNTED, broken, lanes
+from bench.likes import COUNTED, broken, by_timers, lanes
 from bench.phases import GROUP, REST, ROWS, phase_of
 
 TOKENS = [f"token-{place}" for place in range(6)]
@@ -46,17 +46,18 @@ def test_phase_of(statement: str, phase: str):
 @pytest.mark.parametrize(
     ("calls", "others", "statements", "says"),
     [
-        pytest.param(COUNTED, {}, [], [], id="one call each"),
-        pytest.param(COUNTED, {"CONFIG": 3}, [], [], id="a look by a timer"),
-        pytest.param(COUNTED - 1, {}, [], ["script calls"], id="one like without a call"),
-        pytest.param(COUNTED * 2, {}, [], ["script calls"], id="two calls each"),
-        pytest.param(COUNTED, {"GET": COUNTED}, [], ["beside"], id="another command each"),
-        pytest.param(COUNTED, {"GET": COUNTED // 20}, [], ["beside"], id="one in twenty"),
-        pytest.param(COUNTED, {}, ["select 1"], ["SQL"], id="a statement"),
+        pytest.param(COUNTED, {}, {}, [], id="one call each"),
+        pytest.param(COUNTED, {"CONFIG": 3}, {"select 1": 3}, [], id="looks by a timer"),
+        pytest.param(COUNTED - 1, {}, {}, ["script calls"], id="one like without a call"),
+        pytest.param(COUNTED * 2, {}, {}, ["script calls"], id="two calls each"),
+        pytest.param(COUNTED, {"GET": COUNTED}, {}, ["beside"], id="another command each"),
+        pytest.param(COUNTED, {"GET": COUNTED // 20}, {}, ["beside"], id="one in twenty"),
+        pytest.param(COUNTED, {}, {"select 1": COUNTED}, ["SQL"], id="a statement each"),
+        pytest.param(COUNTED, {}, {"select 1": COUNTED // 20}, ["SQL"], id="SQL in one of twenty"),
     ],
 )
-def test_what_a_like_may_cost(calls: int, others: dict, statements: list, says: list):
-    found = broken(calls, others, statements, seconds=1.0)
+def test_what_a_like_may_cost(calls: int, others: dict, statements: dict, says: list):
+    found = broken(calls, others, statements, by_timers(seconds=1.0))
 
     assert len(found) == len(says)
     assert all(word in sentence for word, sentence in zip(says, found, strict=True))
