@@ -21,6 +21,8 @@ from app.domain.ledger import Frame
 from app.domain.routing import GROUPS, Topic
 from app.domain.windows import Rules
 from app.settings import load
+from app.stores.fences import ClearedFrames
+from app.stores.figures import Figures
 from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger
@@ -111,6 +113,7 @@ class House:
         self.dead_letters = DeadLetters(self.engine, self.publisher)
         self.ledger = Ledger(self.engine, rules.group_max_hours, self._ledger_hand())
         self.posts: dict[str, str] = {}
+        self.note = Figures(self.redis).note
         self.bridge = self.new_bridge()
         self.aggregator = Lanes(self)
         self.flusher = self.new_flusher()
@@ -131,6 +134,7 @@ class House:
             self.wired.fallback,
             self.dead_letters,
             new_id,
+            self.note,
         )
         bridge.prepare()
         return bridge
@@ -138,7 +142,7 @@ class House:
     def new_lane(self, topic: Topic, draw: float = 0.5) -> Aggregator:
         parts = self.wired.parts
         posts = PostUpdates(parts.memberships, parts.comments, self.push)  # type: ignore[arg-type]
-        ends = Ends(self.windows, self.ledger, self.dead_letters, posts)
+        ends = Ends(self.windows, self.ledger, self.dead_letters, posts, self.note)
         subscriber: Any = self.kafka.subscriber(GROUPS[topic], topic.value)
         return Aggregator(subscriber, ends, self.rules, Hand(self.clock.now, lambda: draw, new_id))
 
@@ -151,15 +155,17 @@ class House:
             self.dead_letters,
             rows,
             self.clock.now,
+            self.note,
         )
 
     def new_relay(self) -> Relay:
-        return Relay(self.engine, self.redis, self.publisher, new_id())
+        return Relay(self.engine, self.redis, self.publisher, new_id(), self.note)
 
     def new_deliverer(self) -> Deliverer:
         subscriber: Any = self.kafka.subscriber(GROUPS[Topic.READY], Topic.READY.value)
         push: Any = self.push
-        return Deliverer(subscriber, push, self.dead_letters)
+        cleared = ClearedFrames(self.redis).up_to
+        return Deliverer(subscriber, push, self.dead_letters, cleared, self.note)
 
     def run(self) -> int:
         """All workers, in the order data flows, until nothing moves. Time stands still."""

@@ -8,14 +8,14 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 
 from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb
-from app.stores.fences import cleared_frames
+from app.stores.fences import ClearedFrames
+from app.stores.figures import Figures
 from app.stores.held import Held
 from app.stores.users import Users
 from app.streams.letters import carriers
@@ -31,33 +31,30 @@ from workers.life import Worker, supervise
 from workers.postman import LETTERS_GROUP, Postman
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
-BACKLOG_SECONDS = 1.0
 HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
 LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
 
 
 def bridge(wired: WorkerParts) -> list[Worker]:
     parts = wired.parts
-    one = Bridge(parts.ingress, wired.publisher, wired.fallback, wired.dead_letters, new_id)
+    note = Figures(parts.redis).note
+    one = Bridge(parts.ingress, wired.publisher, wired.fallback, wired.dead_letters, new_id, note)
 
     def prepare() -> None:
         # Needs Redis alone: with Kafka or PostgreSQL away the bridge still works.
         wired.redis_is_safe()
         one.prepare()
 
-    beat = parts.heartbeats.beat
-    return [
-        # step() itself waits for news while nothing moves
-        Worker("bridge", one.step, _none, beat, prepare, one.release),
-        Worker("backlog", one.look_at_backlog, lambda: BACKLOG_SECONDS, beat),
-    ]
+    # step() itself waits for news while nothing moves
+    return [Worker("bridge", one.step, _none, parts.heartbeats.beat, prepare, one.release)]
 
 
 def aggregator(wired: WorkerParts) -> list[Worker]:
     parts = wired.parts
     hand = AggregatorHand(time.time, random.random, new_id)
     posts = PostUpdates(parts.memberships, parts.comments, parts.push)
-    ends = Ends(parts.windows, wired.ledger, wired.dead_letters, posts)
+    note = Figures(parts.redis).note
+    ends = Ends(parts.windows, wired.ledger, wired.dead_letters, posts, note)
     workers = []
     for topic in LANES:
         subscriber = wired.subscriber(GROUPS[topic], topic)
@@ -72,8 +69,11 @@ def aggregator(wired: WorkerParts) -> list[Worker]:
 def flusher(wired: WorkerParts) -> list[Worker]:
     parts = wired.parts
     rows = parts.settings.rules.flush_max_rows
-    one = Flusher(parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time)
-    relay = Relay(parts.engine, parts.redis, wired.publisher, new_id())
+    note = Figures(parts.redis).note
+    one = Flusher(
+        parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time, note
+    )
+    relay = Relay(parts.engine, parts.redis, wired.publisher, new_id(), note)
     bell = OutboxBell(parts.settings.addresses.database_url)
 
     def relay_rest() -> float:
@@ -95,13 +95,14 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     logged = wired.subscriber("delivery-log-consumer", Topic.READY)
     addresses = parts.settings.addresses
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
-    cleared = partial(cleared_frames, parts.redis)
-    one = Deliverer(ready, parts.push, wired.dead_letters, cleared)
+    note = Figures(parts.redis).note
+    cleared = ClearedFrames(parts.redis).up_to
+    one = Deliverer(ready, parts.push, wired.dead_letters, cleared, note)
     letters = wired.subscriber(LETTERS_GROUP, Topic.READY)
     settings = parts.settings
     carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
     postman = Postman(letters, carried, Users(parts.engine).emails, wired.dead_letters)
-    recorder = Recorder(logged, delivery_log, time.time)
+    recorder = Recorder(logged, delivery_log, time.time, note)
 
     def recorder_ready() -> None:
         wired.ready()

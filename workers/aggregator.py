@@ -10,6 +10,7 @@ rebuilds them.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,12 +19,13 @@ from app.domain.events import Event, parse
 from app.domain.ledger import Ring
 from app.domain.windows import Rules, Verdict, due_ms, instant_places
 from app.failpoints import reach
+from app.stores.figures import Note, Passing, unnoted
 from app.stores.ledger import Batch, Entry, Ledger
 from app.stores.windows import Offered, Windows, WindowsLost
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber, by_place
 from app.streams.post_updates import PostUpdates
-from workers.settling import after_writing
+from workers.settling import after_writing, outcomes, passings
 
 log = logging.getLogger(__name__)
 BATCH = 500
@@ -50,6 +52,7 @@ class Ends:
     ledger: Ledger
     dead_letters: DeadLetters
     posts: PostUpdates
+    note: Note = unnoted
 
 
 class Aggregator:
@@ -124,6 +127,17 @@ class Aggregator:
         reach("aggregator.written")
         after_writing(settled, self._ends.dead_letters)
         self._commit(place, last)
+        became = outcomes(events, verdicts, settled)
+        poisoned = Counter(failed=len(records) - len(events))
+        self._ends.note(
+            Passing(
+                "aggregator",
+                outcomes=Counter(became) + poisoned,
+                places={partition: (last, len(records))},
+                step="aggregated",
+                events=passings(events, became),
+            )
+        )
         self._ends.posts.note(event for _, event in events)
 
     def _gather(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[Verdict]:

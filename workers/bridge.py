@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import from_fields, seq_of_stream_id
+from app.domain.routing import Topic
 from app.failpoints import reach
+from app.stores.figures import Note, Passing, unnoted
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.fallback import FallbackQueue
 from app.streams.ingress import Entry, Ingress
@@ -53,7 +55,9 @@ class Bridge:
         fallback: FallbackQueue,
         dead_letters: DeadLetters,
         new_token: Callable[[], str],
+        note: Note = unnoted,
     ) -> None:
+        self._note = note
         self._ingress = ingress
         self._publisher = publisher
         self._fallback = fallback
@@ -96,15 +100,6 @@ class Bridge:
                 self._held[number] = Shard()
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
-    def look_at_backlog(self) -> int:
-        """Others fill the queue too: an operator who replays, a web process without Redis.
-
-        A loop of its own: the way to Kafka must not wait for a PostgreSQL that is frozen.
-        """
-        for number in self._fallback.waiting() & self._held.keys():
-            self._held[number].spilling = True
-        return 0
-
     def _read(self) -> dict[int, list[Entry]]:
         behind = [number for number, shard in self._held.items() if shard.pending]
         if behind:
@@ -144,11 +139,13 @@ class Bridge:
             if self._held[number].spilling and one:
                 self._fallback.enqueue(number, one)
                 reach("bridge.enqueued")
-        return sum(self._acknowledge(number, entries) for number, entries in batches.items())
+        return sum(self._acknowledge(n, entries, events[n]) for n, entries in batches.items())
 
-    def _acknowledge(self, number: int, entries: Sequence[Entry]) -> int:
+    def _acknowledge(self, number: int, entries: Sequence[Entry], events: Sequence[Queued]) -> int:
         """Last of all: a crash before this line repeats, never loses."""
-        done = self._ingress.acknowledge(number, self._token, entries)
+        spilled = len(entries) if self._held[number].spilling else 0
+        failed = sum(one.topic == Topic.DEAD_LETTER.value for *_, one in events)
+        done = self._ingress.acknowledge(number, self._token, entries, spilled, failed)
         if done is None:
             log.warning("Shard %d has another holder by now", number)
             self._held.pop(number, None)
@@ -157,6 +154,9 @@ class Bridge:
         shard = self._held[number]
         shard.last_id = entries[-1].stream_id
         shard.pending = done.left > 0
+        step = "spilled" if spilled else "published"
+        passed = {event_id: str(seq) for event_id, seq, _ in events}
+        self._note(Passing("bridge", step=step, events=passed))
         return len(entries)
 
     def _drain(self, number: int, shard: Shard) -> int:

@@ -20,6 +20,7 @@ from app.domain.events import Kind, Priority, checked_uuid
 from app.domain.preferences import Channel
 from app.failpoints import reach
 from app.stores.delivery_log import DeliveryLog, item
+from app.stores.figures import Note, Passing, unnoted
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber
 from app.streams.push import Push, room_of
@@ -41,7 +42,9 @@ class Deliverer:
         push: Push,
         dead_letters: DeadLetters,
         cleared: Callable[[], int] = lambda: 0,
+        note: Note = unnoted,
     ) -> None:
+        self._note = note
         self._subscriber = subscriber
         self._cleared = cleared
         self._push = push
@@ -65,6 +68,22 @@ class Deliverer:
                 self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
         reach("deliverer.emitted")
         self._subscriber.commit(positions(self._waiting))
+        emitted = [one for one in frames if one["frame"] != BADGE]
+        badges = len(last_badge)
+        self._note(
+            Passing(
+                "deliverer",
+                outcomes={
+                    "delivered": len(emitted) + badges,
+                    "merged": len(frames) - len(emitted) - badges,
+                    "expired": len(ready) - ready.count(None) - len(frames),
+                    "failed": ready.count(None),
+                },
+                places=counted(self._waiting),
+                step="emitted",
+                events={f"frame-{one['id']}": one["frame"] for one in emitted},
+            )
+        )
         moved, self._waiting = len(self._waiting), []
         return moved
 
@@ -81,8 +100,13 @@ class Recorder:
     """Writes the delivery log. What it cannot read, the deliverer puts aside."""
 
     def __init__(
-        self, subscriber: Subscriber, delivery_log: DeliveryLog, now: Callable[[], float]
+        self,
+        subscriber: Subscriber,
+        delivery_log: DeliveryLog,
+        now: Callable[[], float],
+        note: Note = unnoted,
     ) -> None:
+        self._note = note
         self._subscriber = subscriber
         self._log = delivery_log
         self._now = now
@@ -91,18 +115,25 @@ class Recorder:
     def step(self) -> int:
         if not self._waiting:
             self._waiting = self._subscriber.poll(POLL_SECONDS, BATCH)
-        items = {}
+        items, failed, badges = {}, 0, 0
         for one in self._waiting:
             try:
                 ready = parse_ready(one.value)
             except Poisoned:
+                failed += 1
                 continue
-            if ready["frame"] != BADGE:
+            if ready["frame"] == BADGE:
+                badges += 1  # says nothing of any one notification
+            else:
                 made = item(ready, self._now())
                 items[made["id"]["S"]] = made  # a batch may name a key once
         self._log.record(list(items.values()))
         if self._waiting:
             self._subscriber.commit(positions(self._waiting))
+            recorded = len(self._waiting) - failed - badges
+            outcomes = {"delivered": recorded, "merged": badges, "failed": failed}
+            places = counted(self._waiting)
+            self._note(Passing("recorder", outcomes=outcomes, places=places))
         moved, self._waiting = len(self._waiting), []
         return moved
 
@@ -152,3 +183,12 @@ def _check_data(data: dict[str, Any]) -> None:
 def positions(records: list[Polled]) -> dict[tuple[str, int], int]:
     """The next offset to read, per partition."""
     return {(one.topic, one.partition): one.offset + 1 for one in records}
+
+
+def counted(records: list[Polled]) -> dict[str, tuple[int, int]]:
+    """The last offset read and how many, per partition."""
+    found: dict[str, tuple[int, int]] = {}
+    for one in records:
+        last, count = found.get(one.place, (-1, 0))
+        found[one.place] = (max(last, one.offset), count + 1)
+    return found

@@ -10,12 +10,14 @@ Claim, write, settle: dying between any two repeats the write, which then change
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.domain.events import COMMENT_KINDS
 from app.domain.ledger import GroupKey, Ring
 from app.failpoints import reach
 from app.stores.comments import Comments
+from app.stores.figures import Note, Passing, unnoted
 from app.stores.ledger import Batch, Entry, Ledger
 from app.stores.windows import Closing, Windows
 from app.streams.dead_letters import DeadLetters
@@ -34,7 +36,9 @@ class Flusher:
         dead_letters: DeadLetters,
         max_rows: int,
         now: Callable[[], float],
+        note: Note = unnoted,
     ) -> None:
+        self._note = note
         self._windows = windows
         self._ledger = ledger
         self._comments = comments
@@ -74,8 +78,9 @@ class Flusher:
                 if event.kind in COMMENT_KINDS
             ]
         )
-        self._windows.settle(closings)
+        self._windows.settle(closings, Counter(settled.outcomes.values()))
         reach("flusher.settled")
+        self._note(Passing("flusher", step="closed", events=settled.outcomes))
         log.info(
             "Closed %d windows with %d events in one transaction, %d frames, %.0f ms",
             len(closings),

@@ -8,6 +8,8 @@ PostgreSQL has the binding word, under a lock that every ledger transaction shar
 copy, so that what is expired takes nobody's place in a window.
 """
 
+from contextlib import suppress
+
 import redis
 from sqlalchemy import Connection, text
 
@@ -47,10 +49,18 @@ def standing(connection: redis.Redis) -> str:
     return str(fence or "")
 
 
-def cleared_frames(connection: redis.Redis) -> int:
-    """Frames of the outbox up to this one are about rows that are gone."""
-    with speaking("tell the fence"):
-        return int(connection.get(OUTBOX) or 0)
+class ClearedFrames:
+    """Which frames of the outbox are about rows that are gone: all up to this one."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._redis = connection
+        self._last = 0
+
+    def up_to(self) -> int:
+        """The last word we heard, when Redis is away: the frames must not wait for it here."""
+        with suppress(Unavailable), speaking("tell the fence"):
+            self._last = int(self._redis.get(OUTBOX) or 0)
+        return self._last
 
 
 _SHARED = text(

@@ -8,7 +8,7 @@ committed offset never passes the first event of an open window, so a lost Redis
 reading again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +112,15 @@ class Windows:
             answer: Any = self._claim(keys=[DUE], args=args)
         return [_closing(name, entries) for name, entries in answer]
 
-    def settle(self, closings: Sequence[Closing]) -> None:
-        """Forgets windows whose rows and announcement are in the tables."""
+    def settle(
+        self, closings: Sequence[Closing], outcomes: Mapping[str, int] | None = None
+    ) -> None:
+        """Forgets windows whose rows and announcement are in the tables, and counts what became of
+        their events."""
         if closings:
             with speaking("settle windows"):
-                self._settle(keys=[DUE, *[one.name for one in closings]])
+                counts = [part for pair in (outcomes or {}).items() for part in pair]
+                self._settle(keys=[DUE, *[one.name for one in closings]], args=counts)
 
     def open(self, limit: int) -> list[tuple[str, int]]:
         """Windows by due time: (name, due in ms), the next to close first."""

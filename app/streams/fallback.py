@@ -24,10 +24,6 @@ _BACKLOG = text("""
     select id, topic, payload from kafka_fallback_queue
     where shard = :shard and not processed and retry_count <= :retries order by id limit :limit
 """)
-_SHARDS = text(
-    "select distinct shard from kafka_fallback_queue "
-    "where not processed and retry_count <= :retries"
-)
 _DONE = text(
     "update kafka_fallback_queue set processed = true, processed_at = now() where id = any(:ids)"
 )
@@ -52,11 +48,6 @@ class FallbackQueue:
         values = {"shard": shard, "limit": limit, "retries": self._max_retries}
         with speaking("tell the backlog"), self._engine.connect() as sql:
             return [(row[0], _unpacked(row[1], row[2])) for row in sql.execute(_BACKLOG, values)]
-
-    def waiting(self) -> set[int]:
-        """The shards that have rows to send: whatever put them there."""
-        with speaking("tell the backlog"), self._engine.connect() as sql:
-            return set(sql.execute(_SHARDS, {"retries": self._max_retries}).scalars())
 
     def done(self, ids: Sequence[int]) -> None:
         """They are on Kafka."""

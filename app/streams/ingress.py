@@ -121,12 +121,18 @@ class Ingress:
                 batches[shard] = [Entry(one, fields or None) for one, fields in rows]
         return batches
 
-    def acknowledge(self, shard: int, token: str, entries: Sequence[Entry]) -> Acknowledged | None:
+    def acknowledge(
+        self, shard: int, token: str, entries: Sequence[Entry], spilled: int = 0, failed: int = 0
+    ) -> Acknowledged | None:
         """Last of all. None: the shard has another holder by now, which will do these again."""
         with speaking("acknowledge"):
             left = self._acknowledge(
-                keys=[key("ingress", shard), key("ingress", "lease", shard)],
-                args=[token, GROUP, *[entry.stream_id for entry in entries]],
+                keys=[
+                    key("ingress", shard),
+                    key("ingress", "lease", shard),
+                    key("stage", "bridge"),
+                ],
+                args=[token, GROUP, spilled, failed, *[entry.stream_id for entry in entries]],
             )
         return Acknowledged(int(left)) if int(left) >= 0 else None
 

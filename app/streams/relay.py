@@ -21,6 +21,7 @@ from app.domain.errors import Unavailable
 from app.domain.events import iso
 from app.domain.routing import Topic
 from app.failpoints import reach
+from app.stores.figures import Note, Passing, unnoted
 from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, script, speaking
@@ -40,8 +41,14 @@ _PUBLISHED = text("update outbox set published_at = now() where id = any(:ids)")
 
 class Relay:
     def __init__(
-        self, engine: Engine, connection: redis.Redis, publisher: Publishes, token: str
+        self,
+        engine: Engine,
+        connection: redis.Redis,
+        publisher: Publishes,
+        token: str,
+        note: Note = unnoted,
     ) -> None:
+        self._note = note
         self._engine = engine
         self._redis = connection
         self._publisher = publisher
@@ -61,6 +68,7 @@ class Relay:
         reach("relay.published")
         with asking_postgres("settle the outbox"), self._engine.begin() as sql:
             sql.execute(_PUBLISHED, {"ids": [row[0] for row in rows]})
+        self._note(Passing("relay", outcomes={"published": len(rows)}))
         return len(rows)
 
     def release(self) -> None:

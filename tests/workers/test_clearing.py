@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.stores.clearing import Clearing
-from app.stores.fences import cleared_frames
+from app.stores.fences import ClearedFrames
 from app.stores.history import History
 from tests.house import NAMES, WINDOW_AND_JITTER, House
 from workers.deliverer import Deliverer
@@ -78,7 +78,7 @@ def test_frames_that_kafka_holds_are_not_told(house: House) -> None:
         house.kafka.subscriber("late", "ready-notifications"),  # type: ignore[arg-type]
         house.push,  # type: ignore[arg-type]
         house.dead_letters,
-        lambda: cleared_frames(house.redis),
+        ClearedFrames(house.redis).up_to,
     )
     _clear(house)
     deaf.step()

@@ -15,6 +15,7 @@ local partition, max_rows = ARGV[2], tonumber(ARGV[3])
 local applied = tonumber(redis.call('HGET', KEYS[2], partition) or -1)
 local fence = tonumber(redis.call('GET', 'clear:fence') or 0)
 local verdicts = {}
+local counted, merged = 0, 0
 
 local function write_early(name, window)
     -- Its rows go to the tables now; its announcement keeps its time, and its places stay taken.
@@ -54,6 +55,8 @@ local function place(name, member, seq, active, offset, places, due, payload)
         return verdict
     end
     redis.call('HSET', window, member, seq .. ' gathered ' .. payload)
+    counted = counted + 1
+    if prior then merged = merged + 1 end -- the older word of this member ends here
     -- LT: read again after a crash, an older offset must win.
     if redis.call('ZADD', KEYS[4], 'LT', offset, name) == 1 then
         local partitions = redis.call('HGET', window, '~p') or ''
@@ -75,4 +78,6 @@ for at = 4, #ARGV, 8 do
             ARGV[at + 4], tonumber(ARGV[at + 5]), ARGV[at + 6], ARGV[at + 7])
     end
 end
+if counted > 0 then redis.call('HINCRBY', 'stage:flusher', 'in', counted) end
+if merged > 0 then redis.call('HINCRBY', 'stage:flusher', 'merged', merged) end
 return verdicts
