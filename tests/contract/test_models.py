@@ -1,6 +1,7 @@
 """The scripts against plain Python: the same random doings, the same answers, on the real Redis."""
 
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 import redis
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from app.domain.events import Event, from_fields
+from app.domain.events import from_fields
 from app.domain.windows import Verdict, Window
 from app.stores import redis as redis_store
 from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
@@ -29,23 +30,25 @@ def real(real_redis: redis.Redis, environment: dict[str, str]) -> redis.Redis:
     return redis_store.client(environment["REDIS_URL"])
 
 
-doings = st.lists(
-    st.tuples(st.sampled_from(ACTORS), st.integers(1, 12), st.booleans()), max_size=25
-)
+seeds = st.integers(0, 2**32 - 1)
 
 
 @steady
-@given(doings, st.integers(0, 4), st.lists(st.integers(1, 6), min_size=25, max_size=25))
-def test_gather_is_the_window_of_the_domain(
-    real: redis.Redis, doings: list[tuple[str, int, bool]], places: int, sizes: list[int]
-) -> None:
+@given(seeds)
+def test_gather_is_the_window_of_the_domain(real: redis.Redis, seed: int) -> None:
+    chance = Random(seed)
+    places, size = chance.randint(0, 4), chance.randint(1, 6)
+    doings = [
+        (chance.choice(ACTORS), chance.randint(1, 12), chance.random() < 0.7)
+        for _ in range(chance.randint(1, 25))
+    ]
     cast = unknown_cast()
     events = [like(actor, cast, seq, active) for actor, seq, active in doings]
     lane, window = Lane(Windows(real), new_id()), Window()
 
     verdicts: list[Verdict] = []
-    for batch in _batches(events, sizes):
-        verdicts += lane.offers(*batch, places=places)
+    for at in range(0, len(events), size):
+        verdicts += lane.offers(*events[at : at + size], places=places)
 
     assert verdicts == [window.place(event, places) for event in events]
     assert _waiting(real, cast.post) == {
@@ -53,14 +56,6 @@ def test_gather_is_the_window_of_the_domain(
         for member, (seq, verdict) in window.entries.items()
         if verdict is Verdict.GATHERED
     }
-
-
-def _batches(events: list[Event], sizes: list[int]) -> list[list[Event]]:
-    batches, rest = [], list(events)
-    for size in sizes:
-        batches.append(rest[:size])
-        rest = rest[size:]
-    return [batch for batch in batches if batch]
 
 
 def _waiting(connection: redis.Redis, post: str) -> dict[str, int]:
@@ -87,16 +82,16 @@ class Likes:
 
 
 @steady
-@given(st.lists(st.tuples(st.sampled_from(ACTORS), st.sampled_from(Wish)), max_size=30))
-def test_wishes_are_those_of_a_set(
-    real: redis.Redis, absent_engine: Engine, wishes: list[tuple[str, Wish]]
-) -> None:
+@given(seeds)
+def test_wishes_are_those_of_a_set(real: redis.Redis, absent_engine: Engine, seed: int) -> None:
+    chance = Random(seed)
     cast, model, shards = unknown_cast(), Likes(), 1
     memberships = Memberships(real, absent_engine, Bounds(shards, 10**6, 5.0))
     memberships.born(PERSON, cast.alice, cast.alice)
     memberships.born(POST, cast.post, cast.alice)
 
-    for actor, wish in wishes:
+    for _ in range(chance.randint(1, 25)):
+        actor, wish = chance.choice(ACTORS), chance.choice(list(Wish))
         answer = memberships.like(actor, cast.post, wish, new_id(), "")
         assert answer == model.wish(actor, wish)
 

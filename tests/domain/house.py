@@ -1,14 +1,15 @@
 """A group under test: what the tables would let through is planned, and what was told is kept.
 
-The ledger plans only what really changed in the tables (stores/rows.py), so the group stands behind
-a filter of the same rule: a doing counts if it is newer than the last and says something else.
+Of likes and follows the ledger plans only what really changed in the tables (stores/rows.py), so
+their group stands behind a filter of the same rule: a doing counts if it is newer than the last and
+says something else. Other kinds have no such rows.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from app.domain.events import COMMENT_KINDS, Kind
+from app.domain.events import Kind
 from app.domain.ledger import Doing, Frame, Group, GroupKey, Plan, Ring, Terms, Told, plan
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -53,7 +54,7 @@ class GroupUnderTest:
         self.group.generations[str(self.latest)].closed = True
 
     def _changes(self, doings: tuple[Doing, ...]) -> list[Doing]:
-        if self.kind in COMMENT_KINDS:
+        if self.kind not in (Kind.LIKE, Kind.FOLLOW):
             return list(doings)
         newest: dict[str, Doing] = {}
         for one in doings:
@@ -81,8 +82,8 @@ def leaves(actor: str, seq: int, ring: Ring = Ring.AT_ONCE) -> Doing:
     return Doing(actor, seq, False, False, ring, f"event {seq}")
 
 
-def three_instants() -> GroupUnderTest:
-    group = GroupUnderTest()
+def three_instants(kind: Kind = Kind.LIKE) -> GroupUnderTest:
+    group = GroupUnderTest(kind)
     for seq, actor in enumerate(["Ann", "Ben", "Cem"], 1):
         group.takes(joins(actor, seq))
     return group

@@ -3,7 +3,16 @@
 import pytest
 
 from app.domain.events import Kind
-from app.domain.ledger import Generation, Group, GroupKey, Ring, Terms, group_by_key, plan_notice
+from app.domain.ledger import (
+    Doing,
+    Generation,
+    Group,
+    GroupKey,
+    Ring,
+    Terms,
+    group_by_key,
+    plan_notice,
+)
 from tests.domain.house import MAX_AGE, START, GroupUnderTest, joins, leaves, three_instants, waits
 
 A, B, C, D, E = "Ann", "Ben", "Cem", "Dan", "Eva"
@@ -119,9 +128,10 @@ def test_a_retraction_of_someone_unknown_is_nothing() -> None:
     assert (made.told, made.touched, made.changed) == ([], [], {})
 
 
+@pytest.mark.parametrize("kind", [Kind.LIKE, Kind.POST_SHARE, Kind.MENTION])
 @pytest.mark.parametrize("again", [joins(A, 1), joins(C, 3), leaves(A, 0), joins(B, 1)])
-def test_a_repeat_or_a_late_copy_changes_nothing(again: object) -> None:
-    group = three_instants()
+def test_a_repeat_or_a_late_copy_changes_nothing(again: Doing, kind: Kind) -> None:
+    group = three_instants(kind)
     before = repr(group.group)
 
     made = group.takes(again)

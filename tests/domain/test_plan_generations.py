@@ -102,25 +102,3 @@ def test_a_comment_after_the_row_was_read_opens_a_new_one_even_by_the_same_perso
     group.takes(waits(A, 2, "second"))
 
     assert group.lines[-1] == "row 2 v1 rings: 1 new of 1"
-
-
-def test_what_its_owner_put_away_changes_in_silence() -> None:
-    group = three_instants()
-    row = group.group.generations["row 1"]
-    row.closed = row.hidden = True
-
-    group.takes(leaves("Ann", 4))
-    group.takes(joins("Ann", 5))
-
-    assert len(group.told) == 3
-    assert row.actors == 3
-
-
-def test_after_what_was_put_away_a_new_actor_opens_a_new_row() -> None:
-    group = three_instants()
-    row = group.group.generations["row 1"]
-    row.closed = row.hidden = True
-
-    group.takes(joins("Dan", 4))
-
-    assert group.lines[3:] == ["row 4 v1 rings for Dan: 1 new of 1"]
