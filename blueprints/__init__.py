@@ -45,6 +45,7 @@ def register(app: Flask) -> None:
     from blueprints import (
         admin,
         auth,
+        bookmarks,
         comments,
         errors,
         events,
@@ -52,11 +53,13 @@ def register(app: Flask) -> None:
         forms,
         health,
         likes,
+        mutes,
         notifications,
         operations,
         pages,
         passwords,
         posts,
+        preferences,
         queues,
         sessions,
         simulate,
@@ -65,6 +68,8 @@ def register(app: Flask) -> None:
 
     errors.register(app)
     for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
+        app.register_blueprint(module.blueprint)
+    for module in (bookmarks, mutes, preferences):
         app.register_blueprint(module.blueprint)
     for module in (health, operations, queues, passwords, pages, sessions, forms):
         app.register_blueprint(module.blueprint)

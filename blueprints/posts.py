@@ -13,9 +13,9 @@ from app.stores.posts import Post, Posts
 from app.stores.users import Users
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
-from blueprints.paging import next_cursor, paging
+from blueprints.paging import Paging, bad_cursor, next_cursor, paging
 from blueprints.schemas import PostBody, body
-from blueprints.views import Json
+from blueprints.views import Json, mini
 from blueprints.views import posts as views
 
 blueprint = Blueprint("posts", __name__, url_prefix="/api/posts")
@@ -70,6 +70,34 @@ def publish(user_id: str, caption: str | None, image_url: str | None) -> str:
     """The new post's id. Raises Rejected (401) for a token that has outlived its account."""
     Users(parts().engine).mini(user_id)
     return actions().post(user_id, caption, image_url, traceparent())
+
+
+@blueprint.get("/<post_id>/likes")
+def likes(post_id: str) -> Json:
+    """Who likes it, by id: an order in which a like that arrives meanwhile shifts nothing."""
+    post, part = uuid_of(post_id), paging(20, 100)
+    store = Posts(parts().engine)
+    store.find(post)
+    after = _after(part)
+    everybody = parts().memberships.likers(post)
+    if everybody is None:
+        ids = store.likers(post, part.limit + 1, after)
+    else:
+        ids = [one for one in everybody if after is None or one < after][: part.limit + 1]
+    people = Users(parts().engine).minis(ids[: part.limit])
+    return {
+        "success": True,
+        "users": [mini(people[one]) for one in ids[: part.limit] if one in people],
+        "nextCursor": next_cursor(ids, part.limit, lambda one: (one,)),
+    }
+
+
+def _after(part: Paging) -> str | None:
+    if part.cursor is None:
+        return None
+    if len(part.cursor) != 1:
+        raise bad_cursor()
+    return uuid_of(str(part.cursor[0]))
 
 
 @blueprint.post("/<post_id>/share")

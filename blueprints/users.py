@@ -1,42 +1,98 @@
-"""People: profiles and a simple search.
+"""People: profiles, search, and leaving for good.
 
-In    GET /api/users?q=, GET /api/users/:id
-Out   stores/users.py, stores/memberships.py (followers), stores/follows.py (bells)
+In    GET /api/users?q=, /api/users/search?q=; GET, PATCH, DELETE /api/users/:id
+Out   stores/users.py, stores/memberships.py (followers), stores/follows.py (bells),
+      stores/removals.py
 """
 
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
+from marshmallow import ValidationError, validate
 
 from app.domain.errors import Rejected
+from app.passwords import Passwords
 from app.stores.follows import Follows
-from app.stores.users import Users
+from app.stores.users import Mini, Users
 from blueprints import parts
-from blueprints.identity import uuid_of, viewer
-from blueprints.views import Json, mini
+from blueprints.identity import owner, uuid_of, viewer
+from blueprints.paging import bad_cursor, cursor, number, paging
+from blueprints.schemas import MAX_NAME, MAX_PASSWORD_BYTES, MAX_URL, Body, Text, body
+from blueprints.views import Json, account, mini
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/users")
 MAX_QUERY = 100
+MAX_BIO = 160
+MAX_FOUND = 1_000
+NOT_YOURS = "Cannot update another user's profile"
+NOT_YOURS_TO_REMOVE = "Cannot remove another user's account"
+
+
+def _https(value: str) -> None:
+    if value and not (value.startswith("https://") and value.isprintable() and " " not in value):
+        raise ValidationError("avatarUrl must be an https address")
+
+
+class ProfileBody(Body):
+    name = Text(allow_none=True, validate=validate.Length(max=MAX_NAME))
+    bio = Text(allow_none=True, validate=validate.Length(max=MAX_BIO))
+    avatarUrl = Text(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
+
+
+class FarewellBody(Body):
+    needed = "Password required"
+    password = Text(required=True, validate=validate.Length(max=MAX_PASSWORD_BYTES))
+
+
+_PROFILE, _FAREWELL = ProfileBody(), FarewellBody()
 
 
 @blueprint.get("")
+@blueprint.get("/search")
 def search() -> Json:
     words = request.args.get("q", "").strip()
     if not words:
         raise Rejected("Search query required", "invalid", 400)
     if len(words) > MAX_QUERY or "\x00" in words:
         raise Rejected(f"q must be a text of at most {MAX_QUERY} characters", "invalid", 400)
-    found = Users(parts().engine).search(words)
+    part = paging(20, 100)
+    start = (number("page", 1, MAX_FOUND) - 1) * part.limit
+    if part.cursor is not None:
+        match part.cursor:
+            case [int(start)] if 0 < start < MAX_FOUND:
+                pass
+            case _:
+                raise bad_cursor()
+    found = Users(parts().engine).search(words, part.limit + 1, start)
+    more = len(found) > part.limit and start + part.limit < MAX_FOUND
+    following = cursor(start + part.limit) if more else None
+    return {"success": True, "users": _people(found[: part.limit]), "nextCursor": following}
+
+
+def _people(found: list[Mini]) -> list[Json]:
     followers = parts().memberships.follows_of(None, [one.id for one in found])
-    people = [
-        mini(one) | {"_count": {"followers": followers[one.id][0]}}
-        | {"followersCount": followers[one.id][0]}
+    return [
+        mini(one)
+        | {
+            "_count": {"followers": followers[one.id][0]},
+            "followersCount": followers[one.id][0],
+        }
         for one in found
-    ]  # fmt: skip
-    return {"success": True, "users": people}
+    ]
 
 
 @blueprint.get("/<user_id>")
 def one(user_id: str) -> Json:
     return {"success": True, "user": profile(uuid_of(user_id), viewer())}
+
+
+@blueprint.patch("/<user_id>")
+def change(user_id: str) -> Json:
+    """An empty name or avatar is ignored, as the seed does; an empty bio is an empty bio."""
+    asking, given = owner(user_id, NOT_YOURS), body(_PROFILE)
+    name, avatar = (given.get("name") or "").strip(), given.get("avatarUrl")
+    found = Users(parts().engine).change(asking, name or None, given.get("bio"), avatar or None)
+    shown = account(found)
+    del shown["email"]
+    return {"success": True, "user": shown}
 
 
 def profile(user_id: str, viewer_id: str | None) -> Json:
@@ -58,3 +114,9 @@ def profile(user_id: str, viewer_id: str | None) -> Json:
         "isFollowing": followed,
         "bellEnabled": user_id in bells,
     }
+
+
+def _passwords() -> Passwords:
+    """Threads of its own are made when first needed."""
+    found: Passwords = current_app.extensions.setdefault("farewell_passwords", Passwords())
+    return found

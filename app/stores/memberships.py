@@ -32,6 +32,7 @@ LOAD_WAIT_SECONDS = 1.5
 LOAD_PAUSE_SECONDS = 0.02
 NOTHING_READ = "*"
 """Instead of a fence: what is born needs none."""
+MOST_LISTED = 20_000
 
 
 class Wish(StrEnum):
@@ -136,6 +137,19 @@ class Memberships:
     ) -> dict[str, tuple[int, bool]]:
         """Count and whether the viewer likes it. From PostgreSQL where Redis does not know."""
         return self._standings(POST, viewer_id, post_ids)
+
+    def likers(self, post_id: str) -> list[str] | None:
+        """All who like a post, by id downwards: pending ones too. None: Redis does not know, or
+        they are too many to be asked for at once."""
+        try:
+            with speaking("tell who likes it"):
+                count = self._redis.get(POST.count_key(post_id))
+                if count is None or int(str(count)) > MOST_LISTED:
+                    return None
+                return sorted(map(str, self._redis.smembers(POST.members_key(post_id))))[::-1]
+        except Unavailable as fault:
+            log.warning("Likers come from PostgreSQL: %s", fault)
+            return None
 
     def follows_of(
         self, viewer_id: str | None, user_ids: Sequence[str]

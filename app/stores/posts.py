@@ -4,11 +4,12 @@ In    blueprints/posts.py, blueprints/pages.py
 Out   the table posts (reads; app/actions.py writes)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select, tuple_
+from sqlalchemy import Engine, Select, func, select, text, tuple_
 
 from app.domain.errors import Rejected
 from app.stores.postgres import speaking
@@ -61,6 +62,21 @@ class Posts:
             raise MISSING
         return _post(tuple(row))
 
+    def some(self, post_ids: Sequence[str]) -> list[Post]:
+        """Those of them that exist, in the order asked."""
+        if not post_ids:
+            return []
+        with speaking("find posts"), self._engine.connect() as sql:
+            rows = sql.execute(_posts().where(posts.c.id.in_(post_ids)))
+            found = {post.id: post for post in (_post(tuple(row)) for row in rows)}
+        return [found[one] for one in post_ids if one in found]
+
+    def likers(self, post_id: str, limit: int, after: str | None) -> list[str]:
+        """Who likes it as the table says, by id downwards."""
+        values = {"post": post_id, "limit": limit, "after": after}
+        with speaking("list who likes it"), self._engine.connect() as sql:
+            return list(sql.execute(_LIKERS_AFTER if after else _LIKERS, values).scalars())
+
     def total(self, user_id: str | None) -> int:
         query = select(func.count()).select_from(posts)
         if user_id is not None:
@@ -87,3 +103,13 @@ def _posts() -> Select[tuple[object, ...]]:
 def _post(row: tuple[Any, ...]) -> Post:
     author = Mini(*row[6:])
     return Post(row[0], row[1], row[2], row[3], row[4], row[5], author)
+
+
+_LIKERS = text(
+    "select user_id::text from likes where post_id = :post and active "
+    "order by user_id desc limit :limit"
+)
+_LIKERS_AFTER = text(
+    "select user_id::text from likes where post_id = :post and active "
+    "and user_id < cast(:after as uuid) order by user_id desc limit :limit"
+)

@@ -144,10 +144,23 @@ class Users:
             raise Rejected("Invalid or expired token", "invalid_token", 401)
         return found
 
-    def search(self, words: str) -> list[Mini]:
-        """By any part of the user name or name; those whose user name begins so come first."""
-        plain = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        values = {"part": f"%{plain}%", "start": f"{plain}%", "limit": SEARCH_LIMIT}
+    def change(
+        self, user_id: str, name: str | None, bio: str | None, avatar_url: str | None
+    ) -> Account:
+        """None leaves a field as it is. Raises Rejected (404)."""
+        values = {"id": user_id, "name": name, "bio": bio, "avatar": avatar_url}
+        with speaking("change the profile"), self._engine.begin() as sql:
+            row = sql.execute(_CHANGE, values).first()
+        if row is None:
+            raise MISSING
+        return Account(*row)
+
+    def search(self, words: str, limit: int = SEARCH_LIMIT, start: int = 0) -> list[Mini]:
+        """By any part of user name and name, or nearly; what begins so comes first."""
+        low = words.lower()
+        plain = low.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values: dict[str, object] = {"limit": limit, "offset": start, "words": low}
+        values |= {"part": f"%{plain}%", "start": f"{plain}%", "word": f"% {plain}%"}
         with speaking("search"), self._engine.connect() as sql:
             return [Mini(*row) for row in sql.execute(_SEARCH, values)]
 
@@ -178,8 +191,18 @@ _MINIS = text(
 _EMAILS = text(
     "select id::text, email from users where id = any(cast(:ids as uuid[])) and not is_simulated"
 )
-_SEARCH = text(
-    "select id::text, username, name, avatar_url from users "
-    "where username ilike :part or name ilike :part "
-    "order by (username ilike :start) desc, username limit :limit"
+_CHANGE = text(
+    "update users set name = coalesce(:name, name), bio = coalesce(:bio, bio), "  # noqa: S608 - constants
+    f"avatar_url = coalesce(:avatar, avatar_url), updated_at = now() where id = :id "
+    f"returning {_ACCOUNT}"
 )
+# The expression is the index's own (ix_users_search), or each search would read all people.
+_HAYSTACK = "lower(username || ' ' || coalesce(name, ''))"
+_SEARCH = text(f"""
+    select id::text, username, name, avatar_url from users
+    where {_HAYSTACK} like :part or cast(:words as text) <% {_HAYSTACK}
+    order by username = :words desc, username like :start desc,
+        lower(coalesce(name, '')) like :start desc, {_HAYSTACK} like :word desc,
+        word_similarity(:words, {_HAYSTACK}) desc, username
+    limit :limit offset :offset
+""")  # noqa: S608 - constants

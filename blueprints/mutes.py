@@ -1,0 +1,95 @@
+"""Mutes and blocks.
+
+In    PUT, DELETE /api/mutes/users/:id, /api/mutes/posts/:id, /api/blocks/:id; the two lists
+Out   stores/mutes.py
+"""
+
+from datetime import datetime
+
+from flask import Blueprint
+
+from app.stores.ledger import Hand
+from app.stores.mutes import Block, Mute, Mutes
+from app.stores.posts import Posts
+from app.wiring import new_id
+from blueprints import parts
+from blueprints.identity import person, uuid_of
+from blueprints.paging import next_cursor, paging
+from blueprints.views import Json, mini
+from blueprints.views import posts as views
+
+blueprint = Blueprint("mutes", __name__, url_prefix="/api")
+
+
+def _mutes() -> Mutes:
+    return Mutes(parts().engine, Hand(parts().clock, new_id))
+
+
+@blueprint.put("/mutes/users/<user_id>")
+def mute_person(user_id: str) -> Json:
+    _mutes().person(person(), uuid_of(user_id), True)
+    return {"success": True, "muted": True}
+
+
+@blueprint.delete("/mutes/users/<user_id>")
+def unmute_person(user_id: str) -> Json:
+    _mutes().person(person(), uuid_of(user_id), False)
+    return {"success": True, "muted": False}
+
+
+@blueprint.put("/mutes/posts/<post_id>")
+def mute_post(post_id: str) -> Json:
+    _mutes().post(person(), uuid_of(post_id), True)
+    return {"success": True, "muted": True}
+
+
+@blueprint.delete("/mutes/posts/<post_id>")
+def unmute_post(post_id: str) -> Json:
+    _mutes().post(person(), uuid_of(post_id), False)
+    return {"success": True, "muted": False}
+
+
+@blueprint.put("/blocks/<user_id>")
+def block(user_id: str) -> Json:
+    _mutes().block(person(), uuid_of(user_id))
+    return {"success": True, "blocked": True}
+
+
+@blueprint.delete("/blocks/<user_id>")
+def unblock(user_id: str) -> Json:
+    _mutes().unblock(person(), uuid_of(user_id))
+    return {"success": True, "blocked": False}
+
+
+@blueprint.get("/mutes")
+def muted() -> Json:
+    """People and posts share one order and one cursor; each goes to its own list."""
+    asking, part = person(), paging(50, 100)
+    found = _mutes().muted(asking, part.slice)
+    here = found[: part.limit]
+    posts = Posts(parts().engine).some([one.post_id for one in here if one.post_id])
+    return {
+        "success": True,
+        "users": [mini(one.person) for one in here if one.person],
+        "posts": views(posts, asking),
+        "nextCursor": next_cursor(found, part.limit, _mute_place),
+    }
+
+
+def _mute_place(one: Mute) -> tuple[datetime, str]:
+    return one.since, one.id
+
+
+@blueprint.get("/blocks")
+def blocked() -> Json:
+    asking, part = person(), paging(50, 100)
+    found = _mutes().blocked(asking, part.slice)
+    return {
+        "success": True,
+        "users": [mini(one.person) for one in found[: part.limit]],
+        "nextCursor": next_cursor(found, part.limit, _block_place),
+    }
+
+
+def _block_place(one: Block) -> tuple[datetime, str]:
+    return one.since, one.person.id

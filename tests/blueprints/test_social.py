@@ -1,0 +1,258 @@
+"""Bookmarks, likers, profiles, search, mutes, blocks and preferences, over HTTP on real stores."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.wiring import new_id
+from tests.blueprints.test_on_real_stores import Somebody, alice, bob, web
+
+__all__ = ["alice", "bob", "web"]
+pytestmark = pytest.mark.service
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("steps", "stands"),
+    [
+        pytest.param(["PUT"], True, id="put"),
+        pytest.param(["PUT", "PUT"], True, id="put twice"),
+        pytest.param(["POST"], True, id="toggled"),
+        pytest.param(["POST", "POST"], False, id="toggled twice"),
+        pytest.param(["PUT", "DELETE"], False, id="deleted"),
+        pytest.param(["DELETE"], False, id="deleted without"),
+    ],
+)
+def test_a_bookmark_stands_as_the_last_word_says(
+    alice: Somebody, steps: list[str], stands: bool
+) -> None:
+    post = alice.posts()
+    said = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
+    kept = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
+    assert (said[-1], kept) == (stands, [post] if stands else [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/bookmarks/{}", "/api/mutes/users/{}", "/api/mutes/posts/{}", "/api/blocks/{}"],
+)
+def test_what_does_not_exist_cannot_be_kept_muted_or_blocked(alice: Somebody, path: str) -> None:
+    assert alice("PUT", path.format(NOBODY))["status"] == 404
+
+
+def test_bookmarks_are_paged_newest_first_as_posts(alice: Somebody) -> None:
+    posts = [alice.posts(str(n)) for n in range(3)]
+    for post in posts:
+        alice("PUT", f"/api/bookmarks/{post}")
+    first = alice("GET", "/api/bookmarks?limit=2")
+    rest = alice("GET", f"/api/bookmarks?limit=2&cursor={first['nextCursor']}")
+    assert [one["id"] for one in first["bookmarks"] + rest["bookmarks"]] == posts[::-1]
+    assert rest["nextCursor"] is None
+    seed = ["id", "userId", "caption", "imageUrl", "createdAt", "updatedAt", "user", "_count"]
+    assert [*first["bookmarks"][0]][:8] == seed
+    assert first["bookmarks"][0]["bookmarkedAt"].endswith("Z")
+
+
+def test_likers_are_listed_before_their_rows_are_written(alice: Somebody, bob: Somebody) -> None:
+    post = alice.posts()
+    for person in (alice, bob):
+        person("PUT", f"/api/posts/{post}/like")
+    first = alice("GET", f"/api/posts/{post}/likes?limit=1")
+    rest = alice("GET", f"/api/posts/{post}/likes?limit=1&cursor={first['nextCursor']}")
+    assert [one["username"] for one in first["users"] + rest["users"]] == ["bob", "alice"]
+    assert rest["nextCursor"] is None
+
+
+def test_likers_of_a_post_that_redis_does_not_know_come_from_the_table(
+    engine: Engine, alice: Somebody, bob: Somebody
+) -> None:
+    post = new_id()
+    with engine.begin() as sql:
+        values = {"post": post, "alice": alice.id, "bob": bob.id}
+        sql.execute(text("insert into posts (id, user_id) values (:post, :alice)"), values)
+        sql.execute(text("insert into likes (post_id, user_id) values (:post, :bob)"), values)
+    users = alice("GET", f"/api/posts/{post}/likes")["users"]
+    assert [one["id"] for one in users] == [bob.id]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"name": "A" * 50}, 200),
+        ({"name": "A" * 51}, 400),
+        ({"bio": ""}, 200),
+        ({"bio": "b" * 161}, 400),
+        ({"avatarUrl": "https://example.org/a.png"}, 200),
+        ({"avatarUrl": "javascript:alert(1)"}, 400),
+        ({"avatarUrl": "http://example.org/a.png"}, 400),
+        ({"name": 7}, 400),
+        ({}, 200),
+    ],
+    ids=str,
+)
+def test_a_profile_takes_what_it_may_say(
+    alice: Somebody, given: dict[str, Any], status: int
+) -> None:
+    said = alice("PATCH", f"/api/users/{alice.id}", given)
+    assert said["status"] == status
+    if status == 200:
+        shown = alice("GET", f"/api/users/{alice.id}")["user"]
+        assert {name: shown[name] for name in given} == given
+        assert "email" not in said["user"]
+
+
+def test_an_empty_name_or_avatar_changes_nothing(alice: Somebody) -> None:
+    said = alice("PATCH", f"/api/users/{alice.id}", {"name": " ", "avatarUrl": ""})
+    assert (said["user"]["name"], said["user"]["avatarUrl"]) == ("alice", None)
+
+
+def test_nobody_changes_anothers_profile_or_preferences(alice: Somebody, bob: Somebody) -> None:
+    assert bob("PATCH", f"/api/users/{alice.id}", {"bio": "x"})["status"] == 403
+    assert bob("GET", f"/api/preferences/{alice.id}")["status"] == 403
+    assert bob("PATCH", f"/api/preferences/{alice.id}", {})["status"] == 403
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/users/search"])
+def test_a_search_ranks_prefixes_first_and_forgives_a_slip(
+    engine: Engine, alice: Somebody, path: str
+) -> None:
+    people = [("anna_b", "Zoe"), ("joanna", "Jo"), ("xy", "Anna Lind"), ("anna", "A")]
+    with engine.begin() as sql:
+        for username, name in people:
+            sql.execute(
+                text("insert into users (email, username, name) values (:u || '@x.org', :u, :n)"),
+                {"u": username, "n": name},
+            )
+    found = [one["username"] for one in alice("GET", f"{path}?q=Anna")["users"]]
+    slip = [one["username"] for one in alice("GET", f"{path}?q=joana")["users"]]
+    assert found == ["anna", "anna_b", "xy", "joanna"]
+    assert slip[0] == "joanna"
+
+
+@pytest.mark.parametrize("query", ["%", "_", "\\"])
+def test_a_search_takes_its_words_literally(alice: Somebody, query: str) -> None:
+    from urllib.parse import quote
+
+    assert alice("GET", f"/api/users?q={quote(query)}")["users"] == []
+
+
+def test_a_search_is_paged(alice: Somebody, bob: Somebody) -> None:
+    alice("PATCH", f"/api/users/{alice.id}", {"name": "Twin"})
+    bob("PATCH", f"/api/users/{bob.id}", {"name": "Twin"})
+    first = alice("GET", "/api/users?q=twin&limit=1")
+    rest = alice("GET", f"/api/users?q=twin&limit=1&cursor={first['nextCursor']}")
+    assert [one["username"] for one in first["users"] + rest["users"]] == ["alice", "bob"]
+    assert rest["nextCursor"] is None
+
+
+def test_mutes_and_blocks_are_listed_and_lifted(alice: Somebody, bob: Somebody) -> None:
+    post = bob.posts()
+    alice("PUT", f"/api/mutes/users/{bob.id}")
+    alice("PUT", f"/api/mutes/posts/{post}")
+    alice("PUT", f"/api/blocks/{bob.id}")
+    muted, blocked = alice("GET", "/api/mutes"), alice("GET", "/api/blocks")
+    assert [one["id"] for one in muted["users"]] == [bob.id]
+    assert [one["id"] for one in muted["posts"]] == [post]
+    assert [one["id"] for one in blocked["users"]] == [bob.id]
+    for path in (f"mutes/users/{bob.id}", f"mutes/posts/{post}", f"blocks/{bob.id}"):
+        assert alice("DELETE", f"/api/{path}")["status"] == 200
+    muted, blocked = alice("GET", "/api/mutes"), alice("GET", "/api/blocks")
+    assert (muted["users"], muted["posts"], blocked["users"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("path", ["mutes/users", "blocks"])
+def test_nobody_mutes_or_blocks_themselves(alice: Somebody, path: str) -> None:
+    assert alice("PUT", f"/api/{path}/{alice.id}")["status"] == 400
+
+
+def test_preferences_begin_with_the_seeds_defaults(alice: Somebody) -> None:
+    kept = alice("GET", f"/api/preferences/{alice.id}")["preferences"]
+    del kept["matrix"]
+    assert kept == {
+        "id": alice.id,
+        "userId": alice.id,
+        "emailEnabled": True,
+        "smsEnabled": False,
+        "pushEnabled": True,
+        "marketing": False,
+        "activity": True,
+        "social": True,
+        "dndEnabled": False,
+        "dndStartTime": "22:00",
+        "dndEndTime": "08:00",
+        "timezone": "UTC",
+    }
+
+
+def test_patch_merges_single_cells_and_put_takes_the_whole(alice: Somebody) -> None:
+    path = f"/api/preferences/{alice.id}"
+    alice("PATCH", path, {"matrix": {"LIKE": {"push": False}}, "social": False})
+    merged = alice("PATCH", path, {"matrix": {"LIKE": {"email": True}}})["preferences"]
+    assert merged["matrix"]["LIKE"] == {"push": False, "email": True, "sms": False}
+    whole = alice("PUT", path, {"dndStartTime": "23:15", "dndEndTime": None})["preferences"]
+    assert whole["matrix"]["LIKE"] == {"push": True, "email": False, "sms": False}
+    assert (whole["social"], whole["dndStartTime"], whole["dndEndTime"]) == (True, "23:15", "08:00")
+
+
+def test_critical_cells_are_accepted_and_have_no_effect(alice: Somebody) -> None:
+    cells = {"OTP": {"push": False, "email": False, "sms": False}}
+    said = alice("PATCH", f"/api/preferences/{alice.id}", {"matrix": cells})
+    assert said["status"] == 200
+    assert said["preferences"]["matrix"]["OTP"] == {"push": True, "email": True, "sms": True}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pushEnabled": "yes"},
+        {"pushEnabled": None},
+        {"dndStartTime": "25:00"},
+        {"dndStartTime": 22},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"matrix": {"NOISE": {"push": True}}},
+        {"matrix": {"LIKE": {"pigeon": True}}},
+        {"matrix": {"LIKE": {"push": "no"}}},
+        {"matrix": []},
+        {"matrix": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_preferences_refuse_what_they_do_not_know(
+    alice: Somebody, method: str, given: dict[str, Any]
+) -> None:
+    said = alice(method, f"/api/preferences/{alice.id}", given)
+    assert (said["status"], list(said["details"])) == (400, list(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "rings"),
+    [
+        pytest.param({"dndEnabled": False}, True, id="switched off"),
+        pytest.param({"dndStartTime": "00:00", "dndEndTime": "23:59"}, False, id="moved"),
+    ],
+)
+def test_what_is_held_follows_the_quiet_hours(
+    engine: Engine, alice: Somebody, given: dict[str, Any], rings: bool
+) -> None:
+    night = {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:58"}
+    alice("PATCH", f"/api/preferences/{alice.id}", night)
+    with engine.begin() as sql:
+        sql.execute(
+            text(
+                "insert into notifications (user_id, type, priority, object_id, version, "
+                "held_until) values (:user, 'LIKE', 'LOW', :user, 1, now() + interval '1 year')"
+            ),
+            {"user": alice.id},
+        )
+    alice("PATCH", f"/api/preferences/{alice.id}", given)
+    with engine.connect() as sql:
+        due, soon = sql.execute(
+            text(
+                "select held_until <= now(), held_until < now() + interval '1 day' "
+                "from notifications"
+            )
+        ).one()
+    assert (due, soon) == (rings, True)
