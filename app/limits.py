@@ -10,7 +10,6 @@ meant against floods may be as many times higher as there are web processes.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import redis
 from limits import RateLimitItem, parse
@@ -18,6 +17,7 @@ from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.addresses import block_of
 from app.domain.errors import Rejected
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ AWAY_SECONDS = 5.0
 # Contract 6.26: failures of an account from one address, from anywhere, and of one address.
 ANYWHERE, ADDRESS = 4, 10
 MAX_KEYS = 100_000
-Network = IPv4Network | IPv6Network
 
 
 class TooMany(Rejected):
@@ -121,13 +120,13 @@ class Limits:
 
     def register(self, address: str) -> None:
         sentence = "Too many registration attempts. Please try again in {}."
-        self._count(self._register, f"register:{_block(address)}", sentence)
+        self._count(self._register, f"register:{block_of(address)}", sentence)
 
     def letter(self, purpose: str, account: str, address: str) -> None:
         """Codes and reset tokens: whoever asks for them fills somebody's mailbox."""
         sentence = "Too many requests. Please try again in {}."
         self._count(self._log_in, f"{purpose}:{account}", sentence)
-        self._count(self._log_in, f"{purpose}:from:{_block(address)}", sentence, ADDRESS)
+        self._count(self._log_in, f"{purpose}:from:{block_of(address)}", sentence, ADDRESS)
 
     def guess(self, purpose: str, account: str) -> None:
         self._count(self._log_in, f"{purpose}:{account}", "Too many tries. Please try again in {}.")
@@ -144,7 +143,7 @@ class Limits:
             raise TooMany("You are too fast. Please slow down a little.", seconds)
 
     def _log_in_keys(self, account: str, address: str) -> list[tuple[str, int]]:
-        block = _block(address)
+        block = block_of(address)
         return [
             (f"login:{account}:{block}", 1),
             (f"login:from:{block}", ADDRESS),
@@ -162,42 +161,6 @@ class Limits:
         seconds = rate.get_expiry()
         if self._shared.add(key, seconds, 1) > rate.amount * factor:
             raise TooMany(sentence.format(_words(seconds)), seconds)
-
-
-def address_of(remote: str, forwarded: str, trusted: tuple[Network, ...]) -> str:
-    """Who really asks: behind proxies we trust, the last address that is not one of them."""
-    address = remote
-    for one in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
-        if not _within(address, trusted):
-            break
-        address = one
-    return address if _is_address(address) else remote
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    return (
-        bool(networks)
-        and _is_address(address)
-        and any(ip_address(address) in network for network in networks)
-    )
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ip_address(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _block(address: str) -> str:
-    """Of IPv6 the /64: whoever has one address there has all of them."""
-    if ":" not in address or not _is_address(address):
-        return address
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(IPv6Network((found.packed, 64), strict=False))
 
 
 def _words(seconds: int) -> str:

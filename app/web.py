@@ -15,6 +15,7 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 import blueprints
+from app import cors
 from app.accounts import Accounts, Desk
 from app.credentials import Credentials
 from app.domain.events import iso
@@ -88,6 +89,8 @@ def create_app(parts: Parts) -> Flask:
     with app.app_context():
         blueprints.register(app)
     app.after_request(_mark)
+    if parts.settings.web.cors_origins:
+        app.after_request(cors.answers(parts.settings.web.cors_origins))
     return app
 
 
@@ -147,7 +150,10 @@ def _mark(answer: Response) -> Response:
     headers = answer.headers
     headers["X-Correlation-Id"] = correlation_id()
     headers["X-Content-Type-Options"] = "nosniff"
-    if answer.mimetype == "text/html":
+    kind = answer.mimetype
+    if kind == "application/json":
+        headers.setdefault("Cache-Control", "no-store")
+    elif kind == "text/html":
         headers["Content-Security-Policy"] = _policy(request.host)
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"

@@ -37,9 +37,15 @@ def register(app: Flask) -> None:
 
 def _rejected(fault: Rejected) -> Response:
     details = fault.details if isinstance(fault, Invalid) else None
-    answer = _answer(str(fault), fault.code, fault.status, details)
     if isinstance(fault, TooMany):
-        answer.headers["Retry-After"] = str(fault.retry_after)
+        return _too_many(fault)
+    return _answer(str(fault), fault.code, fault.status, details)
+
+
+def _too_many(fault: TooMany) -> Response:
+    # The seed's client reads the seconds from the body.
+    answer = _answer(str(fault), fault.code, 429, more={"retryAfter": fault.retry_after})
+    answer.headers["Retry-After"] = str(fault.retry_after)
     return answer
 
 
@@ -77,7 +83,11 @@ def _unforeseen(fault: Exception) -> Response:
 
 
 def _answer(
-    sentence: str, code: str, status: int, details: dict[str, list[str]] | None = None
+    sentence: str,
+    code: str,
+    status: int,
+    details: dict[str, list[str]] | None = None,
+    more: dict[str, object] | None = None,
 ) -> Response:
     if _wants_a_page():
         return make_response(
@@ -86,6 +96,7 @@ def _answer(
     body: dict[str, object] = {"success": False, "error": sentence, "code": code}
     if details:
         body["details"] = details
+    body |= more or {}
     return make_response(jsonify(body), status)
 
 

@@ -9,8 +9,9 @@ import re
 
 from flask import request
 
+from app.addresses import address_of
 from app.domain.errors import Rejected
-from app.limits import address_of
+from app.logs import CORRELATION, TRACE
 from app.stores.sessions import Place
 from app.stores.users import Users
 from app.tokens import Claims
@@ -20,7 +21,6 @@ NO_TOKEN = "No token provided"  # noqa: S105 - a sentence
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_KEPT = "notifications.correlation"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -101,11 +101,11 @@ def _not_an_id(value: str) -> Rejected:
 def correlation_id() -> str:
     """The request's own if it is a sane one, else a new one; the same for the whole request."""
     environ = request.environ
-    kept: str | None = environ.get(_KEPT)
+    kept: str | None = environ.get(CORRELATION)
     if kept is None:
         given = environ.get("HTTP_X_CORRELATION_ID", "")
         kept = given if _CORRELATION.fullmatch(given) else _new_id()
-        environ[_KEPT] = kept
+        environ[CORRELATION] = kept
     return kept
 
 
@@ -117,9 +117,15 @@ def _new_id() -> str:
 def traceparent() -> str:
     """W3C trace context of this request; a new trace takes the correlation id, so that one leads to
     the other in the logs."""
-    given: str = request.environ.get("HTTP_TRACEPARENT", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
+    environ = request.environ
+    kept: str | None = environ.get(TRACE)
+    if kept is None:
+        given: str = environ.get("HTTP_TRACEPARENT", "")
+        kept = environ[TRACE] = given if _TRACEPARENT.fullmatch(given) else _new_trace()
+    return kept
+
+
+def _new_trace() -> str:
     found = correlation_id()
     trace = found.replace("-", "") if _UUID.fullmatch(found) else os.urandom(16).hex()
     return f"00-{trace}-{os.urandom(8).hex()}-01"

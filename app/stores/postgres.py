@@ -34,6 +34,7 @@ def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Eng
         pool_timeout=2,
         pool_pre_ping=True,
         pool_recycle=300,
+        hide_parameters=True,  # a fault of the data must not put passwords into the log
         connect_args={
             "connect_timeout": 2,
             "application_name": f"notifications-{name}",

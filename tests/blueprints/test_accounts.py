@@ -1,0 +1,326 @@
+"""Accounts on real PostgreSQL and Redis: staying in, being put out, getting in again."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Event, Kind
+from app.settings import load
+from app.web import create_app
+from app.wiring import build
+
+pytestmark = pytest.mark.service
+PASSWORD, OTHER = "Passw0rd", "An0ther-one"
+HOME = {"User-Agent": "Firefox"}
+
+
+@pytest.fixture
+def web(
+    environment: dict[str, str],
+    engine: Engine,
+    real_redis: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Flask]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    parts = build(load())
+    yield create_app(parts)
+    parts.engine.dispose()
+    parts.redis.close()
+
+
+@pytest.fixture
+def client(web: Flask) -> FlaskClient:
+    return web.test_client()
+
+
+class Alice:
+    """Somebody who has registered, and the devices they log in with."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        body = {"email": "Alice@example.org", "username": "alice", "password": PASSWORD}
+        self.first = self.says("/register", body)
+        self.id: str = self.first.user["id"]
+
+    def says(self, path: str, body: Any = None, token: str | None = None, **headers: str) -> Any:
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self.client.post(
+            f"/api/auth{path}", json=body or {}, headers=HOME | bearer | headers
+        )
+        return SimpleNamespace(status=answer.status_code, **(answer.json or {}))
+
+    def logs_in(self, password: str = PASSWORD, **headers: str) -> Any:
+        body = {"email": "alice@example.org", "password": password}
+        return self.says("/login", body, **headers)
+
+    def is_in(self, token: str) -> bool:
+        answer = self.client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
+        return answer.status_code == 200
+
+    def refreshes(self, token: str) -> Any:
+        return self.says("/refresh", {"refreshToken": token})
+
+
+@pytest.fixture
+def alice(client: FlaskClient) -> Alice:
+    return Alice(client)
+
+
+@pytest.fixture
+def told(real_redis: redis.Redis) -> Callable[[Kind], list[str]]:
+    """The texts that went onto the critical shard."""
+
+    def texts(kind: Kind) -> list[str]:
+        entries: Any = real_redis.xrange("ingress:0")
+        return [fields["message"] for _, fields in entries if fields["type"] == kind.value]
+
+    return texts
+
+
+def test_a_refresh_token_is_traded_for_the_next(alice: Alice) -> None:
+    second = alice.refreshes(alice.first.refreshToken)
+    assert second.status == 200
+    assert alice.is_in(second.token)
+    assert alice.refreshes(second.refreshToken).status == 200
+
+
+def test_a_refresh_token_that_comes_twice_ends_its_session(alice: Alice) -> None:
+    second = alice.refreshes(alice.first.refreshToken)
+    again = alice.refreshes(alice.first.refreshToken)
+    assert (again.status, again.code) == (401, "invalid_token")
+    assert alice.refreshes(second.refreshToken).status == 401
+    assert not alice.is_in(second.token)
+
+
+def test_the_end_of_one_session_leaves_the_others(alice: Alice) -> None:
+    other = alice.logs_in()
+    alice.refreshes(alice.first.refreshToken)
+    alice.refreshes(alice.first.refreshToken)
+    assert alice.is_in(other.token)
+    assert alice.refreshes(other.refreshToken).status == 200
+
+
+def test_of_many_at_once_exactly_one_refreshes(web: Flask, alice: Alice) -> None:
+    statuses: list[int] = []
+    together = threading.Barrier(6)
+
+    def refresh() -> None:
+        together.wait()
+        answer = web.test_client().post(
+            "/api/auth/refresh", json={"refreshToken": alice.first.refreshToken}
+        )
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=refresh) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 401, 401, 401, 401, 401]
+
+
+def test_a_refresh_token_that_has_run_out_is_refused(alice: Alice, engine: Engine) -> None:
+    with engine.begin() as sql:
+        sql.execute(text("update refresh_tokens set expires_at = now()"))
+    assert alice.refreshes(alice.first.refreshToken).status == 401
+
+
+def test_no_refresh_token_is_kept_as_it_is(alice: Alice, engine: Engine) -> None:
+    with engine.connect() as sql:
+        rows = sql.execute(text("select * from refresh_tokens")).all()
+    assert len(rows) == 1
+    assert alice.first.refreshToken not in str(rows)
+
+
+def test_logging_out_ends_the_session_with_both_its_tokens(alice: Alice) -> None:
+    assert alice.says("/logout", token=alice.first.token).status == 200
+    assert not alice.is_in(alice.first.token)
+    assert alice.refreshes(alice.first.refreshToken).status == 401
+
+
+def test_logging_out_with_somebody_elses_refresh_token_leaves_them_in(alice: Alice) -> None:
+    body = {"email": "bob@example.org", "username": "bob", "password": PASSWORD}
+    bob = alice.says("/register", body)
+    alice.says("/logout", {"refreshToken": alice.first.refreshToken}, token=bob.token)
+    assert alice.is_in(alice.first.token)
+
+
+def test_logging_out_everywhere_ends_every_session(alice: Alice) -> None:
+    other = alice.logs_in()
+    assert alice.says("/logout-all", token=other.token).status == 200
+    assert not alice.is_in(alice.first.token)
+    assert not alice.is_in(other.token)
+
+
+def _another_process(web: Flask) -> Flask:
+    return create_app(web.extensions["parts"])
+
+
+def test_another_process_learns_of_it_at_its_next_look(web: Flask, alice: Alice) -> None:
+    there = _another_process(web)
+    with there.app_context():
+        tokens = there.extensions["tokens"]
+        tokens.read(alice.first.token)
+        alice.says("/logout", token=alice.first.token)
+        there.extensions["revocations"].look()
+        with pytest.raises(Rejected):
+            tokens.read(alice.first.token)
+
+
+def test_the_token_of_a_removed_account_is_refused(
+    web: Flask, alice: Alice, engine: Engine
+) -> None:
+    with web.app_context():
+        claims = web.extensions["tokens"].read(alice.first.token)
+        with engine.begin() as sql:
+            sql.execute(text("delete from users"))
+        web.extensions["revocations"].look()
+        assert web.extensions["tokens"].over(claims)
+
+
+def test_a_changed_password_ends_all_other_sessions(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    other = alice.logs_in()
+    body = {"currentPassword": PASSWORD, "newPassword": OTHER}
+    assert alice.says("/password", body, token=other.token).status == 200
+    assert (alice.is_in(alice.first.token), alice.is_in(other.token)) == (False, True)
+    assert (alice.logs_in().status, alice.logs_in(OTHER).status) == (401, 200)
+    assert ["password was changed" in one for one in told(Kind.SECURITY_ALERT)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "code"),
+    [
+        pytest.param("Wr0ng-one", OTHER, "wrong_password", id="who does not know the old one"),
+        pytest.param(PASSWORD, "short", "invalid", id="a new one against the rules"),
+    ],
+)
+def test_a_password_is_not_changed_for(alice: Alice, current: str, new: str, code: str) -> None:
+    body = {"currentPassword": current, "newPassword": new}
+    answer = alice.says("/password", body, token=alice.first.token)
+    assert (answer.status, answer.code) == (400, code)
+    assert alice.logs_in().status == 200
+
+
+def _reset_token(alice: Alice, told: Callable[[Kind], list[str]]) -> str:
+    alice.says("/password/reset-request", {"email": "alice@example.org"})
+    found = re.search(r"token=(\S+)", told(Kind.PASSWORD_RESET)[-1])
+    assert found
+    return found[1]
+
+
+def test_a_reset_token_lets_in_once_and_puts_everybody_out(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    body = {"token": _reset_token(alice, told), "newPassword": OTHER}
+    assert alice.says("/password/reset", body).status == 200
+    assert alice.logs_in(OTHER).status == 200
+    assert not alice.is_in(alice.first.token)
+    assert alice.says("/password/reset", body).status == 400
+
+
+def test_a_newer_reset_token_voids_the_older(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    older = _reset_token(alice, told)
+    _reset_token(alice, told)
+    answer = alice.says("/password/reset", {"token": older, "newPassword": OTHER})
+    assert (answer.status, answer.code) == (400, "invalid_reset_token")
+
+
+def test_asking_for_a_reset_tells_nothing_of_the_account(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    known = alice.says("/password/reset-request", {"email": "alice@example.org"})
+    unknown = alice.says("/password/reset-request", {"email": "nobody@example.org"})
+    assert known == unknown
+    assert len(told(Kind.PASSWORD_RESET)) == 1
+
+
+def _code(alice: Alice, told: Callable[[Kind], list[str]]) -> str:
+    assert alice.says("/otp/request", token=alice.first.token).status == 200
+    found = re.search(r"\b\d{6}\b", told(Kind.OTP)[-1])
+    assert found
+    return found[0]
+
+
+def test_a_code_is_good_once(alice: Alice, told: Callable[[Kind], list[str]]) -> None:
+    body = {"code": _code(alice, told)}
+    assert alice.says("/otp/verify", body, token=alice.first.token).status == 200
+    assert alice.says("/otp/verify", body, token=alice.first.token).status == 400
+
+
+def test_after_five_wrong_tries_the_right_code_is_too_late(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    code = _code(alice, told)
+    wrong = {"code": "000000" if code != "000000" else "111111"}
+    for _ in range(5):
+        assert alice.says("/otp/verify", wrong, token=alice.first.token).status == 400
+    assert alice.says("/otp/verify", {"code": code}, token=alice.first.token).status == 400
+
+
+def test_the_table_holds_no_code(
+    alice: Alice, engine: Engine, told: Callable[[Kind], list[str]]
+) -> None:
+    code = _code(alice, told)
+    with engine.connect() as sql:
+        rows = sql.execute(text("select * from one_time_secrets")).mappings().all()
+    assert rows
+    assert code not in [str(value) for row in rows for value in row.values()]
+
+
+@pytest.mark.parametrize(
+    ("agent", "alerts"),
+    [
+        pytest.param("Firefox", 0, id="from where one registered"),
+        pytest.param("Lynx", 1, id="from elsewhere, and only the first time"),
+    ],
+)
+def test_a_log_in_from_a_new_place_is_told(
+    alice: Alice, told: Callable[[Kind], list[str]], agent: str, alerts: int
+) -> None:
+    for _ in range(2):
+        assert alice.logs_in(**{"User-Agent": agent}).status == 200
+    assert len(told(Kind.SECURITY_ALERT)) == alerts
+
+
+def test_who_has_just_registered_can_be_followed_without_a_look_into_a_table(
+    alice: Alice, real_redis: redis.Redis
+) -> None:
+    assert real_redis.get(f"follow:count:{alice.id}") == "0"
+
+
+def test_a_page_session_ends_with_its_log_in(web: Flask, alice: Alice) -> None:
+    browser = web.test_client()
+    form = browser.get("/login").get_data(as_text=True)
+    csrf = re.search(r'name="csrf" value="([^"]+)"', form)
+    assert csrf
+    fields = {"csrf": csrf[1], "email": "alice@example.org", "password": PASSWORD}
+    assert browser.post("/login", data=fields).status_code == 303
+    assert browser.get("/notifications").status_code == 200
+    alice.says("/logout-all", token=alice.first.token)
+    assert browser.get("/notifications").headers["Location"].startswith("/login")
+
+
+def test_while_redis_is_away_a_log_in_works_and_tells_later(
+    web: Flask, alice: Alice, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(event: Event) -> None:
+        raise Unavailable("Redis is away")
+
+    monkeypatch.setattr(web.extensions["parts"].actions, "raise_event", away)
+    assert alice.logs_in(**{"User-Agent": "Lynx"}).status == 200
+    with engine.connect() as sql:
+        assert sql.execute(text("select count(*) from known_places")).scalar() == 1
