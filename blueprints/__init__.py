@@ -57,6 +57,7 @@ def register(app: Flask) -> None:
         notifications,
         operations,
         pages,
+        pipeline,
         passwords,
         posts,
         preferences,
@@ -71,7 +72,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     for module in (bookmarks, mutes, preferences):
         app.register_blueprint(module.blueprint)
-    for module in (health, operations, queues, passwords, pages, sessions, forms):
+    for module in (health, operations, pipeline, queues, passwords, pages, sessions, forms):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:
         app.register_blueprint(simulate.blueprint)
