@@ -4,6 +4,7 @@ environs (built on marshmallow, which we have anyway) does the reading and the t
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,16 @@ from app.domain.windows import Rules
 
 T = TypeVar("T", int, float)
 MIN_SECRET_BYTES = 32
+MAX_PORT = 65_535
+_ADDRESSES = {
+    "DATABASE_URL": (
+        r"postgres(ql)?(\+\w+)?://\S+",
+        "postgresql://user:password@host:5432/name",
+    ),
+    "REDIS_URL": (r"(rediss?|unix)://\S+", "redis://host:6379/0"),
+    "KAFKA_BOOTSTRAP_SERVERS": (r"[^\s,]+:\d+(\s*,\s*[^\s,]+:\d+)*", "host:9092,host:9092"),
+}
+"""What an address looks like, and an example to show who got it wrong."""
 MIN_SECRET_LETTERS = 8
 PLACEHOLDERS = ("your-secret", "change-me", "changeme", "replace-me", "secret-key", "password")
 
@@ -128,7 +139,7 @@ def outlook() -> Outlook:
 
 def database_url() -> str:
     """For the migrations, which need nothing else."""
-    return _address(_env(), "DATABASE_URL", "postgresql://user:password@host:5432/name")
+    return _address(_env(), "DATABASE_URL")
 
 
 def _env() -> Env:
@@ -170,13 +181,13 @@ def _settings(env: Env) -> Settings:
 
 
 def _addresses(env: Env) -> Addresses:
-    endpoint = env.str("DYNAMODB_ENDPOINT_URL", None)
+    endpoint = env.str("DYNAMODB_ENDPOINT_URL", "") or None
     if endpoint is None and env.str("AWS_REGION", None) is None:
         raise BadSetting("DYNAMODB_ENDPOINT_URL or AWS_REGION must be set (make run sets it).")
-    servers = _address(env, "KAFKA_BOOTSTRAP_SERVERS", "host:9092,host:9092")
+    servers = _address(env, "KAFKA_BOOTSTRAP_SERVERS")
     return Addresses(
-        database_url=_address(env, "DATABASE_URL", "postgresql://user:password@host:5432/name"),
-        redis_url=_address(env, "REDIS_URL", "redis://host:6379/0"),
+        database_url=_address(env, "DATABASE_URL"),
+        redis_url=_address(env, "REDIS_URL"),
         kafka_bootstrap_servers=tuple(s.strip() for s in servers.split(",") if s.strip()),
         dynamodb_endpoint_url=endpoint,
         aws_region=env.str("AWS_REGION", "us-east-1"),
@@ -191,7 +202,7 @@ def _limits(env: Env) -> Limits:
 
 
 def _place(env: Env) -> tuple[str, int]:
-    return env.str("HOST", "127.0.0.1"), _at_least(env.int, "PORT", 8000, 1)
+    return env.str("HOST", "127.0.0.1"), _port(env)
 
 
 def _rules(env: Env) -> Rules:
@@ -231,10 +242,13 @@ def _web(env: Env, mode: str, data_dir: Path) -> Web:
     )
 
 
-def _address(env: Env, name: str, example: str) -> str:
-    value = env.str(name, "")
-    if not value:
-        raise BadSetting(f"{name} is not set; expected something like {example}.")
+def _address(env: Env, name: str) -> str:
+    pattern, example = _ADDRESSES[name]
+    value = env.str(name, "").strip()
+    if not re.fullmatch(pattern, value):
+        # Without the value: it may hold a password.
+        fault = "is no such address" if value else "is not set"
+        raise BadSetting(f"{name} {fault}; expected something like {example}.")
     return value
 
 
@@ -243,6 +257,13 @@ def _at_least(read: Callable[..., T], name: str, default: T, least: T) -> T:
     if not value >= least:  # also refuses NaN
         raise BadSetting(f"{name} is {value}; expected {least} or more.")
     return value
+
+
+def _port(env: Env) -> int:
+    port = env.int("PORT", 8000)
+    if not 1 <= port <= MAX_PORT:
+        raise BadSetting(f"PORT is {port}; expected 1 to {MAX_PORT}.")
+    return int(port)
 
 
 def _choice(env: Env, name: str, default: str, allowed: tuple[str, ...]) -> str:

@@ -90,11 +90,19 @@ def test_without_an_endpoint_dynamodb_is_that_of_the_region(start) -> None:
     [
         pytest.param("DATABASE_URL", None, "postgresql://", id="no database"),
         pytest.param("DATABASE_URL", "", "postgresql://", id="an empty address"),
+        pytest.param("DATABASE_URL", "nonsense", "postgresql://", id="no URL"),
+        pytest.param("DATABASE_URL", "mysql://me@host/n", "postgresql://", id="another database"),
         pytest.param("REDIS_URL", None, "redis://", id="no Redis"),
+        pytest.param("REDIS_URL", "localhost:6379", "redis://", id="Redis without its scheme"),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", None, "host:9092", id="no Kafka"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", ",", "host:9092", id="a list of no servers"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", "kafka", "host:9092", id="a server without a port"),
         pytest.param("DYNAMODB_ENDPOINT_URL", None, "AWS_REGION", id="no DynamoDB"),
+        pytest.param("DYNAMODB_ENDPOINT_URL", "", "AWS_REGION", id="an empty endpoint"),
+        pytest.param("RATE_LIMIT_LOGIN", "often", "5 per 15 minutes", id="no such limit"),
         pytest.param("PORT", "http", "integer", id="a word as port"),
-        pytest.param("PORT", "0", "1 or more", id="port zero"),
+        pytest.param("PORT", "0", "1 to 65535", id="port zero"),
+        pytest.param("PORT", "65536", "1 to 65535", id="a port that no machine has"),
         pytest.param("APP_MODE", "prod", "production, testing", id="an unknown mode"),
         pytest.param("AGGREGATION_WINDOW_SECONDS", "soon", "number", id="a word as seconds"),
         pytest.param("AGGREGATION_WINDOW_SECONDS", "nan", "nan", id="no number"),
@@ -157,7 +165,7 @@ def test_a_kept_secret_is_its_owners_alone(start, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
 def test_no_sentence_tells_a_secret(start, name: str) -> None:
     """The addresses carry passwords."""
-    with pytest.raises(BadSetting) as stopped:
-        start(PORT="http", **{name: "scheme://me:hunter2@host/0"})
+    with pytest.raises(BadSetting, match=name) as stopped:
+        start(**{name: "scheme://me:hunter2@host/0"})
 
     assert "hunter2" not in str(stopped.value)
