@@ -100,6 +100,9 @@ def test_without_an_endpoint_dynamodb_is_that_of_the_region(start) -> None:
         pytest.param("DYNAMODB_ENDPOINT_URL", None, "AWS_REGION", id="no DynamoDB"),
         pytest.param("DYNAMODB_ENDPOINT_URL", "", "AWS_REGION", id="an empty endpoint"),
         pytest.param("RATE_LIMIT_LOGIN", "often", "5 per 15 minutes", id="no such limit"),
+        pytest.param("TRUSTED_PROXIES", "me", "networks", id="no such proxy"),
+        pytest.param("SMTP_URL", "mail:25", "smtp://", id="a mail server without its scheme"),
+        pytest.param("SMS_WEBHOOK_URL", "file:///x", "http", id="a webhook that is a file"),
         pytest.param("PORT", "http", "integer", id="a word as port"),
         pytest.param("PORT", "0", "1 to 65535", id="port zero"),
         pytest.param("PORT", "65536", "1 to 65535", id="a port that no machine has"),
@@ -169,3 +172,18 @@ def test_no_sentence_tells_a_secret(start, name: str) -> None:
         start(**{name: "scheme://me:hunter2@host/0"})
 
     assert "hunter2" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param("your-secret-key-your-secret-key-your", id="an example's"),
+        pytest.param("a" * 40, id="one letter"),
+        pytest.param("1234567" * 6, id="a pattern"),
+    ],
+)
+def test_production_takes_no_secret_that_was_typed(start, secret: str) -> None:
+    with pytest.raises(BadSetting) as stopped:
+        start(APP_MODE="production", SECRET_KEY=secret)
+    assert "SECRET_KEY" in str(stopped.value)
+    assert secret not in str(stopped.value)

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, TextClause, text
 from app.domain.errors import Poisoned
 from app.domain.events import Event, from_fields, from_wire
 from app.domain.routing import Topic, partition_key, priority_of, shard_of_event, topic_of
+from app.domain.secrecy import shown
 from app.stores.audits import note
 from app.stores.postgres import speaking
 
@@ -51,7 +52,8 @@ class Queues:
     def dead_letters(self, limit: int, before: tuple[Any, str] | None) -> list[dict[str, Any]]:
         """Letters that wait, newest first."""
         moment, last = before or (None, None)
-        return self._rows(_LETTERS, {"limit": limit, "moment": moment, "last": last})
+        rows = self._rows(_LETTERS, {"limit": limit, "moment": moment, "last": last})
+        return [row | {"payload": row["payload"] and shown(row["payload"])} for row in rows]
 
     def replay_fallback(self, doing: Doing) -> int:
         """They count as new: the bridge tries them again."""

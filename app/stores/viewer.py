@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
 
+from app.domain.events import CRITICAL_KINDS
+from app.domain.secrecy import WITHHELD
 from app.stores.postgres import speaking
 from app.stores.posts import Slice
 from app.stores.tables import (
@@ -54,7 +56,8 @@ VIEWS = {
             "isAggregated": _N.actor_count > 1,
             "aggregatedCount": _N.actor_count,
             "title": _N.title,
-            "message": _N.message,
+            # Codes and reset tokens are for their owner alone, not for who looks at tables.
+            "message": case((_N.type.in_(sorted(CRITICAL_KINDS)), WITHHELD), else_=_N.message),
             "isRead": _N.is_read,
             "deliveryStatus": case((_N.held_until.is_not(None), "HELD"), else_="SENT"),
             "createdAt": _N.created_at,
