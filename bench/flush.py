@@ -6,16 +6,9 @@ same table.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from io import StringIO
+from collections.abc import Callable
 from itertools import count
-from typing import Any
 
-import gevent
-import psycopg2
-import psycopg2.extensions
 from sqlalchemy import text
 
 from app.domain.events import SEQ_PER_MS, Event, Kind
@@ -24,7 +17,9 @@ from app.domain.windows import Verdict
 from app.stores.ledger import Batch, Entry
 from app.stores.memberships import PERSON
 from app.stores.windows import Offered
-from app.wiring import WorkerParts, new_id
+from app.wiring import new_id
+from bench import by_hand
+from bench.by_hand import CONNECTIONS, Crowd
 from bench.figures import Figure, Goal, Rounds, Slice, alternate, ratio, spread
 from bench.people import people, posts
 from bench.phases import Phases
@@ -34,7 +29,6 @@ from workers.flusher import Flusher
 LIKES = 10_000
 FEW = 1_000
 BEFORE = 500_000
-CONNECTIONS = 64
 PARTITION = "bench:0"
 FLUSHER, UNNEST, COPY, MANY, NAIVE, NAIVE_64 = (
     "flusher: likes, group, frames",
@@ -50,32 +44,6 @@ _PRELOAD = """
     select p, u, 1 from unnest(%s::uuid[]) p, unnest(%s::uuid[]) u;
     set session_replication_role = default;
 """
-_COLUMNS = "(post_id, user_id, seq, active, created_at, updated_at)"
-_ROW = f"insert into likes {_COLUMNS} values (%s, %s, %s, true, now(), now())"  # noqa: S608
-_UNNEST = f"""
-    insert into likes {_COLUMNS} select %s, u, s, true, now(), now()
-    from unnest(%s::uuid[], %s::bigint[]) as n (u, s)
-"""  # noqa: S608 - constants only
-_FROM_COPY = f"insert into likes {_COLUMNS} select p, u, s, true, now(), now() from copied"  # noqa: S608
-
-
-@dataclass
-class Crowd:
-    """Who likes, and whose posts they like."""
-
-    url: str
-    parts: WorkerParts
-    owner: str
-    likers: list[str]
-
-    def post(self) -> str:
-        return posts(self.parts.parts.engine, self.owner, 1)[0]
-
-    def write_transactions(self) -> int:
-        """The next transaction number: only writing transactions take one."""
-        query = text("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-        with self.parts.parts.engine.connect() as sql:
-            return int(sql.execute(query).scalar_one())
 
 
 def figure(stage: Stage, rounds: int) -> Figure:
@@ -83,11 +51,11 @@ def figure(stage: Stage, rounds: int) -> Figure:
     phases = Phases(stage.parts.parts.engine)
     contestants = {
         FLUSHER: _flushing(crowd, phases),
-        UNNEST: lambda: _timed(crowd, LIKES, _unnest),
-        COPY: lambda: _timed(crowd, LIKES, _copy),
-        MANY: lambda: _timed(crowd, FEW, _many),
-        NAIVE: lambda: _timed(crowd, FEW, _one_by_one),
-        NAIVE_64: lambda: _timed(crowd, FEW, _crowding, green=True),
+        UNNEST: lambda: by_hand.timed(crowd, LIKES, by_hand.unnest),
+        COPY: lambda: by_hand.timed(crowd, LIKES, by_hand.copy),
+        MANY: lambda: by_hand.timed(crowd, FEW, by_hand.many),
+        NAIVE: lambda: by_hand.timed(crowd, FEW, by_hand.one_by_one),
+        NAIVE_64: lambda: by_hand.timed(crowd, FEW, by_hand.crowding, green=True),
     }
     for one in contestants.values():
         one()  # pages in memory, statements known
@@ -132,9 +100,9 @@ def _crowd(stage: Stage) -> Crowd:
     stage.parts.parts.memberships.born(PERSON, owner, owner)
     full = posts(engine, owner, BEFORE // LIKES)
     crowd = Crowd(stage.environment["DATABASE_URL"], stage.parts, owner, likers)
-    with _connection(crowd) as link, link.cursor() as cursor:
+    with by_hand.connection(crowd) as link, link.cursor() as cursor:
         cursor.execute(_PRELOAD, (full, likers))
-    with _connection(crowd) as link:
+    with by_hand.connection(crowd) as link:
         link.autocommit = True
         with link.cursor() as cursor:
             cursor.execute("vacuum analyze likes")
@@ -201,80 +169,3 @@ def _check(crowd: Crowd, post: str) -> None:
         found = tuple(sql.execute(query, {"post": post}).one())
     if found != (LIKES, LIKES, LIKES):
         raise RuntimeError(f"the flush left rows, counter, actors = {found}")
-
-
-Write = Callable[[Crowd, Any, str, int], None]
-
-
-def _timed(crowd: Crowd, rows: int, write: Write, green: bool = False) -> Slice:
-    post, before = crowd.post(), crowd.write_transactions()
-    with _waiting(green), _connection(crowd) as link:
-        began = time.perf_counter()
-        write(crowd, link, post, rows)
-        link.commit()
-        seconds = time.perf_counter() - began
-    return Slice(rows, seconds, transactions=crowd.write_transactions() - before)
-
-
-def _unnest(crowd: Crowd, link: Any, post: str, rows: int) -> None:
-    with link.cursor() as cursor:
-        cursor.execute(_UNNEST, (post, crowd.likers[:rows], list(range(1, rows + 1))))
-
-
-def _copy(crowd: Crowd, link: Any, post: str, rows: int) -> None:
-    lines = StringIO("".join(f"{post}\t{liker}\t1\n" for liker in crowd.likers[:rows]))
-    with link.cursor() as cursor:
-        cursor.execute("create temporary table copied (p uuid, u uuid, s bigint) on commit drop")
-        cursor.copy_expert("copy copied from stdin", lines)
-        cursor.execute(_FROM_COPY)
-
-
-def _many(crowd: Crowd, link: Any, post: str, rows: int) -> None:
-    with link.cursor() as cursor:
-        cursor.executemany(_ROW, [(post, liker, 1) for liker in crowd.likers[:rows]])
-
-
-def _one_by_one(crowd: Crowd, link: Any, post: str, rows: int) -> None:
-    _like_each(link, post, crowd.likers[:rows])
-
-
-def _crowding(crowd: Crowd, _: Any, post: str, rows: int) -> None:
-    """One connection each, all on the same row of posts."""
-
-    def like(some: list[str]) -> None:
-        with _connection(crowd) as link:
-            _like_each(link, post, some)
-
-    shares = [crowd.likers[first:rows:CONNECTIONS] for first in range(CONNECTIONS)]
-    gevent.joinall([gevent.spawn(like, share) for share in shares], raise_error=True)
-
-
-def _like_each(link: Any, post: str, likers: list[str]) -> None:
-    for liker in likers:
-        with link.cursor() as cursor:
-            cursor.execute(_ROW, (post, liker, 1))
-            cursor.execute("update posts set like_count = like_count + 1 where id = %s", (post,))
-        link.commit()
-
-
-@contextmanager
-def _connection(crowd: Crowd) -> Iterator[Any]:
-    link = psycopg2.connect(crowd.url)
-    try:
-        yield link
-        if not link.autocommit:
-            link.commit()
-    finally:
-        link.close()
-
-
-@contextmanager
-def _waiting(green: bool) -> Iterator[None]:
-    """One connection is faster without gevent's way of waiting, and COPY needs it off."""
-    kept = psycopg2.extensions.get_wait_callback()
-    if not green:
-        psycopg2.extensions.set_wait_callback(None)
-    try:
-        yield
-    finally:
-        psycopg2.extensions.set_wait_callback(kept)

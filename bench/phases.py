@@ -1,7 +1,7 @@
 """Where the time of a flush goes: Redis by the calls of Windows, SQL by what a statement writes."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,13 +78,13 @@ class WatchedWindows(Windows):
         super().__init__(connection)
         self._phases = phases
 
-    def claim_due(self, now_ms: int, most: int, max_rows: int) -> list[Closing]:
+    def claim_due(self, *asked: Any) -> list[Closing]:
         with self._phases.counting(CLAIM):
-            return super().claim_due(now_ms, most, max_rows)
+            return super().claim_due(*asked)
 
-    def settle(self, closings: Sequence[Closing]) -> None:
+    def settle(self, *told: Any) -> None:
         with self._phases.counting(SETTLE):
-            super().settle(closings)
+            super().settle(*told)
 
 
 def phase_of(statement: str) -> str:

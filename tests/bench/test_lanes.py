@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.likes import COUNTED, broken, by_timers, lanes
+from bench.calls import COUNTED, broken, by_timers
+from bench.likes import lanes
 from bench.phases import GROUP, REST, ROWS, phase_of
 
 TOKENS = [f"token-{place}" for place in range(6)]
