@@ -38,13 +38,18 @@ class Letter:
         """The same for the same record, however often it is read."""
         return str(uuid5(NAMESPACE_URL, self.key))
 
+    @property
+    def sentence(self) -> str:
+        """The reason as every store takes it: no NUL, no half characters, and not without end."""
+        return _shown(self.reason.encode("utf-8", "backslashreplace"))[:1000]
+
     def record(self) -> Record:
         """As it goes to the dead letters' topic."""
         payload = self.payload
         value = {
             "origin": self.origin,
             "position": self.position,
-            "reason": self.reason,
+            "reason": self.sentence,
             "payload": None if payload is None else base64.b64encode(payload[:500_000]).decode(),
         }
         return Record(Topic.DEAD_LETTER.value, self.key, dumps(value))
@@ -76,12 +81,12 @@ class DeadLetters:
                 {
                     "origin": letter.origin,
                     "position": letter.position,
-                    "reason": letter.reason[:1000],
+                    "reason": letter.sentence,
                     "payload": shown,
                 },
             )
         digest = hashlib.sha256(letter.payload or b"").hexdigest()[:12]
-        log.warning("Dead letter from %s: %s (payload %s)", letter.key, letter.reason, digest)
+        log.warning("Dead letter from %s: %s (payload %s)", letter.key, letter.sentence, digest)
 
 
 def _shown(payload: bytes) -> str:
