@@ -3,6 +3,9 @@
 import time
 from threading import Event, Thread
 
+import gevent
+
+from app.domain.errors import Unavailable
 from app.streams.kafka import KafkaPublisher, Polled, Record, Subscriber, by_place
 from app.streams.topics import create_topics
 from tests.cast import new_id
@@ -44,6 +47,7 @@ class Real:
         self.publisher.close()
         for one in self._subscribers:
             one.close()
+        gevent.sleep(0)  # a producer that was dropped is closed by a greenlet, which needs its turn
 
 
 def publish(kafka: Memory | Real, *pairs: tuple[str, str]) -> None:
@@ -78,6 +82,9 @@ class Member(Thread):
 
     def run(self) -> None:
         while not self.over.wait(0.01):
-            records = self._subscriber.poll(0.1, 100)
+            try:
+                records = self._subscriber.poll(0.1, 100)
+            except Unavailable:
+                continue  # as a worker does: rest, and ask again
             commit(self._subscriber, records)
             self.partitions |= {one.partition for one in records}

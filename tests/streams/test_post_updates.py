@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from app.stores import postgres
 from app.stores.comments import Comments
 from app.stores.memberships import PERSON, POST, Bounds, Memberships, Wish
+from app.stores.redis import LOOK_AWAY_SECONDS
 from app.streams import post_updates
 from app.streams.post_updates import PostUpdates
 from app.streams.push import SIGNED_IN
@@ -95,7 +96,7 @@ def test_a_count_that_cannot_be_read_is_told_later(
     post.server.connected = False
     post.updates.emit_due()
     post.server.connected = True
-    now[0] += post_updates.PAUSE_SECONDS
+    now[0] += LOOK_AWAY_SECONDS
 
     post.updates.emit_due()
 
