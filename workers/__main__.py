@@ -4,6 +4,8 @@ from app.green import patch
 
 patch()
 
+import logging
+import os
 import random
 import sys
 import time
@@ -148,4 +150,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    # All is closed by now. Python's own way out destroys the libraries' greenlets one by one, and was
+    # seen to hang for good in one of kafka-python's.
+    logging.shutdown()
+    os._exit(code)
