@@ -87,6 +87,7 @@ class Web:
     rate_limit_login: str
     rate_limit_register: str
     rate_limit_write: str
+    metrics_token: str | None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
     @property
@@ -237,6 +238,7 @@ def _web(env: Env, mode: str, data_dir: Path) -> Web:
         rate_limit_enabled=env.bool("RATE_LIMIT_ENABLED", True),
         rate_limit_login=_rate(env, "RATE_LIMIT_LOGIN", "5 per 15 minutes"),
         rate_limit_register=_rate(env, "RATE_LIMIT_REGISTER", register),
+        metrics_token=env.str("METRICS_TOKEN", None) or None,
         rate_limit_write=_rate(env, "RATE_LIMIT_WRITE", "120 per minute"),
         trusted_proxies=_networks(env, "TRUSTED_PROXIES"),
     )

@@ -21,6 +21,7 @@ from app.credentials import Credentials
 from app.domain.events import iso
 from app.guard import Guard
 from app.limits import Limits, Rates
+from app.metrics import ANSWERS, Metrics
 from app.passwords import Passwords
 from app.probes import Probes
 from app.revocations import Revocations
@@ -125,6 +126,8 @@ def _install(app: Flask, parts: Parts) -> None:
     sockets = Sockets(app, parts, tokens)
     app.extensions["sockets"] = sockets
     app.extensions["connected_users"] = sockets.people
+    shards = range(parts.settings.limits.ingress_shards + 1)
+    app.extensions["metrics"] = Metrics(parts.redis, shards, sockets.people)
 
 
 def _desk(parts: Parts) -> Desk:
@@ -148,6 +151,7 @@ def _desk(parts: Parts) -> Desk:
 def _mark(answer: Response) -> Response:
     """The only hook of every request; the hot path pays for each line."""
     headers = answer.headers
+    ANSWERS[answer.status_code] += 1
     headers["X-Correlation-Id"] = correlation_id()
     headers["X-Content-Type-Options"] = "nosniff"
     kind = answer.mimetype

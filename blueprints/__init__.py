@@ -53,12 +53,13 @@ def register(app: Flask) -> None:
         forms,
         health,
         likes,
+        metrics,
         mutes,
         notifications,
         operations,
         pages,
-        pipeline,
         passwords,
+        pipeline,
         posts,
         preferences,
         queues,
@@ -72,7 +73,17 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     for module in (bookmarks, mutes, preferences):
         app.register_blueprint(module.blueprint)
-    for module in (health, operations, pipeline, queues, passwords, pages, sessions, forms):
+    for module in (
+        health,
+        metrics,
+        operations,
+        pipeline,
+        queues,
+        passwords,
+        pages,
+        sessions,
+        forms,
+    ):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:
         app.register_blueprint(simulate.blueprint)

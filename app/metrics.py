@@ -1,0 +1,103 @@
+"""Metrics: what this process counts, read when somebody asks, so that no request pays for it.
+
+In    app/web.py (one addition per answer), the sockets, stores/figures.py
+Out   Prometheus text (blueprints/metrics.py)
+
+Workers open no port of their own: what they did is in Redis (stage figures), and each web process
+tells it. Sum those over nothing: they are the same in every process.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import redis
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.domain.errors import Unavailable
+from app.stage_report import COUNTED
+from app.stores.figures import Figures
+from app.stores.redis import key, speaking
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ANSWERS: defaultdict[int, int] = defaultdict(int)
+"""Answers of this process by status: a plain addition, since a like pays for it."""
+
+
+class Metrics:
+    def __init__(self, connection: redis.Redis, shards: range, people: Callable[[], int]) -> None:
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        registry.register(_Here(people))
+        registry.register(_Pipeline(connection, shards))
+        self._registry = registry
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _Here(Collector):
+    """This process's own."""
+
+    def __init__(self, people: Callable[[], int]) -> None:
+        self._people = people
+
+    def collect(self) -> Iterable[Metric]:
+        answers = CounterMetricFamily(
+            "notifications_http_answers", "Answers of this process", labels=["status"]
+        )
+        for status, count in sorted(ANSWERS.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
+        yield GaugeMetricFamily(
+            "notifications_connected_users", "People on this process's sockets", self._people()
+        )
+
+
+class _Pipeline(Collector):
+    """The same in every process; left out while Redis is away."""
+
+    def __init__(self, connection: redis.Redis, shards: range) -> None:
+        self._redis = connection
+        self._shards = shards
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else registering would ask Redis
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            stages = Figures(self._redis).outcomes(COUNTED)
+            waiting = self._waiting()
+        except Unavailable:
+            return
+        events = CounterMetricFamily(
+            "notifications_stage_events",
+            "What became of the events at each stage (flusher/in: what entered windows)",
+            labels=["stage", "outcome"],
+        )
+        for stage, outcomes in stages.items():
+            for outcome, count in sorted(outcomes.items()):
+                events.add_metric([stage, outcome], count)
+        yield events
+        lengths = GaugeMetricFamily(
+            "notifications_ingress_entries", "Entries not moved by the bridge", labels=["shard"]
+        )
+        for shard, count in zip(self._shards, waiting, strict=True):
+            lengths.add_metric([str(shard)], count)
+        yield lengths
+
+    def _waiting(self) -> list[int]:
+        with speaking("tell its lengths"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard in self._shards:
+                pipeline.xlen(key("ingress", shard))
+            return [int(one) for one in pipeline.execute()]
