@@ -1,6 +1,7 @@
-"""The operator's commands: python -m app.admin create-admin EMAIL | create-service-key NAME
+"""The operator's commands: python -m app.admin
+create-admin EMAIL | create-service-key NAME | rebuild-counts | purge
 
-Each prints what it made; passwords and keys are shown once and kept only as hashes.
+Each of the first two prints what it made; passwords and keys are shown once and kept only as hashes.
 """
 
 import re
@@ -11,8 +12,11 @@ import click
 
 from app.domain.errors import Unavailable
 from app.passwords import Passwords
-from app.settings import database_url
-from app.stores.postgres import engine
+from app.settings import database_url, outlook
+from app.stores.postgres import WORKER_STATEMENT_MS, engine
+from app.stores.recount import Recount
+from app.stores.redis import client
+from app.stores.retention import Retention
 from app.stores.service_keys import ServiceKeys
 from app.stores.users import NewUser, Users
 from app.wiring import new_id
@@ -73,8 +77,25 @@ def create_service_key(name: str) -> None:
     click.echo(key)
 
 
+@commands.command("rebuild-counts")
+def rebuild_counts() -> None:
+    """Counts likes, comments and followers afresh; also while everything runs."""
+    addresses = outlook().addresses
+    tables = engine(addresses.database_url, WORKER_STATEMENT_MS, "admin")
+    for what, wrong in Recount(tables, client(addresses.redis_url)).rebuild():
+        click.echo(f"{what}: {wrong} corrected")
+
+
+@commands.command("purge")
+def purge() -> None:
+    """Deletes what nobody needs any more (retention), in batches; also while everything runs."""
+    tables = engine(database_url(), WORKER_STATEMENT_MS, "admin")
+    for what, gone in Retention(tables).purge():
+        click.echo(f"{what}: {gone} deleted")
+
+
 if __name__ == "__main__":
     try:
         commands(prog_name="python -m app.admin")
     except Unavailable as fault:
-        raise SystemExit(f"{fault}. Is PostgreSQL running?") from fault
+        raise SystemExit(f"{fault}. Is it running?") from fault
