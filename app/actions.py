@@ -7,7 +7,7 @@ Next  workers/bridge.py
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from app.streams.ingress import Ingress
 
 __all__ = ["Actions", "Clock", "Standing", "Wish"]
 
+NOT_YOUR_COMMENT = Rejected("Cannot delete another user's comment", "forbidden", 403)
 SELF_FOLLOW = Rejected("Cannot follow yourself", "cannot_follow_self", 400)
 _MENTION = re.compile(r"(?<![\w@])@([a-zA-Z0-9_]{3,60})")
 MAX_MENTIONS = 20
@@ -119,6 +120,28 @@ class Actions:
         made = self._comment(parent.post_id, actor_id, content, parent.id)
         return self._say(Kind.COMMENT_REPLY, made, parent.user_id, "COMMENT", parent.id, trace)
 
+    def delete_comment(self, actor_id: str, comment_id: str, trace: str | None = None) -> None:
+        """Out of everybody's sight at once; out of window, group and text as the event passes."""
+        said = self._comments.find(comment_id)
+        if said.user_id != actor_id:
+            raise NOT_YOUR_COMMENT
+        kind, of, subject = Kind.COMMENT, "POST", said.post_id
+        recipient: str | None = self._comments.owner_of(said.post_id)
+        if said.parent_id:
+            kind, of, subject = Kind.COMMENT_REPLY, "COMMENT", said.parent_id
+            recipient = self._comments.author_of(said.parent_id)
+        gone = replace(said, content="")
+        # A parent nobody knows has no group to leave: then the word is to oneself.
+        withdrawn = replace(
+            self._said(kind, gone, recipient or actor_id, of, subject, trace), active=False
+        )
+        about = About("COMMENT", said.id, said.post_id, said.content)
+        mentions = [
+            replace(one, active=False, message=None)
+            for one in self._mentions(actor_id, about, trace)
+        ]
+        self._append(said.post_id, [withdrawn, *mentions], gone, deleted=True)
+
     def share(self, actor_id: str, post_id: str, trace: str | None = None) -> None:
         owner = self._comments.owner_of(post_id)
         event = self._event(
@@ -138,7 +161,26 @@ class Actions:
     def _say(
         self, kind: Kind, made: Comment, recipient: str, of: str, subject: str, trace: str | None
     ) -> Comment:
-        event = Event(
+        event = self._said(kind, made, recipient, of, subject, trace)
+        # Each text is a group of its own: being named again in another comment rings again.
+        said = About("COMMENT", made.id, made.post_id, made.content)
+        events = [event, *self._mentions(made.user_id, said, trace)]
+        self._comments.remember_place(made)
+        self._append(made.post_id, events, made)
+        return made
+
+    def _append(
+        self, post_id: str, events: Sequence[Event], comment: Comment, deleted: bool = False
+    ) -> None:
+        if not self._ingress.append(events, comment, deleted):
+            self._comments.warm(post_id)
+            if not self._ingress.append(events, comment, deleted):
+                raise Unavailable("The post could not be loaded", "busy")
+
+    def _said(
+        self, kind: Kind, made: Comment, recipient: str, of: str, subject: str, trace: str | None
+    ) -> Event:
+        return Event(
             event_id=self._clock.new_id(),
             kind=kind,
             recipient_id=recipient,
@@ -154,15 +196,6 @@ class Actions:
                 "postUrl": f"/posts/{made.post_id}",
             },
         )
-        # Each text is a group of its own: being named again in another comment rings again.
-        said = About("COMMENT", made.id, made.post_id, made.content)
-        events = [event, *self._mentions(made.user_id, said, trace)]
-        self._comments.remember_place(made)
-        if not self._ingress.append(events, made):
-            self._comments.warm(made.post_id)
-            if not self._ingress.append(events, made):
-                raise Unavailable("The post could not be loaded", "busy")
-        return made
 
     def _mentions(self, actor: str, about: About, trace: str | None) -> list[Event]:
         """One MENTION for each existing user named in a text, once per text."""

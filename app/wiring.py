@@ -20,6 +20,7 @@ from app.domain.routing import Topic
 from app.settings import Settings
 from app.stores import postgres
 from app.stores import redis as redis_store
+from app.stores.amends import Amends
 from app.stores.comments import Comments
 from app.stores.heartbeats import Heartbeats
 from app.stores.ledger import Hand, Ledger
@@ -122,7 +123,9 @@ def build_workers(settings: Settings, name: str) -> WorkerParts:
         publisher=publisher,
         fallback=FallbackQueue(engine, settings.limits.fallback_max_retries),
         dead_letters=DeadLetters(engine, publisher),
-        ledger=Ledger(engine, settings.rules.group_max_hours, Hand(time.time, new_id)),
+        ledger=Ledger(
+            engine, settings.rules.group_max_hours, Hand(time.time, new_id), Amends(parts.redis)
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Comments and replies, nested to any depth.
 
-In    GET, POST /api/comments; POST /api/comments/:id/reply
+In    GET, POST /api/comments; POST /api/comments/:id/reply; DELETE /api/comments/:id
 Out   app/actions.py; stores/comments.py
 """
 
@@ -41,6 +41,12 @@ def reply(comment_id: str) -> tuple[Json, int]:
     text = words(given["content"], "Content required")
     said = actions().reply(asking, to, text, traceparent())
     return {"success": True, "comment": view(said, author)}, 201
+
+
+@blueprint.delete("/<comment_id>")
+def delete(comment_id: str) -> Json:
+    actions().delete_comment(person(), uuid_of(comment_id), traceparent())
+    return {"success": True, "message": "Comment deleted"}
 
 
 def words(content: str, needed: str) -> str:

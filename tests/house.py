@@ -23,6 +23,7 @@ from app.domain.windows import Rules
 from app.settings import load
 from app.stores.fences import ClearedFrames
 from app.stores.figures import Figures
+from app.stores.amends import Amends
 from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger
@@ -66,6 +67,12 @@ class Person:
 
     def comments(self, caption: str, words: str) -> str:
         return self.house.actions.comment(self.id, self.house.posts[caption], words).id
+
+    def replies(self, comment_id: str, words: str) -> str:
+        return self.house.actions.reply(self.id, comment_id, words).id
+
+    def deletes_comment(self, comment_id: str) -> None:
+        self.house.actions.delete_comment(self.id, comment_id)
 
     def follows(self, other: "Person") -> Standing:
         return self.house.actions.follow(self.id, other.id, Wish.ON)
@@ -111,7 +118,9 @@ class House:
         self.kafka = MemoryKafka()
         self.publisher = self.kafka.publisher()
         self.dead_letters = DeadLetters(self.engine, self.publisher)
-        self.ledger = Ledger(self.engine, rules.group_max_hours, self._ledger_hand())
+        self.ledger = Ledger(
+            self.engine, rules.group_max_hours, self._ledger_hand(), Amends(self.redis)
+        )
         self.posts: dict[str, str] = {}
         self.note = Figures(self.redis).note
         self.bridge = self.new_bridge()

@@ -50,6 +50,8 @@ class Doing:
     ring: Ring
     event_id: str
     text: str | None = None
+    stays: bool = False
+    """A withdrawn comment whose author has another one there, which says `text`."""
 
 
 @dataclass(slots=True)
@@ -90,6 +92,9 @@ class Group:
     generations: dict[str, Generation] = field(default_factory=dict)
     latest: str | None = None
     members: dict[str, Membership] = field(default_factory=dict)
+    """Each one's place in the last generation they joined."""
+    earlier: dict[str, list[Membership]] = field(default_factory=dict)
+    """Places in generations before it, of those who commented again after the row was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,8 @@ def plan(group: Group, doings: Iterable[Doing], closes: bool, terms: Terms) -> P
     """
     out = Plan()
     for doing in sorted(doings, key=lambda doing: doing.seq):
-        place = _join(group, doing, terms, out) if doing.active else _leave(group, doing, out)
+        act = _join if doing.active else _leave
+        place = act(group, doing, terms, out)
         if place is not None and doing.ring is Ring.AT_CLOSE:
             closes = True
     _tell(group, out, closes)
@@ -147,6 +153,8 @@ def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | N
         return None
     if member is None or not _stays(group, member, terms):
         generation = _open_generation(group, terms)
+        if member is not None:
+            group.earlier.setdefault(doing.actor_id, []).append(member)
         member = Membership(generation.id, doing.actor_id, 0, False, False, False, doing.event_id)
         group.members[doing.actor_id] = member
     generation = group.generations[member.generation_id]
@@ -189,18 +197,29 @@ def _announce_one(generation: Generation, member: Membership, doing: Doing, out:
     )
 
 
-def _leave(group: Group, doing: Doing, out: Plan) -> Generation | None:
+def _leave(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | None:
+    """Out of every generation. The last one is answered, if they were known at all."""
     member = group.members.get(doing.actor_id)
     if member is None or member.seq >= doing.seq:
         return None
-    generation = group.generations[member.generation_id]
-    if member.active:
+    places = [*group.earlier.get(doing.actor_id, ()), member]
+    for place in places:
+        _step_out(group.generations[place.generation_id], place, doing, out)
+    return group.generations[member.generation_id]
+
+
+def _step_out(generation: Generation, place: Membership, doing: Doing, out: Plan) -> None:
+    if place.active and not doing.stays:
         generation.actors -= 1
-        generation.owed -= 0 if member.announced else 1
+        generation.owed -= 0 if place.announced else 1
         out.changed[generation.id] = generation
-    member.active, member.seq = False, doing.seq
-    out.touched.append(member)
-    return generation
+        place.active = False
+    elif place.active and generation.actors == 1:
+        # Alone in the row, they are quoted in it: it must not go on saying what was withdrawn.
+        out.changed[generation.id] = generation
+        out.texts[generation.id] = doing.text
+    place.seq = doing.seq
+    out.touched.append(place)
 
 
 def _takes(generation: Generation, terms: Terms) -> bool:

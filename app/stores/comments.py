@@ -78,24 +78,24 @@ class Comments:
         """All comments of a post at any depth, oldest first."""
         # Pending first: one that is written between the two reads is then found twice, never not at
         # all.
-        found = {comment.id: comment for comment in self._pending_of(post_id)}
+        pending, gone = self._pending_of(post_id)
+        found = {comment.id: comment for comment in pending}
         with asking_postgres("read comments"), self._engine.connect() as sql:
             rows = sql.execute(
                 text(f"select {_COLUMNS} from comments where post_id = :post and active"),  # noqa: S608 - no input in it
                 {"post": post_id},
             )
             found |= {row[0]: Comment(*row) for row in rows}
-        return sorted(found.values(), key=lambda comment: (comment.created_at, comment.id))
+        here = [comment for one, comment in found.items() if one not in gone]
+        return sorted(here, key=lambda comment: (comment.created_at, comment.id))
 
     def find(self, comment_id: str) -> Comment:
         """One comment, pending or written. Raises Rejected (404)."""
         with speaking("find a comment"):
-            post = self._redis.get(key("comment", "post", comment_id))
-            raw = (
-                self._redis.hget(key("comment", "pending", str(post)), comment_id) if post else None
-            )
-        if raw:
-            return _pending(str(post), comment_id, str(raw))
+            post, _ = self._place(comment_id)
+            raw = self._redis.hget(key("comment", "pending", post), comment_id) if post else None
+        if raw and post:
+            return _pending(post, comment_id, str(raw))
         with asking_postgres("find a comment"), self._engine.connect() as sql:
             row = sql.execute(
                 text(f"select {_COLUMNS} from comments where id = :id and active"),  # noqa: S608 - no input in it
@@ -103,12 +103,36 @@ class Comments:
             ).first()
         if row is None:
             raise COMMENT_MISSING
-        return Comment(*row)
+        found = Comment(*row)
+        with speaking("tell what was deleted"):
+            if self._redis.zscore(key("comment", "gone", found.post_id), comment_id) is not None:
+                raise COMMENT_MISSING
+        return found
+
+    def author_of(self, comment_id: str) -> str | None:
+        """Whose comment it is or was, deleted or not; None when nobody knows any more."""
+        with speaking("tell whose comment it is"):
+            _, author = self._place(comment_id)
+        if author:
+            return author
+        with asking_postgres("tell whose comment it is"), self._engine.connect() as sql:
+            found = sql.execute(
+                text("select user_id::text from comments where id = :id"), {"id": comment_id}
+            )
+            return found.scalar()
 
     def remember_place(self, comment: Comment) -> None:
-        """Where a pending comment can be found by its id alone."""
+        """Where a pending comment can be found by its id alone, and whose it is."""
+        place = f"{comment.post_id} {comment.user_id}"
         with speaking("note a comment"):
-            self._redis.set(key("comment", "post", comment.id), comment.post_id, ex=PLACE_SECONDS)
+            self._redis.set(key("comment", "post", comment.id), place, ex=PLACE_SECONDS)
+
+    def _place(self, comment_id: str) -> tuple[str | None, str | None]:
+        """Post and author of a comment that was not written yet, or not long ago."""
+        post, _, author = str(self._redis.get(key("comment", "post", comment_id)) or "").partition(
+            " "
+        )
+        return post or None, author or None
 
     def born(self, post_id: str) -> None:
         """A new post has no comments."""
@@ -130,7 +154,7 @@ class Comments:
             ids = list(written)
         with speaking("keep a count"):
             self._warm(
-                keys=[key("comment", "count", post_id), key("comment", "pending", post_id)],
+                keys=[key("comment", name, post_id) for name in ("count", "pending", "gone")],
                 args=[seen, *ids],
             )
 
@@ -161,14 +185,19 @@ class Comments:
                 pipeline.delete(key("comment", "post", comment_id))
             pipeline.execute()
 
-    def _pending_of(self, post_id: str) -> list[Comment]:
+    def _pending_of(self, post_id: str) -> tuple[list[Comment], set[str]]:
+        """Those not written yet, and the ids of those deleted."""
         try:
-            with self._glance.at("read pending comments"):
-                rows = self._redis.hgetall(key("comment", "pending", post_id))
+            with speaking("read pending comments"):
+                pipeline = self._redis.pipeline(transaction=False)
+                pipeline.hgetall(key("comment", "pending", post_id))
+                pipeline.zrange(key("comment", "gone", post_id), 0, -1)
+                rows, gone = pipeline.execute()
         except Unavailable as fault:
             log.warning("Only written comments can be shown: %s", fault)
-            return []
-        return [_pending(post_id, str(one), str(raw)) for one, raw in rows.items()]
+            return [], set()
+        pending = [_pending(post_id, str(one), str(raw)) for one, raw in rows.items()]
+        return pending, {str(one) for one in gone}
 
     def _known_counts(self, post_ids: Sequence[str]) -> dict[str, int]:
         try:

@@ -111,6 +111,8 @@ def load(
             group = groups[GroupKey(row[0], Kind(row[1]), row[2])]
             generation = _generation(group, row)
             actor, seq, active, announced, follower, event_id = row[11:17]
+            if (before := group.members.get(actor)) is not None and before.active:
+                group.earlier.setdefault(actor, []).append(before)
             group.members[actor] = Membership(
                 generation.id, actor, seq, active, announced, follower, event_id
             )

@@ -29,10 +29,12 @@ from app.domain.ledger import (
 )
 from app.domain.preferences import Decision, Filter, Reason
 from app.stores import fences, groups
+from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
 from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
 from app.stores.rows import write_rows
+from app.stores.still_said import still_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Settled:
     outcomes: dict[str, str] = field(default_factory=dict)
     refused: list[tuple[Event, str]] = field(default_factory=list)
     frames: int = 0
+    expired: tuple[Event, ...] = ()
+    """What was left out because its post or person is gone; of this transaction only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,19 @@ class Hand:
 
 
 class Ledger:
-    def __init__(self, engine: Engine, group_max_hours: float, hand: Hand) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        group_max_hours: float,
+        hand: Hand,
+        amends: Amends | None = None,
+    ) -> None:
         self._engine = engine
         self._max_age = timedelta(hours=group_max_hours)
         self._hand = hand
+        self._amends = amends
 
-    def write(self, batch: Batch) -> Settled:
+    def write(self, batch: Batch, again: bool = True) -> Settled:
         """Everything or nothing. Raises Unavailable when PostgreSQL is away.
 
         A batch that PostgreSQL refuses for its data is halved until the bad event stands alone; it
@@ -84,9 +95,15 @@ class Ledger:
             return Settled()
         try:
             with speaking("write the batch"), self._engine.begin() as sql:
-                return self._write(sql, batch)
-        except (DataError, IntegrityError, UnicodeEncodeError, ValueError) as fault:
+                settled = self._write(sql, batch)
+        except IntegrityError as fault:
+            # A person or a post may have gone between our look and our write: look again.
+            return self.write(batch, False) if again else self._halve(batch, fault)
+        except (DataError, UnicodeEncodeError, ValueError) as fault:
             return self._halve(batch, fault)
+        if self._amends:
+            self._amends.make(settled.expired, [entry.event for entry in batch.entries])
+        return settled
 
     def _halve(self, batch: Batch, fault: Exception) -> Settled:
         if not batch.entries:
@@ -112,6 +129,7 @@ class Ledger:
         wanted |= {key.recipient_id for key in batch.closes}
         present = groups.lock_recipients(sql, wanted)
         written = write_rows(sql, [entry.event for entry in batch.entries])
+        settled.expired = written.expired
         settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
         rings = {entry.event.event_id: entry.ring for entry in batch.entries}
@@ -146,9 +164,11 @@ class Ledger:
         closes: set[GroupKey],
     ) -> dict[GroupKey, Plan]:
         doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
+        still = still_said(sql, told)
         for event in told:
             key = GroupKey(event.recipient_id, event.kind, event.group_object)
-            doings.setdefault(key, []).append(_doing(event, rings[event.event_id]))
+            doing = _doing(event, rings[event.event_id], still.get(event.event_id))
+            doings.setdefault(key, []).append(doing)
         keys = group_by_key(doings)
         pairs = [(key, doing.actor_id) for key in keys for doing in doings[key] if doing.actor_id]
         known = groups.load(sql, keys, pairs)
@@ -189,8 +209,9 @@ def _by_preference(decision: Decision) -> str | None:
     return decision.reason.value if isinstance(decision, Filter) else None
 
 
-def _doing(event: Event, ring: Ring) -> Doing:
+def _doing(event: Event, ring: Ring, still: str | None) -> Doing:
     said = event.metadata.get("content") if event.kind in COMMENT_KINDS else event.message
+    said = said if still is None else still
     quotes = event.kind in COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
     return Doing(
         actor_id=event.actor_id or "",
@@ -200,4 +221,5 @@ def _doing(event: Event, ring: Ring) -> Doing:
         ring=ring,
         event_id=event.event_id,
         text=str(said) if quotes and said else None,
+        stays=still is not None,
     )

@@ -58,7 +58,8 @@ _COMMENTS = text("""
     join posts p on p.id = n.post_id join users u on u.id = n.user_id
     order by n.id
     on conflict (id) do update
-        set seq = excluded.seq, active = excluded.active, updated_at = excluded.updated_at
+        set seq = excluded.seq, active = excluded.active, updated_at = excluded.updated_at,
+            content = case when excluded.active then comments.content else '' end
         where comments.seq < excluded.seq
     returning new.id::text, '', coalesce(old.active, false), new.active
 """)

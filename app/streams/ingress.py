@@ -54,21 +54,23 @@ class Ingress:
         self._lease = script(connection, "lease")
         self.shards = range(bounds.shards + 1)
 
-    def append(self, events: Sequence[Event], comment: Comment | None = None) -> bool:
-        """Appends all or none, and notes the comment as pending with them.
+    def append(
+        self, events: Sequence[Event], comment: Comment | None = None, deleted: bool = False
+    ) -> bool:
+        """Appends all or none, and notes the comment as pending with them, or as deleted.
 
         False: the comment count of its post is not known to Redis yet (warm it and come again).
         Raises Unavailable when Redis is away or full.
         """
         bounds = self._bounds
         post = comment.post_id if comment else ""
-        keys = [key("comment", "count", post), key("comment", "pending", post)]
+        keys = [key("comment", name, post) for name in ("count", "pending", "gone")]
         args: list[str | int] = [
             int((time.time() + bounds.deadline_seconds) * 1000),
             bounds.max_length,
             bounds.shards,
             comment.id if comment else "",
-            comment.to_json() if comment else "",
+            comment.to_json() if comment and not deleted else "",
         ]
         for event in events:
             keys.append(key("ingress", shard_of_event(event, bounds.shards)))
@@ -78,7 +80,7 @@ class Ingress:
             word = self._append(keys=keys, args=args)
         if word in ("late", "full"):
             raise Unavailable("Too many events are waiting; try again soon", f"ingress_{word}")
-        return bool(word == "done")
+        return bool(word in ("done", "same"))
 
     def hold(self, shard: int, token: str) -> bool | None:
         """Takes or keeps a shard. True: held before; False: held from now on; None: another's."""

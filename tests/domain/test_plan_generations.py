@@ -1,10 +1,12 @@
 """The plan of a group over its generations: read, too old, emptied; and comments."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from app.domain.events import Kind
+from app.domain.ledger import Doing
 from tests.domain.house import MAX_AGE, START, GroupUnderTest, joins, leaves, three_instants, waits
 
 A, B, C, D = "Ann", "Ben", "Cem", "Dan"
@@ -102,3 +104,43 @@ def test_a_comment_after_the_row_was_read_opens_a_new_one_even_by_the_same_perso
     group.takes(waits(A, 2, "second"))
 
     assert group.lines[-1] == "row 2 v1 rings: 1 new of 1"
+
+
+def withdraws(actor: str, seq: int, still_says: str | None = None) -> Doing:
+    """Deletes a comment; `still_says`: another one of theirs that stands."""
+    left = leaves(actor, seq)
+    return left if still_says is None else replace(left, stays=True, text=still_says)
+
+
+def commented(*doings: Doing) -> GroupUnderTest:
+    group = GroupUnderTest(Kind.COMMENT)
+    group.takes(*doings)
+    return group
+
+
+def test_who_deletes_one_of_two_comments_stays_and_is_no_longer_quoted_with_it() -> None:
+    group = commented(waits(A, 1, "first"), waits(A, 2, "second"))
+
+    made = group.takes(withdraws(A, 3, still_says="first"))
+
+    assert group.lines == ["row 1 v1 rings: 1 new of 1", "row 1 v2 reads: 0 new of 1"]
+    assert made.texts == {"row 1": "first"}
+    assert group.active == {A}
+
+
+def test_among_others_a_deleted_comment_of_two_changes_nothing_that_is_told() -> None:
+    group = commented(waits(A, 1), waits(A, 2), waits(B, 3))
+
+    group.takes(withdraws(A, 4, still_says="first"))
+
+    assert group.lines == ["row 1 v1 rings: 2 new of 2"]
+
+
+def test_who_deletes_their_last_comment_leaves_every_row() -> None:
+    group = commented(waits(A, 1), waits(B, 2))
+    group.is_read()
+    group.takes(waits(A, 3))
+
+    group.takes(withdraws(A, 4))
+
+    assert group.lines[2:] == ["row 1 v2 reads: 0 new of 1", "row 2 v2 goes: 0 new of 0"]
