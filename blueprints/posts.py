@@ -9,8 +9,11 @@ from datetime import datetime
 from flask import Blueprint, request
 
 from app.domain.errors import Rejected
+from app.stores.ledger import Hand
 from app.stores.posts import Post, Posts
+from app.stores.removals import Removals
 from app.stores.users import Users
+from app.wiring import new_id
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
 from blueprints.paging import Paging, bad_cursor, next_cursor, paging
@@ -70,6 +73,13 @@ def publish(user_id: str, caption: str | None, image_url: str | None) -> str:
     """The new post's id. Raises Rejected (401) for a token that has outlived its account."""
     Users(parts().engine).mini(user_id)
     return actions().post(user_id, caption, image_url, traceparent())
+
+
+@blueprint.delete("/<post_id>")
+def delete(post_id: str) -> Json:
+    asking, wanted = person(), uuid_of(post_id)
+    Removals(parts().engine, parts().redis, Hand(parts().clock, new_id)).post(asking, wanted)
+    return {"success": True, "message": "Post deleted"}
 
 
 @blueprint.get("/<post_id>/likes")

@@ -11,7 +11,10 @@ from marshmallow import ValidationError, validate
 from app.domain.errors import Rejected
 from app.passwords import Passwords
 from app.stores.follows import Follows
-from app.stores.users import Mini, Users
+from app.stores.ledger import Hand
+from app.stores.removals import Removals
+from app.stores.users import MISSING, Mini, Users
+from app.wiring import new_id
 from blueprints import parts
 from blueprints.identity import owner, uuid_of, viewer
 from blueprints.paging import bad_cursor, cursor, number, paging
@@ -93,6 +96,19 @@ def change(user_id: str) -> Json:
     shown = account(found)
     del shown["email"]
     return {"success": True, "user": shown}
+
+
+@blueprint.delete("/<user_id>")
+def remove(user_id: str) -> Json:
+    """For good, with the password: a token alone may have been stolen."""
+    asking, given = owner(user_id, NOT_YOURS_TO_REMOVE), body(_FAREWELL)
+    found = Users(parts().engine).by_id(asking)
+    if found is None:
+        raise MISSING
+    if not _passwords().fits(given["password"], found.password_hash):
+        raise Rejected("The password is wrong", "wrong_password", 403)
+    Removals(parts().engine, parts().redis, Hand(parts().clock, new_id)).account(asking)
+    return {"success": True, "message": "Account removed"}
 
 
 def profile(user_id: str, viewer_id: str | None) -> Json:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
-from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at
+from app.domain.errors import Poisoned
+from app.domain.events import COMMENT_KINDS, Event, Kind, checked_uuid, occurred_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ _EXISTING = {
         "join users u on u.id = n.follower_id"
     ),
 }
+_POSTS = text(
+    "select id::text from posts where id = any(cast(:ids as uuid[])) order by id for key share"
+)
 _DELTAS = (
     "(select id, delta from unnest(cast(:ids as uuid[]), cast(:deltas as int[])) as n (id, delta) "
     "order by id) n"
@@ -109,8 +113,29 @@ def write_rows(sql: Connection, events: Iterable[Event]) -> Written:
             changed += written.changed
             expired += written.expired
         else:
-            changed += by_kind[kind]
+            here, gone = _with_post(sql, by_kind[kind])
+            changed += here
+            expired += gone
     return Written(tuple(changed), tuple(expired))
+
+
+def _with_post(sql: Connection, events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Those whose post is there, or that have none; and those whose post is gone. The lock makes a
+    deletion wait until what is told of the post can be found."""
+    named = {one.event_id: _post_of(one) for one in events}
+    posts = sorted({post for post in named.values() if post})
+    found = set(sql.execute(_POSTS, {"ids": posts}).scalars()) if posts else set()
+    gone = set(posts) - found
+    here = [one for one in events if named[one.event_id] not in gone]
+    return here, [one for one in events if named[one.event_id] in gone]
+
+
+def _post_of(event: Event) -> str | None:
+    """The post that our own events name; a stranger's metadata may say anything."""
+    try:
+        return checked_uuid(event.metadata.get("postId"), "postId")
+    except Poisoned:
+        return None
 
 
 def _identity(event: Event) -> tuple[str, str]:

@@ -256,6 +256,8 @@ notifications = Table(
             "not is_read and removed_at is null and archived_at is null and version > 0"
         ),
     ),
+    # What is about a post, when the post goes.
+    Index("ix_notifications_object_id", "object_id"),
     Index("ix_notifications_held", "held_until", postgresql_where=text("held_until is not null")),
 )
 

@@ -1,0 +1,187 @@
+"""Posts and accounts that go for good, with everything that was told about them.
+
+In    blueprints/posts.py, blueprints/users.py
+Out   PostgreSQL: the rows, and the groups about them (live: notification_removed, corrected texts);
+      Redis: counts and standings
+
+Nothing is half done for a reader: what can be cut off between two steps is repeated by asking
+again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+from sqlalchemy import Connection, Engine, text
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
+from app.domain.ledger import Frame
+from app.stores import posts, users
+from app.stores.amends import Amends
+from app.stores.groups import lock_recipients
+from app.stores.ledger import Hand
+from app.stores.postgres import speaking
+from app.stores.redis import key
+from app.stores.redis import speaking as asking_redis
+from app.stores.telling import Line, tell_rows
+from app.stores.withdrawals import Leaver, take_out
+
+NOT_YOUR_POST = Rejected("Cannot delete another user's post", "forbidden", 403)
+TRIES = 5
+AT_ONCE = 200
+FORGOTTEN_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A group about a post: it goes with it."""
+
+    id: str
+    owner_id: str
+    shown: bool
+
+
+class Removals:
+    def __init__(self, engine: Engine, connection: redis.Redis, hand: Hand) -> None:
+        self._engine = engine
+        self._redis = connection
+        self._hand = hand
+        self._amends = Amends(connection)
+
+    def post(self, owner_id: str, post_id: str) -> None:
+        """Raises Rejected (404, 403)."""
+        with asking_redis("list what waits"):
+            pending = list(map(str, self._redis.hkeys(key("comment", "pending", post_id))))
+        for _ in range(TRIES):
+            with speaking("delete the post"), self._engine.begin() as sql:
+                if self._post(sql, owner_id, post_id, pending):
+                    break
+                sql.rollback()
+        else:
+            raise Unavailable("The post is too busy to be deleted now", "busy")
+        self._forget_post(post_id)
+
+    def _post(self, sql: Connection, owner_id: str, post_id: str, pending: Sequence[str]) -> bool:
+        """False: somebody was told of it after we locked those who had been."""
+        values = {"post": post_id, "pending": list(pending)}
+        locked = lock_recipients(sql, {one.owner_id for one in _about(sql, values)} | {owner_id})
+        # From here on nobody writes a like or a comment of it; people first, as the ledger does.
+        owner = sql.execute(_LOCK_POST, values).scalar()
+        if owner is None:
+            raise posts.MISSING
+        if owner != owner_id:
+            raise NOT_YOUR_POST
+        groups = _about(sql, values)
+        if not {one.owner_id for one in groups} <= locked:
+            return False
+        ids = {"ids": [one.id for one in groups]}
+        sql.execute(_HIDE, ids)
+        tell_rows(sql, [Line(g.owner_id, g.id, Frame.REMOVED) for g in groups if g.shown])
+        sql.execute(_DROP, ids)
+        sql.execute(text("delete from posts where id = :post"), values)
+        return True
+
+    def _forget_post(self, post_id: str) -> None:
+        """Likes and comments of it are refused at once; the keys go when nobody asks any more."""
+        with asking_redis("forget the post"):
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.set(key("post", "owner", post_id), "", ex=FORGOTTEN_SECONDS)
+            pipeline.delete(key("comment", "pending", post_id), key("comment", "gone", post_id))
+            for prefix, what in (("like", "count"), ("like", "users"), ("comment", "count")):
+                pipeline.expire(key(prefix, what, post_id), FORGOTTEN_SECONDS)
+            pipeline.execute()
+
+    def account(self, user_id: str) -> None:
+        """Step by step out of everything, then the row. Raises Rejected (404)."""
+        for post_id in self._ids(_POSTS, user_id):
+            self.post(user_id, post_id)
+        while recipients := self._ids(_RECIPIENTS, user_id):  # each turn empties its page
+            with speaking("leave the groups"), self._engine.begin() as sql:
+                lock_recipients(sql, recipients)
+                take_out(sql, Leaver(user_id, tuple(recipients)), self._hand)
+        for _ in range(TRIES):
+            likes, follows = self._ids(_LIKES, user_id), self._ids(_FOLLOWS, user_id)
+            for post_id in likes:
+                self._amends.uncount(Kind.LIKE, post_id, user_id)
+            for other_id in follows:
+                self._amends.uncount(Kind.FOLLOW, other_id, user_id)
+            with speaking("remove the account"), self._engine.begin() as sql:
+                if (commented := self._account(sql, user_id, likes, follows)) is not None:
+                    break
+                sql.rollback()
+        else:
+            raise Unavailable("The account is too busy to be removed now", "busy")
+        with asking_redis("forget the account"):
+            # Counted afresh from the rows at the next comment or by the next reader.
+            stale = [key("comment", "count", post) for post in commented]
+            own = [key("follow", "count", user_id), key("follow", "users", user_id)]
+            self._redis.delete(*stale, *own)
+
+    def _account(
+        self, sql: Connection, user_id: str, likes: Sequence[str], follows: Sequence[str]
+    ) -> list[str] | None:
+        """The posts that lose comments. None: more was done meanwhile than was taken back."""
+        values = {"user": user_id, "limit": AT_ONCE}
+        lock_recipients(sql, {user_id, *follows})
+        if sql.execute(_LOCK_USER, values).scalar() is None:
+            raise users.MISSING
+        if (
+            set(sql.execute(_LIKES, values).scalars()) - set(likes)
+            or set(sql.execute(_FOLLOWS, values).scalars()) - set(follows)
+            or sql.execute(_POSTS, values).first()
+            or sql.execute(_RECIPIENTS, values).first()
+        ):
+            return None
+        commented = list(sql.execute(_COMMENTED, values).scalars())
+        for statement in _CORRECTIONS:
+            sql.execute(statement, values)
+        sql.execute(text("delete from users where id = :user"), values)
+        return commented
+
+    def _ids(self, statement: object, user_id: str) -> list[str]:
+        values = {"user": user_id, "limit": AT_ONCE}
+        with speaking("find what is theirs"), self._engine.connect() as sql:
+            return list(sql.execute(statement, values).scalars())  # type: ignore[call-overload]
+
+
+def _about(sql: Connection, values: Mapping[str, object]) -> list[About]:
+    return [About(*row) for row in sql.execute(_ABOUT, values)]
+
+
+_ABOUT = text("""
+    select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null
+    from notifications where object_id = :post
+        or object_id in (select id from comments where post_id = :post)
+        or object_id = any(cast(:pending as uuid[]))
+    order by user_id, seq
+""")
+_LOCK_POST = text("select user_id::text from posts where id = :post for update")
+# So that the badge that is told with them does not count them.
+_HIDE = text("update notifications set removed_at = now() where id = any(cast(:ids as uuid[]))")
+_DROP = text("delete from notifications where id = any(cast(:ids as uuid[]))")
+_LOCK_USER = text("select 1 from users where id = :user for update")
+_POSTS = text("select id::text from posts where user_id = :user order by id")
+_RECIPIENTS = text(
+    "select distinct n.user_id::text from notification_actors a "
+    "join notifications n on n.id = a.notification_id "
+    "where a.actor_id = :user and a.active and n.user_id <> :user limit :limit"
+)
+_LIKES = text("select post_id::text from likes where user_id = :user and active")
+_FOLLOWS = text("select following_id::text from follows where follower_id = :user and active")
+_COMMENTED = text("select distinct post_id::text from comments where user_id = :user")
+_CORRECTIONS = (
+    text(
+        "update posts set like_count = greatest(0, like_count - 1) where id in "
+        "(select post_id from likes where user_id = :user and active)"
+    ),
+    text(
+        "update posts set comment_count = greatest(0, comment_count - n.gone) from "
+        "(select post_id, count(*) as gone from comments where user_id = :user and active "
+        "group by post_id) n where posts.id = n.post_id"
+    ),
+    text(
+        "update users set follower_count = greatest(0, follower_count - 1) where id in "
+        "(select following_id from follows where follower_id = :user and active)"
+    ),
+)
