@@ -66,6 +66,16 @@ def test_twenty_failures_from_anywhere_shut_an_account(limits: Limits) -> None:
     assert tries == [True] * 20 + [False]
 
 
+def test_tries_at_shut_accounts_are_no_failures_of_an_address(watch: Clock) -> None:
+    limits = Limits(Rates(True, "1 per minute", "1 per hour", "1 per hour"), NOWHERE, watch.now)
+    shut = [f"user{n}" for n in range(11)]
+    for account in shut:
+        for n in range(4):
+            limits.log_in(account, f"10.{account[4:]}.0.{n}")
+    assert not any(passes(lambda one=one: limits.log_in(one, "9.9.9.9")) for one in shut)
+    assert passes(lambda: limits.log_in("ann", "9.9.9.9"))
+
+
 def test_fifty_failures_shut_an_address(limits: Limits) -> None:
     tries = [passes(lambda n=n: limits.log_in(f"user{n}", "10.0.0.1")) for n in range(51)]
     assert tries == [True] * 50 + [False]
