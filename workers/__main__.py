@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # All is closed by now. Python's own way out destroys the libraries' greenlets one by one, and was
+    # All is closed. Python's own way out destroys the libraries' greenlets one by one, and was
     # seen to hang for good in one of kafka-python's.
     logging.shutdown()
     os._exit(code)

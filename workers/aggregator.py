@@ -11,7 +11,7 @@ rebuilds them.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import Poisoned
@@ -76,9 +76,10 @@ class Aggregator:
                 reach("aggregator.polled")
         moved = 0
         try:
-            for place in list(self._waiting):
-                self._move(place, self._waiting[place])
-                moved += len(self._waiting.pop(place))
+            if self._waiting:
+                self._move(self._waiting)
+                moved = sum(len(records) for records in self._waiting.values())
+                self._waiting = {}
             self._catch_up()
         except WindowsLost:
             self._rewind()
@@ -99,24 +100,31 @@ class Aggregator:
         if not self._behind or now < self._catch_up_at:
             return
         self._catch_up_at = now + CATCH_UP_SECONDS
-        for place, last in list(self._behind.items()):
-            self._commit(place, last)
+        self._commit(dict(self._behind))
 
-    def _commit(self, place: tuple[str, int], last: int) -> None:
-        """Up to the first event that a window still holds. `last`: all up to it took effect."""
-        topic, partition = place
-        commit = self._ends.windows.applied(self._known_epoch(), f"{topic}:{partition}", last)
+    def _commit(self, lasts: Mapping[tuple[str, int], int]) -> None:
+        """Up to the first event that a window still holds; all up to the last ones took effect."""
+        epoch = self._known_epoch()
+        commits = {
+            place: self._ends.windows.applied(epoch, f"{place[0]}:{place[1]}", last)
+            for place, last in lasts.items()
+        }
         reach("aggregator.applied")
-        self._subscriber.commit({place: commit})
-        if commit > last:
-            self._behind.pop(place, None)
-        else:
-            self._behind[place] = last
+        self._subscriber.commit(commits)
+        for place, last in lasts.items():
+            if commits[place] > last:
+                self._behind.pop(place, None)
+            else:
+                self._behind[place] = last
 
-    def _move(self, place: tuple[str, int], records: Sequence[Polled]) -> None:
-        partition, last = records[0].place, records[-1].offset
-        events = self._parse(records)
-        verdicts = self._gather(partition, events)
+    def _move(self, batches: Mapping[tuple[str, int], Sequence[Polled]]) -> None:
+        """One transaction for all partitions of the poll."""
+        events: list[tuple[int, Event]] = []
+        verdicts: list[Verdict] = []
+        for records in batches.values():
+            parsed = self._parse(records)
+            verdicts += self._gather(records[0].place, parsed)
+            events += parsed
         reach("aggregator.gathered")
         told = [
             Entry(event, Ring.AT_ONCE)
@@ -126,19 +134,30 @@ class Aggregator:
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
         after_writing(settled, self._ends.dead_letters)
-        self._commit(place, last)
-        became = outcomes(events, verdicts, settled)
-        poisoned = Counter(failed=len(records) - len(events))
+        self._commit({place: records[-1].offset for place, records in batches.items()})
+        self._say(batches, events, outcomes(events, verdicts, settled))
+        self._ends.posts.note(event for _, event in events)
+
+    def _say(
+        self,
+        batches: Mapping[tuple[str, int], Sequence[Polled]],
+        events: Sequence[tuple[int, Event]],
+        became: Sequence[str],
+    ) -> None:
+        """The figures of this stage, and the steps of these events' traces."""
+        read = sum(len(records) for records in batches.values())
         self._ends.note(
             Passing(
                 "aggregator",
-                outcomes=Counter(became) + poisoned,
-                places={partition: (last, len(records))},
+                outcomes=Counter(became) + Counter(failed=read - len(events)),
+                places={
+                    records[0].place: (records[-1].offset, len(records))
+                    for records in batches.values()
+                },
                 step="aggregated",
                 events=passings(events, became),
             )
         )
-        self._ends.posts.note(event for _, event in events)
 
     def _gather(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[Verdict]:
         if not events:

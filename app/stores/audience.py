@@ -39,9 +39,14 @@ class Audience:
     mutes: set[tuple[str, str]] = field(default_factory=set)
     blocks: set[tuple[str, str]] = field(default_factory=set)
     images: dict[str, str] = field(default_factory=dict)
+    decided: dict[tuple[Kind, str], Decision] = field(default_factory=dict)
 
     def decision(self, kind: Kind, recipient_id: str) -> Decision:
-        return decide(kind, self.preferences.get(recipient_id, Preferences()), self.now)
+        known = self.decided.get((kind, recipient_id))
+        if known is None:
+            chosen = self.preferences.get(recipient_id, Preferences())
+            known = self.decided[kind, recipient_id] = decide(kind, chosen, self.now)
+        return known
 
     def silenced(self, event: Event) -> Reason | None:
         """Blocked either way, or the actor or the post is muted."""

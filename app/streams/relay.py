@@ -10,6 +10,7 @@ again: the same id, version and seq, which every client knows to skip.
 
 import logging
 import select
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from app.streams.wire import dumps
 log = logging.getLogger(__name__)
 BATCH = 500
 LEASE_MS = 10_000
+RENEW_SECONDS = 1.0
 _WAITING = text(
     "select id, user_id::text, seq, frame, payload, created_at from outbox "
     "where published_at is null order by id limit :limit"
@@ -54,6 +56,8 @@ class Relay:
         self._publisher = publisher
         self._token = token
         self._lease = script(connection, "lease")
+        self._mine = False
+        self._renew_at = 0.0
 
     def step(self) -> int:
         """Publishes the oldest waiting frames; how many."""
@@ -73,14 +77,19 @@ class Relay:
 
     def release(self) -> None:
         """Lets another relay take over without waiting for the lease to run out."""
+        self._mine = False
         with speaking("give the relay back"):
             if self._redis.get(key("relay", "lease")) == self._token:
                 self._redis.delete(key("relay", "lease"))
 
     def _holds(self) -> bool:
-        with speaking("lease the relay"):
-            held = self._lease(keys=[key("relay", "lease")], args=[self._token, LEASE_MS])
-        return int(held) > 0
+        """Asked once a second: the lease is good for ten."""
+        if not self._mine or time.monotonic() >= self._renew_at:
+            with speaking("lease the relay"):
+                held = self._lease(keys=[key("relay", "lease")], args=[self._token, LEASE_MS])
+            self._mine = int(held) > 0
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+        return self._mine
 
 
 def _record(row: Sequence[Any]) -> Record:
