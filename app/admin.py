@@ -1,7 +1,8 @@
 """The operator's commands: python -m app.admin
 create-admin EMAIL | create-service-key NAME | rebuild-counts | purge
 
-Each of the first two prints what it made; passwords and keys are shown once and kept only as hashes.
+Each of the first two prints what it made; passwords and keys are shown once and kept only as
+hashes.
 """
 
 import re

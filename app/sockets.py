@@ -6,10 +6,10 @@ Next  jinja/static/bell.js
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from flask import Flask, request
@@ -23,13 +23,27 @@ from app.streams.push import SIGNED_IN, room_of
 from app.tokens import Claims, Tokens
 from app.wiring import Parts
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 log = logging.getLogger(__name__)
+SOCKETS_PATH = "/socket.io"
 SWEEP_SECONDS = 30.0
 NAMELESS_SECONDS = 60.0
 MAX_MESSAGE_BYTES = 64 * 1024
 # Frames committed just before the channel broke may have been on their way.
 DEAF_MARGIN_SECONDS = 2.0
 REQUIRED, FOREIGN = "Authentication required", "User ID does not match token"
+
+
+def _apart(sockets: "WSGIApplication", plain: "WSGIApplication") -> "WSGIApplication":
+    """Socket.IO gets its own path and nothing else."""
+
+    def application(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        mine = environ.get("PATH_INFO", "").startswith(SOCKETS_PATH)
+        return (sockets if mine else plain)(environ, start)
+
+    return application
 
 
 @dataclass(slots=True)
@@ -48,6 +62,7 @@ class Sockets:
         self._tokens = tokens
         self._history = History(parts.engine)
         self._now: Callable[[], float] = parts.clock
+        plain = app.wsgi_app
         self.io = SocketIO(
             app,
             async_mode="gevent",
@@ -57,6 +72,8 @@ class Sockets:
             max_http_buffer_size=MAX_MESSAGE_BYTES,
             manage_session=False,
         )
+        # Its middleware copies the environment of each request: a like has no use for that.
+        app.wsgi_app = _apart(app.wsgi_app, plain)  # type: ignore[method-assign, assignment]
         self.io.on_event("connect", self._connect)
         self.io.on_event("disconnect", self._disconnect)
         self.io.on_event("join_room", self._join)

@@ -59,12 +59,16 @@ class Audience:
 
 
 def audience(
-    sql: Connection, events: Sequence[Event], recipients: Iterable[str], now: datetime
+    sql: Connection,
+    events: Sequence[Event],
+    named: Sequence[Event],
+    recipients: Iterable[str],
+    now: datetime,
 ) -> Audience:
-    """What the tables say at the moment of telling."""
+    """What the tables say at the moment of telling. `named`: whose actors must be known by name."""
     who = Audience(now)
     ids = {"ids": sorted(recipients)}
-    who.people = people(sql, [event.actor_id for event in events if event.actor_id])
+    who.people = people(sql, [event.actor_id for event in named if event.actor_id])
     who.preferences = {row[0]: Preferences(*row[1:]) for row in sql.execute(_PREFERENCES, ids)}
     who.mutes = {(row[0], row[1]) for row in sql.execute(_MUTES, ids)}
     who.blocks = {(row[0], row[1]) for row in sql.execute(_BLOCKS, ids)}

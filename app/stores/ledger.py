@@ -33,7 +33,7 @@ from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
 from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
-from app.stores.rows import write_rows
+from app.stores.rows import ROW_KINDS, write_rows
 from app.stores.still_said import still_said
 
 
@@ -134,7 +134,8 @@ class Ledger:
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
         rings = {entry.event.event_id: entry.ring for entry in batch.entries}
         now = datetime.fromtimestamp(self._hand.now(), UTC)
-        who = audience(sql, written.changed, present, now)
+        named = [e for e in written.changed if _is_named(e, rings[e.event_id])]
+        who = audience(sql, written.changed, named, present, now)
         told = self._admit(written.changed, present, who, settled)
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
@@ -187,13 +188,18 @@ class Ledger:
         return plan(group, doings, closes, terms)
 
 
+def _is_named(event: Event, ring: Ring) -> bool:
+    """Its line names its actor; or no row of its own has shown yet that the actor exists."""
+    return ring is Ring.AT_ONCE or event.kind not in ROW_KINDS
+
+
 def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
     """The coded outcome of an event that nobody is told about; None for one that goes on."""
     if event.recipient_id not in present:
         return "expired"
     if event.kind in UNGROUPED_KINDS:
         return _by_preference(who.decision(event.kind, event.recipient_id))
-    if event.actor_id not in who.people:
+    if event.kind not in ROW_KINDS and event.actor_id not in who.people:
         return "expired"
     if event.actor_id == event.recipient_id:
         return Reason.SELF.value

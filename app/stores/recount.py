@@ -4,12 +4,12 @@ In    python -m app.admin rebuild-counts
 Out   posts.like_count, posts.comment_count, users.follower_count; like:count:*, follow:count:*
 
 Safe beside a running pipeline. In PostgreSQL a page of rows is locked first and counted in a second
-statement: whoever counted before us is committed and seen, whoever comes after us waits for the lock
-and adds to what we wrote. A row that is inserted but not yet counted is invisible to us, and its
-writer adds it. In Redis a set is newer than any table, so it is never overwritten from one: only
-its count is made to agree with it, in one step. A set that is itself wrong is not repaired here:
-that needs a drained pipeline (no ingress, no lag, no window), and then deleting its count and set
-is enough, since the next reader loads both.
+statement: whoever counted before us is committed and seen, whoever comes after us waits for the
+lock and adds to what we wrote. A row that is inserted but not yet counted is invisible to us, and
+its writer adds it. In Redis a set is newer than any table, so it is never overwritten from one:
+only its count is made to agree with it, in one step. A set that is itself wrong is not repaired
+here: that needs a drained pipeline (no ingress, no lag, no window), and then deleting its count and
+set is enough, since the next reader loads both.
 """
 
 from collections.abc import Iterator

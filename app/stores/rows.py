@@ -13,6 +13,9 @@ from sqlalchemy import Connection, TextClause, text
 from app.domain.errors import Poisoned
 from app.domain.events import COMMENT_KINDS, Event, Kind, checked_uuid, occurred_at
 
+ROW_KINDS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
+"""Kinds whose events are rows; a row that was written proves that its actor exists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

@@ -4,6 +4,7 @@ In    blueprints/simulate.py
 Out   the tables users and notification_preferences; what simulated people like and follow
 """
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A simulated person, and the post or person liked or followed."""
+    """A simulated person, and the post liked, the person followed or the comment said."""
 
     user_id: str
     subject_id: str
@@ -55,6 +56,17 @@ class Simulated:
 
     def follows(self, user_ids: Sequence[str]) -> list[Pair]:
         return list(self._pairs("follow", user_ids))
+
+    def comments(self, user_ids: Sequence[str]) -> list[Pair]:
+        """Who said which comment, written or still pending."""
+        found: set[tuple[str, str]] = set()
+        with asking_redis("find what they said"):
+            for name in self._redis.scan_iter(key("comment", "pending", "*"), count=500):
+                for one, raw in self._redis.hgetall(name).items():
+                    found.add((str(json.loads(raw)[0]), str(one)))
+        with speaking("find what they said"), self._engine.connect() as sql:
+            found |= {(row[0], row[1]) for row in sql.execute(_SAID, {"ids": list(user_ids)})}
+        return [Pair(*pair) for pair in sorted(found) if pair[0] in set(user_ids)]
 
     def _pairs(self, prefix: str, user_ids: Sequence[str]) -> Iterator[Pair]:
         """From the rows, and from Redis: a gathered like has no row before its window ends."""
@@ -116,8 +128,13 @@ _ROWS = {
         "where follower_id = any(cast(:ids as uuid[])) and active"
     ),
 }
+_SAID = text(
+    "select user_id::text, id::text from comments "
+    "where user_id = any(cast(:ids as uuid[])) and active"
+)
 _IN_FORCE = text(
     "select 1 from likes where user_id = any(cast(:ids as uuid[])) and active union all "
+    "select 1 from comments where user_id = any(cast(:ids as uuid[])) and active union all "
     "select 1 from follows where follower_id = any(cast(:ids as uuid[])) and active limit 1"
 )
 _LOCK = text("select 1 from users where id = any(cast(:ids as uuid[])) order by id for update")

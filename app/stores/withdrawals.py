@@ -44,7 +44,7 @@ def take_out(sql: Connection, leaver: Leaver, hand: Hand) -> int:
     terms = Terms(moment, timedelta(0), hand.new_id())
     plans = {key: plan(known[key], doings[key], False, terms) for key in keys}
     groups.write(sql, plans, [])
-    tell(sql, Page(plans, {}, audience(sql, [], leaver.recipients, moment)))
+    tell(sql, Page(plans, {}, audience(sql, [], [], leaver.recipients, moment)))
     return len(plans)
 
 
