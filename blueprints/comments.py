@@ -14,18 +14,23 @@ from app.stores.comments import Comment
 from app.stores.users import Mini, Users
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of
+from blueprints.once import once
 from blueprints.paging import bad_cursor, next_cursor, paging
 from blueprints.schemas import CommentBody, ReplyBody, body
 from blueprints.views import Json
 from blueprints.views import comment as view
 
 blueprint = Blueprint("comments", __name__, url_prefix="/api/comments")
-_COMMENT, _REPLY = CommentBody(), ReplyBody()
+_COMMENT, _ANSWER = CommentBody(), ReplyBody()
 
 
 @blueprint.post("")
-def create() -> tuple[Json, int]:
+def create() -> Response:
     asking = person()
+    return once(asking, lambda: _create(asking))
+
+
+def _create(asking: str) -> tuple[Json, int]:
     given = body(_COMMENT)
     author = Users(parts().engine).mini(asking)
     text = words(given["content"], "PostId and content required")
@@ -34,9 +39,13 @@ def create() -> tuple[Json, int]:
 
 
 @blueprint.post("/<comment_id>/reply")
-def reply(comment_id: str) -> tuple[Json, int]:
+def reply(comment_id: str) -> Response:
     asking = person()
-    given, to = body(_REPLY), uuid_of(comment_id)
+    return once(asking, lambda: _reply(asking, comment_id))
+
+
+def _reply(asking: str, comment_id: str) -> tuple[Json, int]:
+    given, to = body(_ANSWER), uuid_of(comment_id)
     author = Users(parts().engine).mini(asking)
     text = words(given["content"], "Content required")
     said = actions().reply(asking, to, text, traceparent())

@@ -7,13 +7,14 @@ Out   app/actions.py: raise_event
 from dataclasses import replace
 
 import uuid_utils
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import Event, from_wire
 from app.stores.service_keys import ServiceKeys
 from blueprints import actions, parts
 from blueprints.identity import traceparent
+from blueprints.once import once
 from blueprints.schemas import EventBody, body
 from blueprints.views import Json
 
@@ -24,8 +25,13 @@ _EVENT = EventBody()
 
 @blueprint.post("")
 @blueprint.post("/trigger")
-def trigger() -> tuple[Json, int]:
-    _check_key(request.headers.get("X-Api-Key", ""))
+def trigger() -> Response:
+    key = request.headers.get("X-Api-Key", "")
+    _check_key(key)
+    return once(key, _accept)
+
+
+def _accept() -> tuple[Json, int]:
     event = _event(body(_EVENT))
     actions().raise_event(event)
     return {

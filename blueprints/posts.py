@@ -6,7 +6,7 @@ Out   app/actions.py; stores/posts.py
 
 from datetime import datetime
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from app.domain.errors import Rejected
 from app.stores.ledger import Hand
@@ -16,6 +16,7 @@ from app.stores.users import Users
 from app.wiring import new_id
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
+from blueprints.once import once
 from blueprints.paging import Paging, bad_cursor, next_cursor, paging
 from blueprints.schemas import PostBody, body
 from blueprints.views import Json, mini
@@ -51,8 +52,12 @@ def one(post_id: str) -> Json:
 
 
 @blueprint.post("")
-def create() -> tuple[Json, int]:
+def create() -> Response:
     asking = person()
+    return once(asking, lambda: _create(asking))
+
+
+def _create(asking: str) -> tuple[Json, int]:
     caption, image_url = said(body(_POST))
     post_id = publish(asking, caption, image_url)
     view = views([Posts(parts().engine).find(post_id)], None)[0]

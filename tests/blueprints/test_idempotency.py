@@ -1,0 +1,94 @@
+"""Idempotency-Key: same key and body, same answer and one effect."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Unavailable
+from app.stores.idempotency import Answer, Idempotency, Ticket
+from tests.blueprints.test_on_real_stores import Somebody, alice, bob, web
+
+__all__ = ["alice", "bob", "web"]
+pytestmark = pytest.mark.service
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+def send(web: Flask, alice: Somebody) -> Send:
+    """A POST by Alice, or whoever, under a key."""
+
+    def post(path: str, body: Any, key: str, who: Somebody = alice) -> Any:
+        headers = who._headers | {"Idempotency-Key": key}
+        return web.test_client().post(path, json=body, headers=headers)
+
+    return post
+
+
+def test_a_post_sent_twice_is_one_post_with_one_answer(
+    send: Send, engine: Engine, alice: Somebody
+) -> None:
+    first, second = (send("/api/posts", {"caption": "Hello"}, "k1") for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.data == second.data
+    with engine.connect() as sql:
+        assert sql.execute(text("select count(*) from posts")).scalar() == 1
+
+
+@pytest.mark.parametrize("path", ["/api/comments", "/api/comments/{}/reply"])
+def test_a_comment_sent_twice_is_one_comment(send: Send, alice: Somebody, path: str) -> None:
+    post = alice.posts()
+    top = alice("POST", "/api/comments", {"postId": post, "content": "top"})["comment"]["id"]
+    body = {"postId": post, "content": "again"}
+    answers = {send(path.format(top), body, "k1").data for _ in range(2)}
+    assert len(answers) == 1
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 2
+
+
+def test_the_same_key_with_another_body_is_refused(send: Send) -> None:
+    send("/api/posts", {"caption": "Hello"}, "k1")
+    assert send("/api/posts", {"caption": "Other"}, "k1").status_code == 422
+
+
+def test_the_order_of_fields_makes_no_other_body(send: Send) -> None:
+    one = send("/api/posts", {"caption": "Hello", "imageUrl": ""}, "k1")
+    two = send("/api/posts", {"imageUrl": "", "caption": "Hello"}, "k1")
+    assert one.data == two.data
+
+
+def test_keys_are_per_person_and_path(send: Send, alice: Somebody, bob: Somebody) -> None:
+    mine = send("/api/posts", {"caption": "Hello"}, "k1")
+    theirs = send("/api/posts", {"caption": "Hello"}, "k1", bob)
+    post = mine.json["post"]["id"]
+    said = send("/api/comments", {"postId": post, "content": "x"}, "k1")
+    assert (theirs.json["post"]["userId"], said.status_code) == (bob.id, 201)
+
+
+def test_what_was_refused_may_come_again_mended_or_not(send: Send) -> None:
+    assert send("/api/posts", {"caption": ""}, "k1").status_code == 400
+    assert send("/api/posts", {"caption": "Hello"}, "k1").status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "a b", "k" * 201], ids=["empty", "blank", "long"])
+def test_a_key_has_a_form(send: Send, key: str) -> None:
+    assert send("/api/posts", {"caption": "Hello"}, key).status_code == 400
+
+
+def test_while_the_first_is_running_the_second_is_told_so(send: Send, web: Flask) -> None:
+    store = Idempotency(web.extensions["parts"].redis)
+    scope, body = ("alice", "/api/posts", "k1"), b"{}"
+    ticket = store.begin(scope, body, "first")
+    assert isinstance(ticket, Ticket)
+    with pytest.raises(Exception, match="still running"):
+        store.begin(scope, body, "second")
+    store.keep(ticket, Answer(201, "{}"))
+    assert store.begin(scope, body, "third") == Answer(201, "{}")
+
+
+def test_without_a_memory_there_is_no_promise() -> None:
+    away = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+    with pytest.raises(Unavailable):
+        Idempotency(away).begin(("alice", "/api/posts", "k1"), b"{}", "first")
