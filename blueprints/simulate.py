@@ -164,6 +164,8 @@ def cleanup() -> Json:
             _try(lambda pair=pair: actions().like(pair.user_id, pair.subject_id, Wish.OFF))  # type: ignore[misc]
         for pair in store.follows(batch):
             _try(lambda pair=pair: actions().follow(pair.user_id, pair.subject_id, Wish.OFF))  # type: ignore[misc]
+        for pair in store.comments(batch):
+            _try(lambda pair=pair: actions().delete_comment(pair.user_id, pair.subject_id))  # type: ignore[misc]
         store.wait_until_withdrawn(batch, WITHDRAWAL_SECONDS)
         removed += store.remove(batch)
     return {"success": True, "message": f"Cleaned up {removed} test users and their data"}

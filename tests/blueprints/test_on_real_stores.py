@@ -206,6 +206,18 @@ def test_the_broom_takes_simulated_people_and_nobody_else(
     assert alice("GET", f"/api/users/{alice.id}")["user"]["followersCount"] == 0
 
 
+def test_the_broom_takes_what_simulated_people_said(alice: Somebody, bob: Somebody) -> None:
+    post = alice.posts()
+    bob("POST", "/api/comments", {"postId": post, "content": "Mine stays"})
+    body = {"postId": post, "targetUserId": alice.id, "count": 3}
+    assert len(alice("POST", "/api/test/simulate-comments", body)["results"]) == 3
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 4
+    alice("DELETE", "/api/test/cleanup")
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
+    left = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [one["content"] for one in left] == ["Mine stays"]
+
+
 def test_a_form_needs_its_csrf_field(web: Flask) -> None:
     client = web.test_client()
     answer = client.post("/login", data={"email": "a@b.org", "password": "x"})
