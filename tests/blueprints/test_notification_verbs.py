@@ -1,0 +1,109 @@
+"""The verbs of a notification over HTTP: seen, unread, archive, delete, grouped, why."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.blueprints.test_on_real_stores import Somebody, _notify, alice, bob, web
+
+__all__ = ["alice", "bob", "web"]
+pytestmark = pytest.mark.service
+
+
+def listed(who: Somebody) -> list[Any]:
+    return list(who("GET", f"/api/notifications/{who.id}")["notifications"])
+
+
+def unread(who: Somebody) -> int:
+    return int(who("GET", f"/api/notifications/{who.id}/unread-count")["count"])
+
+
+def test_seen_is_not_read(engine: Engine, alice: Somebody) -> None:
+    for seq in (1, 2, 3):
+        _notify(engine, alice.id, seq)
+    said = alice("PATCH", f"/api/notifications/{alice.id}/seen", {"upTo": 2})
+    assert said["updatedCount"] == 2
+    assert [bool(row["seenAt"]) for row in sorted(listed(alice), key=_created)] == [
+        True,
+        True,
+        False,
+    ]
+    assert unread(alice) == 3
+
+
+def _created(row: Any) -> Any:
+    return row["createdAt"]
+
+
+def test_read_and_unread_move_the_badge(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/read")
+    assert unread(alice) == 0
+    back = alice("PATCH", f"/api/notifications/{one}/unread")["notification"]
+    assert (back["isRead"], back["readAt"], back["version"]) == (False, None, 3)
+    assert unread(alice) == 1
+
+
+def test_what_is_archived_is_hidden_and_not_in_the_badge(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    said = alice("PATCH", f"/api/notifications/{one}/archive")["notification"]
+    assert said["archivedAt"]
+    assert (listed(alice), unread(alice)) == ([], 0)
+
+
+def test_what_is_deleted_is_not_found_again(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    assert alice("DELETE", f"/api/notifications/{one}")["message"] == "Notification deleted"
+    assert alice("DELETE", f"/api/notifications/{one}")["status"] == 404
+    assert (listed(alice), unread(alice)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "verb"),
+    [("PATCH", "/unread"), ("PATCH", "/archive"), ("DELETE", ""), ("GET", "/why")],
+)
+def test_only_its_owner_uses_a_verb(
+    engine: Engine, alice: Somebody, bob: Somebody, method: str, verb: str
+) -> None:
+    one = _notify(engine, alice.id, 1)
+    assert bob(method, f"/api/notifications/{one}{verb}")["status"] == 403
+    assert unread(alice) == 1
+
+
+def test_grouped_lists_by_type_with_their_numbers(engine: Engine, alice: Somebody) -> None:
+    first = _notify(engine, alice.id, 1)
+    _notify(engine, alice.id, 2)
+    alice("PATCH", f"/api/notifications/{first}/read")
+    said = alice("GET", f"/api/notifications/{alice.id}/grouped")
+    assert [len(rows) for rows in said["grouped"].values()] == [2]
+    [stats] = said["stats"]
+    assert (stats["type"], stats["count"], stats["unread"]) == ("LIKE", 2, 1)
+    assert stats["latest"].endswith("Z")
+
+
+def test_why_tells_the_lane_the_gathering_and_the_steps(
+    engine: Engine, alice: Somebody, bob: Somebody
+) -> None:
+    one = _notify(engine, alice.id, 1)
+    with engine.begin() as sql:
+        sql.execute(
+            text(
+                "insert into notification_actors (notification_id, actor_id, event_id, seq, "
+                "is_follower, announced) "
+                "values (:row, :bob, :row, 1780000000000 * 1024, true, true)"
+            ),
+            {"row": one, "bob": bob.id},
+        )
+        sql.execute(
+            text(
+                "update outbox set payload = jsonb_build_object('id', cast(:row as text), "
+                "'version', 1, 'metadata', jsonb_build_object('newCount', 1))"
+            ),
+            {"row": one},
+        )
+    said = alice("GET", f"/api/notifications/{one}/why")
+    assert said["lane"]["topic"] == "high-priority-notifications"
+    assert said["lane"]["because"] == "A follower is among them"
+    assert [(one["id"], one["follower"]) for one in said["actors"]] == [(bob.id, True)]
+    assert [step["name"] for step in said["steps"]] == ["accepted", "written", "announcement"]
