@@ -66,11 +66,12 @@ class Traces:
         notification, written_at, active = row
         yield {
             "name": "written",
-            "at": max(about["at"], written_at),
+            "at": written_at,
             "notificationId": notification,
             "active": active,
         }
-        frames = {"user": about["recipient"], "row": notification, "since": about["at"]}
+        # Row and frames of one transaction have one time, so earlier frames are about others.
+        frames = {"user": about["recipient"], "row": notification, "since": written_at}
         found = sql.execute(_FRAMES, frames | {"limit": FRAMES}).all()
         for place, seq, frame, created, published in found:
             shown = {"frame": frame, "seq": seq, "notificationId": notification}
@@ -137,6 +138,6 @@ _ROW = text("""
 _FRAMES = text("""
     select id, seq, frame, created_at, published_at from outbox
     where user_id = cast(:user as uuid) and payload->>'id' = :row and seq is not null
-        and created_at >= cast(:since as timestamptz) - interval '5 seconds'
+        and created_at >= cast(:since as timestamptz)
     order by id limit :limit
 """)

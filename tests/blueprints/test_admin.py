@@ -211,6 +211,7 @@ def test_the_way_of_a_gathered_like(admin: Admin, house: House) -> None:
         names = [one["name"] for one in steps]
         assert {"accepted", "published", "aggregated", "written", "announced"} <= set(names)
         assert all("at" in one for one in steps)
+        assert names.index("announced") > names.index("published")
     assert sum("closed" in str(admin(f"GET /trace/{one}")) for one in ids) == 5
 
 
