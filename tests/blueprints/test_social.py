@@ -256,3 +256,26 @@ def test_what_is_held_follows_the_quiet_hours(
             )
         ).one()
     assert (due, soon) == (rings, True)
+
+
+def test_an_account_goes_with_its_password_only(alice: Somebody, bob: Somebody) -> None:
+    path = f"/api/users/{alice.id}"
+    post = alice.posts()
+    assert bob("DELETE", path, {"password": "Passw0rd"})["status"] == 403
+    assert alice("DELETE", path, {})["status"] == 400
+    assert alice("DELETE", path, {"password": "Wr0ng-one"})["status"] == 403
+    assert alice("DELETE", path, {"password": "Passw0rd"})["status"] == 200
+    assert bob("GET", path)["status"] == 404
+    assert bob("GET", f"/api/posts/{post}")["status"] == 404
+
+
+def test_only_their_author_deletes_a_post_or_a_comment(alice: Somebody, bob: Somebody) -> None:
+    post = alice.posts()
+    said = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
+    assert alice("DELETE", f"/api/comments/{said}")["status"] == 403
+    assert bob("DELETE", f"/api/comments/{said}")["message"] == "Comment deleted"
+    assert bob("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 0
+    assert bob("DELETE", f"/api/posts/{post}")["status"] == 403
+    assert alice("DELETE", f"/api/posts/{post}")["message"] == "Post deleted"
+    assert alice("DELETE", f"/api/posts/{post}")["status"] == 404
+    assert bob("PUT", f"/api/posts/{post}/like")["status"] == 404
