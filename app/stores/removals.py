@@ -42,6 +42,15 @@ class About:
     shown: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The posts and people somebody who goes has liked, followed and commented on."""
+
+    likes: Sequence[str]
+    follows: Sequence[str]
+    commented: Sequence[str] = ()
+
+
 class Removals:
     def __init__(self, engine: Engine, connection: redis.Redis, hand: Hand) -> None:
         self._engine = engine
@@ -94,50 +103,57 @@ class Removals:
 
     def account(self, user_id: str) -> None:
         """Step by step out of everything, then the row. Raises Rejected (404)."""
-        for post_id in self._ids(_POSTS, user_id):
-            self.post(user_id, post_id)
-        while recipients := self._ids(_RECIPIENTS, user_id):  # each turn empties its page
-            with speaking("leave the groups"), self._engine.begin() as sql:
-                lock_recipients(sql, recipients)
-                take_out(sql, Leaver(user_id, tuple(recipients)), self._hand)
         for _ in range(TRIES):
-            likes, follows = self._ids(_LIKES, user_id), self._ids(_FOLLOWS, user_id)
-            for post_id in likes:
-                self._amends.uncount(Kind.LIKE, post_id, user_id)
-            for other_id in follows:
-                self._amends.uncount(Kind.FOLLOW, other_id, user_id)
+            for post_id in self._ids(_POSTS, user_id):
+                self.post(user_id, post_id)
+            while recipients := self._ids(_RECIPIENTS, user_id):  # each turn empties its page
+                with speaking("leave the groups"), self._engine.begin() as sql:
+                    lock_recipients(sql, recipients)
+                    take_out(sql, Leaver(user_id, tuple(recipients)), self._hand)
+            # Redis first: cut off here, the next try finds the rows and begins again.
+            self._uncount(user_id, Left(self._ids(_LIKES, user_id), self._ids(_FOLLOWS, user_id)))
             with speaking("remove the account"), self._engine.begin() as sql:
-                if (commented := self._account(sql, user_id, likes, follows)) is not None:
+                if (left := self._account(sql, user_id)) is not None:
                     break
                 sql.rollback()
         else:
             raise Unavailable("The account is too busy to be removed now", "busy")
+        self._uncount(user_id, left)
         with asking_redis("forget the account"):
             # Counted afresh from the rows at the next comment or by the next reader.
-            stale = [key("comment", "count", post) for post in commented]
+            stale = [key("comment", "count", post) for post in left.commented]
             own = [key("follow", "count", user_id), key("follow", "users", user_id)]
             self._redis.delete(*stale, *own)
 
-    def _account(
-        self, sql: Connection, user_id: str, likes: Sequence[str], follows: Sequence[str]
-    ) -> list[str] | None:
-        """The posts that lose comments. None: more was done meanwhile than was taken back."""
+    def _uncount(self, user_id: str, left: Left) -> None:
+        """Again is no change."""
+        for post_id in left.likes:
+            self._amends.uncount(Kind.LIKE, post_id, user_id)
+        for other_id in left.follows:
+            self._amends.uncount(Kind.FOLLOW, other_id, user_id)
+
+    def _account(self, sql: Connection, user_id: str) -> Left | None:
+        """What it leaves behind. None: they did something meanwhile for somebody not locked."""
         values = {"user": user_id, "limit": AT_ONCE}
-        lock_recipients(sql, {user_id, *follows})
+
+        def concerned() -> set[str]:
+            found = (sql.execute(one, values).scalars() for one in (_FOLLOWS, _RECIPIENTS))
+            return {one for ids in found for one in ids}
+
+        locked = lock_recipients(sql, concerned() | {user_id})
+        # From here on nobody writes a row of theirs.
         if sql.execute(_LOCK_USER, values).scalar() is None:
             raise users.MISSING
-        if (
-            set(sql.execute(_LIKES, values).scalars()) - set(likes)
-            or set(sql.execute(_FOLLOWS, values).scalars()) - set(follows)
-            or sql.execute(_POSTS, values).first()
-            or sql.execute(_RECIPIENTS, values).first()
-        ):
+        if not concerned() <= locked or sql.execute(_POSTS, values).first():
             return None
-        commented = list(sql.execute(_COMMENTED, values).scalars())
+        recipients = tuple(sql.execute(_RECIPIENTS, values).scalars())
+        take_out(sql, Leaver(user_id, recipients), self._hand)
+        lists = (list(sql.execute(one, values).scalars()) for one in (_LIKES, _FOLLOWS, _COMMENTED))
+        left = Left(*lists)
         for statement in _CORRECTIONS:
             sql.execute(statement, values)
         sql.execute(text("delete from users where id = :user"), values)
-        return commented
+        return left
 
     def _ids(self, statement: object, user_id: str) -> list[str]:
         values = {"user": user_id, "limit": AT_ONCE}
