@@ -181,6 +181,9 @@ class Subscriber:
                 fetch_max_wait_ms=200,
                 max_poll_records=1000,
             )
+            # kafka-python joins before it knows the topic's partitions, gets none, and joins again
+            # when it learns of them; now and then the second time never ends (measured).
+            self._consumer.partitions_for_topic(self._topic)
         return self._consumer
 
 
