@@ -1,8 +1,8 @@
 """The stage: real services once per run, an empty one per test.
 
-TEST_DATA_DIR names a set of services that runs already (`DATA_DIR=... python -m infra start`): tests then
-start in no time. Without it the run starts its own on free ports and stops them at its end. A service that
-does not come up fails the tests that need it; nothing is skipped.
+TEST_DATA_DIR names a set of services that runs already (`DATA_DIR=... python -m infra start`):
+tests then start in no time. Without it the run starts its own on free ports and stops them at its
+end. A service that does not come up fails the tests that need it; nothing is skipped.
 """
 
 import os

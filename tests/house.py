@@ -21,9 +21,9 @@ from app.domain.ledger import Frame
 from app.domain.routing import GROUPS, Topic
 from app.domain.windows import Rules
 from app.settings import load
+from app.stores.amends import Amends
 from app.stores.fences import ClearedFrames
 from app.stores.figures import Figures
-from app.stores.amends import Amends
 from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger

@@ -27,6 +27,7 @@ from app.wiring import WorkerParts, build_workers, new_id
 from workers.aggregator import Aggregator, Ends
 from workers.aggregator import Hand as AggregatorHand
 from workers.bridge import Bridge
+from workers.deliverer import BATCH as RECORD_BATCH
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
 from workers.life import Worker, supervise
@@ -34,6 +35,7 @@ from workers.postman import LETTERS_GROUP, Postman
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
+RECORD_SECONDS = 0.4
 LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
 
 
@@ -110,16 +112,25 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
         wired.ready()
         delivery_log.create()
 
+    def record_unhurried() -> int:
+        """The log shares a processor with the toasts: it gathers a moment's frames for one call."""
+        moved = recorder.step()
+        return moved if moved >= RECORD_BATCH else 0
+
     beat = parts.heartbeats.beat
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
         Worker("postman", postman.step, _none, beat, wired.ready, letters.close),
-        Worker("recorder", recorder.step, _none, beat, recorder_ready, logged.close),
+        Worker("recorder", record_unhurried, _record_rest, beat, recorder_ready, logged.close),
     ]
 
 
 def _none() -> float:
     return 0.0
+
+
+def _record_rest() -> float:
+    return RECORD_SECONDS
 
 
 def _held_rest() -> float:

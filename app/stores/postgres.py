@@ -32,7 +32,8 @@ def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Eng
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=2,
-        pool_pre_ping=True,
+        # A worker repeats a step that met a dead connection; a request would have to answer 503.
+        pool_pre_ping=name == "web",
         pool_recycle=300,
         hide_parameters=True,  # a fault of the data must not put passwords into the log
         connect_args={
