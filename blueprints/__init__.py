@@ -56,6 +56,7 @@ def register(app: Flask) -> None:
         metrics,
         mutes,
         notifications,
+        openapi,
         operations,
         pages,
         passwords,
@@ -76,6 +77,7 @@ def register(app: Flask) -> None:
     for module in (
         health,
         metrics,
+        openapi,
         operations,
         pipeline,
         queues,
