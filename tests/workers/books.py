@@ -12,6 +12,8 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, text
 
+from app.domain.events import UNGROUPED_KINDS
+
 Pairs = dict[tuple[str, str], bool]
 _WISHES = {
     "likes": "select post_id::text, user_id::text, active from likes",
@@ -117,7 +119,9 @@ class Books:
         rows = self._rows(
             "select n.id, n.type, n.actor_count, n.owed_count, count(a.actor_id) filter "
             "(where a.active), n.removed_at is not null from notifications n "
-            "left join notification_actors a on a.notification_id = n.id group by n.id"
+            "left join notification_actors a on a.notification_id = n.id "
+            "where n.type <> all(:alone) group by n.id",
+            alone=[kind.value for kind in UNGROUPED_KINDS],
         )
         return out + [
             f"row {row[0]} {row[1]}: count {row[2]} owed {row[3]} actors {row[4]}"

@@ -1,0 +1,123 @@
+"""The crew: worker processes as `make run` starts them, each by its own command line.
+
+crew.hire("bridge")                        a fresh one; what it says is kept for messages
+crew.replace("bridge", FAILPOINT="...")    the old one is asked to stop, and must within 4 s
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from tests.conftest import ROOT
+
+NAMES = ("bridge", "aggregator", "flusher", "deliverer")
+STOP_SECONDS = 4.0
+START_SECONDS = 45.0
+"""Imports take two seconds of CPU, and a machine of two cores may have more to do."""
+
+
+def until(done: Callable[[], object], seconds: float, what: str) -> None:
+    """Waits for a condition, at most so long."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Member:
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def said(self) -> str:
+        """The end of what it wrote: the evidence when something is wrong."""
+        lines = self.log.read_text(errors="replace").splitlines()[-40:]
+        return f"--- {self.name} ({self.process.poll()}) ---\n" + "\n".join(lines)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self) -> float:
+        """SIGTERM; how long it took. It must be soon and clean."""
+        began = time.monotonic()
+        self.process.terminate()
+        try:
+            code = self.process.wait(timeout=STOP_SECONDS + 1)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes down where it hangs
+            self.process.wait(timeout=10)
+            raise AssertionError(f"did not stop: {self.said()}") from None
+        assert code == 0, self.said()
+        return time.monotonic() - began
+
+    def dies(self, seconds: float) -> None:
+        """Waits for its fail point."""
+        until(lambda: not self.alive, seconds, f"death of {self.said()}")
+        assert self.process.returncode == -signal.SIGKILL, self.said()
+
+
+@dataclass
+class Crew:
+    environment: dict[str, str]
+    folder: Path
+    redis: "redis.Redis"
+    members: dict[str, Member] = field(default_factory=dict)
+    everyone: list[Member] = field(default_factory=list)
+
+    def hire(self, name: str, **extra: str) -> Member:
+        """A fresh process under this name; whoever had the name is out of the crew's sight."""
+        member = self.start(name, **extra)
+        self.members[name] = member
+        return member
+
+    def start(self, name: str, **extra: str) -> Member:
+        """One more beside the crew; the caller looks after it."""
+        log = self.folder / f"{len(self.everyone):03d}-{name}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "workers", name],
+                cwd=ROOT,
+                env=os.environ | self.environment | {"PYTHONFAULTHANDLER": "1"} | extra,
+                stdout=out,
+                stderr=out,
+            )
+        member = Member(name, process, log)
+        self.everyone.append(member)
+        return member
+
+    def replace(self, name: str, **extra: str) -> Member:
+        old = self.members[name]
+        until(lambda: self.lives(old), START_SECONDS, f"the first heartbeat of {old.said()}")
+        old.stop()
+        return self.hire(name, **extra)
+
+    def lives(self, member: Member) -> bool:
+        """Its loop has turned: imports are done and signals are listened to."""
+        return any(self.redis.scan_iter(f"heartbeat:*:{member.process.pid}", count=1000))
+
+    def evidence(self) -> str:
+        return "\n".join(member.said() for member in self.members.values())
+
+    def dismiss(self) -> None:
+        """Nothing stays behind, whatever the tests did."""
+        left = [member for member in self.everyone if member.alive]
+        for member in left:
+            member.process.terminate()
+        for member in left:
+            try:
+                member.process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                member.kill()
