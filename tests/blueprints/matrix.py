@@ -1,0 +1,142 @@
+"""The written table of authority: what each caller is answered, route by route.
+
+Names in braces are fields of the cast (test_authority.py): the owner has the post, the comment and
+the notification row; `unknown` is an id of nothing.
+"""
+
+from typing import Any
+
+CALLERS = ("anonymous", "other", "owner", "admin")
+_ROWS = """
+GET /health                                         200 200 200 200
+GET /ready                                          200 200 200 200
+GET /metrics                                        200 200 200 200
+GET /openapi.json                                   200 200 200 200
+GET /docs                                           200 200 200 200
+POST /api/auth/register                             201 201 201 201
+POST /api/auth/login                                200 200 200 200
+POST /api/auth/refresh                              200 200 200 200
+POST /api/auth/logout                               401 200 200 200
+POST /api/auth/logout-all                           401 200 200 200
+GET /api/auth/me                                    401 200 200 200
+POST /api/auth/password                             401 200 200 200
+POST /api/auth/password/reset-request               200 200 200 200
+POST /api/auth/password/reset                       400 400 400 400
+POST /api/auth/otp/request                          401 200 200 200
+POST /api/auth/otp/verify                           401 400 400 400
+GET /api/users?q=owner                              200 200 200 200
+GET /api/users/search?q=owner                       200 200 200 200
+GET /api/users/{owner}                              200 200 200 200
+PATCH /api/users/{owner}                            401 403 200 403
+DELETE /api/users/{owner}                           401 403 200 403
+PUT /api/follows/{owner}                            401 200 400 200
+DELETE /api/follows/{owner}                         401 200 400 200
+POST /api/follows/{owner}                           401 200 400 200
+GET /api/follows/{owner}/followers                  200 200 200 200
+GET /api/follows/{owner}/following                  200 200 200 200
+PUT /api/follows/{owner}/bell                       401 400 400 400
+DELETE /api/follows/{owner}/bell                    401 200 200 200
+POST /api/follows/{owner}/bell                      401 400 400 400
+GET /api/posts                                      200 200 200 200
+POST /api/posts                                     401 201 201 201
+GET /api/posts/{post}                               200 200 200 200
+DELETE /api/posts/{post}                            401 403 200 403
+GET /api/posts/{post}/likes                         200 200 200 200
+PUT /api/posts/{post}/like                          401 200 200 200
+DELETE /api/posts/{post}/like                       401 200 200 200
+POST /api/posts/{post}/like                         401 200 200 200
+POST /api/posts/{post}/share                        401 200 200 200
+GET /api/comments?postId={post}                     200 200 200 200
+POST /api/comments                                  401 201 201 201
+POST /api/comments/{comment}/reply                  401 201 201 201
+DELETE /api/comments/{comment}                      401 403 200 403
+PUT /api/bookmarks/{post}                           401 200 200 200
+DELETE /api/bookmarks/{post}                        401 200 200 200
+POST /api/bookmarks/{post}                          401 200 200 200
+GET /api/bookmarks                                  401 200 200 200
+GET /api/bookmarks/check?postIds={post}             401 200 200 200
+PUT /api/mutes/users/{owner}                        401 200 400 200
+DELETE /api/mutes/users/{owner}                     401 200 400 200
+PUT /api/mutes/posts/{post}                         401 200 200 200
+DELETE /api/mutes/posts/{post}                      401 200 200 200
+GET /api/mutes                                      401 200 200 200
+PUT /api/blocks/{owner}                             401 200 400 200
+DELETE /api/blocks/{owner}                          401 200 200 200
+GET /api/blocks                                     401 200 200 200
+GET /api/preferences/{owner}                        401 403 200 403
+PUT /api/preferences/{owner}                        401 403 200 403
+PATCH /api/preferences/{owner}                      401 403 200 403
+GET /api/notifications/{owner}                      401 403 200 403
+GET /api/notifications/{owner}/unread-count         401 403 200 403
+GET /api/notifications/{owner}/grouped              401 403 200 403
+PATCH /api/notifications/{owner}/read-all           401 403 200 403
+PATCH /api/notifications/{owner}/seen               401 403 200 403
+GET /api/notifications/{row}/actors                 401 403 200 403
+GET /api/notifications/{row}/why                    401 403 200 403
+PATCH /api/notifications/{row}/read                 401 403 200 403
+PATCH /api/notifications/{row}/unread               401 403 200 403
+PATCH /api/notifications/{row}/archive              401 403 200 403
+DELETE /api/notifications/{row}                     401 403 200 403
+POST /api/events                                    401 401 401 401
+POST /api/events/trigger                            401 401 401 401
+GET /api/admin/stats                                401 403 403 200
+GET /api/admin/pipeline                             401 403 403 200
+GET /api/admin/trace/{unknown}                      401 403 403 404
+GET /api/admin/windows                              401 403 403 200
+POST /api/admin/windows/flush                       401 403 403 200
+GET /api/admin/delivery-log?userId={owner}          401 403 403 200
+GET /api/admin/fallback                             401 403 403 200
+POST /api/admin/fallback/replay                     401 403 403 200
+POST /api/admin/fallback/discard                    401 403 403 200
+GET /api/admin/dead-letters                         401 403 403 200
+POST /api/admin/dead-letters/replay                 401 403 403 200
+POST /api/admin/dead-letters/discard                401 403 403 200
+GET /api/admin/db/{view}                            401 200 200 200
+GET /api/admin/db/stats                             401 200 200 200
+DELETE /api/admin/db/clear                          401 200 200 200
+POST /api/test/simulate-likes                       401 200 200 200
+POST /api/test/simulate-comments                    401 200 200 200
+POST /api/test/simulate-follows                     401 200 200 200
+DELETE /api/test/cleanup                            401 200 200 200
+"""
+
+
+def _read(line: str) -> tuple[str, tuple[int, ...]]:
+    method, path, *statuses = line.split()
+    return f"{method} {path}", tuple(map(int, statuses))
+
+
+EXPECTED = dict(_read(line) for line in _ROWS.strip().splitlines())
+
+
+def bodies(cast: Any) -> dict[str, Any]:
+    """What a rightful caller sends, where a body is needed."""
+    word = "Passw0rd"
+    fresh = f"new_{cast.unknown[-12:]}"
+    simulated = {"postId": cast.post, "targetUserId": cast.owner, "count": 1}
+    ids = {"ids": [cast.unknown]}
+    found = {
+        "POST /api/auth/register": {
+            "email": f"{fresh}@example.org",
+            "username": fresh,
+            "password": word,
+        },
+        "POST /api/auth/login": {"email": cast.email, "password": word},
+        "POST /api/auth/password": {"currentPassword": word, "newPassword": "An0ther-one"},
+        "POST /api/auth/password/reset-request": {"email": cast.email},
+        "POST /api/auth/password/reset": {"token": "nobody's", "newPassword": "An0ther-one"},
+        "POST /api/auth/otp/verify": {"code": "000000"},
+        "PATCH /api/users/{owner}": {"bio": "Hello"},
+        "DELETE /api/users/{owner}": {"password": word},
+        "POST /api/posts": {"caption": "Hello"},
+        "POST /api/comments": {"postId": cast.post, "content": "Hi"},
+        "POST /api/comments/{comment}/reply": {"content": "Hi"},
+        "PUT /api/preferences/{owner}": {"social": False},
+        "PATCH /api/preferences/{owner}": {"social": False},
+        "POST /api/test/simulate-follows": {"targetUserId": cast.owner, "count": 1},
+    }
+    event = {"type": "OTP", "targetId": cast.owner}
+    found |= dict.fromkeys(("POST /api/events", "POST /api/events/trigger"), event)
+    found |= {f"POST /api/test/simulate-{what}": simulated for what in ("likes", "comments")}
+    queues = [(one, do) for one in ("fallback", "dead-letters") for do in ("replay", "discard")]
+    return found | {f"POST /api/admin/{one}/{do}": ids for one, do in queues}
