@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from app.domain.errors import Unavailable
 from app.domain.routing import GROUPS, Topic
+from app.streams.clients import connected
 
 LOG_GROUP = "delivery-log-consumer"
 TOPIC_OF = {group: topic.value for topic, group in GROUPS.items()} | {LOG_GROUP: Topic.READY.value}
@@ -43,8 +44,11 @@ def offsets(servers: tuple[str, ...]) -> list[Place]:
 def asking(servers: tuple[str, ...]) -> Iterator[Any]:
     """An admin client; Kafka's faults become Unavailable."""
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(servers), bootstrap_timeout_ms=2000, request_timeout_ms=3000
+        admin = connected(
+            KafkaAdminClient,
+            bootstrap_servers=list(servers),
+            bootstrap_timeout_ms=2000,
+            request_timeout_ms=3000,
         )
     except KafkaError as fault:
         raise Unavailable("Kafka did not answer in time", "kafka_unavailable") from fault

@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from app.domain.errors import Unavailable
+from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
 ACK_SECONDS = 4.0
@@ -84,7 +85,8 @@ class KafkaPublisher:
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
-            self._producer = KafkaProducer(
+            self._producer = connected(
+                KafkaProducer,
                 bootstrap_servers=list(self._servers),
                 bootstrap_timeout_ms=2000,
                 max_block_ms=1000,
@@ -167,7 +169,8 @@ class Subscriber:
 
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
+            self._consumer = connected(
+                KafkaConsumer,
                 self._topic,
                 bootstrap_servers=list(self._servers),
                 bootstrap_timeout_ms=2000,

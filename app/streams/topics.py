@@ -6,6 +6,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from app.domain.errors import Unavailable
+from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,11 @@ def create_topics(
     that runs ahead would have its records refused. Raises Unavailable when Kafka is away.
     """
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(servers), bootstrap_timeout_ms=2000, request_timeout_ms=5000
+        admin = connected(
+            KafkaAdminClient,
+            bootstrap_servers=list(servers),
+            bootstrap_timeout_ms=2000,
+            request_timeout_ms=5000,
         )
     except KafkaError as fault:
         raise Unavailable("Kafka is not there yet", "kafka_unavailable") from fault
