@@ -184,9 +184,8 @@ def test_an_answer_has_the_seeds_fields(
 def test_a_new_post_does_not_say_whether_it_is_liked(
     parts: Parts, client: FlaskClient, cast: Cast
 ) -> None:
-    answer: Any = client.post(
-        "/api/posts", json={"caption": "Hi"}, headers=headers(parts, cast, "owner")
-    ).json
+    who = headers(parts, cast, "owner")
+    answer: Any = client.post("/api/posts", json={"caption": "Hi"}, headers=who).json
 
     assert "isLiked" not in answer["post"]
 
