@@ -1,4 +1,4 @@
-"""A process that waits for Kafka must cost next to nothing: kafka-python leaves its event loop behind
+"""A process that waits for Kafka costs next to nothing: kafka-python leaves its event loop behind
 when a constructor fails, and under gevent such a leftover turns for ever."""
 
 import subprocess
