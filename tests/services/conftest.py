@@ -1,4 +1,4 @@
-"""One set of services and one crew for all tests here: each leaves the pipeline at rest."""
+"""One set of services for all tests here; a crew per module, gone before others begin."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def short_windows(environment: dict[str, str]) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _stage(
     short_windows: dict[str, str], _engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
