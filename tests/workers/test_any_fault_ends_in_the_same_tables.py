@@ -28,10 +28,10 @@ from tests.house import LANES, House, Person
 from tests.workers.books import Books
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-TIGHT = Rules(instant_likes=2, window_seconds=60.0, jitter_seconds=10.0, flush_max_rows=3)
+TIGHT = Rules(instant_likes=1, window_seconds=60.0, jitter_seconds=10.0, flush_max_rows=2)
 """So tight that a handful of people fills windows, closes them and overlaps them."""
 PATCHED = ("workers.bridge", "workers.aggregator", "workers.flusher", "workers.deliverer")
-PEOPLE, OWNERS = 6, 2
+PEOPLE, OWNERS = 5, 2
 ROUNDS_TO_REST = 30
 
 
@@ -86,6 +86,11 @@ class Story(RuleBasedStateMachine):
         assert standing.active == on
         assert standing.count == sum(v for (of, _), v in self.liked.items() if of == post)
 
+    @rule(what=st.integers(0, OWNERS - 1), on=st.booleans())
+    def everybody_likes(self, what: int, on: bool) -> None:
+        for who in range(PEOPLE):
+            self.likes(who, what, on)
+
     @rule(who=st.integers(0, PEOPLE - 1), whom=st.integers(0, OWNERS - 1), on=st.booleans())
     def follows(self, who: int, whom: int, on: bool) -> None:
         person, other = self.people[who], self.people[whom]
@@ -105,6 +110,17 @@ class Story(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["bridge", "high", "low", "flusher", "relay", "deliverer"]))
     def steps(self, name: str) -> None:
         self._step(self.crew[name])
+
+    @rule(lane=st.sampled_from(["high", "low"]))
+    def one_lane_is_ahead(self, lane: str) -> None:
+        """All that people did is on Kafka, and the other lane has not read its share yet."""
+        self._step(self.crew["bridge"])
+        self._step(self.crew[lane])
+
+    @rule(how=st.sampled_from(["dies", "freezes"]))
+    def a_flusher_is_gone_with_its_claims(self, how: str) -> None:
+        self.house.clock.forward(71.0)
+        self.fails_at("flusher.claimed", how)
 
     @rule()
     def everybody_steps(self) -> None:
@@ -231,7 +247,7 @@ def test_any_fault_ends_in_the_same_tables(
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=60,
+            max_examples=45,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
