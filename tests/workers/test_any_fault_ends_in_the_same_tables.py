@@ -91,6 +91,13 @@ class Story(RuleBasedStateMachine):
         for who in range(PEOPLE):
             self.likes(who, what, on)
 
+    @rule(who=st.integers(0, PEOPLE - 1), what=st.integers(0, OWNERS - 1))
+    def changes_their_mind_twice(self, who: int, what: int) -> None:
+        for on in (True, False, True):
+            self.likes(who, what, on)
+            for name in ("bridge", "high", "low"):
+                self._step(self.crew[name])
+
     @rule(who=st.integers(0, PEOPLE - 1), whom=st.integers(0, OWNERS - 1), on=st.booleans())
     def follows(self, who: int, whom: int, on: bool) -> None:
         person, other = self.people[who], self.people[whom]
@@ -247,7 +254,7 @@ def test_any_fault_ends_in_the_same_tables(
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=45,
+            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
