@@ -254,7 +254,7 @@ def test_any_fault_ends_in_the_same_tables(
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
