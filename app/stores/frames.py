@@ -19,13 +19,13 @@ from app.stores.audience import Audience
 from app.stores.groups import Person, samples
 
 OUTBOX_CHANNEL = "outbox"
-_NUMBERS = text("""
+NUMBERS = text("""
     update users set frame_seq = frame_seq + n.frames, badge_version = badge_version + 1
     from unnest(cast(:ids as uuid[]), cast(:frames as int[])) as n (id, frames)
     where users.id = n.id
     returning users.id::text, users.frame_seq - n.frames, users.badge_version
 """)
-_UNREAD = text("""
+UNREAD = text("""
     select user_id::text, count(*) from notifications
     where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
         and archived_at is null and version > 0
@@ -51,13 +51,13 @@ _ROWS = text("""
     from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
     where notifications.id = (n.row->>'id')::uuid
 """)
-_OUTBOX = text("""
+OUTBOX = text("""
     insert into outbox (user_id, seq, frame, payload)
     select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload'
     from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
     order by f.place
 """)
-_WAKE = text("select pg_notify(:channel, '')")
+WAKE = text("select pg_notify(:channel, '')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _number(sql: Connection, recipients: Iterable[str]) -> dict[str, list[int]]:
     for recipient in recipients:
         counts[recipient] = counts.get(recipient, 0) + 1
     ids = sorted(counts)
-    rows = sql.execute(_NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
+    rows = sql.execute(NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
     return {row[0]: [row[1], row[2]] for row in rows}
 
 
@@ -252,7 +252,7 @@ def _put(
     numbers: dict[str, list[int]],
 ) -> None:
     """The frames in order, and after the last one of each recipient the badge."""
-    unread = dict(tuple(row) for row in sql.execute(_UNREAD, {"ids": sorted(numbers)}))
+    unread = dict(tuple(row) for row in sql.execute(UNREAD, {"ids": sorted(numbers)}))
     frames: list[dict[str, object]] = [
         {"userId": key.recipient_id, "seq": seq, "frame": frame, "payload": payload}
         for key, seq, frame, payload in payloads
@@ -260,5 +260,5 @@ def _put(
     for recipient, (_, version) in sorted(numbers.items()):
         badge = {"count": unread.get(recipient, 0), "version": version}
         frames.append({"userId": recipient, "seq": None, "frame": "unread_count", "payload": badge})
-    sql.execute(_OUTBOX, {"frames": orjson.dumps(frames).decode()})
-    sql.execute(_WAKE, {"channel": OUTBOX_CHANNEL})
+    sql.execute(OUTBOX, {"frames": orjson.dumps(frames).decode()})
+    sql.execute(WAKE, {"channel": OUTBOX_CHANNEL})

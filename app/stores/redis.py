@@ -1,4 +1,4 @@
-"""Redis: one client for commands, one for blocking reads, and every key's name.
+"""Redis: the client, its patience, and every key's name.
 
 redis-py's defaults are wrong for writes: ten silent retries apply a call twice (field notes 3,
 measured), so retries are off and each caller decides. Pools have a size and a wait, or a burst of
@@ -32,13 +32,6 @@ WRONG_POLICY = (
 def client(url: str, connections: int = 32) -> redis.Redis:
     """For commands. Raises nothing until it is used."""
     return _client(url, connections, COMMAND_SECONDS)
-
-
-def reader(url: str, block_seconds: float) -> redis.Redis:
-    """For blocking reads: its patience must outlast the block, or a quiet stream looks like an
-    outage.
-    """
-    return _client(url, 4, block_seconds + COMMAND_SECONDS)
 
 
 def _client(url: str, connections: int, seconds: float) -> redis.Redis:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from app.domain.events import iso
 from app.domain.ledger import Frame
-from app.stores.frames import OUTBOX_CHANNEL
+from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, WAKE
 from app.stores.groups import samples
 from app.stores.tables import notifications
 
@@ -54,19 +54,19 @@ def tell_rows(sql: Connection, lines: Sequence[Line]) -> None:
             else frame_of(row, actors, line.new_count)
         )
         frames.append(_frame(line.owner_id, seq, line.frame.value, payload))
-    unread = {row[0]: row[1] for row in sql.execute(_UNREAD, {"ids": sorted(numbers)})}
+    unread = {row[0]: row[1] for row in sql.execute(UNREAD, {"ids": sorted(numbers)})}
     for owner, (_, version) in sorted(numbers.items()):
         badge: dict[str, object] = {"count": unread.get(owner, 0), "version": version}
         frames.append(_frame(owner, None, "unread_count", badge))
-    sql.execute(_OUTBOX, {"frames": orjson.dumps(frames).decode()})
-    sql.execute(_WAKE, {"channel": OUTBOX_CHANNEL})
+    sql.execute(OUTBOX, {"frames": orjson.dumps(frames).decode()})
+    sql.execute(WAKE, {"channel": OUTBOX_CHANNEL})
 
 
 def _number(sql: Connection, lines: Sequence[Line]) -> dict[str, list[int]]:
     """Per owner the last frame number before ours, and the badge's new version."""
     counts = Counter(line.owner_id for line in lines)
     ids = sorted(counts)
-    rows = sql.execute(_NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
+    rows = sql.execute(NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
     return {row[0]: [row[1], row[2]] for row in rows}
 
 
@@ -105,27 +105,8 @@ def frame_of(row: RowMapping, actors: Sequence[str], new_count: int = 0) -> dict
     }
 
 
-_NUMBERS = text("""
-    update users set frame_seq = frame_seq + n.frames, badge_version = badge_version + 1
-    from unnest(cast(:ids as uuid[]), cast(:frames as int[])) as n (id, frames)
-    where users.id = n.id
-    returning users.id::text, users.frame_seq - n.frames, users.badge_version
-""")
 _RAISE = text("""
     update notifications set version = version + 1, seq = n.seq
     from unnest(cast(:ids as uuid[]), cast(:seqs as bigint[])) as n (id, seq)
     where notifications.id = n.id
 """)
-_UNREAD = text("""
-    select user_id::text, count(*) from notifications
-    where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
-        and archived_at is null and version > 0
-    group by user_id
-""")
-_OUTBOX = text("""
-    insert into outbox (user_id, seq, frame, payload)
-    select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload'
-    from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
-    order by f.place
-""")
-_WAKE = text("select pg_notify(:channel, '')")
