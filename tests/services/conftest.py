@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from app.settings import load
 from app.wiring import build
 from tests.conftest import empty_tables
-from tests.services.crew import NAMES, Crew
+from tests.services.crew import NAMES, Crew, Member
 from tests.services.stage import Stage
+from tests.services.town import Town
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +56,14 @@ def stage(_stage: Stage) -> Iterator[Stage]:
             _stage.crew.hire(name)
     yield _stage
     assert all(_stage.crew.members[name].alive for name in NAMES), _stage.crew.evidence()
+
+
+@pytest.fixture(scope="module")
+def _webs(_stage: Stage) -> list[Member]:
+    """Two web processes side by side. The crew sends them home with the others."""
+    return [_stage.crew.web(), _stage.crew.web()]
+
+
+@pytest.fixture
+def town(stage: Stage, _webs: list[Member]) -> Town:
+    return Town(stage, _webs)

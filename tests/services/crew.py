@@ -2,10 +2,12 @@
 
 crew.hire("bridge")                        a fresh one; what it says is kept for messages
 crew.replace("bridge", FAILPOINT="...")    the old one is asked to stop, and must within 4 s
+crew.web().address                         a web process under gunicorn, on a port of its own
 """
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,11 +33,29 @@ def until(done: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Member:
     name: str
     process: "subprocess.Popen[bytes]"
     log: Path
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answers(self) -> bool:
+        """A web process takes connections. A dead one never will."""
+        assert self.alive, self.said()
+        with socket.socket() as knock:
+            knock.settimeout(1)
+            return knock.connect_ex(("127.0.0.1", self.port)) == 0
 
     @property
     def alive(self) -> bool:
@@ -85,10 +105,22 @@ class Crew:
 
     def start(self, name: str, **extra: str) -> Member:
         """One more beside the crew; the caller looks after it."""
+        return self._start(name, [sys.executable, "-m", "workers", name], extra)
+
+    def web(self, **extra: str) -> Member:
+        """One more web process, on a port of its own; back when it answers."""
+        port = free_port()
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app.wsgi:app"]
+        member = self._start("web", command, extra | {"PORT": str(port)})
+        member.port = port
+        until(member.answers, START_SECONDS, f"the first answer of {member.log}")
+        return member
+
+    def _start(self, name: str, command: list[str], extra: dict[str, str]) -> Member:
         log = self.folder / f"{len(self.everyone):03d}-{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "workers", name],
+                command,
                 cwd=ROOT,
                 env=os.environ | self.environment | {"PYTHONFAULTHANDLER": "1"} | extra,
                 stdout=out,

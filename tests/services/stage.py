@@ -74,6 +74,12 @@ class Stage:
         faults = [*self.books.faults(), *self._wrong()]
         assert not faults, "\n".join([*faults, self.crew.evidence()])
 
+    def settles(self) -> None:
+        """Waits until the pipeline is empty, whoever filled it; for tests that act over HTTP."""
+        until(
+            lambda: not (self.books.unsettled() or self._lag()), REST_SECONDS, "an empty pipeline"
+        )
+
     def _at_rest(self) -> bool:
         return not (self._wrong() or self.books.unsettled() or self._lag())
 
