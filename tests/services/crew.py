@@ -107,9 +107,9 @@ class Crew:
         """One more beside the crew; the caller looks after it."""
         return self._start(name, [sys.executable, "-m", "workers", name], extra)
 
-    def web(self, **extra: str) -> Member:
-        """One more web process, on a port of its own; back when it answers."""
-        port = free_port()
+    def web(self, port: int = 0, **extra: str) -> Member:
+        """One more web process, on a port of its own or this one; back when it answers."""
+        port = port or free_port()
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app.wsgi:app"]
         member = self._start("web", command, extra | {"PORT": str(port)})
         member.port = port
