@@ -168,7 +168,7 @@ class House:
         )
 
     def new_relay(self) -> Relay:
-        return Relay(self.engine, self.redis, self.publisher, new_id(), self.note)
+        return Relay(self.engine, self.publisher, new_id(), self.note)
 
     def new_deliverer(self) -> Deliverer:
         subscriber: Any = self.kafka.subscriber(GROUPS[Topic.READY], Topic.READY.value)
@@ -187,10 +187,12 @@ class House:
         return moved
 
     def leases_run_out(self) -> None:
-        """What five seconds of silence do to what a worker holds in Redis."""
+        """What ten seconds of silence do to what a worker holds."""
         names = list(self.redis.scan_iter("*lease*"))
         if names:
             self.redis.delete(*names)
+        with self.engine.begin() as sql:
+            sql.execute(text("delete from leases"))
 
     def rows(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
         with self.engine.connect() as sql:

@@ -77,7 +77,7 @@ def flusher(wired: WorkerParts) -> list[Worker]:
     one = Flusher(
         parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time, note
     )
-    relay = Relay(parts.engine, parts.redis, wired.publisher, new_id(), note)
+    relay = Relay(parts.engine, wired.publisher, new_id(), note)
     bell = OutboxBell(parts.settings.addresses.database_url)
 
     def relay_rest() -> float:

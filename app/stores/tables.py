@@ -432,3 +432,46 @@ audit = Table(
     _time("created_at"),
     Index("ix_audit_created_at", "created_at"),
 )
+
+leases = Table(
+    "leases",
+    metadata,
+    # What only one worker does at a time, and what must go on while Redis is away.
+    Column("name", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+
+gates = Table(
+    "gates",
+    metadata,
+    # Whether words may go by way of Redis (stores/gate.py); `kept`: what a Redis that was not
+    # emptied still knows; `lost`: what the last emptying cost.
+    Column("name", Text, primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("kept", Text),
+    Column("lost", JSONB),
+    _time("changed_at"),
+    CheckConstraint("state in ('open', 'closed', 'holding')", name="state"),
+)
+
+direct_words = Table(
+    "direct_words",
+    metadata,
+    # Likes, follows and comments that went past Redis, until the gate opens again. No foreign keys:
+    # who goes meanwhile must not be held up by them.
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("event_id", _Id, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("subject_id", _Id, nullable=False),
+    Column("actor_id", _Id, nullable=False),
+    # The comment, or the actor again: with the subject it names the row.
+    Column("member_id", _Id, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("said", JSONB),
+    _time("created_at"),
+    Index("ix_direct_words_subject_id_member_id", "subject_id", "member_id", "seq"),
+    Index("ix_direct_words_member_id", "member_id"),
+)

@@ -4,18 +4,17 @@ In    table outbox (stores/frames.py wrote it in the ledger's transaction and ra
 Out   topic ready-notifications
 Next  workers/deliverer.py
 
-A lease keeps two relays from overtaking each other. A relay that dies after publishing publishes
-again: the same id, version and seq, which every client knows to skip.
+A lease keeps two relays from overtaking each other; it is PostgreSQL's, so that frames go on while
+Redis is away. A relay that dies after publishing publishes again: the same id, version and seq,
+which every client knows to skip.
 """
 
 import logging
 import select
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg2
-import redis
 from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
@@ -24,16 +23,14 @@ from app.domain.routing import Topic
 from app.failpoints import reach
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.frames import OUTBOX_CHANNEL
+from app.stores.leases import Lease
 from app.stores.postgres import speaking as asking_postgres
-from app.stores.redis import key, script, speaking
 from app.streams.kafka import Record
 from app.streams.publisher import Publishes
 from app.streams.wire import dumps
 
 log = logging.getLogger(__name__)
 BATCH = 500
-LEASE_MS = 10_000
-RENEW_SECONDS = 1.0
 _WAITING = text(
     "select id, user_id::text, seq, frame, payload, created_at from outbox "
     "where published_at is null order by id limit :limit"
@@ -45,23 +42,18 @@ class Relay:
     def __init__(
         self,
         engine: Engine,
-        connection: redis.Redis,
         publisher: Publishes,
         token: str,
         note: Note = unnoted,
     ) -> None:
         self._note = note
         self._engine = engine
-        self._redis = connection
         self._publisher = publisher
-        self._token = token
-        self._lease = script(connection, "lease")
-        self._mine = False
-        self._renew_at = 0.0
+        self._lease = Lease(engine, "relay", token)
 
     def step(self) -> int:
         """Publishes the oldest waiting frames; how many."""
-        if not self._holds():
+        if not self._lease.held():
             return 0
         with asking_postgres("read the outbox"), self._engine.connect() as sql:
             rows = sql.execute(_WAITING, {"limit": BATCH}).all()
@@ -77,19 +69,7 @@ class Relay:
 
     def release(self) -> None:
         """Lets another relay take over without waiting for the lease to run out."""
-        self._mine = False
-        with speaking("give the relay back"):
-            if self._redis.get(key("relay", "lease")) == self._token:
-                self._redis.delete(key("relay", "lease"))
-
-    def _holds(self) -> bool:
-        """Asked once a second: the lease is good for ten."""
-        if not self._mine or time.monotonic() >= self._renew_at:
-            with speaking("lease the relay"):
-                held = self._lease(keys=[key("relay", "lease")], args=[self._token, LEASE_MS])
-            self._mine = int(held) > 0
-            self._renew_at = time.monotonic() + RENEW_SECONDS
-        return self._mine
+        self._lease.release()
 
 
 def _record(row: Sequence[Any]) -> Record:

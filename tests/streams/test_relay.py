@@ -5,7 +5,6 @@ import time
 from threading import Timer
 
 import pytest
-import redis
 from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
@@ -19,8 +18,8 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def relay(engine: Engine, real_redis: redis.Redis, broker: MemoryKafka) -> Relay:
-    return Relay(engine, real_redis, broker.publisher(), "relay one")
+def relay(engine: Engine, broker: MemoryKafka) -> Relay:
+    return Relay(engine, broker.publisher(), "relay one")
 
 
 @pytest.fixture
@@ -98,10 +97,8 @@ def test_after_a_fault_the_same_frames_are_published_again(
     assert waiting(books.engine) == 0
 
 
-def test_only_one_relay_works_at_a_time(
-    relay: Relay, books: Books, real_redis: redis.Redis, broker: MemoryKafka
-) -> None:
-    other = Relay(books.engine, real_redis, broker.publisher(), "relay two")
+def test_only_one_relay_works_at_a_time(relay: Relay, books: Books, broker: MemoryKafka) -> None:
+    other = Relay(books.engine, broker.publisher(), "relay two")
     relay.step()
     books.writes(like(books.cast.bob, books.cast, 1))
 
@@ -112,9 +109,9 @@ def test_only_one_relay_works_at_a_time(
 
 
 def test_nobody_gives_back_the_lease_of_another(
-    relay: Relay, books: Books, real_redis: redis.Redis, broker: MemoryKafka
+    relay: Relay, books: Books, broker: MemoryKafka
 ) -> None:
-    other = Relay(books.engine, real_redis, broker.publisher(), "relay two")
+    other = Relay(books.engine, broker.publisher(), "relay two")
     relay.step()
 
     other.release()
