@@ -9,6 +9,7 @@ Next  workers/bridge.py
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -65,6 +66,13 @@ class Actions:
         self._ingress = ingress
         self._engine = engine
         self._clock = clock
+
+    def naming(self, new_id: Callable[[], str]) -> "Actions":
+        """The same verbs, with ids drawn elsewhere: for who wants to follow the events. The last
+        one that a verb draws is its event's."""
+        twin = copy(self)
+        twin._clock = replace(self._clock, new_id=new_id)
+        return twin
 
     def like(self, actor_id: str, post_id: str, wish: Wish, trace: str | None = None) -> Standing:
         """The whole of a like: one Redis call when the post is warm, and no SQL."""

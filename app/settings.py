@@ -47,6 +47,15 @@ class Addresses:
     dynamodb_endpoint_url: str | None
     aws_region: str
 
+    def as_variables(self) -> dict[str, str]:
+        """By the names under which they were set."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "KAFKA_BOOTSTRAP_SERVERS": ",".join(self.kafka_bootstrap_servers),
+            "DYNAMODB_ENDPOINT_URL": self.dynamodb_endpoint_url or "",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:

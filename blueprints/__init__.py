@@ -66,6 +66,8 @@ def register(app: Flask) -> None:
         queues,
         sessions,
         simulate,
+        switches,
+        trials,
         users,
     )
 
@@ -88,4 +90,5 @@ def register(app: Flask) -> None:
     ):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:
-        app.register_blueprint(simulate.blueprint)
+        for module in (simulate, trials, switches):
+            app.register_blueprint(module.blueprint)

@@ -1,20 +1,22 @@
 """The database viewer's data and the numbers of the dashboard (seed-notes 1.2).
 
-In    GET /api/admin/db/{notification-history,likes,comments,follows,stats}; GET /api/admin/stats
-      DELETE /api/admin/db/clear
-Out   stores/viewer.py (reads), stores/clearing.py
+In    GET /api/admin/db/{notification-history,likes,comments,follows,stats,pending};
+      GET /api/admin/stats; DELETE /api/admin/db/clear
+Out   stores/viewer.py and stores/pending.py (read), stores/clearing.py
 """
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, request
 
+from app.domain.errors import Rejected
 from app.domain.events import iso
 from app.stores.clearing import Clearing
+from app.stores.pending import Pending
 from app.stores.viewer import VIEWS, Viewer
 from blueprints import parts
 from blueprints.identity import administrator, operator
-from blueprints.paging import next_cursor, paging
+from blueprints.paging import next_cursor, number, paging
 from blueprints.views import Json
 
 blueprint = Blueprint("admin", __name__, url_prefix="/api/admin")
@@ -59,6 +61,18 @@ def table(name: str) -> Json:
         "timestamp": _now(),
         "nextCursor": next_cursor(found, part.limit, lambda row: (row["createdAt"], row["id"])),
     }
+
+
+@blueprint.get("/db/pending")
+def pending() -> Json:
+    """What is accepted and not written yet, of one of the four tables."""
+    operator()
+    table, limit = request.args.get("table", "likes"), number("limit", 50, 100)
+    if table not in VIEWS:
+        raise Rejected(f"table must be one of {', '.join(VIEWS)}", "invalid", 400)
+    shards = range(parts().settings.limits.ingress_shards + 1)
+    rows = Pending(parts().redis, parts().engine, shards).of(table, limit)
+    return {"success": True, "data": rows, "timestamp": _now()}
 
 
 @blueprint.delete("/db/clear")

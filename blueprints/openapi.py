@@ -13,6 +13,7 @@ from marshmallow import Schema, fields
 
 from app.domain.events import Kind, Priority
 from app.stores.viewer import VIEWS
+from app.switches import VARIABLES
 from blueprints import parts
 from blueprints.contract import Authority, Route
 from blueprints.preferences import CHANNELS, KINDS, ClockTime, Matrix
@@ -43,8 +44,14 @@ _QUERY: dict[str, Json] = {
     "unreadOnly": {"enum": ["true", "false"]},
     "priority": {"enum": [one.value for one in Priority]},
     "type": {"enum": [one.value for one in Kind]},
+    "table": {"enum": sorted(VIEWS)},
+    "events": {"type": "string", "description": "ids of events, separated by commas, at most 50"},
 }
-_PATH = {"id": _UUID, "name": {"enum": sorted(VIEWS)}}
+_PATH: dict[str, Json] = {
+    "id": _UUID,
+    "name": {"enum": sorted(VIEWS)},
+    "service": {"enum": sorted(VARIABLES)},
+}
 _SECURITY: dict[Authority, list[dict[str, list[str]]]] = {
     Authority.OPEN: [{}, {"token": []}],
     Authority.SERVICE: [{"serviceKey": []}],

@@ -10,6 +10,7 @@ from blueprints.passwords import ChangeBody, CodeBody, NothingBody, ResetBody, R
 from blueprints.preferences import PreferencesBody
 from blueprints.schemas import (
     CommentBody,
+    DemoBody,
     EventBody,
     IdsBody,
     LoginBody,
@@ -19,6 +20,7 @@ from blueprints.schemas import (
     ReplyBody,
     SimulateBody,
     SimulateFollowsBody,
+    SwitchBody,
 )
 from blueprints.users import FarewellBody, ProfileBody
 
@@ -140,10 +142,18 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/admin/dead-letters/discard", ADMIN, "changed", body=IdsBody),
     Route("GET", "/api/admin/db/{name}", OPERATOR, _DB + " total nextCursor", "404", _LIST),
     Route("GET", "/api/admin/db/stats", OPERATOR, _DB),
+    Route("GET", "/api/admin/db/pending", OPERATOR, _DB, "", "table limit:100"),
     Route("DELETE", "/api/admin/db/clear", OPERATOR, "message timestamp"),
     # The simulator
     Route("POST", _SIM + "likes", TESTING, _SIM_LIKES, "404", "", SimulateBody),
     Route("POST", _SIM + "comments", TESTING, _SIMULATED, "404", "", SimulateBody),
     Route("POST", _SIM + "follows", TESTING, _SIMULATED, "404", "", SimulateFollowsBody),
     Route("DELETE", "/api/test/cleanup", TESTING, "message"),
+    Route("POST", "/api/test/demo", TESTING, "type eventId", body=DemoBody),
+    Route("GET", "/api/test/progress", TESTING, "events", query="events!"),
+    Route("GET", "/api/test/services", TESTING, "services"),
+    Route(
+        "POST", "/api/test/services/{service}", TESTING, "service doing", "404 409",
+        body=SwitchBody, status=202,
+    ),
 )  # fmt: skip

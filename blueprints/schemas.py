@@ -14,6 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind
+from app.switches import Verb
 
 MAX_CAPTION = 2_200
 MAX_COMMENT = 1_000
@@ -205,6 +206,16 @@ class SimulateFollowsBody(Body):
     needed = "targetUserId is required"
     targetUserId = fields.UUID(required=True)
     count = fields.Integer(strict=True, load_default=5, validate=validate.Range(min=1))
+
+
+class DemoBody(Body):
+    needed = "type required"
+    type = Text(required=True, validate=validate.OneOf(["like", "comment", "follow", "otp"]))
+
+
+class SwitchBody(Body):
+    needed = "verb required"
+    verb = Text(required=True, validate=validate.OneOf([one.value for one in Verb]))
 
 
 class Id(Text):

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 
-import uuid_utils
 from flask import Blueprint
 
-from app.actions import Wish
+from app.actions import Actions, Wish
 from app.domain.errors import Rejected, Unavailable
 from app.passwords import Passwords
 from app.patience import renew
 from app.stores.posts import Posts
-from app.stores.simulated import Simulated
+from app.stores.simulated import Pair, Simulated
 from app.stores.users import NewUser, Users
+from app.wiring import new_id
 from blueprints import actions, parts
 from blueprints.identity import person
 from blueprints.schemas import SimulateBody, SimulateFollowsBody, body
@@ -44,6 +44,7 @@ TEXTS = (
     "Interesting point of view.",
     "Could not agree more.",
 )
+Doing = Callable[[Actions], object]
 _BODY, _FOLLOWS = SimulateBody(), SimulateFollowsBody()
 _hash: dict[str, str] = {}
 
@@ -53,13 +54,13 @@ def likes() -> Json:
     person()
     given = body(_BODY)
     post = Posts(parts().engine).find(str(given["postId"]))
-    people = _people(min(given["count"], MOST))
+    people = simulated(min(given["count"], MOST))
     sides = {"mixed": (True, False), "followers": (True,), "non-followers": (False,)}
     results = []
     for one, follows in zip(people, cycle(sides[given["simulationType"]]), strict=False):
         tried = (_follow(one.id, post.user_id),) if follows else ()
-        done = _try(*tried, _like(one.id, post.id))
-        results.append(_result(one, done) | {"isFollower": follows})
+        sent = event_of(*tried, _like(one.id, post.id))
+        results.append(_result(one, sent) | {"isFollower": follows})
     followers = sum(bool(one["isFollower"]) for one in results)
     rules = parts().settings.rules
     instant = len(people) <= rules.instant_likes
@@ -77,16 +78,37 @@ def likes() -> Json:
     }
 
 
-def _like(user_id: str, post_id: str) -> Callable[[], object]:
-    return lambda: actions().like(user_id, post_id, Wish.ON)
+def _like(user_id: str, post_id: str, wish: Wish = Wish.ON) -> Doing:
+    return lambda acting: acting.like(user_id, post_id, wish)
 
 
-def _follow(user_id: str, target_id: str) -> Callable[[], object]:
-    return lambda: actions().follow(user_id, target_id, Wish.ON)
+def _follow(user_id: str, target_id: str, wish: Wish = Wish.ON) -> Doing:
+    return lambda acting: acting.follow(user_id, target_id, wish)
 
 
-def _comment(user_id: str, post_id: str, text: str) -> Callable[[], object]:
-    return lambda: actions().comment(user_id, post_id, text)
+def _comment(user_id: str, post_id: str, text: str) -> Doing:
+    return lambda acting: acting.comment(user_id, post_id, text)
+
+
+def _withdrawal(pair: Pair) -> Doing:
+    return lambda acting: acting.delete_comment(pair.user_id, pair.subject_id)
+
+
+def event_of(*doings: Doing) -> str | None:
+    """The id of the last one's event. None: refused; one who fails does not stop the others."""
+    drawn: list[str] = []
+
+    def draw() -> str:
+        drawn.append(new_id())
+        return drawn[-1]
+
+    try:
+        acting = actions().naming(draw)
+        for doing in doings:
+            doing(acting)
+    except (Rejected, Unavailable):
+        return None
+    return drawn[-1] if drawn else None
 
 
 @blueprint.post("/simulate-comments")
@@ -94,9 +116,9 @@ def comments() -> Json:
     person()
     given = body(_BODY)
     post = Posts(parts().engine).find(str(given["postId"]))
-    people = _people(min(given["count"], MOST))
+    people = simulated(min(given["count"], MOST))
     pairs = zip(people, cycle(TEXTS), strict=False)
-    results = [_result(one, _try(_comment(one.id, post.id, text))) for one, text in pairs]
+    results = [_result(one, event_of(_comment(one.id, post.id, text))) for one, text in pairs]
     return {
         "success": True,
         "message": f"Created {len(people)} test comments",
@@ -111,12 +133,12 @@ def follows() -> Json:
     target = str(given["targetUserId"])
     if not Users(parts().engine).exists(target):
         raise Rejected("Target user not found", "user_not_found", 404)
-    people = _people(min(given["count"], MOST))
-    results = [_result(one, _try(_follow(one.id, target))) for one in people]
+    people = simulated(min(given["count"], MOST))
+    results = [_result(one, event_of(_follow(one.id, target))) for one in people]
     return {"success": True, "message": f"Created {len(people)} test follows", "results": results}
 
 
-def _people(count: int) -> list[NewUser]:
+def simulated(count: int) -> list[NewUser]:
     """New accounts with the seed's names; one hash for all, or fifty would stop the machine."""
     if PASSWORD not in _hash:
         _hash[PASSWORD] = Passwords().hash(PASSWORD)
@@ -129,7 +151,7 @@ def _people(count: int) -> list[NewUser]:
 def _one(name: str, moment: int, number: int) -> NewUser:
     username = f"test_{name.lower()}_{moment}_{number}"
     return NewUser(
-        id=str(uuid_utils.uuid7()),
+        id=new_id(),
         email=f"{username}@test.local",
         username=username,
         name=f"{name} (Test)",
@@ -137,18 +159,9 @@ def _one(name: str, moment: int, number: int) -> NewUser:
     )
 
 
-def _try(*doings: Callable[[], object]) -> bool:
-    """One who fails does not stop the others; the answer says who did."""
-    try:
-        for doing in doings:
-            doing()
-    except (Rejected, Unavailable):
-        return False
-    return True
-
-
-def _result(one: NewUser, done: bool) -> dict[str, Any]:
-    return {"userId": one.id, "username": one.username, "success": done}
+def _result(one: NewUser, event_id: str | None) -> dict[str, Any]:
+    told = {"userId": one.id, "username": one.username}
+    return told | {"success": event_id is not None, "eventId": event_id}
 
 
 @blueprint.delete("/cleanup")
@@ -161,11 +174,11 @@ def cleanup() -> Json:
     while batch := store.some():
         renew()
         for pair in store.likes(batch):
-            _try(lambda pair=pair: actions().like(pair.user_id, pair.subject_id, Wish.OFF))  # type: ignore[misc]
+            event_of(_like(pair.user_id, pair.subject_id, Wish.OFF))
         for pair in store.follows(batch):
-            _try(lambda pair=pair: actions().follow(pair.user_id, pair.subject_id, Wish.OFF))  # type: ignore[misc]
+            event_of(_follow(pair.user_id, pair.subject_id, Wish.OFF))
         for pair in store.comments(batch):
-            _try(lambda pair=pair: actions().delete_comment(pair.user_id, pair.subject_id))  # type: ignore[misc]
+            event_of(_withdrawal(pair))
         store.wait_until_withdrawn(batch, WITHDRAWAL_SECONDS)
         removed += store.remove(batch)
     return {"success": True, "message": f"Cleaned up {removed} test users and their data"}

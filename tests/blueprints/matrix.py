@@ -93,11 +93,16 @@ POST /api/admin/dead-letters/replay                 401 403 403 200
 POST /api/admin/dead-letters/discard                401 403 403 200
 GET /api/admin/db/{view}                            401 200 200 200
 GET /api/admin/db/stats                             401 200 200 200
+GET /api/admin/db/pending                           401 200 200 200
 DELETE /api/admin/db/clear                          401 200 200 200
 POST /api/test/simulate-likes                       401 200 200 200
 POST /api/test/simulate-comments                    401 200 200 200
 POST /api/test/simulate-follows                     401 200 200 200
 DELETE /api/test/cleanup                            401 200 200 200
+POST /api/test/demo                                 401 200 200 200
+GET /api/test/progress?events={unknown}             401 200 200 200
+GET /api/test/services                              401 200 200 200
+POST /api/test/services/{service}                   401 202 202 202
 """
 
 
@@ -134,6 +139,10 @@ def bodies(cast: Any) -> dict[str, Any]:
         "PUT /api/preferences/{owner}": {"social": False},
         "PATCH /api/preferences/{owner}": {"social": False},
         "POST /api/test/simulate-follows": {"targetUserId": cast.owner, "count": 1},
+    }
+    found |= {
+        "POST /api/test/demo": {"type": "otp"},
+        "POST /api/test/services/{service}": {"verb": "resume"},  # of what runs: changes nothing
     }
     event = {"type": "OTP", "targetId": cast.owner}
     found |= dict.fromkeys(("POST /api/events", "POST /api/events/trigger"), event)

@@ -59,6 +59,7 @@ class Cast:
     row: str
     unknown: str
     view: str = "likes"
+    service: str = "redis"
 
     @property
     def email(self) -> str:

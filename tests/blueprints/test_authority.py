@@ -36,7 +36,7 @@ def _refresh_token(client: FlaskClient, cast: Cast) -> str:
 def _of_table(route: str) -> tuple[str, str]:
     method, path = route.split()
     path = path.partition("?")[0].replace("{view}", "{name}")
-    return method, re.sub(r"\{(?!name)\w+\}", "{id}", path)
+    return method, re.sub(r"\{(?!name|service)\w+\}", "{id}", path)
 
 
 CLOSED = [one for one in EXPECTED if KNOWN[_of_table(one)].authority is not Authority.OPEN]

@@ -20,7 +20,7 @@ TOLD = {(one.method, one.path) for one in ROUTES}
 
 def _routes(app: Flask) -> set[tuple[str, str]]:
     return {
-        (method, re.sub(r"<name>", "{name}", re.sub(r"<\w+_id>", "{id}", rule.rule)))
+        (method, re.sub(r"<(name|service)>", r"{\1}", re.sub(r"<\w+_id>", "{id}", rule.rule)))
         for rule in app.url_map.iter_rules()
         if OURS.fullmatch(rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
