@@ -53,6 +53,7 @@ def register(app: Flask) -> None:
         forms,
         health,
         likes,
+        marks,
         metrics,
         mutes,
         notifications,
@@ -74,7 +75,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
         app.register_blueprint(module.blueprint)
-    for module in (bookmarks, mutes, preferences):
+    for module in (bookmarks, marks, mutes, preferences):
         app.register_blueprint(module.blueprint)
     for module in (
         health,

@@ -1,7 +1,7 @@
-"""Notifications: the list, the badge, read marks, and who is in a group.
+"""Notifications: the list, the badge, and who is in a group. blueprints/marks.py has the verbs.
 
 In    /api/notifications/*
-Out   stores/notifications.py, stores/marks.py; blueprints/why.py: how a row came about
+Out   stores/notifications.py; blueprints/why.py: how a row came about
 """
 
 from datetime import datetime
@@ -12,13 +12,11 @@ from sqlalchemy import RowMapping
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind, Priority
-from app.stores.marks import ARCHIVED, DELETED, UNREAD, Mark, Marks
 from app.stores.notifications import MISSING, Actor, Filter, Notifications
 from app.stores.users import Mini
 from blueprints import parts
 from blueprints.identity import owner, person, uuid_of
 from blueprints.paging import Paging, bad_cursor, next_cursor, paging
-from blueprints.schemas import ReadAllBody, body
 from blueprints.views import Json, mini
 from blueprints.why import told
 
@@ -26,10 +24,6 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/api/notifications"
 OWN_ONLY = "Forbidden: You can only access your own resources"
 NO_TOKEN = "Authorization required. Please provide a valid token."  # noqa: S105 - a sentence
 FOREIGN = Rejected(OWN_ONLY, "forbidden", 403)
-NOT_YOURS_TO_DELETE = Rejected(
-    "Forbidden: Cannot delete another user's notification", "forbidden", 403
-)
-_READ_ALL = ReadAllBody()
 
 
 @blueprint.get("/<user_id>")
@@ -75,35 +69,6 @@ def unread_count(user_id: str) -> Json:
     }
 
 
-@blueprint.patch("/<notification_id>/read")
-def read(notification_id: str) -> Json:
-    asking = person(NO_TOKEN)
-    row = Marks(parts().engine).read(asking, uuid_of(notification_id))
-    return {"success": True, "notification": rows([row])[0]}
-
-
-@blueprint.patch("/<notification_id>/unread")
-def unread(notification_id: str) -> Json:
-    return _marked(notification_id, UNREAD)
-
-
-@blueprint.patch("/<notification_id>/archive")
-def archive(notification_id: str) -> Json:
-    return _marked(notification_id, ARCHIVED)
-
-
-def _marked(notification_id: str, mark: Mark) -> Json:
-    row = Marks(parts().engine).mark(person(NO_TOKEN), uuid_of(notification_id), mark)
-    return {"success": True, "notification": rows([row])[0]}
-
-
-@blueprint.delete("/<notification_id>")
-def delete(notification_id: str) -> Json:
-    asking, wanted = person(NO_TOKEN), uuid_of(notification_id)
-    Marks(parts().engine).mark(asking, wanted, DELETED, NOT_YOURS_TO_DELETE)
-    return {"success": True, "message": "Notification deleted"}
-
-
 @blueprint.get("/<user_id>/grouped")
 def grouped(user_id: str) -> Json:
     asking = owner(user_id, OWN_ONLY)
@@ -115,6 +80,17 @@ def grouped(user_id: str) -> Json:
     return {"success": True, "grouped": by_kind, "stats": stats}
 
 
+@blueprint.get("/<user_id>/totals")
+def totals(user_id: str) -> Json:
+    """How many rows each view of the list has; `version` as in unread-count."""
+    store, asking = Notifications(parts().engine), owner(user_id, OWN_ONLY)
+    version = store.badge(asking).version  # first: a later change is told, an earlier one counted
+    by_kind = {
+        one["type"]: {"count": one["count"], "unread": one["unread"]} for one in store.stats(asking)
+    }
+    return {"success": True, "types": by_kind, "version": version}
+
+
 @blueprint.get("/<notification_id>/why")
 def why(notification_id: str) -> Json:
     asking, wanted = person(NO_TOKEN), uuid_of(notification_id)
@@ -124,20 +100,6 @@ def why(notification_id: str) -> Json:
     if found.row["user_id"] != asking:
         raise FOREIGN
     return {"success": True} | told(found)
-
-
-@blueprint.patch("/<user_id>/seen")
-def seen(user_id: str) -> Json:
-    asking = owner(user_id, OWN_ONLY)
-    up_to = body(_READ_ALL, optional=True).get("upTo")
-    return {"success": True, "updatedCount": Marks(parts().engine).see_all(asking, up_to)}
-
-
-@blueprint.patch("/<user_id>/read-all")
-def read_all(user_id: str) -> Json:
-    asking = owner(user_id, OWN_ONLY)
-    up_to = body(_READ_ALL, optional=True).get("upTo")
-    return {"success": True, "updatedCount": Marks(parts().engine).read_all(asking, up_to)}
 
 
 @blueprint.get("/<notification_id>/actors")

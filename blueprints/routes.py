@@ -21,6 +21,7 @@ from blueprints.schemas import (
     SimulateBody,
     SimulateFollowsBody,
     SwitchBody,
+    UnreadAllBody,
 )
 from blueprints.users import FarewellBody, ProfileBody
 
@@ -110,9 +111,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/notifications/{id}", OWNER, "notifications " + _PAGED, "", _LIST + _FILTER),
     Route("GET", "/api/notifications/{id}/unread-count", OWNER, "count breakdown version"),
     Route("GET", "/api/notifications/{id}/grouped", OWNER, "grouped stats"),
+    Route("GET", "/api/notifications/{id}/totals", OWNER, "types version"),
     Route(
-        "PATCH", "/api/notifications/{id}/read-all", OWNER, "updatedCount",
+        "PATCH", "/api/notifications/{id}/read-all", OWNER, "updatedCount readAt",
         body=ReadAllBody, optional=True,
+    ),
+    Route(
+        "PATCH", "/api/notifications/{id}/unread-all", OWNER, "updatedCount",
+        body=UnreadAllBody,
     ),
     Route(
         "PATCH", "/api/notifications/{id}/seen", OWNER, "updatedCount",
@@ -123,6 +129,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "/api/notifications/{id}/read", OWNER, _ROW, "404"),
     Route("PATCH", "/api/notifications/{id}/unread", OWNER, _ROW, "404"),
     Route("PATCH", "/api/notifications/{id}/archive", OWNER, _ROW, "404"),
+    Route("PATCH", "/api/notifications/{id}/unarchive", OWNER, _ROW, "404"),
     Route("DELETE", "/api/notifications/{id}", OWNER, "message", "404"),
     # Other servers
     Route("POST", "/api/events", SERVICE, _ACCEPTED, "", "", EventBody, 202, True),

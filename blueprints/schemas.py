@@ -6,6 +6,7 @@ Out   checked dictionaries, or Invalid (400) with details per field
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, ClassVar
 
 import orjson
@@ -178,6 +179,11 @@ class ReplyBody(Body):
 
 class ReadAllBody(Body):
     upTo = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
+
+
+class UnreadAllBody(Body):
+    needed = "readAt required"
+    readAt = fields.AwareDateTime(required=True, format="iso", default_timezone=UTC)
 
 
 class EventBody(Body):

@@ -4,7 +4,7 @@ The frame counter is raised under the recipient's lock, so frames have no gaps, 
 of one recipient rise in the order of their counter.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -192,6 +192,7 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
+        "actors": faces(row.sample),
         "metadata": {
             "isAggregated": told.actors > 1,
             "aggregatedCount": told.actors,
@@ -203,9 +204,16 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
     }
 
 
+def faces(sample: Sequence[tuple[Person, bool]]) -> list[dict[str, object]]:
+    """The newest actors as a list draws them, so that no client has to ask again."""
+    return [{"id": one.id, "name": one.name, "avatarUrl": one.avatar_url} for one, _ in sample]
+
+
 def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
-    """An instant announcement names its one actor (contract 6.6); the row covers the group."""
+    """An instant announcement names its one actor (contract 6.6); `group` is how the row reads, for
+    the list."""
     return {
+        "group": {"title": row.title, "message": row.message},
         "title": title(row.kind, 1),
         "message": single(row.kind, person.name, told.text),
         "actorId": person.id,

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from app.domain.events import iso
 from app.domain.ledger import Frame
-from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, WAKE
-from app.stores.groups import samples
+from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, WAKE, faces
+from app.stores.groups import Person, samples
 from app.stores.tables import notifications
 
 
@@ -47,7 +47,7 @@ def tell_rows(sql: Connection, lines: Sequence[Line]) -> None:
     frames: list[dict[str, object]] = []
     for line, seq in places:
         row = rows[line.notification_id]
-        actors = [person.id for person, _ in people.get(line.notification_id, [])]
+        actors = people.get(line.notification_id, [])
         payload = (
             {"id": row["id"], "version": row["version"], "seq": seq}
             if line.frame is Frame.REMOVED
@@ -74,7 +74,9 @@ def _frame(owner: str, seq: int | None, name: str, payload: dict[str, object]) -
     return {"userId": owner, "seq": seq, "frame": name, "payload": payload}
 
 
-def frame_of(row: RowMapping, actors: Sequence[str], new_count: int = 0) -> dict[str, object]:
+def frame_of(
+    row: RowMapping, actors: Sequence[tuple[Person, bool]], new_count: int = 0
+) -> dict[str, object]:
     """A whole row in the form that sockets carry (contract 4)."""
     return {
         "id": row["id"],
@@ -94,12 +96,13 @@ def frame_of(row: RowMapping, actors: Sequence[str], new_count: int = 0) -> dict
         "version": row["version"],
         "seq": row["seq"],
         "generation": row["generation"],
+        "actors": faces(actors),
         "metadata": {
             **row["metadata"],
             "isAggregated": row["actor_count"] > 1,
             "aggregatedCount": row["actor_count"],
             "newCount": new_count,
-            "aggregatedActors": list(actors),
+            "aggregatedActors": [person.id for person, _ in actors],
             "channels": list(row["channels"]),
         },
     }

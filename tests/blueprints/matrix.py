@@ -69,13 +69,16 @@ PATCH /api/preferences/{owner}                      401 403 200 403
 GET /api/notifications/{owner}                      401 403 200 403
 GET /api/notifications/{owner}/unread-count         401 403 200 403
 GET /api/notifications/{owner}/grouped              401 403 200 403
+GET /api/notifications/{owner}/totals               401 403 200 403
 PATCH /api/notifications/{owner}/read-all           401 403 200 403
+PATCH /api/notifications/{owner}/unread-all         401 403 200 403
 PATCH /api/notifications/{owner}/seen               401 403 200 403
 GET /api/notifications/{row}/actors                 401 403 200 403
 GET /api/notifications/{row}/why                    401 403 200 403
 PATCH /api/notifications/{row}/read                 401 403 200 403
 PATCH /api/notifications/{row}/unread               401 403 200 403
 PATCH /api/notifications/{row}/archive              401 403 200 403
+PATCH /api/notifications/{row}/unarchive            401 403 200 403
 DELETE /api/notifications/{row}                     401 403 200 403
 POST /api/events                                    401 401 401 401
 POST /api/events/trigger                            401 401 401 401
@@ -133,6 +136,7 @@ def bodies(cast: Any) -> dict[str, Any]:
         "POST /api/auth/otp/verify": {"code": "000000"},
         "PATCH /api/users/{owner}": {"bio": "Hello"},
         "DELETE /api/users/{owner}": {"password": word},
+        "PATCH /api/notifications/{owner}/unread-all": {"readAt": "2026-01-01T00:00:00.000Z"},
         "POST /api/posts": {"caption": "Hello"},
         "POST /api/comments": {"postId": cast.post, "content": "Hi"},
         "POST /api/comments/{comment}/reply": {"content": "Hi"},

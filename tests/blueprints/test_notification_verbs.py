@@ -61,7 +61,13 @@ def test_what_is_deleted_is_not_found_again(engine: Engine, alice: Somebody) -> 
 
 @pytest.mark.parametrize(
     ("method", "verb"),
-    [("PATCH", "/unread"), ("PATCH", "/archive"), ("DELETE", ""), ("GET", "/why")],
+    [
+        ("PATCH", "/unread"),
+        ("PATCH", "/archive"),
+        ("PATCH", "/unarchive"),
+        ("DELETE", ""),
+        ("GET", "/why"),
+    ],
 )
 def test_only_its_owner_uses_a_verb(
     engine: Engine, alice: Somebody, bob: Somebody, method: str, verb: str
@@ -107,3 +113,49 @@ def test_why_tells_the_lane_the_gathering_and_the_steps(
     assert said["lane"]["because"] == "A follower is among them"
     assert [(one["id"], one["follower"]) for one in said["actors"]] == [(bob.id, True)]
     assert [step["name"] for step in said["steps"]] == ["accepted", "written", "announcement"]
+
+
+def test_an_archived_one_comes_back(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/archive")
+    back = alice("PATCH", f"/api/notifications/{one}/unarchive")["notification"]
+    assert (back["archivedAt"], back["version"]) == (None, 3)
+    assert ([row["id"] for row in listed(alice)], unread(alice)) == ([one], 1)
+
+
+def test_an_archived_one_whose_last_actor_left_stays_away(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/archive")
+    with engine.begin() as sql:
+        sql.execute(text("update notifications set actor_count = 0"))
+    alice("PATCH", f"/api/notifications/{one}/unarchive")
+    assert listed(alice) == []
+
+
+def test_taking_back_read_all_leaves_what_was_read_before(engine: Engine, alice: Somebody) -> None:
+    before = _notify(engine, alice.id, 1)
+    others = {_notify(engine, alice.id, seq) for seq in (2, 3)}
+    with engine.begin() as sql:
+        sql.execute(text("update users set frame_seq = 3"))
+        values = {"id": before}
+        sql.execute(
+            text(
+                "update notifications set is_read = true, read_at = now() - interval '1 h' "
+                "where id = :id"
+            ),
+            values,
+        )
+    path = f"/api/notifications/{alice.id}"
+    done = alice("PATCH", f"{path}/read-all")
+    assert unread(alice) == 0
+    undone = alice("PATCH", f"{path}/unread-all", {"readAt": done["readAt"]})
+    assert undone["updatedCount"] == done["updatedCount"] == 2
+    assert {row["id"] for row in listed(alice) if not row["isRead"]} == others
+
+
+def test_the_totals_are_those_of_the_lists(engine: Engine, alice: Somebody) -> None:
+    one = _notify(engine, alice.id, 1)
+    _notify(engine, alice.id, 2)
+    alice("PATCH", f"/api/notifications/{one}/read")
+    said = alice("GET", f"/api/notifications/{alice.id}/totals")
+    assert said["types"] == {"LIKE": {"count": 2, "unread": 1}}

@@ -51,3 +51,15 @@ def test_every_stop_keeps_what_it_was_given(house: House) -> None:
     assert told == [("LIKE", "Eve and 4 others liked your post", 4, 5, 0)]
     assert house.rows("select count(*) from outbox where published_at is null") == [(0,)]
     assert house.windows.count() == 0
+
+
+def test_an_instant_line_carries_how_the_group_reads_and_its_faces(house: House) -> None:
+    house.alice.posts("Hello")
+    for person in house.people(*NAMES[:2]):
+        person.likes("Hello")
+    house.run()
+
+    last = house.alice.frames()[-1]
+    assert last["message"] == "Ben liked your post"
+    assert last["group"]["message"] == "Ben and 1 other liked your post"
+    assert [one["name"] for one in last["actors"]] == ["Ben", "Ann"]
