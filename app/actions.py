@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import Rejected, Unavailable
-from app.domain.events import Event, Kind
+from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.stores.comments import Comment, Comments
 from app.stores.memberships import PERSON, POST, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
@@ -60,7 +60,9 @@ class Actions:
         ingress: Ingress,
         engine: Engine,
         clock: Clock,
+        critical: Callable[[Event], None],
     ) -> None:
+        self._critical = critical
         self._memberships = memberships
         self._comments = comments
         self._ingress = ingress
@@ -159,8 +161,11 @@ class Actions:
         self.raise_event(_as_follower(event) if follows else event)
 
     def raise_event(self, event: Event) -> None:
-        """Any event of another server (POST /api/events)."""
-        self._ingress.append([event])
+        """Any event of another server (POST /api/events). Critical ones go a way of their own."""
+        if event.kind in CRITICAL_KINDS:
+            self._critical(event)
+        else:
+            self._ingress.append([event])
 
     def _comment(self, post_id: str, actor: str, content: str, parent: str | None) -> Comment:
         now = datetime.fromtimestamp(self._clock.now(), UTC)

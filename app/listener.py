@@ -34,11 +34,24 @@ OPTIONS: dict[str, Any] = {
 
 
 class Listener(socketio.RedisManager):  # type: ignore[misc]
-    """`resumed(deaf_since)` is called after each subscription that follows a loss."""
+    """`resumed(deaf_since)` is called after each subscription that follows a loss; `takes` says
+    of each frame whether the sockets are to have it."""
 
-    def __init__(self, redis_url: str, resumed: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        resumed: Callable[[float], None],
+        takes: Callable[[str, Any, object], bool],
+    ) -> None:
         super().__init__(redis_url, channel="flask-socketio", redis_options=OPTIONS)
         self._resumed = resumed
+        self._takes = takes
+
+    def _handle_emit(self, message: dict[str, Any]) -> None:
+        data = message["data"]
+        one = data[0] if isinstance(data, list) and len(data) == 1 else data
+        if self._takes(message["event"], one, message.get("room")):
+            super()._handle_emit(message)
 
     def _redis_listen_with_retries(self) -> Iterator[dict[str, Any]]:
         deaf_since: float | None = time.time()

@@ -14,6 +14,7 @@ import redis
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
+    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
@@ -30,6 +31,14 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ANSWERS: defaultdict[int, int] = defaultdict(int)
 """Answers of this process by status: a plain addition, since a like pays for it."""
 
+CRITICAL_SECONDS = Histogram(
+    "notifications_critical_seconds",
+    "Dwell of critical frames: from their own time to the sockets of this process, by way",
+    labelnames=["way"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30),
+    registry=None,
+)
+
 
 class Metrics:
     def __init__(self, connection: redis.Redis, shards: range, people: Callable[[], int]) -> None:
@@ -38,6 +47,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         registry.register(_Here(people))
+        registry.register(CRITICAL_SECONDS)
         registry.register(_Pipeline(connection, shards))
         self._registry = registry
 

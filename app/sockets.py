@@ -8,17 +8,20 @@ Next  jinja/static/bell.js
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from flask import Flask, request
 from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
 
+from app.crier import Crier, listen
 from app.domain.errors import Rejected, Unavailable
 from app.handshake import origins, since_of
+from app.heard import Heard
 from app.listener import Listener
+from app.stores.bell import Bell
 from app.stores.history import History, Missed, Since
+from app.stores.urgency import CRITICAL_CHANNEL
 from app.streams.push import SIGNED_IN, room_of
 from app.tokens import Claims, Tokens
 from app.wiring import Parts
@@ -31,8 +34,6 @@ SOCKETS_PATH = "/socket.io"
 SWEEP_SECONDS = 30.0
 NAMELESS_SECONDS = 60.0
 MAX_MESSAGE_BYTES = 64 * 1024
-# Frames committed just before the channel broke may have been on their way.
-DEAF_MARGIN_SECONDS = 2.0
 REQUIRED, FOREIGN = "Authentication required", "User ID does not match token"
 
 
@@ -61,12 +62,18 @@ class Sockets:
         self._seats: dict[str, Seat] = {}
         self._tokens = tokens
         self._history = History(parts.engine)
+        self._heard = Heard()
+        self._crier = Crier(self._history, self._heard, self._emit)
+        self._bell = Bell(parts.settings.addresses.database_url, CRITICAL_CHANNEL)
+        parts.critical.here = self._crier.cry
         self._now: Callable[[], float] = parts.clock
         plain = app.wsgi_app
         self.io = SocketIO(
             app,
             async_mode="gevent",
-            client_manager=Listener(parts.settings.addresses.redis_url, self._resumed),
+            client_manager=Listener(
+                parts.settings.addresses.redis_url, self._resumed, self._crier.takes
+            ),
             cors_allowed_origins=origins(web.cors_origins),
             ping_timeout=20,
             max_http_buffer_size=MAX_MESSAGE_BYTES,
@@ -81,8 +88,10 @@ class Sockets:
         self.io.on_event("notification_ack", self._ack)
 
     def start(self) -> None:
-        """The sweep. Started by the entry point: tests have no greenlets they did not ask for."""
+        """The sweep, and the ear for what is critical. Started by the entry point: tests have no
+        greenlets they did not ask for."""
         gevent.spawn(self._sweep_for_ever)
+        gevent.spawn(listen, self._bell, self._crier)
 
     def people(self) -> int:
         """How many different people are connected to this process."""
@@ -125,7 +134,12 @@ class Sockets:
             self._enter(seat.claims)
 
     def _disconnect(self, *_: Any) -> None:
-        self._seats.pop(_sid(), None)
+        gone = self._seats.pop(_sid(), None)
+        user_id = gone.claims.user_id if gone and gone.claims else None
+        if user_id and not any(
+            seat.claims and seat.claims.user_id == user_id for seat in self._seats.values()
+        ):
+            self._heard.forget(user_id)
 
     def _join(self, asked: Any = None) -> None:
         """`{userId, token?, since?}`; a token given at the handshake need not be repeated."""
@@ -158,6 +172,7 @@ class Sockets:
         return claims
 
     def _enter(self, claims: Claims) -> None:
+        self._heard.begin(claims.user_id, None)
         join_room(room_of(claims.user_id))
         join_room(SIGNED_IN)
 
@@ -168,6 +183,8 @@ class Sockets:
             # Live frames arrive all the same; the client loads the rest when it can.
             log.warning("Joined without a history: %s", fault)
             found = Missed("", 0, False, ())
+        else:
+            self._heard.begin(user_id, found.seq)
         answer = {
             "userId": user_id,
             "socketId": _sid(),
@@ -186,23 +203,23 @@ class Sockets:
     def _ack(self, _: Any = None) -> None:
         """Accepted; `seen` in the delivery log comes with the delivery log's own stop."""
 
-    def _resumed(self, deaf_since: float) -> None:
-        """The channel is back: all here get what was told meanwhile. Clients know frames by seq."""
-        seated = {seat.claims.user_id for seat in self._seats.values() if seat.claims}
-        if seated:
-            moment = datetime.fromtimestamp(deaf_since - DEAF_MARGIN_SECONDS, UTC)
-            gevent.spawn(self._catch_up, moment, sorted(seated))
+    def _resumed(self, _: float) -> None:
+        """The channel is back: all here get what was told meanwhile."""
+        if self._heard.here():
+            gevent.spawn(self._catch_up)
 
-    def _catch_up(self, moment: datetime, user_ids: list[str]) -> None:
+    def _catch_up(self) -> None:
         try:
-            frames = self._history.later_than(moment, user_ids)
+            behind = self._crier.catch_up()
         except Unavailable as fault:
             log.warning("Closing sockets, so that they ask for what they missed: %s", fault)
             self.close_all()
             return
-        for user_id, event, data in frames:
-            self.io.emit(event, data, to=room_of(user_id), ignore_queue=True)
-        log.info("Live push is back; %d frames were told again", len(frames))
+        log.info("Live push is back; %d people were told what they missed", behind)
+
+    def _emit(self, event: str, data: dict[str, Any], room: str) -> None:
+        """To the sockets of this process alone."""
+        self.io.emit(event, data, to=room, ignore_queue=True)
 
 
 def _sid() -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import redis
 import uuid_utils
 from gevent import monkey
+from gevent.pool import Pool
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -27,6 +28,7 @@ from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
 from app.stores.multiplex import Multiplexer, SharedScript
 from app.stores.windows import Windows
+from app.streams.critical import Aside, Critical
 from app.streams.dead_letters import DeadLetters
 from app.streams.fallback import FallbackQueue
 from app.streams.ingress import Ingress
@@ -34,6 +36,8 @@ from app.streams.kafka import KafkaPublisher, Subscriber
 from app.streams.publisher import GuardedPublisher
 from app.streams.push import Push
 from app.streams.topics import create_topics
+
+ASIDE = 200
 
 
 def new_id() -> str:
@@ -54,6 +58,7 @@ class Parts:
     ingress: Ingress
     windows: Windows
     push: Push
+    critical: Critical
     heartbeats: Heartbeats
     clock: Callable[[], float]
 
@@ -138,6 +143,14 @@ def _shared_wish(settings: Settings) -> SharedScript | None:
     return wire.script("wish")
 
 
+def _aside() -> Aside:
+    """Runs what nobody waits for; when too much of that is under way, whoever asks waits."""
+    if not monkey.is_module_patched("socket"):
+        return lambda act: act()
+    pool = Pool(ASIDE)
+    return lambda act: act() if pool.full() else pool.spawn(act)
+
+
 def _parts(settings: Settings, engine: Engine) -> Parts:
     connection = redis_store.client(settings.addresses.redis_url)
     limits = settings.limits
@@ -146,16 +159,27 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
     memberships = Memberships(connection, engine, bounds, _shared_wish(settings), glance)
     comments = Comments(connection, engine, glance)
     ingress = Ingress(connection, bounds)
+    push = Push(settings.addresses.redis_url)
+    critical = Critical(
+        Ledger(engine, settings.rules.group_max_hours, Hand(time.time, new_id)),
+        ingress,
+        FallbackQueue(engine, limits.fallback_max_retries),
+        push,
+        time.time,
+        _aside(),
+    )
+    clock = Clock(time.time, new_id)
     return Parts(
         settings=settings,
         engine=engine,
         redis=connection,
-        actions=Actions(memberships, comments, ingress, engine, Clock(time.time, new_id)),
+        actions=Actions(memberships, comments, ingress, engine, clock, critical.tell),
         memberships=memberships,
         comments=comments,
         ingress=ingress,
         windows=Windows(connection),
-        push=Push(settings.addresses.redis_url),
+        push=push,
+        critical=critical,
         heartbeats=Heartbeats(connection),
         clock=time.time,
     )

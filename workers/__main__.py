@@ -15,14 +15,16 @@ from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
 from app.settings import load
+from app.stores.bell import Bell
 from app.stores.delivery_log import DeliveryLog, dynamodb
 from app.stores.fences import ClearedFrames
 from app.stores.figures import Figures
+from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
 from app.stores.users import Users
 from app.streams.letters import carriers
 from app.streams.post_updates import PostUpdates
-from app.streams.relay import OutboxBell, Relay
+from app.streams.relay import Relay
 from app.wiring import WorkerParts, build_workers, new_id
 from workers.aggregator import Aggregator, Ends
 from workers.aggregator import Hand as AggregatorHand
@@ -78,7 +80,7 @@ def flusher(wired: WorkerParts) -> list[Worker]:
         parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time, note
     )
     relay = Relay(parts.engine, wired.publisher, new_id(), note)
-    bell = OutboxBell(parts.settings.addresses.database_url)
+    bell = Bell(parts.settings.addresses.database_url, OUTBOX_CHANNEL)
 
     def relay_rest() -> float:
         bell.wait(jittered(1.0, 0.3, random.random()))  # noqa: S311 - a pause

@@ -274,10 +274,11 @@ def group_by_key(doings: Mapping[GroupKey, list[Doing]]) -> list[GroupKey]:
 
 
 def plan_notice(group: Group, event_id: str, terms: Terms) -> Plan:
-    """A log-in code, an alarm, a letter: each stands alone and is told once."""
+    """A log-in code, an alarm, a letter: each stands alone and is told once. Its row takes the
+    event's id, so that whoever tells it before the tables could be written names it alike."""
     out = Plan()
     if group.latest is None:
-        opened = Generation(terms.new_id, 1, terms.now, version=1, is_new=True)
+        opened = Generation(event_id, 1, terms.now, version=1, is_new=True)
         group.generations[opened.id] = opened
         group.latest = opened.id
         out.changed[opened.id] = opened

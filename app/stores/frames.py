@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, text
 
-from app.domain.events import UNGROUPED_KINDS, Event, Kind, iso
+from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Event, Kind, iso
 from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Hold, Send
 from app.domain.routing import priority_of
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
+from app.stores.urgency import Urgent, ring
 
 OUTBOX_CHANNEL = "outbox"
 NUMBERS = text("""
@@ -112,11 +113,19 @@ class _Row:
         return notice(self.kind) if self.kind in UNGROUPED_KINDS else ""
 
 
-def tell(sql: Connection, page: Page) -> int:
-    """Writes the words into the rows and the frames into the outbox; how many frames."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How many frames went into the outbox, and those that wait for no relay."""
+
+    frames: int = 0
+    urgent: tuple[Urgent, ...] = ()
+
+
+def tell(sql: Connection, page: Page) -> Said:
+    """Writes the words into the rows and the frames into the outbox; rings for the urgent ones."""
     rows = {row.generation.id: row for row in _rows(sql, page)}
     if not rows:
-        return 0
+        return Said()
     frames = [(key, told) for key, plan in page.plans.items() for told in plan.told]
     numbers = _number(sql, [key.recipient_id for key, _ in frames])
     payloads = []
@@ -127,7 +136,13 @@ def tell(sql: Connection, page: Page) -> int:
     sql.execute(_ROWS, {"rows": orjson.dumps([_words(row) for row in rows.values()]).decode()})
     if payloads:
         _put(sql, payloads, numbers)
-    return len(payloads)
+    urgent = [
+        Urgent(key.recipient_id, seq, payload, frame)
+        for key, seq, frame, payload in payloads
+        if key.kind in CRITICAL_KINDS
+    ]
+    ring(sql, urgent)
+    return Said(len(payloads), tuple(urgent))
 
 
 def _rows(sql: Connection, page: Page) -> Iterator[_Row]:

@@ -9,10 +9,10 @@ whoever reads the counter first finds every frame up to it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, Engine, text
 
+from app.domain.events import MAX_SEQ
 from app.stores.postgres import speaking
 
 MOST = 300
@@ -53,14 +53,23 @@ class History:
         whole = len(frames) == seq - since.seq
         return Missed(epoch, seq, whole, frames if whole else ())
 
-    def later_than(
-        self, moment: datetime, user_ids: Sequence[str]
-    ) -> list[tuple[str, str, dict[str, object]]]:
-        """All frames (user, event, data) since a moment, in order: for those who stayed connected
-        while we were deaf."""
-        values = {"moment": moment, "users": list(user_ids)}
+    def positions(self, user_ids: Sequence[str]) -> dict[str, int]:
+        """How far the frames of these people have come."""
+        if not user_ids:
+            return {}
+        with speaking("tell how far it is"), self._engine.connect() as sql:
+            return {row[0]: row[1] for row in sql.execute(_POSITIONS, {"users": list(user_ids)})}
+
+    def later(self, user_id: str, since: int) -> list[tuple[str, dict[str, object]]]:
+        """All frames (event, data) after that number, in order, and the badge as it stands: for
+        those who are connected."""
+        values = {"user": user_id, "since": since, "seq": MAX_SEQ}
         with speaking("tell what was missed"), self._engine.connect() as sql:
-            return [(row[0], row[1], row[2]) for row in sql.execute(_LATER, values)]
+            frames = [(row[0], row[1]) for row in sql.execute(_FRAMES, values)]
+            badge = sql.execute(_BADGE, values).one_or_none()
+        if badge is not None:
+            frames.append(("unread_count", {"count": badge[0], "version": badge[1]}))
+        return frames
 
 
 def _epoch(sql: Connection) -> str:
@@ -77,11 +86,10 @@ _FRAMES = text(
     "select frame, payload from outbox where user_id = :user and seq > :since and seq <= :seq "
     "order by seq"
 )
-# Of the badges only each person's last: an older one must not follow a newer.
-_LATER = text("""
-    select user_id::text, frame, payload from outbox o
-    where user_id = any(cast(:users as uuid[])) and created_at >= :moment
-        and (seq is not null or id = (select max(id) from outbox b
-            where b.user_id = o.user_id and b.seq is null and b.created_at >= :moment))
-    order by id
+_POSITIONS = text("select id::text, frame_seq from users where id = any(cast(:users as uuid[]))")
+# The badge in one look with its version, so that they belong together.
+_BADGE = text("""
+    select (select count(*) from notifications where user_id = u.id and not is_read
+        and removed_at is null and archived_at is null and version > 0), badge_version
+    from users u where id = :user
 """)

@@ -35,6 +35,7 @@ from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
 from app.stores.rows import ROW_KINDS, write_rows
 from app.stores.still_said import still_said
+from app.stores.urgency import Urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Settled:
     outcomes: dict[str, str] = field(default_factory=dict)
     refused: list[tuple[Event, str]] = field(default_factory=list)
     frames: int = 0
+    urgent: tuple[Urgent, ...] = ()
     expired: tuple[Event, ...] = ()
     """What was left out because its post or person is gone; of this transaction only."""
 
@@ -119,6 +121,7 @@ class Ledger:
             first.outcomes | second.outcomes,
             first.refused + second.refused,
             first.frames + second.frames,
+            first.urgent + second.urgent,
         )
 
     def _write(self, sql: Connection, batch: Batch) -> Settled:
@@ -140,7 +143,8 @@ class Ledger:
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
         settled.outcomes |= dict.fromkeys(late, "expired")
-        settled.frames = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
+        said = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
+        settled.frames, settled.urgent = said.frames, said.urgent
         return settled
 
     def _admit(

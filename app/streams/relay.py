@@ -10,19 +10,15 @@ which every client knows to skip.
 """
 
 import logging
-import select
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg2
 from sqlalchemy import Engine, text
 
-from app.domain.errors import Unavailable
 from app.domain.events import iso
 from app.domain.routing import Topic
 from app.failpoints import reach
 from app.stores.figures import Note, Passing, unnoted
-from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.leases import Lease
 from app.stores.postgres import speaking as asking_postgres
 from app.streams.kafka import Record
@@ -87,35 +83,3 @@ def _record(row: Sequence[Any]) -> Record:
         ("priority", str(payload.get("priority", "LOW"))),
     )
     return Record(Topic.READY.value, str(user_id), dumps(value), headers)
-
-
-class OutboxBell:
-    """Waits for the NOTIFY that the ledger's transaction sends as it commits."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: psycopg2.extensions.connection | None = None
-
-    def wait(self, seconds: float) -> None:
-        """Returns when it rings, or after so long: a missed ring costs one rest, never a frame."""
-        try:
-            connection = self._connected()
-            if select.select([connection], [], [], seconds)[0]:
-                connection.poll()
-                connection.notifies.clear()
-        except psycopg2.Error as fault:
-            self.close()
-            raise Unavailable("PostgreSQL does not ring", "postgres_unavailable") from fault
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _connected(self) -> "psycopg2.extensions.connection":
-        if self._connection is None:
-            self._connection = psycopg2.connect(self._url, connect_timeout=2)
-            self._connection.autocommit = True
-            with self._connection.cursor() as cursor:
-                cursor.execute(f"listen {OUTBOX_CHANNEL}")
-        return self._connection

@@ -96,6 +96,7 @@ def fakes(settings: Settings, clock: FakeClock) -> Any:
         actions=FakeActions(),
         memberships=SimpleNamespace(),
         comments=FakeComments(),
+        critical=SimpleNamespace(here=None),
         clock=clock,
     )
 

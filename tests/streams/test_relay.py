@@ -9,7 +9,9 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
-from app.streams.relay import OutboxBell, Relay
+from app.stores.bell import Bell
+from app.stores.frames import OUTBOX_CHANNEL
+from app.streams.relay import Relay
 from tests.cast import Cast, follow, like, people
 from tests.fakes import MemoryKafka
 from tests.stores.books import Books
@@ -121,13 +123,13 @@ def test_nobody_gives_back_the_lease_of_another(
 
 
 @pytest.fixture
-def bell(environment: dict[str, str]) -> OutboxBell:
-    made = OutboxBell(environment["DATABASE_URL"])
+def bell(environment: dict[str, str]) -> Bell:
+    made = Bell(environment["DATABASE_URL"], OUTBOX_CHANNEL)
     yield made
     made.close()
 
 
-def test_the_bell_rings_when_a_transaction_left_frames(bell: OutboxBell, books: Books) -> None:
+def test_the_bell_rings_when_a_transaction_left_frames(bell: Bell, books: Books) -> None:
     bell.wait(0)  # listens from now on
     event = like(books.cast.bob, books.cast, 1)
     Timer(0.1, books.writes, (event,)).start()
@@ -138,7 +140,7 @@ def test_the_bell_rings_when_a_transaction_left_frames(bell: OutboxBell, books: 
     assert time.monotonic() - began < 8
 
 
-def test_a_bell_that_does_not_ring_ends_the_wait(bell: OutboxBell) -> None:
+def test_a_bell_that_does_not_ring_ends_the_wait(bell: Bell) -> None:
     began = time.monotonic()
 
     bell.wait(0.05)
@@ -148,4 +150,4 @@ def test_a_bell_that_does_not_ring_ends_the_wait(bell: OutboxBell) -> None:
 
 def test_a_bell_without_postgresql_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        OutboxBell("postgresql://nobody@127.0.0.1:1/nothing").wait(0)
+        Bell("postgresql://nobody@127.0.0.1:1/nothing", OUTBOX_CHANNEL).wait(0)
