@@ -18,6 +18,7 @@ import gevent
 
 from app.domain.errors import Unavailable
 from app.domain.events import Priority
+from app.domain.ledger import Frame
 from app.heard import Heard
 from app.metrics import CRITICAL_SECONDS
 from app.stores.bell import Bell
@@ -30,6 +31,7 @@ REST_SECONDS, AGAIN_SECONDS = 1.0, 0.5
 GAP_SECONDS = 0.5
 """Past it the frame in hand goes first: late is worse than out of order."""
 USERS = room_of("")
+_CRITICAL = Frame.ANNOUNCED.value, Priority.CRITICAL.value
 
 
 class Emits(Protocol):
@@ -105,7 +107,7 @@ class Crier:
 
     def _news(self, user_id: str, event: str, data: dict[str, Any], way: str) -> bool:
         news = self._heard.takes(user_id, event, data)
-        if news and data.get("priority") == Priority.CRITICAL.value:
+        if news and (event, data.get("priority")) == _CRITICAL:
             CRITICAL_SECONDS.labels(way).observe(_age(data))
         return news
 

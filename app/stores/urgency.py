@@ -56,6 +56,7 @@ def provisional(event: Event) -> Urgent:
         "isRead": False,
         "version": 1,
         "generation": 1,
+        "actors": [],
         "metadata": {
             "isAggregated": False,
             "aggregatedCount": 0,
