@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+SPENT = "the request has waited long enough"
+"""What a wait says that did not even begin: no fault of PostgreSQL."""
 WORKER_SECONDS = 40.0
 """Above a worker's statement_timeout: only a server that is frozen or cut off takes longer."""
 
@@ -62,9 +64,9 @@ def _bounded(wait: Callable[..., None], patience: Patience) -> Callable[[Any], N
 
     def bounded(connection: Any) -> None:
         began, left = time.monotonic(), patience.left()
+        if left <= 0:
+            raise OperationalError(SPENT)
         try:
-            if left <= 0:
-                raise TimeoutError
             wait(connection, timeout=left)
         except TimeoutError as fault:
             # Raised in here, it also closes the connection: a late answer must find nobody.

@@ -8,7 +8,7 @@ tells it. Sum those over nothing: they are the same in every process.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import redis
 from prometheus_client import (
@@ -22,9 +22,11 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app import breakers
 from app.domain.errors import Unavailable
 from app.stage_report import COUNTED
 from app.stores.figures import Figures
+from app.stores.heartbeats import Heartbeats
 from app.stores.redis import key, speaking
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -68,9 +70,20 @@ class _Here(Collector):
         for status, count in sorted(ANSWERS.items()):
             answers.add_metric([str(status)], count)
         yield answers
+        yield _breakers("notifications_breaker_state", {"web": breakers.states()})
         yield GaugeMetricFamily(
             "notifications_connected_users", "People on this process's sockets", self._people()
         )
+
+
+def _breakers(name: str, processes: Mapping[str, Mapping[str, str]]) -> Metric:
+    gauge = GaugeMetricFamily(
+        name, "0 closed, 1 open, 2 half-open", labels=["dependency", "process"]
+    )
+    for process, states in sorted(processes.items()):
+        for dependency, state in states.items():
+            gauge.add_metric([dependency, process], breakers.STATES.index(state))
+    return gauge
 
 
 class _Pipeline(Collector):
@@ -87,6 +100,7 @@ class _Pipeline(Collector):
         try:
             stages = Figures(self._redis).outcomes(COUNTED)
             waiting = self._waiting()
+            told = Heartbeats(self._redis).breakers()
         except Unavailable:
             return
         events = CounterMetricFamily(
@@ -104,6 +118,7 @@ class _Pipeline(Collector):
         for shard, count in zip(self._shards, waiting, strict=True):
             lengths.add_metric([str(shard)], count)
         yield lengths
+        yield _breakers("notifications_worker_breaker_state", told)
 
     def _waiting(self) -> list[int]:
         with speaking("tell its lengths"):

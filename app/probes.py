@@ -6,8 +6,9 @@ Out   per service: state, latency
 
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -16,6 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Engine, text
 
+from app import breakers
+from app.domain.errors import Unavailable
 from app.settings import Addresses
 from app.stores.redis import WRONG_POLICY
 
@@ -28,10 +31,15 @@ class Finding:
     state: str
     latency_ms: float | None = None
     reason: str | None = None
+    breaker: str = breakers.CLOSED
+    """The most doubtful of all processes': Kafka's best known ones live in the workers."""
+
+
+Reports = Callable[[], Mapping[str, Mapping[str, str]]]
 
 
 class Probes:
-    def __init__(self, engine: Engine, addresses: Addresses) -> None:
+    def __init__(self, engine: Engine, addresses: Addresses, reports: Reports = dict) -> None:
         # A client of its own: a probe must not wait for a place in the pool that requests use.
         self._redis = redis.Redis.from_url(
             addresses.redis_url,
@@ -42,6 +50,7 @@ class Probes:
         )
         self._engine = engine
         self._addresses = addresses
+        self._reports = reports
         self._database = "unknown"
         self._next_look = 0.0
 
@@ -54,13 +63,24 @@ class Probes:
             "dynamodb": self._ask_dynamodb,
         }
         asked = {name: gevent.spawn(_find, question) for name, question in questions.items()}
-        gevent.joinall(list(asked.values()), timeout=SECONDS)
-        late = [one for one in asked.values() if not one.ready()]
-        gevent.killall(late, block=False)
+        told = gevent.spawn(self._told)
+        all_asked: list[gevent.Greenlet[..., Any]] = [told, *asked.values()]
+        gevent.joinall(all_asked, timeout=SECONDS)
+        gevent.killall([one for one in all_asked if not one.ready()], block=False)
+        processes = [*(told.value or {}).values(), breakers.states()]
         return {
-            name: one.value if one.successful() and one.value else Finding(DOWN, reason="no answer")
+            name: replace(
+                (one.value if one.successful() else None) or Finding(DOWN, reason="no answer"),
+                breaker=breakers.worst([states[name] for states in processes if name in states]),
+            )
             for name, one in asked.items()
         }
+
+    def _told(self) -> Mapping[str, Mapping[str, str]]:
+        try:
+            return self._reports()
+        except Unavailable:
+            return {}
 
     def database(self) -> str:
         """What the last look at PostgreSQL found. Never waits: being alive needs no database."""

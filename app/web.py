@@ -27,6 +27,7 @@ from app.probes import Probes
 from app.revocations import Revocations
 from app.settings import Web
 from app.sockets import Sockets
+from app.stores.heartbeats import Heartbeats
 from app.stores.memberships import PERSON
 from app.stores.secrets import Secrets
 from app.stores.sessions import Sessions
@@ -114,7 +115,9 @@ def _install(app: Flask, parts: Parts) -> None:
     web = parts.settings.web
     app.extensions["parts"] = parts
     app.extensions["guard"] = Guard(parts.redis)
-    app.extensions["probes"] = Probes(parts.engine, parts.settings.addresses)
+    app.extensions["probes"] = Probes(
+        parts.engine, parts.settings.addresses, Heartbeats(parts.redis).breakers
+    )
     desk = _desk(parts)
     app.extensions["limits"] = desk.limits
     app.extensions["revocations"] = desk.revocations

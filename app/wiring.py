@@ -15,6 +15,7 @@ from gevent.pool import Pool
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from app import breakers
 from app.actions import Actions, Clock
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
@@ -120,8 +121,7 @@ def build_workers(settings: Settings, name: str) -> WorkerParts:
     engine = postgres.engine(addresses.database_url, postgres.WORKER_STATEMENT_MS, name)
     parts = _parts(settings, engine)
     kafka = KafkaPublisher(addresses.kafka_bootstrap_servers)
-    breakers = settings.breakers
-    publisher = GuardedPublisher(kafka, breakers.failures, breakers.reset_seconds)
+    publisher = GuardedPublisher(kafka)
     return WorkerParts(
         parts=parts,
         kafka=kafka,
@@ -151,7 +151,18 @@ def _aside() -> Aside:
     return lambda act: act() if pool.full() else pool.spawn(act)
 
 
+def _guard(settings: Settings) -> None:
+    """The breakers by the settings. Redis and PostgreSQL are asked aside whether they are back."""
+    breakers.configure(settings.breakers.failures, settings.breakers.reset_seconds)
+    if not monkey.is_module_patched("socket"):
+        return  # nothing runs aside there: a call is the probe
+    addresses = settings.addresses
+    breakers.REDIS.watch(lambda: redis_store.knock(addresses.redis_url))
+    breakers.POSTGRES.watch(lambda: postgres.knock(addresses.database_url))
+
+
 def _parts(settings: Settings, engine: Engine) -> Parts:
+    _guard(settings)
     connection = redis_store.client(settings.addresses.redis_url)
     limits = settings.limits
     bounds = Bounds(limits.ingress_shards, limits.ingress_max_length, limits.write_deadline_seconds)
@@ -180,6 +191,6 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
         windows=Windows(connection),
         push=push,
         critical=critical,
-        heartbeats=Heartbeats(connection),
+        heartbeats=Heartbeats(connection, breakers.states),
         clock=time.time,
     )

@@ -47,8 +47,7 @@ def ready() -> tuple[Json, int]:
 
 
 def _finding(one: Finding) -> Json:
-    # The web process has no breaker of its own: Kafka's lives in the bridge.
-    shown: Json = {"state": one.state, "latencyMs": one.latency_ms, "breaker": None}
+    shown: Json = {"state": one.state, "latencyMs": one.latency_ms, "breaker": one.breaker}
     return shown | ({"reason": one.reason} if one.reason else {})
 
 

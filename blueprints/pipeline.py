@@ -5,13 +5,14 @@ Out   app/stage_report.py, stores/traces.py
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import gevent
 from flask import Blueprint, current_app
 
+from app import breakers
 from app.domain.errors import Rejected, Unavailable
 from app.offsets import Place, offsets
 from app.stage_report import StageReport
@@ -51,7 +52,8 @@ def pipeline() -> Json:
     return {
         "success": True,
         "stages": [one.shown() for one in stages],
-        "workers": _ages(),
+        "workers": _told(Heartbeats(parts().redis).ages),
+        "breakers": {"web": breakers.states(), **_told(Heartbeats(parts().redis).breakers)},
         "unavailable": away,
         "timestamp": datetime.fromtimestamp(parts().clock(), UTC),
     }
@@ -71,10 +73,10 @@ def _lags() -> Lags:
     return cast("Lags", known)
 
 
-def _ages() -> dict[str, Any]:
-    """Seconds since each worker's last turn, by worker:pid."""
+def _told(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """By worker:pid; of nobody while Redis is away."""
     try:
-        return dict(Heartbeats(parts().redis).ages())
+        return dict(ask())
     except Unavailable:
         return {}
 

@@ -16,10 +16,17 @@ import pytest
 import redis
 from sqlalchemy import Engine, create_engine, text
 
+from app import breakers
 from app.stores.postgres import driver_url
 from infra.services import Services
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def trust() -> None:
+    """What one test broke, the next one's breakers know nothing of."""
+    breakers.configure(failures=5, reset_seconds=10)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import select
 import psycopg2
 
 from app.domain.errors import Unavailable
+from app.stores.postgres import dsn
 
 
 class Bell:
@@ -44,7 +45,7 @@ class Bell:
 
     def _connected(self) -> "psycopg2.extensions.connection":
         if self._connection is None:
-            self._connection = psycopg2.connect(self._url, connect_timeout=2)
+            self._connection = psycopg2.connect(dsn(self._url), connect_timeout=2)
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 cursor.execute(f"listen {self._channel}")

@@ -4,14 +4,16 @@ The item's id comes from the frame, so that recording it again changes nothing.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+from app import breakers
 from app.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,21 @@ def dynamodb(endpoint: str | None, region: str) -> Any:
     )
 
 
+@contextmanager
+def speaking(what: str) -> Iterator[None]:
+    """Turns DynamoDB's faults into Unavailable, and asks it only while its breaker trusts it."""
+    try:
+        with breakers.DYNAMODB.passage(_is_away):
+            yield
+    except (BotoCoreError, ClientError) as fault:
+        raise Unavailable(f"DynamoDB did not {what}", "dynamodb_unavailable") from fault
+
+
+def _is_away(fault: BaseException) -> bool:
+    """Refused, cut off or silent. One that answers that it cannot is there."""
+    return isinstance(fault, ConnectionError | HTTPClientError)
+
+
 def _text(name: str) -> dict[str, str]:
     return {"AttributeName": name, "AttributeType": "S"}
 
@@ -57,6 +74,10 @@ class DeliveryLog:
 
     def create(self) -> None:
         """Makes the table when it is missing. Raises Unavailable."""
+        with speaking("make its table"):
+            self._create()
+
+    def _create(self) -> None:
         try:
             self._client.create_table(
                 TableName=TABLE,
@@ -77,21 +98,17 @@ class DeliveryLog:
             )
         except self._client.exceptions.ResourceInUseException:
             log.debug("The delivery log is there already")
-        except (BotoCoreError, ClientError) as fault:
-            raise Unavailable("DynamoDB is not there yet", "dynamodb_unavailable") from fault
 
     def record(self, items: Sequence[dict[str, Any]]) -> None:
         """All of them, or Unavailable (then some may be there already: recording again is
         harmless).
         """
         requests = [{"PutRequest": {"Item": item}} for item in items]
-        try:
-            while requests:
-                page, requests = requests[:BATCH], requests[BATCH:]
+        while requests:
+            page, requests = requests[:BATCH], requests[BATCH:]
+            with speaking("take the log"):
                 answer = self._client.batch_write_item(RequestItems={TABLE: page})
-                requests = answer.get("UnprocessedItems", {}).get(TABLE, []) + requests
-        except (BotoCoreError, ClientError) as fault:
-            raise Unavailable("DynamoDB did not take the log", "dynamodb_unavailable") from fault
+            requests = answer.get("UnprocessedItems", {}).get(TABLE, []) + requests
 
     def of_user(
         self, user_id: str, limit: int, after: tuple[str, str] | None = None
@@ -101,7 +118,7 @@ class DeliveryLog:
         if after:
             place = {"userId": user_id, "createdAt": after[0], "id": after[1]}
             start["ExclusiveStartKey"] = {name: {"S": value} for name, value in place.items()}
-        try:
+        with speaking("tell the log"):
             answer = self._client.query(
                 TableName=TABLE,
                 IndexName="UserIdIndex",
@@ -111,8 +128,6 @@ class DeliveryLog:
                 Limit=limit,
                 **start,
             )
-        except (BotoCoreError, ClientError) as fault:
-            raise Unavailable("DynamoDB did not answer", "dynamodb_unavailable") from fault
         return [{name: next(iter(v.values())) for name, v in i.items()} for i in answer["Items"]]
 
 

@@ -40,9 +40,9 @@ class Wire:
         self._greenlets = [gevent.spawn(self._write), gevent.spawn(self._read)]
 
     def ask(self, command: bytes) -> "AsyncResult[Any]":
-        """Raises redis.ConnectionError when too many wait already."""
+        """Raises redis.MaxConnectionsError when too many wait already: no fault of Redis."""
         if len(self._waiting) >= MAX_WAITING:
-            raise redis.ConnectionError("too many calls wait for Redis")
+            raise redis.exceptions.MaxConnectionsError("too many calls wait for Redis")
         answer: AsyncResult[Any] = AsyncResult()
         self._waiting.append(answer)
         self._unsent.append(command)

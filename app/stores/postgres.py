@@ -7,15 +7,22 @@ libpq has no read time-out: a frozen server would hold a greenlet for ever, so t
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app import breakers
 from app.domain.errors import Unavailable
+from app.green import SPENT
 
 STATEMENT_MS = 1_800
 WORKER_STATEMENT_MS = 30_000
 POOL_SIZE = 5
+KNOCK_SECONDS = 1
+ENDINGS = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
+"""SQLSTATEs of a server that goes, went or comes up. A cancelled statement, a lock that was waited
+for or a full disk are OperationalErrors too, of a server that is there."""
 
 
 def driver_url(url: str) -> URL:
@@ -23,6 +30,11 @@ def driver_url(url: str) -> URL:
     for.
     """
     return make_url(url).set(drivername="postgresql+psycopg2")
+
+
+def dsn(url: str) -> str:
+    """As psycopg2 itself takes it: without the driver's name."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Engine:
@@ -51,12 +63,34 @@ def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Eng
 
 @contextmanager
 def speaking(what: str) -> Iterator[None]:
-    """Turns PostgreSQL's connection faults into Unavailable; faults of the data pass through."""
+    """Turns PostgreSQL's connection faults into Unavailable, and asks it only while its breaker
+    trusts it; faults of the data pass through."""
     try:
-        yield
+        with breakers.POSTGRES.passage(_is_away):
+            yield
     except (OperationalError, InterfaceError, PoolTimeout) as fault:
         raise Unavailable(f"PostgreSQL did not {what} in time", "postgres_unavailable") from fault
     except DBAPIError as fault:
         if fault.connection_invalidated:
             raise Unavailable(f"PostgreSQL went away: {what}", "postgres_unavailable") from fault
         raise
+
+
+def _is_away(fault: BaseException) -> bool:
+    if not isinstance(fault, DBAPIError):
+        return False
+    said = getattr(fault.orig, "pgcode", None)
+    if said is not None or SPENT in str(fault.orig):
+        return said in ENDINGS
+    return fault.connection_invalidated or isinstance(fault, OperationalError)
+
+
+def knock(url: str) -> None:
+    """The breaker's question, by a connection of its own. Raises whatever psycopg2 raises."""
+    options = f"-c statement_timeout={KNOCK_SECONDS * 1000}"
+    connection = psycopg2.connect(dsn(url), connect_timeout=KNOCK_SECONDS + 1, options=options)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    finally:
+        connection.close()

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
+from app import breakers
 from app.domain.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -23,6 +24,8 @@ COMMAND_SECONDS = 1.2
 LOOK_AWAY_SECONDS = 1.0
 CONNECT_SECONDS = 0.5
 POOL_WAIT_SECONDS = 0.5
+OUR_FAULT = (redis.exceptions.MaxConnectionsError, redis.exceptions.AuthenticationError)
+POOL_IS_BUSY = "No connection available."  # BlockingConnectionPool's words; no class of its own
 WRONG_POLICY = (
     "Redis runs with maxmemory-policy {policy}; it must be noeviction, "
     "or it would throw away likes that nobody has written down yet."
@@ -57,19 +60,42 @@ def script(connection: "redis.Redis", name: str) -> Script:
 
 @contextmanager
 def speaking(what: str) -> Iterator[None]:
-    """Turns Redis's connection faults into Unavailable, at the edge that knows Redis."""
+    """Turns Redis's connection faults into Unavailable, at the edge that knows Redis, and asks it
+    only while its breaker trusts it."""
     try:
-        yield
+        with breakers.REDIS.passage(_is_away):
+            yield
     except (redis.ConnectionError, redis.TimeoutError) as fault:
         raise Unavailable(f"Redis did not {what} in time", "redis_unavailable") from fault
     except (redis.exceptions.BusyLoadingError, redis.exceptions.OutOfMemoryError) as fault:
         raise Unavailable(f"Redis cannot {what} now", "redis_unavailable") from fault
 
 
+def _is_away(fault: BaseException) -> bool:
+    """Refused, cut off, silent or still loading. Not: out of memory, or no place in our pool."""
+    if isinstance(fault, OUR_FAULT) or str(fault) == POOL_IS_BUSY:
+        return False
+    return isinstance(fault, redis.ConnectionError | redis.TimeoutError)
+
+
+def knock(url: str) -> None:
+    """The breaker's question, by a connection of its own. Raises whatever redis-py raises."""
+    asked = redis.Redis.from_url(
+        url,
+        socket_timeout=CONNECT_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        asked.ping()
+    finally:
+        asked.close()
+
+
 class Glance:
     """Reads that PostgreSQL can answer as well. Once Redis let us wait in vain, it is not asked for
-    a second: a page that looks three times must not wait three times. (No breaker of pybreaker's:
-    that lets one call through at a time, and these are many.)
+    a second, long before its breaker opens: a page that looks three times must not wait three
+    times.
     """
 
     def __init__(self) -> None:

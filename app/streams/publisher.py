@@ -1,14 +1,9 @@
-"""One publish() over Kafka and its breaker.
-
-pybreaker, because half-open probing and its races are not ours to write. Only an absent Kafka
-counts against the breaker.
-"""
+"""One publish() over Kafka and its breaker. Only an absent Kafka counts against the breaker."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-import pybreaker
-
+from app.breakers import KAFKA, Breaker
 from app.domain.errors import Unavailable
 from app.domain.events import Event
 from app.domain.routing import partition_key, priority_of, topic_of
@@ -26,23 +21,23 @@ class Publishes(Protocol):
 class GuardedPublisher:
     """Asks Kafka only while the breaker trusts it; an open breaker answers at once."""
 
-    def __init__(self, kafka: Publishes, failures: int, reset_seconds: float) -> None:
+    def __init__(self, kafka: Publishes, breaker: Breaker = KAFKA) -> None:
         self._kafka = kafka
-        self.breaker = pybreaker.CircuitBreaker(
-            fail_max=failures, reset_timeout=reset_seconds, name="kafka"
-        )
+        self.breaker = breaker
 
     def publish(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        try:
-            self.breaker.call(self._kafka.publish, records)
-        except pybreaker.CircuitBreakerError as fault:
-            raise Unavailable("Kafka is taken to be away", "kafka_breaker_open") from fault
+        with self.breaker.passage(_is_away):
+            self._kafka.publish(records)
 
     @property
     def state(self) -> str:
-        return str(self.breaker.current_state)
+        return self.breaker.state
+
+
+def _is_away(fault: BaseException) -> bool:
+    return isinstance(fault, Unavailable)
 
 
 def record_of(event: Event) -> Record:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.stores.heartbeats import Heartbeats
 from app.web import create_app
 
 TOKEN = {"Authorization": "Bearer a-long-token"}
@@ -55,3 +56,12 @@ def test_in_production_it_is_for_loopback_or_a_token(
     client = _client(fakes, token)
     told = client.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
     assert told.status_code == status
+
+
+def test_breakers_are_told_here_and_of_the_workers(client: FlaskClient, fakes: Any) -> None:
+    Heartbeats(fakes.redis, lambda: {"kafka": "open"}).beat("bridge")
+
+    lines = client.get("/metrics").text.splitlines()
+
+    assert 'notifications_breaker_state{dependency="redis",process="web"} 0.0' in lines
+    assert any("worker_breaker_state" in one and one.endswith(" 1.0") for one in lines)

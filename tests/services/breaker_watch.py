@@ -1,0 +1,47 @@
+"""A process of ours that asks a service again and again and says how it went: one line per call,
+`done | refused`, the seconds it took, and the breaker's state. Started by
+test_breakers_of_real_services.py: under gevent, as everything of ours runs."""
+
+from app.green import patch
+
+patch()
+
+import sys
+import time
+
+import gevent
+from sqlalchemy import text
+
+from app import breakers
+from app.domain.errors import Unavailable
+from app.settings import load
+from app.stores import postgres
+from app.stores import redis as redis_store
+from app.wiring import Parts, build
+
+
+def ask(parts: Parts, name: str) -> None:
+    if name == "redis":
+        with redis_store.speaking("answer"):
+            parts.redis.ping()
+    else:
+        with postgres.speaking("answer"), parts.engine.connect() as sql:
+            sql.execute(text("select 1"))
+
+
+def main(name: str) -> None:
+    parts = build(load())
+    breaker = {"redis": breakers.REDIS, "postgres": breakers.POSTGRES}[name]
+    while True:
+        began, said = time.monotonic(), "done"
+        try:
+            ask(parts, name)
+        except Unavailable:
+            said = "refused"
+        sys.stdout.write(f"{said} {time.monotonic() - began:.3f} {breaker.state}\n")
+        sys.stdout.flush()
+        gevent.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
