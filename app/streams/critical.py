@@ -103,5 +103,5 @@ class Critical:
         for one in urgent:
             try:
                 self._push.emit(one.event, one.data, room_of(one.user_id))
-            except Exception as fault:  # whatever the library raises: there are other ways
-                log.debug("Not spread by Redis: %s", type(fault).__name__)
+            except Unavailable as fault:
+                log.debug("Not spread by Redis: %s", fault)  # there are other ways

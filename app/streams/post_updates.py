@@ -44,14 +44,13 @@ class PostUpdates:
         try:
             likes = self._memberships.likes_of(None, list(noted))
             comments = self._comments.counts(list(noted))
+            for post, event in noted.items():
+                self._push.emit(
+                    "post_updated", _frame(post, event, likes[post][0], comments[post]), SIGNED_IN
+                )
         except Unavailable as fault:
             log.info("Live counts wait: %s", fault)
             self._noted = noted | self._noted
-            return
-        for post, event in noted.items():
-            self._push.emit(
-                "post_updated", _frame(post, event, likes[post][0], comments[post]), SIGNED_IN
-            )
 
 
 def _frame(post: str, event: Event, likes: int, comments: int) -> dict[str, object]:

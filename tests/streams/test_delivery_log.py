@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Unavailable
-from app.stores.delivery_log import BATCH, KEPT_SECONDS, DeliveryLog, dynamodb, item
+from app.stores.delivery_log import BATCH, KEPT_SECONDS, TABLE, DeliveryLog, dynamodb, item
 from tests.cast import new_id
 
 NOW = 1_780_000_000.0
@@ -127,3 +127,34 @@ class TestOnDynamoDB:
             absent.of_user(new_id(), 1)
         with pytest.raises(Unavailable):
             absent.create()
+
+
+class Shy:
+    """DynamoDB on a busy day: takes only so many of each call and hands the others back."""
+
+    def __init__(self, real: Any, takes: list[int]) -> None:
+        self._real, self._takes = real, takes
+
+    def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:
+        page, most = RequestItems[TABLE], self._takes.pop(0)
+        if page[:most]:
+            self._real.batch_write_item(RequestItems={TABLE: page[:most]})
+        return {"UnprocessedItems": {TABLE: page[most:]} if page[most:] else {}}
+
+
+@pytest.mark.service
+def test_what_it_hands_back_is_given_again(log: DeliveryLog) -> None:
+    user = new_id()
+    shy = DeliveryLog(Shy(log._client, [3, 1, 25]))
+
+    shy.record([item(ready(user, n), NOW) for n in range(1, 9)])
+
+    assert len(log.of_user(user, 20)) == 8
+
+
+@pytest.mark.service
+def test_one_that_takes_nothing_is_asked_later(log: DeliveryLog) -> None:
+    shy = DeliveryLog(Shy(log._client, [3, 0]))
+
+    with pytest.raises(Unavailable):
+        shy.record([item(ready(new_id(), n), NOW) for n in range(1, 9)])

@@ -8,6 +8,7 @@ import time
 import pytest
 import redis
 
+from app.domain.errors import Unavailable
 from app.streams.push import Push, room_of
 from tests.cast import new_id
 from tests.fakes import PushList
@@ -53,3 +54,8 @@ def test_a_frame_is_on_the_channel_with_its_room(
 def _loads(data: bytes) -> dict:
     """python-socketio's own form on the channel."""
     return json.loads(data) if data[:1] == b"{" else pickle.loads(data)  # noqa: S301
+
+
+def test_a_frame_that_nobody_took_is_not_taken_for_told() -> None:
+    with pytest.raises(Unavailable):
+        Push("redis://127.0.0.1:1/0").emit("notification", {"n": 1}, "user:x")
