@@ -33,7 +33,7 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
 auto.create.topics.enable=false
@@ -63,6 +63,8 @@ class Kafka:
         properties.write_text(
             PROPERTIES.format(
                 broker=ports["kafka"],
+                # Another one where a proxy stands in front: clients go where the broker says.
+                advertised=ports.get("kafka_advertised", ports["kafka"]),
                 controller=ports["kafka_controller"],
                 logs=folder / "logs",
             )

@@ -10,9 +10,9 @@ from app.domain.errors import Unavailable
 from app.offsets import offsets
 from app.stores.memberships import Wish
 from app.wiring import Parts
+from drills.books import Books
 from tests.cast import people
 from tests.services.crew import Crew, until
-from tests.workers.books import Books
 
 REST_SECONDS = 90.0
 """The longest chain of leases, a flusher's claim (30 s) and a relay's (10 s), on a busy machine."""

@@ -4,8 +4,8 @@ import pytest
 
 from app.domain.errors import Rejected
 from app.domain.ledger import Frame
+from drills.books import Books
 from tests.house import WINDOW_AND_JITTER, House, Person, house, wired
-from tests.workers.books import Books
 
 __all__ = ["house", "wired"]
 pytestmark = pytest.mark.service

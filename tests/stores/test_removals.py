@@ -10,8 +10,8 @@ from app.stores.ledger import Hand
 from app.stores.mutes import Mutes
 from app.stores.removals import Removals
 from app.wiring import new_id
+from drills.books import Books
 from tests.house import WINDOW_AND_JITTER, House, Person, house, wired
-from tests.workers.books import Books
 
 __all__ = ["house", "wired"]
 pytestmark = pytest.mark.service

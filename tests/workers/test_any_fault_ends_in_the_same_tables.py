@@ -23,9 +23,9 @@ from app.domain.windows import Rules
 from app.failpoints import NAMES
 from app.stores.marks import Marks
 from app.wiring import WorkerParts
+from drills.books import Books
 from tests.conftest import empty_tables
 from tests.house import LANES, House, Person
-from tests.workers.books import Books
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 TIGHT = Rules(instant_likes=1, window_seconds=60.0, jitter_seconds=10.0, flush_max_rows=2)

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.wiring import WorkerParts
+from drills.books import Books
 from tests.house import LEASE_SECONDS, NAMES, RULES, WINDOW_AND_JITTER, House
-from tests.workers.books import Books
 
 pytestmark = pytest.mark.service
 

@@ -1,0 +1,1 @@
+"""Fault drills: break what can break under load, then compare promise and stores."""

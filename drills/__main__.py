@@ -1,0 +1,94 @@
+"""python -m drills [redis-killed kafka-frozen ...] [--short] [--seed N] [--list]
+
+Exit code 1 when a row does not hold.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from drills import promises, report
+from drills.drill import Drill
+from drills.faults import everything
+from drills.rig import Rig
+from drills.stage import Row, play
+from infra.layout import layout
+
+
+def run(
+    chosen: Sequence[Drill],
+    folder: Path,
+    seed: int,
+    short: bool,
+    say: Callable[[str], None],
+    every: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """One rig for all that can share it; after a broken row a fresh one."""
+    rows: list[Row] = []
+    waiting = list(chosen)
+    while waiting:
+        with _rig(waiting[0], folder, say) as rig:
+            while waiting and _fits(waiting[0], rig):
+                drill = waiting.pop(0)
+                say(f"{drill.name}: {drill.breaks} ...")
+                rows.append(play(drill, rig, seed, short, say))
+                every(rows[-1])
+                say(f"  {rows[-1].verdict} ({rows[-1].took_seconds:.0f} s)")
+                if not rows[-1].holds:
+                    break
+    return rows
+
+
+def _fits(drill: Drill, rig: Rig) -> bool:
+    return drill.proxied == rig.proxied and dict(drill.settings) == rig.settings
+
+
+@contextmanager
+def _rig(drill: Drill, folder: Path, say: Callable[[str], None]) -> Iterator[Rig]:
+    with Rig(folder / "rig", say, dict(drill.settings), drill.proxied) as rig:
+        yield rig
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
+    parser.add_argument("drills", nargs="*", metavar="NAME", help="some of --list; none: all")
+    parser.add_argument("--short", action="store_true", help="the short ones, with short times")
+    parser.add_argument("--seed", type=int, default=None, help="draws the moments; printed")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--write-promises", action="store_true", help="docs/promises.md anew")
+    asked = parser.parse_args()
+    known = everything()
+    folder = layout().data_dir / "drills"
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if asked.list:
+        for one in known.values():
+            mark = "short" if one.short else ""
+            console.print(f"{one.name:32} {mark:6} {' '.join(one.promises):12} {one.breaks}")
+        return 0
+    if asked.write_promises:
+        console.print(f"Written to {promises.write(folder / 'last.json')}")
+        return 0
+    if strangers := [name for name in asked.drills if name not in known]:
+        parser.error(f"no such drill: {', '.join(strangers)} (see --list)")
+    chosen = [one for name, one in known.items() if not asked.drills or name in asked.drills]
+    if asked.short and not asked.drills:
+        chosen = [one for one in chosen if one.short]
+    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
+    console.print(f"Seed {seed} (python -m drills --seed {seed} draws the same moments)")
+    rows: list[Row] = []
+    try:
+        run(chosen, folder, seed, asked.short, console.print, rows.append)
+    finally:
+        report.show(rows, console)
+        options: dict[str, object] = {"seed": seed, "short": asked.short, "drills": asked.drills}
+        console.print(f"Written to {report.write(folder, rows, options)}")
+    return 0 if rows and all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The checker: the ledger of the clients against what is there, in sentences. Pure.
+
+In    drills/ledger.py, drills/evidence.py
+Out   faults per invariant; none: the promises held
+
+Each function is one invariant; tests/drills cook a violation of each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from drills import hearing, reading
+from drills.evidence import Evidence
+from drills.ledger import OK, PUT_OFF, REFUSED, UNKNOWN, WISHES, WRITES, Attempt, Ledger
+
+NEEDED = ("like", "unlike", "comment", "otp", "read")
+RUNNING = 409
+"""An Idempotency-Key whose first request still runs: come back later, nothing happened."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a drill allows. Seconds already contain the slack of the machine."""
+
+    longest: float
+    critical_p99: float
+    may_put_off: frozenset[str] = frozenset()
+    """Kinds of request that may be told "later" meanwhile."""
+    may_cut: bool = False
+    may_reload: bool = False
+    """Clients may be told to load afresh (the history was lost)."""
+    may_lose: int = 0
+    """Acknowledged words that may be gone: only where the promise itself says so (FLUSHALL)."""
+    memory_mb: float = 600.0
+    poison: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass
+class Found:
+    """What the checker says. `lost` and `doubled` count; `faults` say which."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    faults: dict[str, list[str]] = field(default_factory=dict)
+
+    def holds(self, may_lose: int) -> bool:
+        return len(self.lost) <= may_lose and not self.doubled and not self.faults
+
+
+def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
+    found = Found()
+    for judge in (wishes, comments, criticals):
+        lost, doubled = judge(ledger, evidence)
+        found.lost += lost
+        found.doubled += doubled
+    found.lost += logged(evidence)
+    invariants: dict[str, Callable[[], list[str]]] = {
+        "load": lambda: load(ledger),
+        "answers": lambda: answers(ledger, bounds),
+        "longest answer": lambda: longest(ledger, bounds),
+        "never backwards": lambda: reading.counts_never_fall(ledger),
+        "own writes": lambda: reading.own_writes(ledger),
+        "sockets": lambda: hearing.faults(ledger, evidence, bounds.may_reload),
+        "critical in time": lambda: hearing.critical_late(ledger, evidence, bounds.critical_p99),
+        "tables": lambda: evidence.books,
+        "counts": lambda: same_counts(evidence),
+        "dead letters": lambda: dead_letters(evidence, bounds),
+        "figures": lambda: figures(evidence),
+        "memory": lambda: memory(evidence, bounds),
+    }
+    found.faults = {name: said for name, judge in invariants.items() if (said := judge())}
+    return found
+
+
+Judgement = tuple[list[str], list[str]]
+"""What is lost, what is too much."""
+
+
+def possible(attempts: list[Attempt]) -> set[bool]:
+    """The states that a pair may be in after these words, in the order they were said."""
+    states = {False}
+    for one in attempts:
+        if one.outcome == OK:
+            states = {WISHES[one.kind]}
+        elif one.outcome in (UNKNOWN, PUT_OFF):
+            states = states | {WISHES[one.kind]}
+    return states
+
+
+def wishes(ledger: Ledger, evidence: Evidence) -> Judgement:
+    """Each pair stands as its last acknowledged word says; nothing stands that nobody said."""
+    lost, extra = [], []
+    for kinds, stored in ((("like", "unlike"), "likes"), (("follow", "unfollow"), "follows")):
+        said: dict[tuple[str, str], list[Attempt]] = {}
+        for one in ledger.of(*kinds):
+            said.setdefault((one.object, one.actor), []).append(one)
+        there = evidence.wishes.get(stored, {})
+        for pair, attempts in said.items():
+            stands = there.get(pair, False)
+            if stands not in possible(attempts):
+                lost.append(f"{stored} {pair} is {stands}: {_story(attempts)}")
+        extra += [f"{stored} {pair} was never wished" for pair in there if pair not in said]
+    return lost, extra
+
+
+def comments(ledger: Ledger, evidence: Evidence) -> Judgement:
+    """Each acknowledged comment is there once; an unknown one at most once; no other is."""
+    lost, extra = [], []
+    there: dict[str, int] = {}
+    for mark in evidence.comments:
+        there[mark] = there.get(mark, 0) + 1
+    operations = ledger.operations("comment")
+    marks = {attempts[0].object.split()[1]: attempts for attempts in operations.values()}
+    for mark, attempts in marks.items():
+        many = there.pop(mark, 0)
+        outcomes = [one.outcome for one in attempts]
+        if OK in outcomes and many == 0:
+            lost.append(f"comment {mark}: {_story(attempts)}")
+        if many > 1 or (many and set(outcomes) == {REFUSED}):
+            extra.append(f"comment {mark} is there {many} times: {_story(attempts)}")
+    return lost, extra + [f"comment {mark} was never written by anyone" for mark in there]
+
+
+def criticals(ledger: Ledger, evidence: Evidence) -> Judgement:
+    """Per person: as many codes as were acknowledged, and no more than were asked for."""
+    lost, extra = [], []
+    people = {one.actor for one in ledger.of("otp")} | set(evidence.critical)
+    for who in people:
+        attempts = [one for one in ledger.of("otp") if one.actor == who]
+        sure = sum(one.outcome == OK for one in attempts)
+        most = sum(one.outcome != REFUSED for one in attempts)
+        many = len(evidence.critical.get(who, []))
+        if many < sure:
+            lost += [f"{sure - many} codes of {who}"] * (sure - many)
+        if many > most:
+            extra.append(f"{who} asked for {most} codes and got {many}")
+    return lost, extra
+
+
+def load(ledger: Ledger) -> list[str]:
+    """A drill in which nobody did anything shows nothing."""
+    done = {kind: sum(one.outcome == OK for one in ledger.of(kind)) for kind in NEEDED}
+    return [f"only {many} of {kind} were acknowledged" for kind, many in done.items() if many < 5]
+
+
+def answers(ledger: Ledger, bounds: Bounds) -> list[str]:
+    """Every refusal in our words, with when to come again; and only where it is allowed."""
+    out = []
+    for one in ledger.attempts:
+        what = f"{one.kind} by {one.actor}: {one.status} {one.code}"
+        if one.status in (429, 503) and not (one.code and one.retry_after):
+            out.append(f"{what} without code or Retry-After")
+        elif one.status >= 500 and one.status != 503:
+            out.append(what)
+        elif one.outcome == PUT_OFF and one.kind not in bounds.may_put_off:
+            out.append(f"{what} though nothing it needs was away")
+        elif one.outcome == REFUSED and one.status not in (0, RUNNING):
+            out.append(f"{what} though it was in order")
+        elif one.outcome == UNKNOWN and one.status == 0 and not bounds.may_cut:
+            out.append(f"{what}: cut or timed out")
+    return out
+
+
+def longest(ledger: Ledger, bounds: Bounds) -> list[str]:
+    """No request hangs."""
+    late = [one for one in ledger.attempts if one.answered and one.seconds > bounds.longest]
+    return [
+        f"{one.kind} took {one.seconds:.1f} s ({one.status or 'no answer'}), "
+        f"more than {bounds.longest:.1f}"
+        for one in late
+    ]
+
+
+def logged(evidence: Evidence) -> list[str]:
+    """Every frame that went out is in the delivery log."""
+    missing = evidence.frames - evidence.logged
+    return [f"frame {seq} of {who} is not in the delivery log" for who, seq in sorted(missing)]
+
+
+def same_counts(evidence: Evidence) -> list[str]:
+    """What the API says of each post is what its rows come to, from every process."""
+    out = []
+    for post, rows in evidence.counts.items():
+        for server, shown in enumerate(evidence.shown):
+            if shown.get(post) != rows:
+                out.append(f"post {post}: web {server + 1} shows {shown.get(post)}, rows {rows}")
+    return out
+
+
+def dead_letters(evidence: Evidence, bounds: Bounds) -> list[str]:
+    """The poison that was put in, exactly."""
+    return [
+        *(f"{one} is not among the dead letters" for one in bounds.poison - evidence.dead_letters),
+        *(f"{one} is a dead letter" for one in evidence.dead_letters - bounds.poison),
+    ]
+
+
+def figures(evidence: Evidence) -> list[str]:
+    """in = out + held + failed in every stage; at rest nothing is held."""
+    out = []
+    for stage in evidence.stages:
+        parts = (stage["in"], stage["out"], stage["held"], stage["failed"])
+        if None in parts or stage["in"] != stage["out"] + stage["held"] + stage["failed"]:
+            out.append(
+                "{}: in {} is not out {} + held {} + failed {}".format(stage["name"], *parts)
+            )
+        elif stage["held"]:
+            out.append(f"{stage['name']} holds {stage['held']} at rest")
+    return out
+
+
+def memory(evidence: Evidence, bounds: Bounds) -> list[str]:
+    return [
+        f"{name} came to {max(seen):.0f} MB, more than {bounds.memory_mb:.0f}"
+        for name, seen in evidence.memory.items()
+        if seen and max(seen) > bounds.memory_mb
+    ]
+
+
+def tally(ledger: Ledger) -> dict[str, int]:
+    """Writes by how their last attempt was answered."""
+    outcomes = [
+        OK if any(one.outcome == OK for one in attempts) else attempts[-1].outcome
+        for attempts in ledger.operations(*WRITES).values()
+    ]
+    return {
+        "acknowledged": outcomes.count(OK),
+        "refused": outcomes.count(REFUSED) + outcomes.count(PUT_OFF),
+        "unknown": outcomes.count(UNKNOWN),
+    }
+
+
+def _story(attempts: list[Attempt]) -> str:
+    return ", ".join(
+        f"{one.kind} {one.outcome} {one.sent:.3f}-{one.answered:.3f}" for one in attempts[-4:]
+    )

@@ -1,0 +1,222 @@
+"""Clients: a person's next doing, and a request that is noted before it is sent.
+
+In    drills/crowd.py
+Out   HTTP to the web processes; the ledger
+"""
+
+import json
+import random
+import socket
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Protocol
+
+import gevent
+
+from drills.cast import Behaviour, Cast
+from drills.ledger import OK, PUT_OFF, REFUSED, UNKNOWN
+
+PATIENCE_SECONDS = 10.0
+"""Far above what is promised: what takes longer is measured, not cut."""
+MOST_TRIES = 4
+AGAIN_SECONDS = (0.3, 1.0)
+
+
+class Noting(Protocol):
+    def next_op(self) -> int: ...
+
+    def __call__(self, what: str, **said: Any) -> None: ...
+
+
+class Caller:
+    """Connections are kept per server, as browsers keep them, unless it shall be a fresh one."""
+
+    def __init__(self, ports: list[int], notes: Noting, keep_alive: bool) -> None:
+        self._ports = ports
+        self._notes = notes
+        self._keep = keep_alive
+        self._idle: list[list[HTTPConnection]] = [[] for _ in ports]
+        self._server = 0
+
+    def once(
+        self, kind: str, actor: str, what: str, verb: str, path: str, token: str, **more: Any
+    ) -> dict[str, Any]:
+        """One attempt of an operation of its own."""
+        return self._attempt(self._notes.next_op(), 1, kind, actor, what, verb, path, token, **more)
+
+    def until_known(
+        self, kind: str, actor: str, what: str, verb: str, path: str, token: str, **more: Any
+    ) -> dict[str, Any]:
+        """Repeated while the answer is unknown or "later": the same PUT, the same key."""
+        op, said = self._notes.next_op(), {}
+        for number in range(1, MOST_TRIES + 1):
+            said = self._attempt(op, number, kind, actor, what, verb, path, token, **more)
+            if said["outcome"] in (OK, REFUSED) and said["status"]:
+                break
+            gevent.sleep(random.uniform(*AGAIN_SECONDS))
+        return said
+
+    def _attempt(
+        self,
+        op: int,
+        number: int,
+        kind: str,
+        actor: str,
+        what: str,
+        verb: str,
+        path: str,
+        token: str,
+        body: dict[str, Any] | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        self._server = (self._server + 1) % len(self._ports)
+        server = self._server
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        self._notes(
+            "try", op=op, number=number, kind=kind, actor=actor, object=what, sent=time.time(),
+            server=server, keyed=key is not None,
+        )  # fmt: skip
+        text = json.dumps(body) if body is not None else None
+        said = self._ask(server, verb, path, text, headers)
+        self._notes("got", op=op, number=number, answered=time.time(), **said)
+        return said
+
+    def _ask(
+        self, server: int, verb: str, path: str, text: str | None, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        link = self._idle[server].pop() if self._idle[server] else None
+        if link is None:
+            link = HTTPConnection("127.0.0.1", self._ports[server], timeout=PATIENCE_SECONDS)
+            try:
+                link.connect()
+                assert link.sock
+                link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except ConnectionRefusedError:
+                return _said(REFUSED, 0, code="nobody listens")
+            except OSError as fault:
+                return _said(UNKNOWN, 0, code=type(fault).__name__)
+        try:
+            link.request(verb, path, text, headers)
+            answer = link.getresponse()
+            raw = answer.read()
+        except (OSError, HTTPException) as fault:
+            link.close()
+            return _said(UNKNOWN, 0, code=type(fault).__name__)
+        if self._keep and not answer.will_close:
+            self._idle[server].append(link)
+        else:
+            link.close()
+        return _told(answer.status, raw, answer.getheader("Retry-After"))
+
+
+def _told(status: int, raw: bytes, retry_after: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        found = {}
+    if not isinstance(found, dict):
+        found = {}
+    outcome = OK if status < 300 else PUT_OFF if status in (429, 503) else REFUSED
+    if status >= 500 and status != 503:
+        outcome = UNKNOWN  # it broke on the way; who knows how far it came
+    return _said(outcome, status, found.get("code"), retry_after, _matter(found))
+
+
+def _matter(found: dict[str, Any]) -> dict[str, Any]:
+    post = found.get("post") or {}
+    shown = {
+        "count": found.get("likesCount", found.get("followersCount", post.get("likesCount"))),
+        "active": found.get("liked", found.get("following", post.get("isLiked"))),
+        "comments": post.get("commentsCount"),
+        "id": (found.get("comment") or {}).get("id"),
+        "stale": found.get("stale", post.get("stale")),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _said(
+    outcome: str,
+    status: int,
+    code: str | None = None,
+    retry_after: str | None = None,
+    answer: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "status": status,
+        "code": code,
+        "retry_after": retry_after,
+        "answer": answer or {},
+    }
+
+
+class Person:
+    """A client that acts for a few people, one doing at a time: their words have an order."""
+
+    def __init__(
+        self, own: list[str], cast: Cast, behaviour: Behaviour, caller: Caller, draw: random.Random
+    ) -> None:
+        self._own = own
+        self._cast = cast
+        self._hot_share = behaviour.hot_share
+        self._kinds = list(behaviour.mix)
+        self._weights = list(behaviour.mix.values())
+        self._caller = caller
+        self._draw = draw
+
+    def act(self) -> None:
+        who = self._draw.choice(self._own)
+        kind = self._draw.choices(self._kinds, self._weights)[0]
+        do: dict[str, Callable[[str, str], None]] = {
+            "like": self._wish,
+            "unlike": self._wish,
+            "follow": self._follow,
+            "unfollow": self._follow,
+            "comment": self._comment,
+            "read": self._read,
+        }
+        do[kind](kind, who)
+
+    def _post(self, kind: str = "like") -> str:
+        gain = set(self._cast.liked_only) if kind == "unlike" else ()
+        while True:
+            hot = self._draw.random() < self._hot_share
+            post = self._cast.posts[0] if hot else self._draw.choice(self._cast.posts)
+            if post not in gain:
+                return post
+
+    def _wish(self, kind: str, who: str) -> None:
+        post = self._post(kind)
+        verb = "PUT" if kind == "like" else "DELETE"
+        token = self._cast.tokens[who]
+        path = f"/api/posts/{post}/like"
+        said = self._caller.until_known(kind, who, post, verb, path, token)
+        if said["outcome"] == OK and self._draw.random() < 0.1:
+            self._read_of(who, post)
+
+    def _follow(self, kind: str, who: str) -> None:
+        other = self._draw.choice([one for one in self._cast.people if one != who])
+        verb = "PUT" if kind == "follow" else "DELETE"
+        path = f"/api/follows/{other}"
+        self._caller.until_known(kind, who, other, verb, path, self._cast.tokens[who])
+
+    def _comment(self, kind: str, who: str) -> None:
+        """Half of them with a key, which are repeated when the answer is lost."""
+        post, token = self._post(), self._cast.tokens[who]
+        mark = f"drill-{self._draw.getrandbits(64):016x}"
+        body = {"postId": post, "content": mark}
+        ask = ("POST", "/api/comments", token)
+        if self._draw.random() < 0.5:
+            self._caller.until_known(kind, who, f"{post} {mark}", *ask, body=body, key=mark)
+        else:
+            self._caller.once(kind, who, f"{post} {mark}", *ask, body=body)
+
+    def _read(self, kind: str, who: str) -> None:
+        self._read_of(who, self._post())
+
+    def _read_of(self, who: str, post: str) -> None:
+        path = f"/api/posts/{post}"
+        self._caller.once("read", who, post, "GET", path, self._cast.tokens[who])

@@ -1,0 +1,18 @@
+"""One file per fault: each has DRILLS, found here by looking into this folder."""
+
+import importlib
+import pkgutil
+
+from drills.drill import Drill
+
+
+def everything() -> dict[str, Drill]:
+    """By name, in the order of the files; drills that need the same rig next to each other."""
+    found: list[Drill] = []
+    for module in sorted(one.name for one in pkgutil.iter_modules(__path__)):
+        found += importlib.import_module(f"{__name__}.{module}").DRILLS
+    found.sort(key=lambda one: (one.proxied, one.settings))
+    named = {one.name: one for one in found}
+    if len(named) != len(found):
+        raise RuntimeError("two drills have the same name")
+    return named

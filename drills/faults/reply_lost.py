@@ -1,0 +1,43 @@
+"""The answer is lost on its way: from Redis to the web, and the client repeats the same request."""
+
+from drills.drill import NEEDS_POSTGRES, WRITES_BY_SCRIPT, Drill, Scene
+
+PROMISES = ("P1", "P2", "P3", "P4")
+LATER = WRITES_BY_SCRIPT | NEEDS_POSTGRES
+
+
+def redis(scene: Scene) -> None:
+    assert scene.rig.proxy
+    for _ in range(int(scene.pick(15, 40))):
+        scene.rig.proxy.set("redis", cuts=2)
+        scene.load(0.5)
+
+
+def postgres(scene: Scene) -> None:
+    assert scene.rig.proxy
+    for _ in range(int(scene.pick(10, 30))):
+        scene.rig.proxy.set("postgres", cuts=2)
+        scene.load(0.7)
+
+
+def kafka(scene: Scene) -> None:
+    assert scene.rig.proxy
+    for _ in range(int(scene.pick(8, 20))):
+        scene.rig.proxy.set("kafka", cuts=2)
+        scene.load(1.5)
+
+
+DRILLS = (
+    Drill(
+        "reply-lost-redis", "answers of Redis: lost, the request took effect", PROMISES, redis,
+        True, proxied=True, may_put_off=LATER, critical=8.0,
+    ),
+    Drill(
+        "reply-lost-postgres", "answers of PostgreSQL: lost after the commit", PROMISES, postgres,
+        proxied=True, may_put_off=LATER, critical=8.0,
+    ),
+    Drill(
+        "reply-lost-kafka", "acknowledgements of Kafka: lost", PROMISES, kafka, proxied=True,
+        critical=12.0,
+    ),
+)  # fmt: skip

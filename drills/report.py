@@ -1,0 +1,83 @@
+"""The table on the terminal and the JSON beside it.
+
+In    drills/stage.py: Row
+Out   the terminal; DATA_DIR/drills/<date>.json and last.json
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from drills.stage import Row
+from infra.layout import ROOT
+
+COLUMNS = (
+    "drill", "broken", "ack'd", "refused", "unknown", "lost", "doubled",
+    "longest s", "critical p99 s", "drain s", "verdict",
+)  # fmt: skip
+
+
+def show(rows: Sequence[Row], console: Console) -> None:
+    table = Table(title="What was broken, and what was found", title_justify="left")
+    for name in COLUMNS:
+        numeric = name not in ("drill", "broken", "verdict")
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*cells(row), style="" if row.holds else "bold red")
+    console.print(table)
+    for row in rows:
+        for name, said in row.faults.items():
+            for sentence in said[:5]:
+                console.print(f"  {row.name}, {name}: {sentence}", highlight=False, style="red")
+
+
+def cells(row: Row) -> list[str]:
+    return [
+        row.name,
+        row.breaks,
+        f"{row.acknowledged:,}",
+        f"{row.refused:,}",
+        f"{row.unknown:,}",
+        str(row.lost),
+        str(row.doubled),
+        f"{row.longest_seconds:.2f}",
+        f"{row.critical_p99_seconds:.2f} ({row.critical_count})",
+        f"{row.drain_seconds:.1f}",
+        row.verdict,
+    ]
+
+
+def write(folder: Path, rows: Sequence[Row], options: dict[str, object]) -> Path:
+    now = datetime.now(UTC)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{now:%Y-%m-%dT%H-%M-%SZ}.json"
+    told: dict[str, Any] = {
+        "at": now.isoformat(),
+        "commit": _commit(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "load": os.getloadavg(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "options": options,
+        "rows": [row.as_dict() for row in rows],
+    }
+    path.write_text(json.dumps(told, indent=1, default=str) + "\n")
+    (folder / "last.json").write_text(path.read_text())
+    return path
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
