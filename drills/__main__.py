@@ -71,7 +71,7 @@ def main() -> int:
             console.print(f"{one.name:32} {mark:6} {' '.join(one.promises):12} {one.breaks}")
         return 0
     if asked.write_promises:
-        console.print(f"Written to {promises.write(folder / 'last.json')}")
+        console.print(f"Written to {promises.write(folder / 'last.json', known)}")
         return 0
     if strangers := [name for name in asked.drills if name not in known]:
         parser.error(f"no such drill: {', '.join(strangers)} (see --list)")

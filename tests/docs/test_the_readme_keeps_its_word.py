@@ -176,7 +176,7 @@ def test_the_glossary_names_what_the_test_forbids() -> None:
 def test_the_words_of_the_glossary_are_in_the_code() -> None:
     sources = "".join(
         path.read_text()
-        for folder in ("app", "workers")
+        for folder in ("app", "workers", "drills")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".lua")
     ) + " ".join(path.name for path in (ROOT / "app/stores/scripts").iterdir())
