@@ -17,6 +17,8 @@ import socketio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.turns import Turns
+
 log = logging.getLogger(__name__)
 AGAIN_SECONDS = 0.5
 OPTIONS: dict[str, Any] = {
@@ -35,23 +37,34 @@ OPTIONS: dict[str, Any] = {
 
 class Listener(socketio.RedisManager):  # type: ignore[misc]
     """`resumed(deaf_since)` is called after each subscription that follows a loss; `takes` says
-    of each frame whether the sockets are to have it."""
+    of each frame whether the sockets are to have it, and `turns` which of them not now."""
 
     def __init__(
         self,
         redis_url: str,
         resumed: Callable[[float], None],
         takes: Callable[[str, Any, object], bool],
+        turns: Turns,
     ) -> None:
         super().__init__(redis_url, channel="flask-socketio", redis_options=OPTIONS)
         self._resumed = resumed
         self._takes = takes
+        self._turns = turns
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
-        data = message["data"]
+        """From Redis, or from here for all processes."""
+        data, room = message["data"], message.get("room")
         one = data[0] if isinstance(data, list) and len(data) == 1 else data
-        if self._takes(message["event"], one, message.get("room")):
-            super()._handle_emit(message)
+        if self._takes(message["event"], one, room):
+            skipped = self._turns.passed_over(room, message["event"], one)
+            super()._handle_emit(message | {"skip_sid": skipped})
+
+    def emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> None:
+        """From here for this process alone; everything else passes the way above."""
+        if kwargs.get("ignore_queue"):
+            room = kwargs.get("to") or kwargs.get("room")
+            kwargs["skip_sid"] = self._turns.passed_over(room, event, data)
+        super().emit(event, data, *args, **kwargs)
 
     def _redis_listen_with_retries(self) -> Iterator[dict[str, Any]]:
         deaf_since: float | None = time.time()

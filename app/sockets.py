@@ -24,6 +24,7 @@ from app.stores.history import History, Missed, Since
 from app.stores.urgency import CRITICAL_CHANNEL
 from app.streams.push import SIGNED_IN, room_of
 from app.tokens import Claims, Tokens
+from app.turns import Overdue, Turns
 from app.wiring import Parts
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ SOCKETS_PATH = "/socket.io"
 SWEEP_SECONDS = 30.0
 NAMELESS_SECONDS = 60.0
 MAX_MESSAGE_BYTES = 64 * 1024
+JOIN_SECONDS = 0.3
+"""So long is waited for the join_room of a socket that gave its token at the handshake."""
 REQUIRED, FOREIGN = "Authentication required", "User ID does not match token"
 
 
@@ -54,6 +57,8 @@ class Seat:
     eio_sid: str
     since: float
     claims: Claims | None = None
+    joining: int = 0
+    """How many of its join_room are being answered."""
 
 
 class Sockets:
@@ -62,6 +67,7 @@ class Sockets:
         self._seats: dict[str, Seat] = {}
         self._tokens = tokens
         self._history = History(parts.engine)
+        self._turns = Turns()
         self._heard = Heard()
         self._crier = Crier(self._history, self._heard, self._emit)
         self._bell = Bell(parts.settings.addresses.database_url, CRITICAL_CHANNEL)
@@ -72,7 +78,7 @@ class Sockets:
             app,
             async_mode="gevent",
             client_manager=Listener(
-                parts.settings.addresses.redis_url, self._resumed, self._crier.takes
+                parts.settings.addresses.redis_url, self._resumed, self._crier.takes, self._turns
             ),
             cors_allowed_origins=origins(web.cors_origins),
             ping_timeout=20,
@@ -132,10 +138,13 @@ class Sockets:
         self._seats[sid] = seat
         if seat.claims:
             self._enter(seat.claims)
+            gevent.spawn_later(JOIN_SECONDS, self._release, sid, seat)
 
     def _disconnect(self, *_: Any) -> None:
         gone = self._seats.pop(_sid(), None)
         user_id = gone.claims.user_id if gone and gone.claims else None
+        if user_id:
+            self._turns.forget(room_of(user_id), _sid())
         if user_id and not any(
             seat.claims and seat.claims.user_id == user_id for seat in self._seats.values()
         ):
@@ -152,10 +161,17 @@ class Sockets:
             _refuse(str(fault))
             return
         seat.claims = claims
-        # First the room, then the reading: what comes in between is heard twice, never missed.
+        # First the room, then the reading: what comes in between waits for its turn.
         self._enter(claims)
         since = asked.get("since") if isinstance(asked, dict) else None
-        self._tell_joined(claims.user_id, since_of(since))
+        found: Missed | None = None
+        seat.joining += 1
+        try:
+            found = self._missed(claims.user_id, since_of(since))
+            self._tell_joined(claims.user_id, found)
+        finally:
+            seat.joining -= 1
+            self._release(_sid(), seat, found)
 
     def _claims(self, asked: Any, seat: Seat) -> Claims:
         """Raises Rejected with the seed's sentences."""
@@ -173,18 +189,33 @@ class Sockets:
 
     def _enter(self, claims: Claims) -> None:
         self._heard.begin(claims.user_id, None)
+        self._turns.hold(room_of(claims.user_id), _sid())
         join_room(room_of(claims.user_id))
         join_room(SIGNED_IN)
 
-    def _tell_joined(self, user_id: str, since: Since | None) -> None:
+    def _release(self, sid: str, seat: Seat, found: Missed | None = None) -> None:
+        """What came while it joined, after what it missed."""
+        if seat.joining or seat.claims is None:
+            return
+        room = room_of(seat.claims.user_id)
+        told = found.seq if found and found.recovered else 0
+        try:
+            for event, data in self._turns.release(room, sid, told, found.badge if found else None):
+                self.io.emit(event, data, to=sid, ignore_queue=True)
+        except Overdue:
+            self.io.server.eio.disconnect(seat.eio_sid)
+
+    def _missed(self, user_id: str, since: Since | None) -> Missed:
         try:
             found = self._history.missed(user_id, since)
         except Unavailable as fault:
             # Live frames arrive all the same; the client loads the rest when it can.
             log.warning("Joined without a history: %s", fault)
-            found = Missed("", 0, False, ())
-        else:
-            self._heard.begin(user_id, found.seq)
+            return Missed("", 0, False, ())
+        self._heard.begin(user_id, found.seq)
+        return found
+
+    def _tell_joined(self, user_id: str, found: Missed) -> None:
         answer = {
             "userId": user_id,
             "socketId": _sid(),

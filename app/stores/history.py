@@ -35,6 +35,8 @@ class Missed:
     seq: int
     recovered: bool
     frames: tuple[dict[str, object], ...]
+    badge: tuple[int, int] | None = None
+    """(version, count) of the badge as it stood with them."""
 
 
 class History:
@@ -44,14 +46,15 @@ class History:
     def missed(self, user_id: str, since: Since | None) -> Missed:
         with speaking("tell what was missed"), self._engine.begin() as sql:
             epoch = _epoch(sql)
-            seq = int(sql.execute(_POSITION, {"user": user_id}).scalar() or 0)
+            found = sql.execute(_POSITION, {"user": user_id}).first()
+            seq, badge = (found[0], (found[1], found[2])) if found else (0, None)
             if since is None or since.epoch != epoch or not 0 <= seq - since.seq <= MOST:
-                return Missed(epoch, seq, False, ())
+                return Missed(epoch, seq, False, (), badge)
             rows = sql.execute(_FRAMES, {"user": user_id, "since": since.seq, "seq": seq})
             frames = tuple({"event": row[0], "data": row[1]} for row in rows)
         # A gap: retention has taken older frames away.
         whole = len(frames) == seq - since.seq
-        return Missed(epoch, seq, whole, frames if whole else ())
+        return Missed(epoch, seq, whole, frames if whole else (), badge)
 
     def positions(self, user_ids: Sequence[str]) -> dict[str, int]:
         """How far the frames of these people have come."""
@@ -81,7 +84,13 @@ def _epoch(sql: Connection) -> str:
 
 
 _EPOCH = text("select value::text from epochs where name = 'frames'")
-_POSITION = text("select frame_seq from users where id = :user")
+# One statement, one snapshot: the badge belongs to its version.
+_POSITION = text("""
+    select u.frame_seq, u.badge_version, (select count(*) from notifications n
+        where n.user_id = u.id and not n.is_read and n.removed_at is null
+            and n.archived_at is null and n.version > 0)
+    from users u where u.id = :user
+""")
 _FRAMES = text(
     "select frame, payload from outbox where user_id = :user and seq > :since and seq <= :seq "
     "order by seq"

@@ -50,7 +50,9 @@ def test_they_vanish_from_everything_their_victim_sees(
     until(lambda: len(screen.of("notification_removed")) == 3, 30, "three rows go")
     until(lambda: screen.badges[-1][1] == 1, 30, "the badge follows")
     assert screen.of("notification_updated")[-1]["message"] == "Ann liked your post"
-    everything = json.dumps([row, actors, alice.asks("GET", f"/api/notifications/{alice.id}/grouped")])
+    everything = json.dumps(
+        [row, actors, alice.asks("GET", f"/api/notifications/{alice.id}/grouped")]
+    )
     assert ben.id not in everything
     assert "Benjamin" not in everything
     again = alice.at(town.webs[-1].address).screen()
@@ -109,7 +111,9 @@ def test_a_blocked_person_cannot_come_back_by_doing_it_again(town: Town) -> None
     assert [one["id"] for one in alice.asks("GET", "/api/blocks")["users"]] == [ben.id]
     for call in (
         lambda: ben.call("PUT", f"/api/posts/{post}/like"),
-        lambda: ben.call("POST", "/api/comments", {"postId": post, "content": f"@{alice.username}"}),
+        lambda: ben.call(
+            "POST", "/api/comments", {"postId": post, "content": f"@{alice.username}"}
+        ),
         lambda: ben.call("PUT", f"/api/follows/{alice.id}"),
         lambda: ben.call("POST", "/api/posts", {"caption": f"Hey @{alice.username}"}),
     ):

@@ -184,7 +184,7 @@ def test_four_sockets_and_rest_agree_on_the_badge_after_300_random_steps(town: T
     count, version = at_rest[0]["count"], at_rest[0]["version"]
     assert count >= 1
     for screen in screens:
-        screen.until(lambda: screen.badges[-1] == (version, count), f"{version}: {count}")
+        until(lambda last=screen: last.badges[-1] == (version, count), 20, f"{version}: {count}")
         versions = [one for one, _ in screen.badges]
         assert versions == sorted(set(versions)), "a badge went back"
         assert screen.seqs == list(range(1, len(screen.seqs) + 1))
