@@ -11,6 +11,7 @@ connections, as a careful client does.
 import contextlib
 import json
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -182,6 +183,7 @@ class Screen:
         link, self._link = self._link, None
         if link is not None:
             with contextlib.suppress(OSError):
+                link.sock.shutdown(socket.SHUT_RDWR)  # or its ear would wait for the next ping
                 link.shutdown()
         if self._ear is not None:
             self._ear.join(WAIT_SECONDS)
@@ -225,7 +227,7 @@ class Screen:
             self.joined.append(data)
             if data["epoch"]:
                 self.place = data["epoch"], data["seq"]
-        elif event in FRAMES:
+        elif event in FRAMES and "seq" in data:  # a provisional one has no number yet
             self.seqs.append(data["seq"])
             if self.place:
                 self.place = self.place[0], max(self.place[1], data["seq"])

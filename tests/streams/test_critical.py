@@ -1,0 +1,151 @@
+"""The critical way: the tables first, a copy through the lanes after, one announcement."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+
+from app.domain.errors import Unavailable
+from app.domain.events import Event, Kind
+from app.stores.bell import Bell
+from app.stores.ledger import Ledger
+from app.stores.marks import Marks
+from app.stores.postgres import driver_url
+from app.stores.urgency import CRITICAL_CHANNEL, Urgent
+from app.streams.critical import Critical
+from app.streams.fallback import FallbackQueue
+from app.streams.ingress import Ingress
+from app.wiring import new_id
+from tests.fakes import PushList
+from tests.house import House, house, wired
+
+__all__ = ["house", "wired"]
+pytestmark = pytest.mark.service
+NOWHERE = driver_url("postgresql://nobody@127.0.0.1:1/none")
+
+
+class NoIngress:
+    """Redis is away."""
+
+    def append(self, events: Any) -> bool:
+        raise Unavailable("Redis is away", "redis_unavailable")
+
+
+@dataclass
+class Way:
+    """`tell()` for Alice, and what was said here and to the other web processes."""
+
+    house: House
+    away: frozenset[str] = frozenset()
+    here: list[Urgent] = field(default_factory=list)
+    push: PushList = field(default_factory=PushList)
+
+    def tell(self, kind: Kind = Kind.OTP, words: str = "Your code is 123456") -> Event:
+        event = Event(new_id(), kind, self.house.alice.id, message=words)
+        self.critical().tell(event)
+        return event
+
+    def critical(self) -> Critical:
+        engine = create_engine(NOWHERE) if "postgres" in self.away else self.house.engine
+        ledger = Ledger(engine, 12.0, self.house._ledger_hand())
+        ingress: Any = NoIngress() if "redis" in self.away else self.house.wired.parts.ingress
+        assert isinstance(ingress, Ingress | NoIngress)
+        push: Any = self.push
+        queue = FallbackQueue(engine, 5)
+        one = Critical(ledger, ingress, queue, push, self.house.clock.now, lambda act: act())
+        one.here = self.here.append
+        return one
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self.house.rows("select id::text, version, message from notifications")
+
+
+@pytest.fixture
+def bell(environment: dict[str, str]) -> Iterator[Bell]:
+    made = Bell(environment["DATABASE_URL"], CRITICAL_CHANNEL)
+    made.wait(0)  # listens from now on
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.OTP, Kind.PASSWORD_RESET, Kind.SECURITY_ALERT])
+def test_it_is_told_before_any_worker_moves(house: House, kind: Kind, bell: Bell) -> None:
+    way = Way(house)
+    event = way.tell(kind, "Look here")
+
+    assert way.rows == [(event.event_id, 1, "Look here")]
+    assert bell.wait(10) == [f"{house.alice.id} 1"]
+    [urgent] = way.here
+    assert (urgent.data["id"], urgent.data["version"], urgent.data["seq"]) == (event.event_id, 1, 1)
+    assert way.push.told(house.alice.id) == [urgent.data]
+
+
+def test_the_copy_through_the_lanes_tells_nothing(house: House) -> None:
+    event = Way(house).tell()
+    house.run()
+
+    lane = house.kafka.records("critical-notifications")
+    assert [event.event_id.encode() in one.value for one in lane] == [True]
+    assert [frame["id"] for frame in house.alice.frames()] == [event.event_id]
+
+
+@pytest.mark.parametrize("mark", ["READ", "ARCHIVED", "DELETED"])
+def test_nor_does_it_after_the_row_was_read_archived_or_deleted(house: House, mark: str) -> None:
+    from app.stores import marks
+
+    event = Way(house).tell()
+    Marks(house.engine).mark(house.alice.id, event.event_id, getattr(marks, mark))
+    house.run()
+    told = len(house.alice.frames())
+    house.actions.raise_event(event)
+    house.run()
+
+    assert told == 1
+    assert len(house.alice.frames()) == 1
+    assert len(Way(house).rows) == 1
+
+
+def test_without_redis_the_copy_waits_in_the_fallback_queue(house: House) -> None:
+    event = Way(house, frozenset({"redis"})).tell()
+
+    queued = house.rows("select event_id::text, shard, topic from kafka_fallback_queue")
+    assert queued == [(event.event_id, 0, "critical-notifications")]
+    house.run()
+    house.run()
+    assert [frame["id"] for frame in house.alice.frames()] == [event.event_id]
+
+
+def test_without_postgresql_a_provisional_frame_goes_ahead(house: House) -> None:
+    way = Way(house, frozenset({"postgres"}))
+    event = way.tell()
+
+    [early] = way.here
+    assert way.push.told(house.alice.id) == [early.data]
+    assert (early.seq, way.rows) == (None, [])
+    house.run()
+    [frame] = house.alice.frames()
+    assert frame["id"] == event.event_id
+    later = {name: frame[name] for name in early.data if name != "timestamp"}
+    assert later == {name: early.data[name] for name in later}
+    assert set(frame) - set(early.data) == {"seq"}
+
+
+def test_without_both_it_is_refused(house: House) -> None:
+    way = Way(house, frozenset({"postgres", "redis"}))
+    with pytest.raises(Unavailable):
+        way.tell()
+    assert way.here == []
+
+
+def test_the_text_is_in_no_log_and_no_ring(
+    house: House, bell: Bell, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    Way(house).tell()
+    for away in ({"redis"}, {"postgres"}):
+        Way(house, frozenset(away)).tell()
+
+    assert "123456" not in caplog.text + str(bell.wait(10))
