@@ -12,7 +12,7 @@ from zlib import crc32
 
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
-from app.streams.kafka import Polled, Record
+from app.streams.kafka import Polled, Record, Refused
 from app.streams.push import room_of
 
 PARTITIONS = 3
@@ -54,6 +54,8 @@ class MemoryKafka:
     topics: Mapping[str, int] = field(default_factory=lambda: dict(TOPICS))
     away: bool = False
     """Nobody gets an answer, and nothing happens."""
+    most_bytes: int = 1_000_000
+    """A larger record is refused, whoever sends it."""
     answers_lost: bool = False
     """What is published arrives, but its sender never learns of it."""
 
@@ -93,12 +95,18 @@ class MemoryPublisher:
 
     def publish(self, records: Sequence[Record]) -> None:
         self.broker.answer()
-        for record in records:
+        refused = {}
+        for place, record in enumerate(records):
             if record.topic not in self.broker.topics:
                 raise Unavailable("Kafka did not take the events", "kafka_unavailable")
-            self.broker.append(record)
+            if len(record.value) > self.broker.most_bytes:
+                refused[place] = "MessageSizeTooLargeError"
+            else:
+                self.broker.append(record)
         if self.broker.answers_lost:
             raise Unavailable("Kafka did not acknowledge in time", "kafka_unavailable")
+        if refused:
+            raise Refused(refused)
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -168,7 +168,7 @@ class House:
         )
 
     def new_relay(self) -> Relay:
-        return Relay(self.engine, self.publisher, new_id(), self.note)
+        return Relay(self.engine, self.publisher, new_id(), self.dead_letters, self.note)
 
     def new_deliverer(self) -> Deliverer:
         subscriber: Any = self.kafka.subscriber(GROUPS[Topic.READY], Topic.READY.value)

@@ -79,7 +79,7 @@ def flusher(wired: WorkerParts) -> list[Worker]:
     one = Flusher(
         parts.windows, wired.ledger, parts.comments, wired.dead_letters, rows, time.time, note
     )
-    relay = Relay(parts.engine, wired.publisher, new_id(), note)
+    relay = Relay(parts.engine, wired.publisher, new_id(), wired.dead_letters, note)
     bell = Bell(parts.settings.addresses.database_url, OUTBOX_CHANNEL)
 
     def relay_rest() -> float:

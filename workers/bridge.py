@@ -19,9 +19,9 @@ from app.domain.routing import Topic
 from app.failpoints import reach
 from app.stores.figures import Note, Passing, unnoted
 from app.streams.dead_letters import DeadLetters, Letter
-from app.streams.fallback import FallbackQueue
+from app.streams.fallback import FallbackQueue, Waiting
 from app.streams.ingress import Entry, Ingress
-from app.streams.kafka import Record
+from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes, record_of
 from app.streams.wire import dumps
 
@@ -128,22 +128,41 @@ class Bridge:
         for number in events:
             self._held[number].pending = True  # until it is acknowledged
         straight = {n: one for n, one in events.items() if not self._held[n].spilling}
-        try:
-            self._publisher.publish([record for one in straight.values() for *_, record in one])
-            reach("bridge.published")
-        except Unavailable as fault:
-            log.warning("Kafka is away (%s): events go to the fallback queue", fault)
-            for number in straight:
-                self._held[number].spilling = True
-        for number, one in events.items():
-            if self._held[number].spilling and one:
+        aside = {n: one for n, one in events.items() if n not in straight}
+        aside |= self._publish(straight)
+        for number, one in aside.items():
+            if one:
                 self._fallback.enqueue(number, one)
                 reach("bridge.enqueued")
-        return sum(self._acknowledge(n, entries, events[n]) for n, entries in batches.items())
+        return sum(
+            self._acknowledge(n, entries, events[n], len(aside.get(n, ())))
+            for n, entries in batches.items()
+        )
 
-    def _acknowledge(self, number: int, entries: Sequence[Entry], events: Sequence[Queued]) -> int:
+    def _publish(self, straight: dict[int, list[Queued]]) -> dict[int, list[Queued]]:
+        """What has to go to the fallback queue: nothing, all, or what Kafka refused for its own
+        sake, whose refusals are counted there."""
+        queued = [(number, one) for number, events in straight.items() for one in events]
+        try:
+            self._publisher.publish([record for _, (*_, record) in queued])
+            reach("bridge.published")
+            return {}
+        except Unavailable as fault:
+            log.warning("Kafka is away (%s): events go to the fallback queue", fault)
+            left = straight
+        except Refused as fault:
+            left = {}
+            for place in fault.reasons:
+                number, one = queued[place]
+                left.setdefault(number, []).append(one)
+        for number in left:
+            self._held[number].spilling = True
+        return left
+
+    def _acknowledge(
+        self, number: int, entries: Sequence[Entry], events: Sequence[Queued], spilled: int
+    ) -> int:
         """Last of all: a crash before this line repeats, never loses."""
-        spilled = len(entries) if self._held[number].spilling else 0
         failed = sum(one.topic == Topic.DEAD_LETTER.value for *_, one in events)
         done = self._ingress.acknowledge(number, self._token, entries, spilled, failed)
         if done is None:
@@ -169,14 +188,13 @@ class Bridge:
         if not rows:
             return 0
         try:
-            self._publisher.publish([record for _, record in rows])
+            self._fallback.drain(rows, self._publisher)
         except Unavailable as fault:
             log.debug("The backlog of shard %d waits: %s", number, fault)
             return 0
-        self._fallback.done([place for place, _ in rows])
         return len(rows)
 
-    def _backlog(self, number: int, shard: Shard) -> list[tuple[int, Record]]:
+    def _backlog(self, number: int, shard: Shard) -> list[Waiting]:
         try:
             return self._fallback.backlog(number, BATCH)
         except Unavailable:

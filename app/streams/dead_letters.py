@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.routing import Topic
 from app.stores.postgres import speaking
-from app.streams.kafka import Record
+from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes
 from app.streams.wire import dumps
 
@@ -66,7 +66,10 @@ class DeadLetters:
         Raises Unavailable: the caller then does not acknowledge, and reads the record again.
         """
         self.keep(letter)
-        self._publisher.publish([letter.record()])
+        try:
+            self._publisher.publish([letter.record()])
+        except Refused as reason:
+            log.error("The topic takes no copy of dead letter %s: %s", letter.key, reason)
 
     def keep(self, letter: Letter) -> None:
         """The row alone, one however often it is read: for who publishes by another way."""

@@ -5,22 +5,48 @@ a broker (field notes 3, measured), and a process must start without Kafka.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import gevent
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 from kafka.structs import OffsetAndMetadata
 
-from app.domain.errors import Unavailable
+from app.domain.errors import Poisoned, Unavailable
 from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
 ACK_SECONDS = 4.0
+CONNECT_SECONDS = 2.0
 YIELD_EVERY = 100
 """A batch of send() never yields by itself: without this the hub stands still (measured)."""
+SLICE_BYTES = 4_000_000
+"""What is in the producer at a time: its accumulator knows no limit of its own."""
+REFUSALS = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidRecordError,
+    InvalidTimestampError,
+)
+"""Words about a record. All others are about Kafka."""
+
+
+class Refused(Poisoned):
+    """Kafka has all records but these, and will never take them."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(f"Kafka refused {len(reasons)}: {next(iter(reasons.values()))}")
+        self.reasons = reasons
+        """By their place in what was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +74,29 @@ class Polled:
 
 
 class KafkaPublisher:
-    """publish() returns when all replicas have the records, or raises Unavailable."""
+    """publish() returns when all replicas have the records, or raises Unavailable or Refused."""
 
     def __init__(self, servers: tuple[str, ...]) -> None:
         self._servers = servers
         self._producer: KafkaProducer | None = None
+        self._connecting = Lock()
 
     def publish(self, records: Sequence[Record]) -> None:
+        refused: dict[int, str] = {}
+        for part in _slices(records):
+            refused |= self._publish(records, part)
+        if refused:
+            raise Refused(refused)
+
+    def _publish(self, records: Sequence[Record], part: range) -> dict[int, str]:
+        """One slice; the records that were refused. A batch is refused whole, and the producer then
+        refuses all that it still holds by the same word: so each of those goes alone."""
         try:
-            producer = self._connected()
-            futures = []
-            for place, record in enumerate(records, 1):
-                futures.append(self._send(producer, record))
-                if place % YIELD_EVERY == 0:
-                    gevent.sleep(0)
-            with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
-                for future in futures:
-                    future.get(timeout=ACK_SECONDS)
+            refused = self._sent(records, part)
+            if refused and len(part) > 1:
+                alone = [self._sent(records, range(place, place + 1)) for place in refused]
+                refused = {place: why for one in alone for place, why in one.items()}
+            return refused
         except (KafkaError, AssertionError) as fault:
             self._drop()
             raise Unavailable("Kafka did not take the events", "kafka_unavailable") from fault
@@ -77,6 +109,25 @@ class KafkaPublisher:
             self._producer.close(timeout=1)
             self._producer = None
 
+    def _sent(self, records: Sequence[Record], part: range) -> dict[int, str]:
+        producer, futures, refused = self._connected(), {}, {}
+        for place in part:
+            try:
+                futures[place] = self._send(producer, records[place])
+            except REFUSALS as fault:
+                refused[place] = _words(fault)
+            if place % YIELD_EVERY == YIELD_EVERY - 1:
+                gevent.sleep(0)
+        with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
+            for place, future in futures.items():
+                try:
+                    future.get(timeout=ACK_SECONDS)
+                except REFUSALS as fault:
+                    refused[place] = _words(fault)
+        if refused:
+            self._drop()  # an idempotent producer that was refused once takes nothing any more
+        return refused
+
     def _send(self, producer: KafkaProducer, record: Record) -> Any:
         headers = [(name, value.encode()) for name, value in record.headers]
         return producer.send(
@@ -84,25 +135,54 @@ class KafkaPublisher:
         )
 
     def _connected(self) -> KafkaProducer:
-        if self._producer is None:
-            self._producer = connected(
-                KafkaProducer,
-                bootstrap_servers=list(self._servers),
-                bootstrap_timeout_ms=2000,
-                max_block_ms=1000,
-                request_timeout_ms=2000,
-                delivery_timeout_ms=3500,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-            )
-        return self._producer
+        """One, however many ask at once: a second would be left behind, and turn for ever."""
+        producer = self._producer
+        if producer is not None:
+            return producer
+        if not self._connecting.acquire(timeout=CONNECT_SECONDS):
+            raise Unavailable("Kafka is still being connected to", "kafka_unavailable")
+        try:
+            if self._producer is None:
+                self._producer = self._connect()
+            return self._producer
+        finally:
+            self._connecting.release()
+
+    def _connect(self) -> KafkaProducer:
+        return connected(
+            KafkaProducer,
+            bootstrap_servers=list(self._servers),
+            bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
+            max_block_ms=1000,
+            request_timeout_ms=2000,
+            delivery_timeout_ms=3500,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+        )
 
     def _drop(self) -> None:
         """After a failure order inside the producer is unknown: begin with a fresh one."""
         producer, self._producer = self._producer, None
         if producer is not None:
             gevent.spawn(producer.close, timeout=0)
+
+
+def _slices(records: Sequence[Record]) -> Iterator[range]:
+    """Places of records that go together: as many as SLICE_BYTES hold, and one at least."""
+    begin, held = 0, 0
+    for place, record in enumerate(records):
+        size = len(record.value)
+        if place > begin and held + size > SLICE_BYTES:
+            yield range(begin, place)
+            begin, held = place, 0
+        held += size
+    if begin < len(records):
+        yield range(begin, len(records))
+
+
+def _words(fault: KafkaError) -> str:
+    return f"{type(fault).__name__}: {fault}"[:500]
 
 
 class Subscriber:

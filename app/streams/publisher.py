@@ -15,7 +15,8 @@ class Publishes(Protocol):
     """Kafka, Kafka behind its breaker, or a test's list."""
 
     def publish(self, records: Sequence[Record]) -> None:
-        """Returns when they are safe. Raises Unavailable, and then any of them may have arrived."""
+        """Returns when they are safe. Raises Unavailable, and then any of them may have arrived;
+        Refused, and then all have but those it names."""
 
 
 class GuardedPublisher:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from app.domain.events import iso
 from app.domain.routing import Topic
@@ -21,7 +21,8 @@ from app.failpoints import reach
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.leases import Lease
 from app.stores.postgres import speaking as asking_postgres
-from app.streams.kafka import Record
+from app.streams.dead_letters import DeadLetters, Letter
+from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes
 from app.streams.wire import dumps
 
@@ -40,8 +41,10 @@ class Relay:
         engine: Engine,
         publisher: Publishes,
         token: str,
+        dead_letters: DeadLetters,
         note: Note = unnoted,
     ) -> None:
+        self._dead_letters = dead_letters
         self._note = note
         self._engine = engine
         self._publisher = publisher
@@ -56,12 +59,24 @@ class Relay:
         if not rows:
             return 0
         reach("relay.read")
-        self._publisher.publish([_record(row) for row in rows])
+        refused = self._publish(rows)
         reach("relay.published")
         with asking_postgres("settle the outbox"), self._engine.begin() as sql:
             sql.execute(_PUBLISHED, {"ids": [row[0] for row in rows]})
-        self._note(Passing("relay", outcomes={"published": len(rows)}))
+        self._note(Passing("relay", outcomes={"published": len(rows) - refused, "failed": refused}))
         return len(rows)
+
+    def _publish(self, rows: Sequence[Row[Any]]) -> int:
+        """How many Kafka refused for their own sake: those stop nobody behind them."""
+        records = [_record(row) for row in rows]
+        try:
+            self._publisher.publish(records)
+        except Refused as fault:
+            for place, reason in fault.reasons.items():
+                letter = Letter("outbox", str(rows[place][0]), reason, records[place].value)
+                self._dead_letters.put(letter)
+            return len(fault.reasons)
+        return 0
 
     def release(self) -> None:
         """Lets another relay take over without waiting for the lease to run out."""

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 
 import pytest
+from kafka.admin import KafkaAdminClient, NewTopic
 
 from app.domain.errors import Unavailable
-from app.streams.kafka import KafkaPublisher, Polled, Record, Subscriber
+from app.streams.clients import connected
+from app.streams.kafka import KafkaPublisher, Polled, Record, Refused, Subscriber
+from tests.cast import new_id
 from tests.contract.brokers import Memory, Real, polled, publish, values
 
 
@@ -64,6 +67,54 @@ def test_after_a_refusal_the_next_record_passes(kafka: Memory | Real) -> None:
     publish(kafka, ("a", "2"))
 
     assert values(polled(kafka.subscriber("one"), 1)) == ["2"]
+
+
+def test_a_record_that_is_too_large_is_refused_and_its_neighbours_pass(
+    kafka: Memory | Real,
+) -> None:
+    records = [Record(kafka.topic, "a", value) for value in (b"1", b"x" * 2_000_000, b"2")]
+
+    with pytest.raises(Refused) as refused:
+        kafka.publisher.publish(records)
+
+    assert list(refused.value.reasons) == [1]
+    assert "MessageSizeTooLarge" in refused.value.reasons[1]
+    publish(kafka, ("a", "3"))
+    assert values(polled(kafka.subscriber("one"), 3)) == ["1", "2", "3"]
+
+
+@pytest.mark.service
+def test_what_the_broker_refuses_in_a_batch_is_found_one_by_one(
+    environment: dict[str, str],
+) -> None:
+    servers = tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(","))
+    topic = f"test-{new_id()}"
+    admin = connected(KafkaAdminClient, bootstrap_servers=list(servers))
+    admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"max.message.bytes": "2000"})])
+    admin.close()
+    publisher, large = KafkaPublisher(servers), b"x" * 3_000
+    records = [Record(topic, "a", value) for value in (b"1", large, b"2", large, b"3")]
+
+    with pytest.raises(Refused) as refused:
+        publisher.publish(records)
+    publisher.publish([Record(topic, "a", b"4")])
+    publisher.close()
+
+    assert sorted(refused.value.reasons) == [1, 3]
+    reader = Subscriber(servers, "one", topic)
+    found = values(polled(reader, 4))
+    reader.close()
+    # In a batch that was refused whole its neighbours go again, behind those after it.
+    assert sorted(found) == ["1", "2", "3", "4"]
+    assert found[-1] == "4"
+
+
+def test_many_bytes_go_in_slices(kafka: Memory | Real) -> None:
+    records = [Record(kafka.topic, "a", b"%d" % n + b"x" * 900_000) for n in range(7)]
+
+    kafka.publisher.publish(records)
+
+    assert [one[0] for one in values(polled(kafka.subscriber("one"), 7))] == list("0123456")
 
 
 @pytest.mark.parametrize("call", ["publish", "poll"])

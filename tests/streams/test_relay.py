@@ -11,6 +11,7 @@ from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.stores.bell import Bell
 from app.stores.frames import OUTBOX_CHANNEL
+from app.streams.dead_letters import DeadLetters
 from app.streams.relay import Relay
 from tests.cast import Cast, follow, like, people
 from tests.fakes import MemoryKafka
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture
 def relay(engine: Engine, broker: MemoryKafka) -> Relay:
-    return Relay(engine, broker.publisher(), "relay one")
+    return Relay(engine, broker.publisher(), "relay one", DeadLetters(engine, broker.publisher()))
 
 
 @pytest.fixture
@@ -100,7 +101,12 @@ def test_after_a_fault_the_same_frames_are_published_again(
 
 
 def test_only_one_relay_works_at_a_time(relay: Relay, books: Books, broker: MemoryKafka) -> None:
-    other = Relay(books.engine, broker.publisher(), "relay two")
+    other = Relay(
+        books.engine,
+        broker.publisher(),
+        "relay two",
+        DeadLetters(books.engine, broker.publisher()),
+    )
     relay.step()
     books.writes(like(books.cast.bob, books.cast, 1))
 
@@ -113,7 +119,12 @@ def test_only_one_relay_works_at_a_time(relay: Relay, books: Books, broker: Memo
 def test_nobody_gives_back_the_lease_of_another(
     relay: Relay, books: Books, broker: MemoryKafka
 ) -> None:
-    other = Relay(books.engine, broker.publisher(), "relay two")
+    other = Relay(
+        books.engine,
+        broker.publisher(),
+        "relay two",
+        DeadLetters(books.engine, broker.publisher()),
+    )
     relay.step()
 
     other.release()

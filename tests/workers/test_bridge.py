@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic, shard_of
+from app.stores.queues import Doing, Queues
 from app.streams.kafka import Record
 from tests.fakes import MemoryPublisher
 from tests.house import NAMES, House
@@ -261,3 +262,41 @@ def test_an_event_that_kafka_would_refuse_for_its_size_is_poison(house: House) -
 
     assert words(house) == [(ann.id, True)]
     assert house.rows("select count(*) from dead_letters") == [(1,)]
+
+
+def test_an_event_that_kafka_refuses_is_set_aside_and_its_neighbours_pass(house: House) -> None:
+    house.alice.posts("Hello")
+    ann, ben = house.people(*NAMES[:2])
+    house.kafka.most_bytes = 1_300
+    ann.likes("Hello")
+    ann.comments("Hello", "x" * 900 + "ü" * 99)
+    ben.likes("Hello")
+
+    for _ in range(12):
+        house.bridge.step()
+
+    failed = "select retry_count, last_error from kafka_fallback_queue where not processed"
+    assert house.rows(failed) == [(6, "MessageSizeTooLargeError")]
+    assert {actor for actor, _ in words(house)} == {ann.id, ben.id}
+    assert pending(house) == 0
+
+
+def test_a_person_can_send_a_failed_row_again(house: House) -> None:
+    house.alice.posts("Hello")
+    (ann,) = house.people("Ann")
+    house.kafka.most_bytes = 100
+    ann.likes("Hello")
+    for _ in range(12):
+        house.bridge.step()
+    [(row,)] = house.rows("select id::text from kafka_fallback_queue where not processed")
+
+    house.kafka.most_bytes = 1_000_000
+    again = Queues(house.engine, 5, 4).replay_fallback(Doing(house.alice.id, (row,)))
+    house.bridge = house.new_bridge()
+    house.leases_run_out()
+    while house.bridge.step():
+        pass
+
+    assert again == 1
+    assert words(house) == [(ann.id, True)]
+    assert waiting(house) == 0
