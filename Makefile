@@ -23,8 +23,8 @@ migrate: setup ## bring the database up to date
 	@$(PY) -m infra migrate
 
 .PHONY: demo
-demo: setup ## people, posts, likes and comments for a running system
-	@$(PY) -m app.demo
+demo: setup ## people, posts, likes, comments and an administrator for a running system
+	@$(PY) -m infra exec -- $(PY) -m app.demo
 
 .PHONY: test
 test: setup ## the whole suite, on real services of its own

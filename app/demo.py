@@ -1,6 +1,7 @@
 """A lively feed in a few seconds: python -m app.demo, against a running system (BASE_URL).
 
-In    the HTTP API, as any client uses it
+In    the HTTP API, as any client uses it; DATABASE_URL for one thing that it refuses: an
+      administrator
 Out   people, posts, follows, likes and comments; their log-ins and the pages to open
 """
 
@@ -12,6 +13,11 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
+
+from app.domain.errors import Unavailable
+from app.settings import BadSetting, database_url
+from app.stores.postgres import engine
+from app.stores.users import Users
 
 PASSWORD = "Demo-2026-chime"  # noqa: S105 - shown to whoever runs the demo
 NAMES = ("Ada", "Ben", "Cem", "Dina", "Eli", "Fay", "Gus", "Hana")
@@ -75,7 +81,23 @@ def main() -> int:
     print(f"\nLog in at {base}/login as {people[0].name}: the bell has news. Then open")
     for path in ("/", f"/posts/{posts[0]}", f"/users/{people[1].username}", "/notifications"):
         print(f"  {base}{path}")
+    if _promote(people[0]):
+        print(f"\n{people[0].name} is an administrator: {base}/dashboard and {base}/database")
+    else:
+        print(f"\n{base}/dashboard wants an administrator: python -m app.admin create-admin EMAIL")
     return 0
+
+
+def _promote(person: Person) -> bool:
+    """Makes an administrator of them, if the database at hand is the one behind the API."""
+    try:
+        users = Users(engine(database_url(), name="demo"))
+        known = users.by_id(person.id)
+        if known is not None:
+            users.promote(person.id)
+        return known is not None
+    except (BadSetting, Unavailable):
+        return False
 
 
 def _fill(api: Api, people: list[Person]) -> list[str]:

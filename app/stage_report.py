@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
 import redis
 from sqlalchemy import Engine, text
 
@@ -27,6 +28,7 @@ from app.stores.windows import DUE
 
 COUNTED = ("bridge", "aggregator", "flusher", "relay", "deliverer", "recorder")
 MOST_WINDOWS = 20_000
+ANSWER_SECONDS = 1.7
 GROUPS = {
     "aggregator": ("critical-consumer", "high-priority-consumer", "low-priority-consumer"),
     "deliverer": ("delivery-consumer",),
@@ -82,19 +84,19 @@ class StageReport:
         self._lags = lags
 
     def stages(self) -> tuple[list[Stage], dict[str, str]]:
-        """All of them, and which services did not tell theirs."""
+        """All of them, and which services did not tell theirs. All are asked at once: one that is
+        frozen must not keep the others' figures from whoever looks for the cause."""
         found = {name: Stage(name) for name in (*COUNTED, "fallback")}
-        away: dict[str, str] = {}
-        for service, ask in (
-            ("redis", self._ask_redis),
-            ("postgres", self._ask_postgres),
-            ("kafka", self._ask_kafka),
-        ):
-            try:
-                ask(found)
-            except Unavailable as fault:
-                away[service] = str(fault)
-                _unknown(found, service)
+        questions = {
+            "redis": self._ask_redis,
+            "postgres": self._ask_postgres,
+            "kafka": self._ask_kafka,
+        }
+        asked = {name: gevent.spawn(_ask, ask, found) for name, ask in questions.items()}
+        gevent.joinall(list(asked.values()))
+        away = {name: said for name, one in asked.items() if (said := one.get()) is not None}
+        for service in away:
+            _unknown(found, service)
         order = ("bridge", "fallback", "aggregator", "flusher", "relay", "deliverer", "recorder")
         return [found[name] for name in order], away
 
@@ -149,6 +151,16 @@ class StageReport:
             applied = int(read.get(f"{one.topic}:{one.partition}", -1))
             lag += max(0, min(one.lag, one.end - applied - 1))
         return lag
+
+
+def _ask(question: Callable[[Mapping[str, Stage]], None], found: Mapping[str, Stage]) -> str | None:
+    """Why there is no answer; None when there is one."""
+    try:
+        with gevent.Timeout(ANSWER_SECONDS, Unavailable("no answer in time")):
+            question(found)
+    except Unavailable as fault:
+        return str(fault)
+    return None
 
 
 def _unknown(found: Mapping[str, Stage], service: str) -> None:

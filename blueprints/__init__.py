@@ -65,6 +65,7 @@ def register(app: Flask) -> None:
         posts,
         preferences,
         queues,
+        screens,
         sessions,
         simulate,
         switches,
@@ -86,6 +87,7 @@ def register(app: Flask) -> None:
         queues,
         passwords,
         pages,
+        screens,
         sessions,
         forms,
     ):

@@ -1,7 +1,7 @@
 """The pipeline as it is now, and the way of one event. Administrators only.
 
-In    GET /api/admin/pipeline, GET /api/admin/trace/:eventId
-Out   app/stage_report.py, stores/traces.py
+In    GET /api/admin/pipeline, /api/admin/events, /api/admin/trace/:eventId
+Out   app/stage_report.py, stores/progress.py, stores/traces.py
 """
 
 import time
@@ -17,9 +17,11 @@ from app.domain.errors import Rejected, Unavailable
 from app.offsets import Place, offsets
 from app.stage_report import StageReport
 from app.stores.heartbeats import Heartbeats
+from app.stores.progress import Watch
 from app.stores.traces import Traces
 from blueprints import parts
 from blueprints.identity import administrator, uuid_of
+from blueprints.paging import number
 from blueprints.views import Json
 
 blueprint = Blueprint("pipeline", __name__, url_prefix="/api/admin")
@@ -79,6 +81,14 @@ def _told(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         return dict(ask())
     except Unavailable:
         return {}
+
+
+@blueprint.get("/events")
+def events() -> Json:
+    """The newest that a worker has moved, and how far they are: something to click on."""
+    administrator()
+    found = Watch(parts().redis, parts().engine).newest(number("limit", 20, 50))
+    return {"success": True, "items": [one.shown() for one in found]}
 
 
 @blueprint.get("/trace/<event_id>")

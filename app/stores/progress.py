@@ -43,6 +43,7 @@ class Progress:
         gathered = self.outcomes.get("aggregated") == GATHERED
         return {
             "eventId": self.event_id,
+            "type": self.about[1] if self.about else None,
             "stand": self.stand.value,
             "outcome": outcome,
             "instant": None if "aggregated" not in self.moments else not gathered,
@@ -62,6 +63,13 @@ class Watch:
         self._noted(found)
         self._told(found)
         return found
+
+    def newest(self, limit: int) -> list[Progress]:
+        """The events that were moved last, newest first; frames are noted among them."""
+        with speaking("list what was noted"):
+            names: Any = self._redis.lrange("trace:recent", -5 * limit, -1)
+        events = [str(one) for one in reversed(names) if not str(one).startswith("frame-")]
+        return self.of(events[:limit])
 
     def _noted(self, found: Sequence[Progress]) -> None:
         with speaking("tell what was noted"):

@@ -1,5 +1,6 @@
 // STOP 1: the click. Sends the wish, paints the count it is told.
 import { call } from "./api.js";
+import { startDials } from "./dials.js";
 import { toast } from "./toasts.js";
 
 const fault = (error) => toast({ message: error.message, critical: true });
@@ -82,35 +83,6 @@ function startComment(card) {
       fault(error);
     }
   });
-}
-
-function startDials(card) {
-  const dials = card.querySelector("[data-dials]");
-  if (!dials) return;
-  const value = (name) => dials.querySelector(`[data-dial="${name}"]`).value;
-  const told = dials.querySelector("[data-simulated]");
-  for (const range of dials.querySelectorAll("input[type=range]")) {
-    range.addEventListener("input", () => (range.nextElementSibling.textContent = range.value));
-  }
-  const about = { postId: card.dataset.post, targetUserId: card.dataset.owner };
-  const sends = {
-    likes: () => call("POST", "/api/test/simulate-likes",
-      { ...about, count: Number(value("likes")), simulationType: value("kind") }),
-    comments: () => call("POST", "/api/test/simulate-comments", { ...about, count: Number(value("comments")) }),
-    cleanup: () => call("DELETE", "/api/test/cleanup"),
-  };
-  for (const button of dials.querySelectorAll("[data-simulate]")) {
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      try {
-        told.textContent = (await sends[button.dataset.simulate]()).message;
-      } catch (error) {
-        told.textContent = error.message;
-      } finally {
-        button.disabled = false;
-      }
-    });
-  }
 }
 
 // Live counts from post_updated.

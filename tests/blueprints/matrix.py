@@ -84,6 +84,7 @@ POST /api/events                                    401 401 401 401
 POST /api/events/trigger                            401 401 401 401
 GET /api/admin/stats                                401 403 403 200
 GET /api/admin/pipeline                             401 403 403 200
+GET /api/admin/events                               401 403 403 200
 GET /api/admin/trace/{unknown}                      401 403 403 404
 GET /api/admin/windows                              401 403 403 200
 POST /api/admin/windows/flush                       401 403 403 200
