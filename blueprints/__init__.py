@@ -51,6 +51,7 @@ def register(app: Flask) -> None:
         events,
         follows,
         forms,
+        frame,
         health,
         likes,
         marks,
@@ -61,9 +62,11 @@ def register(app: Flask) -> None:
         operations,
         pages,
         passwords,
+        people_forms,
         pipeline,
         posts,
         preferences,
+        profiles,
         queues,
         screens,
         sessions,
@@ -86,10 +89,13 @@ def register(app: Flask) -> None:
         pipeline,
         queues,
         passwords,
+        frame,
         pages,
+        profiles,
         screens,
         sessions,
         forms,
+        people_forms,
     ):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:

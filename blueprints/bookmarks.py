@@ -48,7 +48,7 @@ def newest() -> Json:
     return {
         "success": True,
         "bookmarks": shown(found[: part.limit], asking),
-        "nextCursor": next_cursor(found, part.limit, _place),
+        "nextCursor": next_cursor(found, part.limit, place),
     }
 
 
@@ -59,7 +59,7 @@ def shown(found: list[Bookmark], viewer_id: str) -> list[Json]:
     return [seen[one.post_id] | {"bookmarkedAt": one.since} for one in found if one.post_id in seen]
 
 
-def _place(one: Bookmark) -> tuple[datetime, str]:
+def place(one: Bookmark) -> tuple[datetime, str]:
     return one.since, one.post_id
 
 

@@ -52,11 +52,11 @@ def followers(user_id: str) -> Json:
     answer = _list("followers", found, part.limit)
     asking = viewer()
     if asking is not None and part.cursor is None:
-        _with_oneself(answer["followers"], asking, target)
+        with_oneself(answer["followers"], asking, target)
     return answer
 
 
-def _with_oneself(people: list[Json], asking: str, target: str) -> None:
+def with_oneself(people: list[Json], asking: str, target: str) -> None:
     """One's own follow shows in the next read, though its row is written a moment later."""
     follows = parts().memberships.follows_of(asking, [target])[target][1]
     if not follows:
@@ -77,11 +77,11 @@ def _list(side: Side, found: list[Tie], limit: int) -> Json:
     return {
         "success": True,
         side: minis(tie.person for tie in found[:limit]),
-        "nextCursor": next_cursor(found, limit, _place),
+        "nextCursor": next_cursor(found, limit, place),
     }
 
 
-def _place(tie: Tie) -> tuple[datetime, str]:
+def place(tie: Tie) -> tuple[datetime, str]:
     return tie.since, tie.person.id
 
 

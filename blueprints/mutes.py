@@ -21,51 +21,57 @@ from blueprints.views import posts as views
 blueprint = Blueprint("mutes", __name__, url_prefix="/api")
 
 
-def _mutes() -> Mutes:
+def mutes() -> Mutes:
     return Mutes(parts().engine, Hand(parts().clock, new_id))
 
 
 @blueprint.put("/mutes/users/<user_id>")
 def mute_person(user_id: str) -> Json:
-    _mutes().person(person(), uuid_of(user_id), True)
+    mutes().person(person(), uuid_of(user_id), True)
     return {"success": True, "muted": True}
 
 
 @blueprint.delete("/mutes/users/<user_id>")
 def unmute_person(user_id: str) -> Json:
-    _mutes().person(person(), uuid_of(user_id), False)
+    mutes().person(person(), uuid_of(user_id), False)
     return {"success": True, "muted": False}
 
 
 @blueprint.put("/mutes/posts/<post_id>")
 def mute_post(post_id: str) -> Json:
-    _mutes().post(person(), uuid_of(post_id), True)
+    mutes().post(person(), uuid_of(post_id), True)
     return {"success": True, "muted": True}
 
 
 @blueprint.delete("/mutes/posts/<post_id>")
 def unmute_post(post_id: str) -> Json:
-    _mutes().post(person(), uuid_of(post_id), False)
+    mutes().post(person(), uuid_of(post_id), False)
     return {"success": True, "muted": False}
 
 
 @blueprint.put("/blocks/<user_id>")
 def block(user_id: str) -> Json:
-    _mutes().block(person(), uuid_of(user_id))
+    mutes().block(person(), uuid_of(user_id))
     return {"success": True, "blocked": True}
 
 
 @blueprint.delete("/blocks/<user_id>")
 def unblock(user_id: str) -> Json:
-    _mutes().unblock(person(), uuid_of(user_id))
+    mutes().unblock(person(), uuid_of(user_id))
     return {"success": True, "blocked": False}
+
+
+def standing(asking: str, other: str) -> Json:
+    """What the one has said about the other."""
+    muted, blocked = mutes().standing(asking, other)
+    return {"isMuted": muted, "isBlocked": blocked}
 
 
 @blueprint.get("/mutes")
 def muted() -> Json:
     """People and posts share one order and one cursor; each goes to its own list."""
     asking, part = person(), paging(50, 100)
-    found = _mutes().muted(asking, part.slice)
+    found = mutes().muted(asking, part.slice)
     here = found[: part.limit]
     posts = Posts(parts().engine).some([one.post_id for one in here if one.post_id])
     return {
@@ -83,7 +89,7 @@ def _mute_place(one: Mute) -> tuple[datetime, str]:
 @blueprint.get("/blocks")
 def blocked() -> Json:
     asking, part = person(), paging(50, 100)
-    found = _mutes().blocked(asking, part.slice)
+    found = mutes().blocked(asking, part.slice)
     return {
         "success": True,
         "users": [mini(one.person) for one in found[: part.limit]],

@@ -89,22 +89,23 @@ def delete(post_id: str) -> Json:
 
 @blueprint.get("/<post_id>/likes")
 def likes(post_id: str) -> Json:
-    """Who likes it, by id: an order in which a like that arrives meanwhile shifts nothing."""
     post, part = uuid_of(post_id), paging(20, 100)
-    store = Posts(parts().engine)
-    store.find(post)
-    after = _after(part)
+    Posts(parts().engine).find(post)
+    people, following = liking(post, part)
+    return {"success": True, "users": people, "nextCursor": following}
+
+
+def liking(post: str, part: Paging) -> tuple[list[Json], str | None]:
+    """Who likes it, by id: an order in which a like that arrives meanwhile shifts nothing."""
+    store, after = Posts(parts().engine), _after(part)
     everybody = parts().memberships.likers(post)
     if everybody is None:
         ids = store.likers(post, part.limit + 1, after)
     else:
         ids = [one for one in everybody if after is None or one < after][: part.limit + 1]
     people = Users(parts().engine).minis(ids[: part.limit])
-    return {
-        "success": True,
-        "users": [mini(people[one]) for one in ids[: part.limit] if one in people],
-        "nextCursor": next_cursor(ids, part.limit, lambda one: (one,)),
-    }
+    shown = [mini(people[one]) for one in ids[: part.limit] if one in people]
+    return shown, next_cursor(ids, part.limit, lambda one: (one,))
 
 
 def _after(part: Paging) -> str | None:

@@ -17,7 +17,7 @@ from app.stores.users import MISSING, Mini, Users
 from app.wiring import new_id
 from blueprints import parts
 from blueprints.identity import owner, uuid_of, viewer
-from blueprints.paging import bad_cursor, cursor, number, paging
+from blueprints.paging import Paging, bad_cursor, cursor, number, paging
 from blueprints.schemas import MAX_NAME, MAX_PASSWORD_BYTES, MAX_URL, Body, Text, body
 from blueprints.views import Json, account, mini
 
@@ -56,7 +56,12 @@ def search() -> Json:
         raise Rejected("Search query required", "invalid", 400)
     if len(words) > MAX_QUERY or "\x00" in words:
         raise Rejected(f"q must be a text of at most {MAX_QUERY} characters", "invalid", 400)
-    part = paging(20, 100)
+    found, following = find(words, paging(20, 100))
+    return {"success": True, "users": with_followers(found), "nextCursor": following}
+
+
+def find(words: str, part: Paging) -> tuple[list[Mini], str | None]:
+    """Those who are found, best first, and the cursor of the next part."""
     start = (number("page", 1, MAX_FOUND) - 1) * part.limit
     if part.cursor is not None:
         match part.cursor:
@@ -66,11 +71,10 @@ def search() -> Json:
                 raise bad_cursor()
     found = Users(parts().engine).search(words, part.limit + 1, start)
     more = len(found) > part.limit and start + part.limit < MAX_FOUND
-    following = cursor(start + part.limit) if more else None
-    return {"success": True, "users": _people(found[: part.limit]), "nextCursor": following}
+    return found[: part.limit], cursor(start + part.limit) if more else None
 
 
-def _people(found: list[Mini]) -> list[Json]:
+def with_followers(found: list[Mini]) -> list[Json]:
     followers = parts().memberships.follows_of(None, [one.id for one in found])
     return [
         mini(one)

@@ -164,6 +164,12 @@ class Users:
         with speaking("search"), self._engine.connect() as sql:
             return [Mini(*row) for row in sql.execute(_SEARCH, values)]
 
+    def newest(self, limit: int, except_id: str) -> list[Mini]:
+        """Who came last, without simulated people."""
+        with speaking("list people"), self._engine.connect() as sql:
+            rows = sql.execute(_NEWEST, {"limit": limit, "except": except_id})
+            return [Mini(*row) for row in rows]
+
     def _account(self, where: str, value: str) -> Account | None:
         row = self._first(f"select {_ACCOUNT} from users where {where}", value)  # noqa: S608 - constants
         return Account(*row) if row else None
@@ -190,6 +196,11 @@ _MINIS = text(
 )
 _EMAILS = text(
     "select id::text, email from users where id = any(cast(:ids as uuid[])) and not is_simulated"
+)
+# By id: it rises with time, and the primary key is an index.
+_NEWEST = text(
+    "select id::text, username, name, avatar_url from users "
+    "where not is_simulated and id <> :except order by id desc limit :limit"
 )
 _CHANGE = text(
     "update users set name = coalesce(:name, name), bio = coalesce(:bio, bio), "  # noqa: S608 - constants

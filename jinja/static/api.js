@@ -13,11 +13,16 @@ export async function freshToken() {
   return token;
 }
 
-export async function call(method, path, body) {
+// `key`: a second try with the same one has no second effect (Idempotency-Key).
+export async function call(method, path, body, key) {
   for (const retry of [true, false]) {
     const answer = await fetch(path, {
       method,
-      headers: { Authorization: `Bearer ${token ?? (await freshToken())}`, "Content-Type": "application/json" },
+      headers: {
+        Authorization: `Bearer ${token ?? (await freshToken())}`,
+        "Content-Type": "application/json",
+        ...(key && { "Idempotency-Key": key }),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     if (answer.status === 401 && retry) {

@@ -1,107 +1,147 @@
-// STOP 1: the click. Sends the wish, paints the count it is told.
+// STOP 1: the click. Sends the wish, paints at once, and again what it is told; takes it back on failure.
+// One listener for the whole page: what is loaded later works as well.
 import { call } from "./api.js";
 import { startDials } from "./dials.js";
 import { toast } from "./toasts.js";
 
-const fault = (error) => toast({ message: error.message, critical: true });
+const states = new WeakMap(); // form -> {wanted, busy}
+export const fault = (error) => toast({ message: error.message, critical: true });
 
-function press(button, on) {
-  button.setAttribute("aria-pressed", String(on));
-  const wish = button.form.elements.wish;
-  wish.value = on ? "off" : "on";
+// What each kind of switch sends, and how it paints itself and its likes on the page.
+const WISHES = {
+  like: {
+    send: (form, on) => call(on ? "PUT" : "DELETE", `/api/posts/${card(form).dataset.post}/like`),
+    stands: (form) => ({ liked: isOn(form), likesCount: Number(card(form).querySelector("[data-likes]").textContent) }),
+    guess: (now, on) => ({ liked: on, likesCount: Math.max(0, now.likesCount + on - now.liked) }),
+    paint(form, said) {
+      press(form, said.liked);
+      card(form).querySelector("[data-likes]").textContent = said.likesCount;
+    },
+  },
+  keep: {
+    send: (form, on) => call(on ? "PUT" : "DELETE", `/api/bookmarks/${card(form).dataset.post}`),
+    stands: (form) => ({ bookmarked: isOn(form) }),
+    guess: (now, on) => ({ bookmarked: on }),
+    paint: (form, said) => press(form, said.bookmarked),
+  },
+  follow: {
+    send: (form, on) => call(on ? "PUT" : "DELETE", `/api/follows/${form.dataset.follow}`),
+    stands: (form) => ({ following: isOn(form) }),
+    guess: (now, on) => ({ following: on }),
+    paint: paintFollow,
+  },
+  bell: {
+    send: (form, on) => call(on ? "PUT" : "DELETE", `/api/follows/${form.dataset.bell}/bell`),
+    stands: (form) => ({ bellEnabled: isOn(form) }),
+    guess: (now, on) => ({ bellEnabled: on }),
+    paint(form, said) {
+      press(form, said.bellEnabled);
+      form.querySelector("[data-word]").textContent = said.bellEnabled ? "Every post rings" : "Ring for posts";
+      form.querySelector("use").setAttribute("href", `/static/icons.svg#${said.bellEnabled ? "bell" : "bell-off"}`);
+    },
+  },
+};
+
+const card = (form) => form.closest("[data-post]");
+const isOn = (form) => form.querySelector("button").getAttribute("aria-pressed") === "true";
+
+function press(form, on) {
+  form.querySelector("button").setAttribute("aria-pressed", String(on));
+  form.elements.wish.value = on ? "off" : "on";
+}
+
+function paintFollow(form, said) {
+  const id = form.dataset.follow;
+  for (const same of document.querySelectorAll(`[data-follow="${id}"]`)) {
+    press(same, said.following);
+    same.querySelector("button").textContent = said.following ? "Following" : "Follow";
+  }
+  const person = document.querySelector(`[data-person="${id}"]`);
+  if (!person) return;
+  if (said.followersCount !== undefined) person.querySelector("[data-followers]").textContent = said.followersCount;
+  const bell = person.querySelector("[data-bell]");
+  bell.hidden = !said.following;
+  if (!said.following) WISHES.bell.paint(bell, { bellEnabled: false });
 }
 
 // One request at a time per button; of several clicks meanwhile only the last wish counts.
-function wishes(form, send, paint) {
-  const button = form.querySelector("button");
-  let wanted = null;
-  let busy = false;
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const before = button.getAttribute("aria-pressed") === "true";
-    wanted = !before;
-    press(button, wanted);
-    if (busy) return;
-    busy = true;
-    try {
-      while (wanted !== null) {
-        const on = wanted;
-        wanted = null;
-        const said = await send(on);
-        if (wanted === null) paint(button, said);
-      }
-    } catch (error) {
-      wanted = null;
-      press(button, before);
-      fault(error);
-    } finally {
-      busy = false;
+export async function wishes(form, kind) {
+  const { send, stands, guess, paint } = WISHES[kind];
+  const state = states.get(form) ?? { wanted: null, busy: false };
+  states.set(form, state);
+  const before = stands(form);
+  state.wanted = !isOn(form);
+  paint(form, guess(before, state.wanted));
+  if (state.busy) return;
+  state.busy = true;
+  try {
+    while (state.wanted !== null) {
+      const on = state.wanted;
+      state.wanted = null;
+      const said = await send(form, on);
+      if (state.wanted === null) paint(form, said);
     }
-  });
+  } catch (error) {
+    state.wanted = null;
+    paint(form, before);
+    fault(error);
+  } finally {
+    state.busy = false;
+  }
 }
 
-function startLike(card) {
-  const form = card.querySelector("[data-like]");
-  const count = card.querySelector("[data-likes]");
-  wishes(
-    form,
-    (on) => call(on ? "PUT" : "DELETE", `/api/posts/${card.dataset.post}/like`),
-    (button, said) => {
-      press(button, said.liked);
-      count.textContent = said.likesCount;
-    },
-  );
+async function share(form) {
+  const post = card(form).dataset.post;
+  const link = new URL(`/posts/${post}`, location.href).href;
+  const copied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+  toast(copied ? { message: "Link copied" } : { message: `The link: ${link}`, href: link });
+  call("POST", `/api/posts/${post}/share`).catch(fault);
 }
 
-function startFollow(form) {
-  const id = form.dataset.follow;
-  wishes(
-    form,
-    (on) => call(on ? "PUT" : "DELETE", `/api/follows/${id}`),
-    (_, said) => {
-      for (const same of document.querySelectorAll(`[data-follow="${id}"] button`)) {
-        press(same, said.following);
-        same.textContent = said.following ? "Following" : "Follow";
-      }
-      const person = document.querySelector(`[data-person="${id}"] [data-followers]`);
-      if (person) person.textContent = said.followersCount;
-    },
-  );
+// The first press asks, the second one means it; looking away takes the question back.
+function sure(button) {
+  if (button.dataset.sure) return true;
+  const words = [...button.childNodes];
+  button.dataset.sure = "asked";
+  button.replaceChildren(button.querySelector(".icon"), "Really delete?");
+  button.addEventListener("blur", () => {
+    delete button.dataset.sure;
+    button.replaceChildren(...words);
+  }, { once: true });
+  return false;
 }
 
-function startComment(card) {
-  const form = card.querySelector("[data-comment]");
-  form.addEventListener("submit", async (event) => {
-    if (document.getElementById("comments")) return; // on the post's own page it shall appear
+function onSubmit(event) {
+  const form = event.target;
+  const kind = Object.keys(WISHES).find((one) => one in form.dataset);
+  if (kind) {
     event.preventDefault();
-    const input = form.elements.content;
-    try {
-      await call("POST", "/api/comments", { postId: card.dataset.post, content: input.value });
-      input.value = "";
-      toast({ message: "Comment sent" });
-    } catch (error) {
-      fault(error);
-    }
-  });
+    wishes(form, kind);
+  } else if ("share" in form.dataset) {
+    event.preventDefault();
+    share(form);
+  } else if ("delete" in form.dataset && !sure(form.querySelector("button"))) {
+    event.preventDefault();
+  }
 }
 
-// Live counts from post_updated.
+// Live counts from post_updated. A like of one's own that is under way is not painted over.
 export function paintCounts(event) {
   const { likesCount, commentsCount } = event.metadata ?? {};
-  for (const card of document.querySelectorAll(`[data-post="${CSS.escape(event.targetEntityId ?? "")}"]`)) {
-    if (likesCount !== undefined) card.querySelector("[data-likes]").textContent = likesCount;
-    if (commentsCount !== undefined) card.querySelector("[data-comments]").textContent = commentsCount;
+  for (const shown of document.querySelectorAll(`[data-post="${CSS.escape(event.targetEntityId ?? "")}"]`)) {
+    const busy = states.get(shown.querySelector("[data-like]"))?.busy;
+    if (likesCount !== undefined && !busy) shown.querySelector("[data-likes]").textContent = likesCount;
+    if (commentsCount === undefined) continue;
+    shown.querySelector("[data-comments]").textContent = commentsCount;
+    document.dispatchEvent(new CustomEvent("comments", { detail: { post: shown.dataset.post, count: commentsCount } }));
   }
 }
 
 export function startFeed() {
-  for (const card of document.querySelectorAll("[data-post]")) {
-    startLike(card);
-    startComment(card);
-    startDials(card);
-  }
-  for (const form of document.querySelectorAll("[data-follow]")) startFollow(form);
-  for (const picture of document.querySelectorAll(".picture")) {
-    picture.addEventListener("error", () => picture.remove());
-  }
+  document.addEventListener("submit", onSubmit);
+  for (const shown of document.querySelectorAll("[data-post]")) startDials(shown);
+  // A picture that does not come breaks nothing. Errors do not bubble: they are caught on the way down.
+  document.addEventListener("error", ({ target }) => {
+    if (target instanceof HTMLImageElement && target.closest("[data-post]")) target.remove();
+  }, true);
 }

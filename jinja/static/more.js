@@ -1,0 +1,57 @@
+// Lists that go on: "Load more" appends the next page's rows; near its end the list does so by itself.
+import { startDials } from "./dials.js";
+import { paint } from "./times.js";
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) load(target);
+}, { rootMargin: "600px" });
+
+async function load(link) {
+  if (link.getAttribute("aria-disabled") === "true") return;
+  const line = link.closest("[data-older]");
+  const list = document.querySelector("[data-more]");
+  link.setAttribute("aria-disabled", "true");
+  link.textContent = "Loading…";
+  try {
+    const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const rows = [...(next.querySelector("[data-more]")?.children ?? [])].filter((row) => !row.matches("[data-older]"));
+    const older = next.querySelector("[data-older]");
+    const known = new Set([...list.querySelectorAll("[data-post]")].map((row) => row.dataset.post));
+    for (const row of rows) {
+      if (known.has(row.dataset.post)) continue;
+      paint(row);
+      if (row.dataset.post) startDials(row);
+      if (line.parentElement === list) line.before(document.adoptNode(row));
+      else list.append(document.adoptNode(row));
+    }
+    watcher.unobserve(link);
+    if (older) {
+      line.replaceWith(document.adoptNode(older));
+      watch();
+    } else {
+      line.remove();
+    }
+  } catch {
+    watcher.unobserve(link); // no endless tries by itself; a press tries again
+    link.removeAttribute("aria-disabled");
+    link.textContent = "That did not load. Try again";
+  }
+}
+
+function watch() {
+  const link = document.querySelector("[data-older] a");
+  if (link) watcher.observe(link);
+}
+
+export function startMore() {
+  if (!document.querySelector("[data-more]")) return;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-older] a");
+    if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    load(link);
+  });
+  watch();
+}
