@@ -2,13 +2,13 @@
 
 In    blueprints/*
 Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), stores/posts for new
-      posts
+      posts; app/direct.py while Redis is away
 Next  workers/bridge.py
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from app.direct import Direct
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.stores.comments import Comment, Comments
-from app.stores.memberships import PERSON, POST, Memberships, Standing, Wish
+from app.stores.memberships import PERSON, POST, Asked, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
 from app.streams.ingress import Ingress
 
@@ -61,6 +62,7 @@ class Actions:
         engine: Engine,
         clock: Clock,
         critical: Callable[[Event], None],
+        direct: Direct | None = None,
     ) -> None:
         self._critical = critical
         self._memberships = memberships
@@ -68,6 +70,7 @@ class Actions:
         self._ingress = ingress
         self._engine = engine
         self._clock = clock
+        self._direct = direct
 
     def naming(self, new_id: Callable[[], str]) -> "Actions":
         """The same verbs, with ids drawn elsewhere: for who wants to follow the events. The last
@@ -78,12 +81,18 @@ class Actions:
 
     def like(self, actor_id: str, post_id: str, wish: Wish, trace: str | None = None) -> Standing:
         """The whole of a like: one Redis call when the post is warm, and no SQL."""
-        return self._memberships.like(actor_id, post_id, wish, self._clock.new_id(), trace or "")
+        return self._wish(Asked(POST, actor_id, post_id, wish, self._clock.new_id(), trace or ""))
 
     def follow(self, actor_id: str, user_id: str, wish: Wish, trace: str | None = None) -> Standing:
         if actor_id == user_id:
             raise SELF_FOLLOW
-        return self._memberships.follow(actor_id, user_id, wish, self._clock.new_id(), trace or "")
+        return self._wish(Asked(PERSON, actor_id, user_id, wish, self._clock.new_id(), trace or ""))
+
+    def _wish(self, asked: Asked) -> Standing:
+        direct = self._direct
+        if direct is None:
+            return self._memberships.want(asked)
+        return direct.either(lambda: self._memberships.want(asked), lambda: direct.wish(asked))
 
     def post(
         self, actor_id: str, caption: str | None, image_url: str | None, trace: str | None = None
@@ -106,13 +115,14 @@ class Actions:
                 {"user_id": actor_id},
             ).scalars()
             recipients = list(subscribers)
-        self._memberships.born(POST, post_id, actor_id)
-        self._comments.born(post_id)
+        with suppress(Unavailable):  # then it is cold, and loaded when somebody asks
+            self._memberships.born(POST, post_id, actor_id)
+            self._comments.born(post_id)
         about = About("POST", post_id, post_id, caption, image_url)
         bells = [self._event(Kind.BELL_POST, actor_id, one, about, trace) for one in recipients]
         mentions = self._mentions(actor_id, about, trace)
         if bells or mentions:
-            self._ingress.append(bells + mentions)
+            self._raise(bells + mentions)
         return post_id
 
     def comment(
@@ -165,7 +175,18 @@ class Actions:
         if event.kind in CRITICAL_KINDS:
             self._critical(event)
         else:
-            self._ingress.append([event])
+            self._raise([event])
+
+    def _raise(self, events: Sequence[Event]) -> None:
+        """Events that are no rows."""
+        direct = self._direct
+        if direct is None:
+            self._ingress.append(events)
+        else:
+            direct.either(lambda: self._append_once(events), lambda: direct.events(events))
+
+    def _append_once(self, events: Sequence[Event]) -> None:
+        self._ingress.append(events)
 
     def _comment(self, post_id: str, actor: str, content: str, parent: str | None) -> Comment:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
@@ -178,13 +199,27 @@ class Actions:
         # Each text is a group of its own: being named again in another comment rings again.
         said = About("COMMENT", made.id, made.post_id, made.content)
         events = [event, *self._mentions(made.user_id, said, trace)]
-        self._comments.remember_place(made)
         self._append(made.post_id, events, made)
         return made
 
     def _append(
         self, post_id: str, events: Sequence[Event], comment: Comment, deleted: bool = False
     ) -> None:
+        direct = self._direct
+        if direct is None:
+            self._by_redis(post_id, events, comment, deleted)
+            return
+        said = None if deleted else comment.to_json()
+        direct.either(
+            lambda: self._by_redis(post_id, events, comment, deleted),
+            lambda: direct.comment(events, post_id, said),
+        )
+
+    def _by_redis(
+        self, post_id: str, events: Sequence[Event], comment: Comment, deleted: bool
+    ) -> None:
+        if not deleted:
+            self._comments.remember_place(comment)
         if not self._ingress.append(events, comment, deleted):
             self._comments.warm(post_id)
             if not self._ingress.append(events, comment, deleted):

@@ -60,6 +60,17 @@ def asking(servers: tuple[str, ...]) -> Iterator[Any]:
         admin.close()
 
 
+def lane_ends(servers: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    """Of each partition of the lanes: its end, and up to where its group committed. Raises
+    Unavailable."""
+    lanes = {GROUPS[topic] for topic in (Topic.CRITICAL, Topic.HIGH, Topic.LOW)}
+    return {
+        f"{one.topic}:{one.partition}": (one.end, one.end - one.lag)
+        for one in offsets(servers)
+        if one.group in lanes
+    }
+
+
 def groups_of(admin: Any) -> dict[str, tuple[str, int]]:
     """State and number of members of each group of ours."""
     # Only those it lists: asking for an unknown one is an error while Kafka is young.

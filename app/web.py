@@ -15,7 +15,7 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 import blueprints
-from app import cors
+from app import cors, stale
 from app.accounts import Accounts, Desk
 from app.credentials import Credentials
 from app.domain.events import iso
@@ -54,6 +54,8 @@ class Json(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         obj = self._prepare_response_obj(args, kwargs)
+        if stale.is_marked() and isinstance(obj, dict):
+            obj = obj | {"stale": True}
         return Response(_bytes(obj), content_type="application/json")
 
 

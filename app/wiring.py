@@ -17,6 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from app import breakers
 from app.actions import Actions, Clock
+from app.direct import Direct
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.settings import Settings
@@ -24,6 +25,8 @@ from app.stores import postgres
 from app.stores import redis as redis_store
 from app.stores.amends import Amends
 from app.stores.comments import Comments
+from app.stores.direct_words import DirectWords, Seqs
+from app.stores.gate import Gate
 from app.stores.heartbeats import Heartbeats
 from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
@@ -36,6 +39,7 @@ from app.streams.ingress import Ingress
 from app.streams.kafka import KafkaPublisher, Subscriber
 from app.streams.publisher import GuardedPublisher
 from app.streams.push import Push
+from app.streams.straight import Straight
 from app.streams.topics import create_topics
 
 ASIDE = 200
@@ -57,6 +61,7 @@ class Parts:
     memberships: Memberships
     comments: Comments
     ingress: Ingress
+    gate: Gate
     windows: Windows
     push: Push
     critical: Critical
@@ -161,12 +166,23 @@ def _guard(settings: Settings) -> None:
     breakers.POSTGRES.watch(lambda: postgres.knock(addresses.database_url))
 
 
+def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:
+    """A Kafka client of its own, made when Redis first lets us down, with a short patience."""
+    kafka = KafkaPublisher(settings.addresses.kafka_bootstrap_servers)
+    limits, publisher = settings.limits, GuardedPublisher(kafka)
+    fallback = FallbackQueue(engine, limits.fallback_max_retries)
+    words = DirectWords(engine, gate, Seqs(time.time))
+    return Direct(gate, words, Straight(publisher, fallback, limits.ingress_shards))
+
+
 def _parts(settings: Settings, engine: Engine) -> Parts:
     _guard(settings)
     connection = redis_store.client(settings.addresses.redis_url)
     limits = settings.limits
     bounds = Bounds(limits.ingress_shards, limits.ingress_max_length, limits.write_deadline_seconds)
     glance = redis_store.Glance()
+    gate = Gate(connection, engine)
+    direct = _direct(settings, engine, gate)
     memberships = Memberships(connection, engine, bounds, _shared_wish(settings), glance)
     comments = Comments(connection, engine, glance)
     ingress = Ingress(connection, bounds)
@@ -184,7 +200,8 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
         settings=settings,
         engine=engine,
         redis=connection,
-        actions=Actions(memberships, comments, ingress, engine, clock, critical.tell),
+        actions=Actions(memberships, comments, ingress, engine, clock, critical.tell, direct),
+        gate=gate,
         memberships=memberships,
         comments=comments,
         ingress=ingress,

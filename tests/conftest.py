@@ -17,6 +17,7 @@ import redis
 from sqlalchemy import Engine, create_engine, text
 
 from app import breakers
+from app.stores.gate import OPEN
 from app.stores.postgres import driver_url
 from infra.services import Services
 
@@ -88,11 +89,17 @@ def engine(_engine: Engine) -> Engine:
 
 @pytest.fixture
 def real_redis(environment: dict[str, str]) -> Iterator[redis.Redis]:
-    """Redis, emptied."""
+    """Redis, emptied; words may go by way of it."""
     connection = redis.Redis.from_url(environment["REDIS_URL"], decode_responses=True)
-    connection.flushall()
+    empty_redis(connection)
     yield connection
     connection.close()
+
+
+def empty_redis(connection: redis.Redis) -> None:
+    """And its gate open, as a keeper leaves it."""
+    connection.flushall()
+    connection.set(OPEN, "a test's gate")
 
 
 def empty_tables(engine: Engine) -> None:

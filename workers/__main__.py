@@ -14,24 +14,28 @@ from collections.abc import Callable
 from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
+from app.offsets import lane_ends
 from app.settings import load
 from app.stores.bell import Bell
 from app.stores.delivery_log import DeliveryLog, dynamodb
+from app.stores.direct_words import DirectWords, Seqs
 from app.stores.fences import ClearedFrames
 from app.stores.figures import Figures
 from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
+from app.stores.leases import Lease
 from app.stores.users import Users
 from app.streams.letters import carriers
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import Relay
-from app.wiring import WorkerParts, build_workers, new_id
+from app.wiring import WorkerParts, build_workers, check_tables, new_id
 from workers.aggregator import Aggregator, Ends
 from workers.aggregator import Hand as AggregatorHand
 from workers.bridge import Bridge
 from workers.deliverer import BATCH as RECORD_BATCH
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
+from workers.keeper import Keeper, Places
 from workers.life import Worker, supervise
 from workers.postman import LETTERS_GROUP, Postman
 
@@ -87,12 +91,28 @@ def flusher(wired: WorkerParts) -> list[Worker]:
         return 0.0
 
     beat = parts.heartbeats.beat
+    gate = keeper(wired)
+
+    def tables_are_there() -> None:
+        check_tables(parts.engine)
+
     return [
         Worker("flusher", one.step, _flush_rest, beat, wired.ready),
+        # Needs neither Kafka nor Redis to notice that Redis is away or empty.
+        Worker("keeper", gate.step, gate.rest, beat, tables_are_there, gate.release),
         # What quiet hours held rings at their end.
         Worker("held", Held(parts.engine, time.time).ring_due, _held_rest, beat, wired.ready),
         Worker("relay", relay.step, relay_rest, beat, wired.ready, relay.release),
     ]
+
+
+def keeper(wired: WorkerParts) -> Keeper:
+    parts = wired.parts
+    servers = parts.settings.addresses.kafka_bootstrap_servers
+    words = DirectWords(parts.engine, parts.gate, Seqs(time.time))
+    places = Places(parts.ingress, wired.fallback, lambda: lane_ends(servers), parts.windows)
+    lease = Lease(parts.engine, "keeper", new_id())
+    return Keeper(parts.redis, parts.gate, words, places, lease, new_id)
 
 
 def deliverer(wired: WorkerParts) -> list[Worker]:

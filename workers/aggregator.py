@@ -6,7 +6,8 @@ Next  workers/flusher.py
 
 The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at
 most one window's worth again, which changes nothing; if Redis lost its windows, the same reading
-rebuilds them.
+rebuilds them. While Redis is away everything is told at once, and what could be committed is kept
+in mind until it is back: only Redis knows what its windows hold.
 """
 
 import logging
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.domain.errors import Poisoned
+from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import Event, parse
 from app.domain.ledger import Ring
 from app.domain.windows import Rules, Verdict, due_ms, instant_places
@@ -67,6 +68,8 @@ class Aggregator:
         self._waiting: dict[tuple[str, int], list[Polled]] = {}
         self._behind: dict[tuple[str, int], int] = {}
         self._catch_up_at = 0.0
+        self._windowless = False
+        """Redis did not answer in this step."""
 
     def step(self) -> int:
         """One poll. What could not be settled is kept and tried again before anything newer."""
@@ -100,7 +103,14 @@ class Aggregator:
         if not self._behind or now < self._catch_up_at:
             return
         self._catch_up_at = now + CATCH_UP_SECONDS
-        self._commit(dict(self._behind))
+        self._commit_or_wait(dict(self._behind))
+
+    def _commit_or_wait(self, lasts: Mapping[tuple[str, int], int]) -> None:
+        try:
+            self._commit(lasts)
+        except Unavailable as fault:
+            log.warning("Offsets wait for Redis: %s", fault)
+            self._behind |= lasts
 
     def _commit(self, lasts: Mapping[tuple[str, int], int]) -> None:
         """Up to the first event that a window still holds; all up to the last ones took effect."""
@@ -121,6 +131,7 @@ class Aggregator:
         """One transaction for all partitions of the poll."""
         events: list[tuple[int, Event]] = []
         verdicts: list[Verdict] = []
+        self._windowless = False
         for records in batches.values():
             parsed = self._parse(records)
             verdicts += self._gather(records[0].place, parsed)
@@ -134,7 +145,7 @@ class Aggregator:
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
         after_writing(settled, self._ends.dead_letters)
-        self._commit({place: records[-1].offset for place, records in batches.items()})
+        self._commit_or_wait({place: records[-1].offset for place, records in batches.items()})
         self._say(batches, events, outcomes(events, verdicts, settled))
         self._ends.posts.note(event for _, event in events)
 
@@ -164,10 +175,17 @@ class Aggregator:
             return []
         offered = [self._offer(offset, event) for offset, event in events]
         rows = self._rules.flush_max_rows
-        return self._ends.windows.gather(self._known_epoch(), partition, rows, offered)
+        try:
+            if not self._windowless:
+                return self._ends.windows.gather(self._known_epoch(), partition, rows, offered)
+        except Unavailable as fault:
+            log.warning("No windows: everything is told at once: %s", fault)
+            self._windowless = True
+        # Should the call have had its effect all the same, its windows find all of it told.
+        return [Verdict.INSTANT] * len(events)
 
     def _offer(self, offset: int, event: Event) -> Offered:
-        places = instant_places(event.kind, self._rules)
+        places = None if event.direct else instant_places(event.kind, self._rules)
         now_ms = int(self._hand.now() * 1000)
         due = due_ms(now_ms, self._rules, self._hand.draw())
         return Offered(event, offset, NO_WINDOW if places is None else places, due, places is None)

@@ -72,7 +72,11 @@ class Bridge:
 
     def step(self) -> int:
         """One batch of every held shard; waits for news when there was none."""
-        self._hold()
+        try:
+            self._hold()
+        except Unavailable:
+            self._drain_unleased()
+            raise
         moved = sum(self._drain(number, shard) for number, shard in self._held.items())
         batches = self._read()
         if batches:
@@ -82,6 +86,12 @@ class Bridge:
             after = {number: shard.last_id for number, shard in self._held.items()}
             self._ingress.wait(after, WAIT_SECONDS)
         return moved
+
+    def _drain_unleased(self) -> None:
+        """Redis is away, and with it all leases; what waits in the queue need not wait as well. Two
+        bridges may publish the same row, which every reader knows by its seq."""
+        for number in self._ingress.shards:
+            self._drain(number, self._held.get(number, Shard()))
 
     def release(self) -> None:
         """On stopping: what is pending stays so, and the next holder begins with it."""

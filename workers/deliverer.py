@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from app.domain.errors import Poisoned
+from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import Kind, Priority, checked_uuid
 from app.domain.preferences import Channel
 from app.failpoints import reach
@@ -62,10 +62,9 @@ class Deliverer:
         fence = self._cleared()
         frames = [one for one in ready if one is not None and one["id"] > fence]
         last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
-        for one in frames:
-            # Of several badges only the newest is worth a frame.
-            if one["frame"] != BADGE or last_badge[one["targetId"]] == one["id"]:
-                self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
+        # Of several badges only the newest is worth a frame.
+        worth = [o for o in frames if o["frame"] != BADGE or last_badge[o["targetId"]] == o["id"]]
+        self._emit(worth)
         reach("deliverer.emitted")
         self._subscriber.commit(positions(self._waiting))
         emitted = [one for one in frames if one["frame"] != BADGE]
@@ -86,6 +85,17 @@ class Deliverer:
         )
         moved, self._waiting = len(self._waiting), []
         return moved
+
+    def _emit(self, frames: list[dict[str, Any]]) -> None:
+        """All of them, or none is acknowledged: they are told when Redis is back."""
+        try:
+            for one in frames:
+                self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
+        except Unavailable:
+            # Read again rather than kept in hand: who does not poll for a minute is sent away.
+            self._waiting = []
+            self._subscriber.rewind()
+            raise
 
     def _parse(self, record: Polled) -> dict[str, Any] | None:
         try:

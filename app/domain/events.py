@@ -118,6 +118,8 @@ class Event:
     image_url: str | None = None
     traceparent: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
+    direct: bool = False
+    """It went past Redis, and so past every window: told at once."""
 
     @property
     def group_object(self) -> str:
@@ -138,6 +140,7 @@ class Event:
     def to_wire(self, priority: Priority) -> Json:
         """The JSON value on Kafka (contract 5): the seed's fields plus eventId, seq, occurredAt."""
         moment = iso(occurred_at(self.seq))
+        past: Json = {"direct": True} if self.direct else {}
         return {
             "id": self.event_id,
             "eventId": self.event_id,
@@ -157,6 +160,7 @@ class Event:
             "follower": self.follower,
             "traceparent": self.traceparent,
             "metadata": dict(self.metadata),
+            **past,
         }
 
     def to_fields(self) -> dict[str, str]:
@@ -219,6 +223,7 @@ def from_wire(wire: object) -> Event:
         image_url=_text(wire, "imageUrl"),
         traceparent=_text(wire, "traceparent"),
         metadata=_of_kind(kind, _metadata(wire.get("metadata"))),
+        direct=_flag(wire, "direct", False),
     )
     if kind in _NEED_OBJECT and event.object_id is None:
         raise Poisoned(f"{kind.value} names no targetEntityId")

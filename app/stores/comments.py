@@ -13,9 +13,11 @@ from datetime import datetime
 import redis
 from sqlalchemy import Engine, text
 
+from app import stale
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
 from app.stores import fences
+from app.stores.gate import OPEN
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -60,18 +62,15 @@ class Comments:
 
     def counts(self, post_ids: Sequence[str]) -> dict[str, int]:
         """The counts a reader sees; from PostgreSQL where Redis does not know."""
-        known = self._known_counts(post_ids)
-        cold = [post for post in post_ids if post not in known]
+        known, trusted = self._known_counts(post_ids)
+        cold = [post for post in post_ids if not trusted or post not in known]
         if cold:
             with asking_postgres("count comments"), self._engine.connect() as sql:
-                rows = sql.execute(
-                    text(
-                        "select id::text, comment_count from posts "
-                        "where id = any(cast(:ids as uuid[]))"
-                    ),
-                    {"ids": cold},
-                )
-                known |= {row[0]: row[1] for row in rows}
+                rows = sql.execute(_COUNTS, {"ids": cold})
+                # Not trusted: both lag, and the higher count is nearer (as with likes).
+                known |= {row[0]: max(row[1], known.get(row[0], 0)) for row in rows}
+        if not trusted:
+            stale.mark()
         return {post: known.get(post, 0) for post in post_ids}
 
     def of_post(self, post_id: str) -> list[Comment]:
@@ -86,40 +85,69 @@ class Comments:
                 {"post": post_id},
             )
             found |= {row[0]: Comment(*row) for row in rows}
+            for comment_id, active, raw in sql.execute(_SPOKEN, {"post": post_id}):
+                if active:
+                    found.setdefault(comment_id, _pending(post_id, comment_id, raw))
+                else:
+                    gone.add(comment_id)
         here = [comment for one, comment in found.items() if one not in gone]
         return sorted(here, key=lambda comment: (comment.created_at, comment.id))
 
     def find(self, comment_id: str) -> Comment:
-        """One comment, pending or written. Raises Rejected (404)."""
-        with speaking("find a comment"):
-            post, _ = self._place(comment_id)
-            raw = self._redis.hget(key("comment", "pending", post), comment_id) if post else None
-        if raw and post:
-            return _pending(post, comment_id, str(raw))
+        """One comment, pending or written. Raises Rejected (404). While Redis is away, as far as
+        PostgreSQL knows it."""
+        pending = self._waiting(comment_id)
+        if pending is not None:
+            return pending
+        found = self._spoken(comment_id)
+        try:
+            with speaking("tell what was deleted"):
+                gone = self._redis.zscore(key("comment", "gone", found.post_id), comment_id)
+        except Unavailable as fault:
+            log.info("Whether it was just deleted nobody can tell: %s", fault)
+            return found
+        if gone is not None:
+            raise COMMENT_MISSING
+        return found
+
+    def _waiting(self, comment_id: str) -> Comment | None:
+        """Among the pending ones of its post."""
+        try:
+            with speaking("find a comment"):
+                post, _ = self._place(comment_id)
+                name = key("comment", "pending", post or "")
+                raw = self._redis.hget(name, comment_id) if post else None
+        except Unavailable as fault:
+            log.info("A comment is looked for in PostgreSQL alone: %s", fault)
+            return None
+        return _pending(post, comment_id, str(raw)) if post and raw else None
+
+    def _spoken(self, comment_id: str) -> Comment:
+        """Written, or on its way past Redis. Raises Rejected (404)."""
         with asking_postgres("find a comment"), self._engine.connect() as sql:
+            word = sql.execute(_WORD, {"id": comment_id}).first()
             row = sql.execute(
                 text(f"select {_COLUMNS} from comments where id = :id and active"),  # noqa: S608 - no input in it
                 {"id": comment_id},
             ).first()
-        if row is None:
+        if word is not None and word[1]:
+            return _pending(word[0], comment_id, word[2])
+        if row is None or word is not None:
             raise COMMENT_MISSING
-        found = Comment(*row)
-        with speaking("tell what was deleted"):
-            if self._redis.zscore(key("comment", "gone", found.post_id), comment_id) is not None:
-                raise COMMENT_MISSING
-        return found
+        return Comment(*row)
 
     def author_of(self, comment_id: str) -> str | None:
         """Whose comment it is or was, deleted or not; None when nobody knows any more."""
-        with speaking("tell whose comment it is"):
-            _, author = self._place(comment_id)
+        try:
+            with speaking("tell whose comment it is"):
+                _, author = self._place(comment_id)
+        except Unavailable as fault:
+            log.info("An author is looked for in PostgreSQL alone: %s", fault)
+            author = None
         if author:
             return author
         with asking_postgres("tell whose comment it is"), self._engine.connect() as sql:
-            found = sql.execute(
-                text("select user_id::text from comments where id = :id"), {"id": comment_id}
-            )
-            return found.scalar()
+            return sql.execute(_AUTHOR, {"id": comment_id}).scalar()
 
     def remember_place(self, comment: Comment) -> None:
         """Where a pending comment can be found by its id alone, and whose it is."""
@@ -137,7 +165,10 @@ class Comments:
     def born(self, post_id: str) -> None:
         """A new post has no comments."""
         with speaking("note a new post"):
-            self._redis.set(key("comment", "count", post_id), 0, nx=True)
+            self._warm(
+                keys=[key("comment", name, post_id) for name in ("count", "pending", "gone")],
+                args=[fences.standing(self._redis)],
+            )
 
     def warm(self, post_id: str) -> None:
         """Makes the count of a post known to Redis: the written ones and those still pending."""
@@ -160,8 +191,12 @@ class Comments:
 
     def owner_of(self, post_id: str) -> str:
         """Whose post it is. Raises Rejected (404)."""
-        with speaking("tell whose post it is"):
-            owner = self._redis.get(key("post", "owner", post_id))
+        try:
+            with speaking("tell whose post it is"):
+                owner = self._redis.get(key("post", "owner", post_id))
+        except Unavailable as fault:
+            log.info("An owner is looked for in PostgreSQL alone: %s", fault)
+            owner = None
         if owner == "":
             raise POST_MISSING
         if owner:
@@ -199,13 +234,44 @@ class Comments:
         pending = [_pending(post_id, str(one), str(raw)) for one, raw in rows.items()]
         return pending, {str(one) for one in gone}
 
-    def _known_counts(self, post_ids: Sequence[str]) -> dict[str, int]:
+    def _known_counts(self, post_ids: Sequence[str]) -> tuple[dict[str, int], bool]:
+        """What Redis knows, and whether that is all."""
         try:
             with self._glance.at("count comments"):
                 keys = [key("comment", "count", post) for post in post_ids]
-                counts = self._redis.mget(keys) if keys else []
+                gate, *counts = self._redis.mget([OPEN, *keys])
         except Unavailable as fault:
             log.warning("Counts come from PostgreSQL: %s", fault)
-            return {}
+            return {}, False
         pairs = zip(post_ids, counts, strict=True)
-        return {post: int(count) for post, count in pairs if count is not None}
+        known = {post: int(count) for post, count in pairs if count is not None}
+        return known, gate is not None
+
+
+_COUNTS = text("""
+    with w as (select distinct on (member_id) subject_id, member_id, active, seq
+            from direct_words where kind = 'COMMENT' and subject_id = any(cast(:ids as uuid[]))
+            order by member_id, seq desc),
+        d as (select w.subject_id, w.active::int - coalesce(c.active, false)::int as delta
+            from w left join comments c on c.id = w.member_id where coalesce(c.seq, 0) < w.seq)
+    select p.id::text,
+        p.comment_count + coalesce((select sum(delta) from d where subject_id = p.id), 0)::int
+    from posts p where p.id = any(cast(:ids as uuid[]))
+""")
+_SPOKEN = text("""
+    select distinct on (w.member_id) w.member_id::text, w.active, w.said::text from direct_words w
+    left join comments c on c.id = w.member_id
+    where w.kind = 'COMMENT' and w.subject_id = :post and coalesce(c.seq, 0) < w.seq
+    order by w.member_id, w.seq desc
+""")
+_WORD = text("""
+    select w.subject_id::text, w.active, w.said::text from direct_words w
+    left join comments c on c.id = w.member_id
+    where w.member_id = :id and w.kind = 'COMMENT' and coalesce(c.seq, 0) < w.seq
+    order by w.seq desc limit 1
+""")
+_AUTHOR = text("""
+    select user_id::text from comments where id = :id
+    union all select actor_id::text from direct_words where member_id = :id and kind = 'COMMENT'
+    limit 1
+""")

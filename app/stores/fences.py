@@ -14,6 +14,7 @@ import redis
 from sqlalchemy import Connection, text
 
 from app.domain.errors import Unavailable
+from app.stores.gate import CLOSED_CODE, OPEN
 from app.stores.redis import speaking
 
 FENCE, RUNNING, OUTBOX = "clear:fence", "clear:running", "clear:outbox"
@@ -41,12 +42,16 @@ def raised(sql: Connection, seq: int) -> None:
 
 def standing(connection: redis.Redis) -> str:
     """What a loader saw before it read the tables: what it then fills in is refused if the fence
-    moved meanwhile. Raises Unavailable while the tables are being emptied."""
+    or the gate moved meanwhile. Raises Unavailable while the tables are being emptied, and while
+    they do not have all words yet."""
     with speaking("tell the fence"):
-        fence, running = connection.mget([FENCE, RUNNING])
+        told: list[str | None] = connection.mget([FENCE, RUNNING, OPEN])  # type: ignore[assignment]
+    fence, running, gate = told
+    if gate is None:
+        raise Unavailable("The gate is closed", CLOSED_CODE)
     if running:
         raise Unavailable("The tables are being cleared", "busy")
-    return str(fence or "")
+    return f"{fence or ''} {gate}"
 
 
 class ClearedFrames:

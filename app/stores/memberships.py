@@ -19,10 +19,12 @@ from uuid import uuid4
 import redis
 from sqlalchemy import Engine, text
 
+from app import stale
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import shard_of
 from app.stores import fences
+from app.stores.gate import CLOSED_CODE, OPEN
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -67,15 +69,34 @@ class Subject:
         return key(self.prefix, "users", subject_id)
 
 
+def _counted(kind: str, table: str, column: str, rows: str, subject: str, actor: str) -> str:
+    """Count and the viewer's own standing, by the rows and by the words that went past Redis and
+    that the rows do not have yet (stores/direct_words.py)."""
+    return (
+        "with w as (select distinct on (subject_id, member_id) subject_id, member_id, active, seq "  # noqa: S608 - constants only
+        f"from direct_words where kind = '{kind}' and subject_id = any(cast(:ids as uuid[])) "
+        "order by subject_id, member_id, seq desc), "
+        "d as (select w.subject_id, w.member_id, w.active, "
+        "w.active::int - coalesce(r.active, false)::int as delta "
+        f"from w left join {rows} r on r.{subject} = w.subject_id and r.{actor} = w.member_id "
+        "where coalesce(r.seq, 0) < w.seq) "
+        f"select s.id::text, s.{column} + "
+        "coalesce((select sum(delta) from d where subject_id = s.id), 0)::int, "
+        "coalesce((select active from d where subject_id = s.id "
+        "and member_id = cast(:viewer as uuid)), r.active) "
+        f"from {table} s left join {rows} r "
+        f"on r.{subject} = s.id and r.{actor} = cast(:viewer as uuid) "
+        "where s.id = any(cast(:ids as uuid[]))"
+    )
+
+
 POST = Subject(
     Kind.LIKE,
     "like",
     Rejected("Post not found", "post_not_found", 404),
     "select user_id::text from posts where id = :id",
     "select user_id::text from likes where post_id = :id and active",
-    "select p.id::text, p.like_count, coalesce(l.active, false) from posts p left join likes l "
-    "on l.post_id = p.id and l.user_id = cast(:viewer as uuid) "
-    "where p.id = any(cast(:ids as uuid[]))",
+    _counted("LIKE", "posts", "like_count", "likes", "post_id", "user_id"),
 )
 PERSON = Subject(
     Kind.FOLLOW,
@@ -83,10 +104,7 @@ PERSON = Subject(
     Rejected("User not found", "user_not_found", 404),
     "select id::text from users where id = :id",
     "select follower_id::text from follows where following_id = :id and active",
-    "select u.id::text, u.follower_count, coalesce(f.active, false) "
-    "from users u left join follows f "
-    "on f.following_id = u.id and f.follower_id = cast(:viewer as uuid) "
-    "where u.id = any(cast(:ids as uuid[]))",
+    _counted("FOLLOW", "users", "follower_count", "follows", "following_id", "follower_id"),
 )
 
 
@@ -97,6 +115,18 @@ class Bounds:
     shards: int
     max_length: int
     deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A wish as the action was given it."""
+
+    subject: Subject
+    actor_id: str
+    subject_id: str
+    wish: Wish
+    event_id: str
+    trace: str
 
 
 class Calls(Protocol):
@@ -125,12 +155,12 @@ class Memberships:
 
     def like(self, actor_id: str, post_id: str, wish: Wish, event_id: str, trace: str) -> Standing:
         """Raises Rejected (no such post) or Unavailable (full, late, or Redis is away)."""
-        return self._want(POST, actor_id, post_id, wish, event_id, trace)
+        return self.want(Asked(POST, actor_id, post_id, wish, event_id, trace))
 
     def follow(
         self, actor_id: str, user_id: str, wish: Wish, event_id: str, trace: str
     ) -> Standing:
-        return self._want(PERSON, actor_id, user_id, wish, event_id, trace)
+        return self.want(Asked(PERSON, actor_id, user_id, wish, event_id, trace))
 
     def likes_of(
         self, viewer_id: str | None, post_ids: Sequence[str]
@@ -143,12 +173,16 @@ class Memberships:
         they are too many to be asked for at once."""
         try:
             with speaking("tell who likes it"):
-                count = self._redis.get(POST.count_key(post_id))
+                count, gate = self._redis.mget([POST.count_key(post_id), OPEN])
+                if gate is None:
+                    stale.mark()
+                    return None
                 if count is None or int(str(count)) > MOST_LISTED:
                     return None
                 return sorted(map(str, self._redis.smembers(POST.members_key(post_id))))[::-1]
         except Unavailable as fault:
             log.warning("Likers come from PostgreSQL: %s", fault)
+            stale.mark()
             return None
 
     def follows_of(
@@ -191,26 +225,24 @@ class Memberships:
             owner = self._redis.get(key("post", "owner", subject_id))
             return owner == "" or bool(owner and self._redis.exists(PERSON.count_key(str(owner))))
 
-    def _want(
-        self, subject: Subject, actor: str, subject_id: str, wish: Wish, event_id: str, trace: str
-    ) -> Standing:
+    def want(self, asked: Asked) -> Standing:
+        """Raises Rejected (not there) or Unavailable (full, late, closed, or Redis is away)."""
+        subject, word = asked.subject, ""
         for _ in range(2):
-            word, active, count = self._call(subject, actor, subject_id, wish, event_id, trace)
+            word, active, count = self._call(asked)
             if word in ("done", "same"):
                 return Standing(bool(active), int(count))
             if word == "gone":
                 raise subject.missing
-            if word == "late":
-                raise Unavailable("The write came too late and was not made", "late")
-            if word == "full":
-                raise Unavailable("Too many events are waiting; try again soon", "ingress_full")
-            self.warm(subject, subject_id)
-        raise Unavailable("The post could not be loaded", "busy")
+            if word in _REFUSALS:
+                raise Unavailable(*_REFUSALS[word])
+            if word == "cold":
+                self.warm(subject, asked.subject_id)
+            # Late: Redis stood still, and answers now. Once more.
+        raise Unavailable(*_LAST_WORDS[word])
 
-    def _call(
-        self, subject: Subject, actor: str, subject_id: str, wish: Wish, event_id: str, trace: str
-    ) -> Any:
-        bounds = self._bounds
+    def _call(self, asked: Asked) -> Any:
+        subject, subject_id, bounds = asked.subject, asked.subject_id, self._bounds
         count = subject.count_key(subject_id)
         owner = key("post", "owner", subject_id) if subject is POST else count
         with speaking("take the wish"):
@@ -220,17 +252,18 @@ class Memberships:
                     subject.members_key(subject_id),
                     owner,
                     key("ingress", shard_of(subject_id, bounds.shards)),
+                    OPEN,
                 ],
                 args=[
-                    actor,
-                    wish.value,
+                    asked.actor_id,
+                    asked.wish.value,
                     int((time.time() + bounds.deadline_seconds) * 1000),
                     bounds.max_length,
                     bounds.shards,
                     subject.kind.value,
                     subject_id,
-                    event_id,
-                    trace,
+                    asked.event_id,
+                    asked.trace,
                 ],
             )
 
@@ -263,27 +296,51 @@ class Memberships:
     ) -> dict[str, tuple[int, bool]]:
         if not ids:
             return {}
-        known = self._known(subject, viewer_id, ids)
-        cold = [one for one in ids if one not in known]
+        known, trusted = self._known(subject, viewer_id, ids)
+        cold = [one for one in ids if not trusted or one not in known]
+        found = known if trusted else {}
         if cold:
             with asking_postgres("count"), self._engine.connect() as sql:
                 rows = sql.execute(text(subject.counts_sql), {"viewer": viewer_id, "ids": cold})
-                known |= {row[0]: (row[1], row[2]) for row in rows}
-        return {one: known.get(one, (0, False)) for one in ids}
+                told = {row[0]: (row[1], row[2]) for row in rows}
+            found |= {one: (count, bool(mine)) for one, (count, mine) in told.items()}
+            if not trusted:
+                stale.mark()
+                found = {one: _later(both, known.get(one)) for one, both in told.items()}
+        return {one: found.get(one, (0, False)) for one in ids}
 
     def _known(
         self, subject: Subject, viewer_id: str | None, ids: Sequence[str]
-    ) -> dict[str, tuple[int, bool]]:
-        """What Redis knows; nothing when it is away, since PostgreSQL can answer readers."""
+    ) -> tuple[dict[str, tuple[int, bool]], bool]:
+        """What Redis knows, and whether that is all: nothing when it is away, since PostgreSQL can
+        answer readers; and not to be trusted while the gate is closed."""
         try:
             with self._glance.at("count"):
                 pipeline = self._redis.pipeline(transaction=False)
-                pipeline.mget([subject.count_key(one) for one in ids])
+                pipeline.mget([OPEN, *(subject.count_key(one) for one in ids)])
                 for one in ids:
                     pipeline.sismember(subject.members_key(one), viewer_id or "")
-                counts, *liked = pipeline.execute()
+                (gate, *counts), *liked = pipeline.execute()
         except Unavailable as fault:
             log.warning("Counts come from PostgreSQL: %s", fault)
-            return {}
+            return {}, False
         pairs = zip(ids, counts, liked, strict=True)
-        return {one: (int(count), bool(mine)) for one, count, mine in pairs if count is not None}
+        known = {one: (int(count), bool(mine)) for one, count, mine in pairs if count is not None}
+        return known, gate is not None
+
+
+def _later(rows: tuple[int, bool | None], redis_says: tuple[int, bool] | None) -> tuple[int, bool]:
+    """While the gate is closed both lag: the rows behind windows, Redis behind words that went past
+    it. The higher count is nearer; one's own standing is as rows and words say, if they do."""
+    count, mine = redis_says or (0, False)
+    return max(rows[0], count), mine if rows[1] is None else rows[1]
+
+
+_REFUSALS = {
+    "full": ("Too many events are waiting; try again soon", "ingress_full"),
+    "closed": ("The gate is closed", CLOSED_CODE),
+}
+_LAST_WORDS = {
+    "late": ("The write came too late and was not made", "late"),
+    "cold": ("The post could not be loaded", "busy"),
+}

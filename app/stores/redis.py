@@ -22,6 +22,7 @@ from app.domain.errors import Unavailable
 SCRIPTS = Path(__file__).parent / "scripts"
 COMMAND_SECONDS = 1.2
 LOOK_AWAY_SECONDS = 1.0
+SILENT_SECONDS = 0.5
 CONNECT_SECONDS = 0.5
 POOL_WAIT_SECONDS = 0.5
 OUR_FAULT = (redis.exceptions.MaxConnectionsError, redis.exceptions.AuthenticationError)
@@ -58,14 +59,44 @@ def script(connection: "redis.Redis", name: str) -> Script:
     return connection.register_script((SCRIPTS / f"{name}.lua").read_text())
 
 
+class Trust:
+    """What this process has lived through with Redis. One that was silent is not asked for a
+    moment, long before its breaker opens: who asks it several times must not wait several times.
+    """
+
+    def __init__(self) -> None:
+        self.faults = 0
+        """How often it let us down: whoever relied on it looks again when this has changed."""
+        self._silent_until = 0.0
+
+    def ask(self) -> None:
+        """Raises Unavailable."""
+        if time.monotonic() < self._silent_until:
+            self.faults += 1
+            raise Unavailable("Redis was silent just now", "redis_unavailable")
+
+    def lost(self, fault: Exception) -> None:
+        self.faults += 1
+        if isinstance(fault, redis.TimeoutError):
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+
+
+TRUST = Trust()
+
+
 @contextmanager
 def speaking(what: str) -> Iterator[None]:
     """Turns Redis's connection faults into Unavailable, at the edge that knows Redis, and asks it
     only while its breaker trusts it."""
+    TRUST.ask()
     try:
         with breakers.REDIS.passage(_is_away):
             yield
+    except Unavailable as fault:
+        TRUST.lost(fault)
+        raise
     except (redis.ConnectionError, redis.TimeoutError) as fault:
+        TRUST.lost(fault)
         raise Unavailable(f"Redis did not {what} in time", "redis_unavailable") from fault
     except (redis.exceptions.BusyLoadingError, redis.exceptions.OutOfMemoryError) as fault:
         raise Unavailable(f"Redis cannot {what} now", "redis_unavailable") from fault

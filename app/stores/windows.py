@@ -66,6 +66,7 @@ class Windows:
         self._applied = script(connection, "applied")
         self._claim = script(connection, "claim")
         self._settle = script(connection, "settle")
+        self._early = script(connection, "early")
 
     def epoch(self, draft: str) -> str:
         """The epoch of what Redis holds; `draft` becomes it when there is none."""
@@ -121,6 +122,26 @@ class Windows:
             with speaking("settle windows"):
                 counts = [part for pair in (outcomes or {}).items() for part in pair]
                 self._settle(keys=[DUE, *[one.name for one in closings]], args=counts)
+
+    def write_early(self) -> list[str]:
+        """Has the rows of all open windows written now; their ends are told in their time. What
+        must be settled for that."""
+        with speaking("write windows early"):
+            return [str(name) for name in self._early(keys=[DUE])]
+
+    def unsettled(self, names: Sequence[str]) -> bool:
+        """Whether any of these still waits for its rows."""
+        if not names:
+            return False
+        with speaking("tell what is settled"):
+            scores: Any = self._redis.zmscore(DUE, list(names))
+        return any(score is not None for score in scores)
+
+    def progress(self) -> dict[str, int]:
+        """Partition -> the highest offset whose effect is in windows or tables."""
+        with speaking("tell how far it is"):
+            applied: Any = self._redis.hgetall(APPLIED)
+        return {str(place): int(offset) for place, offset in applied.items()}
 
     def open(self, limit: int) -> list[tuple[str, int]]:
         """Windows by due time: (name, due in ms), the next to close first."""

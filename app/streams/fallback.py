@@ -31,6 +31,10 @@ _BACKLOG = text("""
     select id, topic, payload from kafka_fallback_queue
     where shard = :shard and not processed and retry_count <= :retries order by id limit :limit
 """)
+_WAITS = text(
+    "select 1 from kafka_fallback_queue "
+    "where not processed and retry_count <= :retries and id <= :last limit 1"
+)
 _DONE = text(
     "update kafka_fallback_queue set processed = true, processed_at = now() where id = any(:ids)"
 )
@@ -101,6 +105,18 @@ class FallbackQueue:
             return
         with speaking("settle the backlog"), self._engine.begin() as sql:
             sql.execute(_DONE, {"ids": list(ids)})
+
+    def last(self) -> int:
+        """The newest row's place."""
+        with speaking("tell the backlog"), self._engine.connect() as sql:
+            found = sql.execute(text("select coalesce(max(id), 0) from kafka_fallback_queue"))
+            return int(found.scalar_one())
+
+    def waits(self, last: int) -> bool:
+        """Whether a row up to that place waits for Kafka; not those that wait for a person."""
+        with speaking("tell the backlog"), self._engine.connect() as sql:
+            values = {"last": last, "retries": self._max_retries}
+            return sql.execute(_WAITS, values).first() is not None
 
     def counts(self) -> tuple[int, int]:
         """(pending, failed) as the dashboard shows them."""

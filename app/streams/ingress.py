@@ -20,6 +20,7 @@ from app.domain.errors import Unavailable
 from app.domain.events import Event
 from app.domain.routing import shard_of_event
 from app.stores.comments import Comment
+from app.stores.gate import CLOSED_CODE, OPEN
 from app.stores.memberships import Bounds
 from app.stores.redis import key, script, speaking
 
@@ -64,7 +65,7 @@ class Ingress:
         """
         bounds = self._bounds
         post = comment.post_id if comment else ""
-        keys = [key("comment", name, post) for name in ("count", "pending", "gone")]
+        keys = [*(key("comment", name, post) for name in ("count", "pending", "gone")), OPEN]
         args: list[str | int] = [
             int((time.time() + bounds.deadline_seconds) * 1000),
             bounds.max_length,
@@ -78,6 +79,8 @@ class Ingress:
             args += [len(flat), *flat]
         with speaking("take the event"):
             word = self._append(keys=keys, args=args)
+        if word == "closed":
+            raise Unavailable("The gate is closed", CLOSED_CODE)
         if word in ("late", "full"):
             raise Unavailable("Too many events are waiting; try again soon", f"ingress_{word}")
         return bool(word in ("done", "same"))
@@ -146,6 +149,15 @@ class Ingress:
         streams: dict[Any, Any] = {key("ingress", shard): last for shard, last in after.items()}
         with speaking("wait for the ingress"):
             self._redis.xread(streams, count=1, block=max(1, int(seconds * 1000)))
+
+    def has_older(self, ms: int) -> bool:
+        """Whether an entry is left that was taken up to that moment of Redis's clock."""
+        with speaking("tell its oldest"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard in self.shards:
+                pipeline.xrange(key("ingress", shard), count=1)
+            first = [str(rows[0][0]) for rows in pipeline.execute() if rows]
+        return any(int(one.partition("-")[0]) <= ms for one in first)
 
     def lengths(self) -> dict[int, int]:
         """Entries per shard: what the bridge has not moved yet."""

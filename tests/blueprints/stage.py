@@ -20,7 +20,7 @@ from app.stores.users import NewUser, Users
 from app.web import create_app
 from app.wiring import Parts, build, new_id
 from tests.blueprints.matrix import CALLERS
-from tests.conftest import empty_tables
+from tests.conftest import empty_redis, empty_tables
 
 PASSWORD = "Passw0rd"
 _HASH = Passwords().hash(PASSWORD)
@@ -31,7 +31,7 @@ def parts(environment: dict[str, str], _engine: Engine) -> Iterator[Parts]:
     """One application for all cases: nothing in a case depends on another."""
     empty_tables(_engine)
     with redis.Redis.from_url(environment["REDIS_URL"]) as connection:
-        connection.flushall()
+        empty_redis(connection)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

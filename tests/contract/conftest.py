@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from app.stores import postgres
 from app.stores import redis as redis_store
 from app.stores.windows import Windows
+from tests.conftest import empty_redis
 from tests.contract.brokers import Memory, Real
 from tests.contract.lane import Lane
 from tests.fakes import Clock
@@ -19,7 +20,9 @@ from tests.fakes import Clock
 def connection(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
     """An empty Redis, spoken to by our own client where it is the real one."""
     if request.param == "fake":
-        yield fakeredis.FakeRedis(version=(6, 2), decode_responses=True)
+        fake = fakeredis.FakeRedis(version=(6, 2), decode_responses=True)
+        empty_redis(fake)
+        yield fake
         return
     request.getfixturevalue("real_redis")
     ours = redis_store.client(request.getfixturevalue("environment")["REDIS_URL"])

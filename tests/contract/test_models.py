@@ -77,7 +77,7 @@ class Likes:
         wanted = not stands if wish is Wish.TOGGLE else wish is Wish.ON
         if wanted != stands:
             self.users ^= {actor}
-            self.told.append((actor, wanted))
+        self.told.append((actor, wanted))
         return Standing(wanted, len(self.users))
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind, from_fields
 from app.domain.routing import shard_of
+from app.stores.gate import OPEN
 from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
 from tests.cast import new_id
 
@@ -47,10 +48,10 @@ def wish(memberships: Memberships, actor: str, word: Wish) -> Standing:
     ("wishes", "standing", "events"),
     [
         pytest.param([(BOB, ON)], (True, 1), 1, id="on"),
-        pytest.param([(BOB, ON), (BOB, ON)], (True, 1), 1, id="on again is the same"),
-        pytest.param([(BOB, OFF)], (False, 0), 0, id="off without on is the same"),
+        pytest.param([(BOB, ON), (BOB, ON)], (True, 1), 2, id="on again is the same"),
+        pytest.param([(BOB, OFF)], (False, 0), 1, id="off without on is the same"),
         pytest.param([(BOB, ON), (BOB, OFF)], (False, 0), 2, id="off"),
-        pytest.param([(BOB, ON), (BOB, OFF), (BOB, OFF)], (False, 0), 2, id="off again"),
+        pytest.param([(BOB, ON), (BOB, OFF), (BOB, OFF)], (False, 0), 3, id="off again"),
         pytest.param([(BOB, TOGGLE)], (True, 1), 1, id="toggle on"),
         pytest.param([(BOB, TOGGLE), (BOB, TOGGLE)], (False, 0), 2, id="toggle off"),
         pytest.param([(BOB, ON), (CAROL, ON)], (True, 2), 2, id="two people"),
@@ -67,6 +68,7 @@ def test_wishes(
     answers = [wish(memberships, actor, word) for actor, word in wishes]
 
     assert answers[-1] == Standing(*standing)
+    # One that changes nothing is said again: what Redis knows may not be the last word.
     assert len(entries(connection)) == events
     # The count is that of the set, always.
     assert connection.scard(f"like:users:{PEN}") == standing[1]
@@ -192,3 +194,23 @@ def test_readers_see_the_wish_at_once(memberships: Memberships) -> None:
 
     assert memberships.likes_of(BOB, [PEN]) == {PEN: (1, True)}
     assert memberships.likes_of(None, [PEN]) == {PEN: (1, False)}
+
+
+def test_a_closed_gate_lets_no_wish_pass(connection: redis.Redis, memberships: Memberships) -> None:
+    wish(memberships, BOB, ON)
+    connection.delete(OPEN)
+
+    with pytest.raises(Unavailable) as refused:
+        wish(memberships, BOB, OFF)
+
+    assert refused.value.code == "gate_closed"
+    assert len(entries(connection)) == 1
+    assert connection.sismember(f"like:users:{PEN}", BOB)
+
+
+def test_behind_a_closed_gate_nothing_becomes_warm(connection: redis.Redis, make: Make) -> None:
+    connection.delete(OPEN)
+
+    make().born(POST, PEN, ALICE)
+
+    assert connection.keys("*") == []

@@ -28,6 +28,7 @@ class Site:
         for name in NAMES:
             self.crew.hire(name)
         self.open_web()
+        self.crew.opens()
 
     def open_web(self) -> None:
         self.crew.members["web"] = self.crew.web(self.port)

@@ -41,6 +41,7 @@ def _stage(
     try:
         for name in NAMES:
             crew.hire(name)
+        crew.opens()
         yield Stage(crew, parts, _engine)
     finally:
         crew.dismiss()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import redis
 
+from app.stores.gate import OPEN
 from tests.conftest import ROOT
 
 NAMES = ("bridge", "aggregator", "flusher", "deliverer")
@@ -135,6 +136,10 @@ class Crew:
         until(lambda: self.lives(old), START_SECONDS, f"the first heartbeat of {old.said()}")
         old.stop()
         return self.hire(name, **extra)
+
+    def opens(self) -> None:
+        """Waits until words go by way of Redis; before, they go past it."""
+        until(lambda: self.redis.exists(OPEN), START_SECONDS, f"an open gate: {self.evidence()}")
 
     def lives(self, member: Member) -> bool:
         """Its loop has turned: imports are done and signals are listened to."""

@@ -12,6 +12,7 @@ from app.streams import post_updates
 from app.streams.post_updates import PostUpdates
 from app.streams.push import SIGNED_IN
 from tests.cast import comment, follow, like, new_id, unknown_cast
+from tests.conftest import empty_redis
 from tests.fakes import PushList
 
 CAST = unknown_cast()
@@ -23,6 +24,7 @@ class Post:
     def __init__(self, engine: Engine) -> None:
         self.server = fakeredis.FakeServer(version=(6, 2))
         connection = fakeredis.FakeRedis(server=self.server, decode_responses=True)
+        empty_redis(connection)
         self.memberships = Memberships(connection, engine, Bounds(1, 1000, 5.0))
         self.comments = Comments(connection, engine)
         self.push = PushList()

@@ -24,7 +24,7 @@ from app.failpoints import NAMES
 from app.stores.marks import Marks
 from app.wiring import WorkerParts
 from drills.books import Books
-from tests.conftest import empty_tables
+from tests.conftest import empty_redis, empty_tables
 from tests.house import LANES, House, Person
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -66,7 +66,7 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         empty_tables(self.wired.parts.engine)
-        self.connection.flushall()
+        empty_redis(self.connection)
         self.house = House(self.wired, TIGHT)
         self.people: list[Person] = self.house.people(*(f"P{n}" for n in range(PEOPLE)))
         self.posts = [person.posts(person.name) for person in self.people[:OWNERS]]

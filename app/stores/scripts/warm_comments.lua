@@ -1,10 +1,11 @@
 -- The number of comments of a post: the written ones (ARGV) and the pending ones that are not among them,
 -- but none that was deleted.
--- KEYS[1] comment:count:{post}   KEYS[2] comment:pending:{post}   KEYS[3] comment:gone:{post}   ARGV the fence seen before the
--- tables were read, then the ids of written comments
--- Returns the count that holds now, or -1: the tables were cleared meanwhile.
-if redis.call('EXISTS', 'clear:running') == 1
-    or (redis.call('GET', 'clear:fence') or '') ~= ARGV[1] then return -1 end
+-- KEYS[1] comment:count:{post}   KEYS[2] comment:pending:{post}   KEYS[3] comment:gone:{post}   ARGV the fence and the gate
+-- seen before the tables were read, then the ids of written comments
+-- Returns the count that holds now, or -1: the tables were cleared meanwhile, or the gate is closed.
+local gate = redis.call('GET', 'ingress:open')
+if not gate or redis.call('EXISTS', 'clear:running') == 1
+    or (redis.call('GET', 'clear:fence') or '') .. ' ' .. gate ~= ARGV[1] then return -1 end
 table.remove(ARGV, 1)
 local count = redis.call('GET', KEYS[1])
 if count then return tonumber(count) end

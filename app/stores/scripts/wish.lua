@@ -6,16 +6,21 @@
 -- KEYS[2] like:users:{post}   | follow:users:{user}    who likes | who follows
 -- KEYS[3] post:owner:{post}   | follow:count:{user}    the recipient (a like only); "" = the post is gone
 -- KEYS[4] ingress:{n}                                  the shard of the subject
+-- KEYS[5] ingress:open                                 the gate (stores/gate.py)
 -- and, named by the owner it finds: follow:count:{owner}, follow:users:{owner}
 -- ARGV    actor, wish, deadline ms, max length of all shards, number of shards, kind, subject, event id,
 --         traceparent
--- Returns {word, active, count}: done | same | cold | gone | late | full
+-- Returns {word, active, count}: done | same | cold | gone | late | full | closed
+-- A wish that changes nothing is said all the same: what stands here may be older than a word that went
+-- past Redis, and downstream it changes nothing either.
 local actor, wish, deadline, max, shards = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local kind, subject = ARGV[6], ARGV[7]
 
 local time = redis.call('TIME')
 -- A call that waited in the socket of a frozen server must not act over newer words.
 if time[1] * 1000 + time[2] / 1000 > tonumber(deadline) then return {'late', 0, 0} end
+
+if redis.call('EXISTS', KEYS[5]) == 0 then return {'closed', 0, 0} end
 
 local count = redis.call('GET', KEYS[1])
 local owner, follower = subject, '0'
@@ -31,15 +36,20 @@ end
 local stands = redis.call('SISMEMBER', KEYS[2], actor)
 local wanted = stands
 if wish == 'on' then wanted = 1 elseif wish == 'off' then wanted = 0 else wanted = 1 - stands end
-if wanted == stands then return {'same', stands, tonumber(count)} end
 
 local length = 0
 for shard = 0, tonumber(shards) do length = length + redis.call('XLEN', 'ingress:' .. shard) end
-if length >= tonumber(max) then return {'full', 0, 0} end
+if length >= tonumber(max) then
+    if wanted == stands then return {'same', stands, tonumber(count)} end
+    return {'full', 0, 0}
+end
 
-redis.call(wanted == 1 and 'SADD' or 'SREM', KEYS[2], actor)
-local now = redis.call(wanted == 1 and 'INCR' or 'DECR', KEYS[1])
+local now = tonumber(count)
+if wanted ~= stands then
+    redis.call(wanted == 1 and 'SADD' or 'SREM', KEYS[2], actor)
+    now = redis.call(wanted == 1 and 'INCR' or 'DECR', KEYS[1])
+end
 redis.call('XADD', KEYS[4], '*', 'type', kind, 'eventId', ARGV[8], 'actorId', actor,
     'targetId', owner, 'targetType', kind == 'LIKE' and 'POST' or 'USER', 'targetEntityId', subject,
     'active', tostring(wanted), 'follower', follower, 'traceparent', ARGV[9])
-return {'done', wanted, now}
+return {wanted == stands and 'same' or 'done', wanted, now}

@@ -1,0 +1,171 @@
+"""Words that went past Redis: noted before they are published, and part of every reader's counts
+until the rows have them.
+
+In    app/direct.py notes; stores/memberships.py and stores/comments.py read
+Out   the table direct_words; its rows go when the gate opens again (stores/gate.py)
+
+A word is settled when its row carries its seq, or a newer one; what it was about may be gone too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import orjson
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from app.domain.events import SEQ_PER_MS, Event, Kind
+from app.stores.gate import Gate, admits
+from app.stores.memberships import PERSON, Asked, Standing, Wish
+from app.stores.postgres import speaking
+
+GIVEN_UP_SECONDS = 10.0
+"""A word this old that never came was never published: its process died in between."""
+
+
+class Seqs:
+    """seq from the clock, in the form that stream ids have; never the same or a lower one twice."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._last = 0
+
+    def next(self, above: int = 0) -> int:
+        self._last = max(int(self._now() * 1000) * SEQ_PER_MS, self._last + 1, above + 1)
+        return self._last
+
+
+class DirectWords:
+    def __init__(self, engine: Engine, gate: Gate, seqs: Seqs) -> None:
+        self._engine = engine
+        self._gate = gate
+        self._seqs = seqs
+
+    def wish(self, asked: Asked) -> tuple[Event, Standing]:
+        """Compared with what stands in rows and words, and noted. Raises Rejected, Unavailable,
+        Holding."""
+        subject = asked.subject
+        with self._speaking(f"{asked.subject_id}{asked.actor_id}") as sql:
+            values = {"subject": asked.subject_id, "actor": asked.actor_id}
+            row = sql.execute(_STANDS[subject.kind], values).first()
+            if row is None:
+                raise subject.missing
+            owner, follower, stands, newest = row
+            wanted = not stands if asked.wish is Wish.TOGGLE else asked.wish is Wish.ON
+            event = Event(
+                asked.event_id,
+                subject.kind,
+                owner,
+                asked.actor_id,
+                "USER" if subject is PERSON else "POST",
+                asked.subject_id,
+                seq=self._seqs.next(newest),
+                active=wanted,
+                follower=bool(follower),
+                traceparent=asked.trace or None,
+                direct=True,
+            )
+            _note(sql, event, asked.subject_id, asked.actor_id, None)
+            viewed = {"viewer": asked.actor_id, "ids": [asked.subject_id]}
+            counted = sql.execute(text(subject.counts_sql), viewed).one()
+        return event, Standing(wanted, int(counted[1]))
+
+    def comment(self, event: Event, post_id: str, said: str | None) -> Event:
+        """`said`: the comment as its post's pending ones keep it; None: it is deleted."""
+        with self._speaking(event.member) as sql:
+            newest = sql.execute(_NEWEST, {"comment": event.member}).scalar() or 0
+            spoken = replace(event, seq=self._seqs.next(newest), direct=True)
+            _note(sql, spoken, post_id, event.member, said)
+        return spoken
+
+    def plain(self, events: Sequence[Event]) -> list[Event]:
+        """Events that are no rows need no note."""
+        return [replace(one, seq=self._seqs.next(), direct=True) for one in events]
+
+    def unsettled(self, older_than: float = 0.0) -> int:
+        """How many words the rows do not have yet; only those noted so long ago."""
+        with speaking("count words"), self._engine.connect() as sql:
+            return int(sql.execute(_UNSETTLED, {"seconds": older_than}).scalar() or 0)
+
+    def subjects(self) -> list[tuple[Kind, str]]:
+        """What was spoken about: what Redis knows of these is out of date."""
+        with speaking("list words"), self._engine.connect() as sql:
+            rows = sql.execute(text("select distinct kind, subject_id::text from direct_words"))
+            return [(Kind(row[0]), row[1]) for row in rows]
+
+    @contextmanager
+    def _speaking(self, row: str) -> Iterator[Connection]:
+        """A transaction in which the gate is surely closed, and nobody else speaks of this row."""
+        for _ in range(3):
+            with speaking("note a word"), self._engine.begin() as sql:
+                if admits(sql):
+                    sql.execute(_ALONE, {"row": row})
+                    yield sql
+                    return
+            self._gate.close("words are spoken past Redis")
+        raise RuntimeError("the gate is opened again and again")
+
+
+def _note(sql: Connection, event: Event, subject: str, member: str, said: str | None) -> None:
+    values = {
+        "event": event.event_id,
+        "kind": Kind.COMMENT.value if said or event.kind in _COMMENTS else event.kind.value,
+        "subject": subject,
+        "actor": event.actor_id,
+        "member": member,
+        "seq": event.seq,
+        "active": event.active,
+        "said": said and orjson.dumps(orjson.loads(said)).decode(),
+    }
+    sql.execute(_INSERT, values)
+
+
+_COMMENTS = frozenset({Kind.COMMENT, Kind.COMMENT_REPLY})
+_ALONE = text("select pg_advisory_xact_lock(hashtextextended(:row, 0))")
+_INSERT = text("""
+    insert into direct_words (event_id, kind, subject_id, actor_id, member_id, seq, active, said)
+    values (:event, :kind, :subject, :actor, :member, :seq, :active, cast(:said as jsonb))
+""")
+_NEWEST = text("""
+    select greatest((select max(seq) from direct_words where member_id = :comment),
+        (select seq from comments where id = :comment))
+""")
+
+
+def _word(kind: str, subject: str) -> str:
+    """The newest word of the actor about it."""
+    return (
+        "left join lateral (select active, seq from direct_words "  # noqa: S608 - constants only
+        f"where kind = '{kind}' and subject_id = {subject} and member_id = :actor "
+        "order by seq desc limit 1)"
+    )
+
+
+_SAYS = "case when w.seq > coalesce(l.seq, 0) then w.active else coalesce(l.active, false) end"
+_STANDS: dict[Kind, TextClause] = {
+    Kind.LIKE: text(
+        "select p.user_id::text, coalesce(fw.active, f.active, false), "  # noqa: S608 - constants only
+        f"{_SAYS}, greatest(w.seq, l.seq, 0) from posts p "
+        "left join likes l on l.post_id = p.id and l.user_id = :actor "
+        f"{_word('LIKE', 'p.id')} w on true "
+        "left join follows f on f.following_id = p.user_id and f.follower_id = :actor "
+        f"{_word('FOLLOW', 'p.user_id')} fw on true where p.id = :subject"
+    ),
+    Kind.FOLLOW: text(
+        f"select u.id::text, false, {_SAYS}, greatest(w.seq, l.seq, 0) from users u "  # noqa: S608
+        "left join follows l on l.following_id = u.id and l.follower_id = :actor "
+        f"{_word('FOLLOW', 'u.id')} w on true where u.id = :subject"
+    ),
+}
+_UNSETTLED = text("""
+    select count(*) from direct_words w
+    left join likes l on w.kind = 'LIKE' and l.post_id = w.subject_id and l.user_id = w.member_id
+    left join follows f
+        on w.kind = 'FOLLOW' and f.following_id = w.subject_id and f.follower_id = w.member_id
+    left join comments c on w.kind = 'COMMENT' and c.id = w.member_id
+    where coalesce(l.seq, f.seq, c.seq, 0) < w.seq
+        and w.created_at <= now() - make_interval(secs => :seconds)
+        and exists (select from users where id = w.actor_id)
+        and (exists (select from posts where id = w.subject_id)
+            or exists (select from users where id = w.subject_id))
+""")

@@ -1,0 +1,119 @@
+"""The house while Redis is away for the web and for its workers, and the keeper that leads back.
+
+past = PastRedis(house)
+past.actions.like(...)      as in a web process whose Redis refuses every connection
+past.lanes.step()           aggregators that find no windows
+past.goes_back()            the keeper, with the workers beside it, until the gate is open
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import redis
+
+from app.actions import Actions, Clock
+from app.direct import Direct
+from app.domain.errors import Unavailable
+from app.domain.routing import GROUPS, Topic
+from app.stores import redis as redis_store
+from app.stores.comments import Comments
+from app.stores.direct_words import DirectWords, Seqs
+from app.stores.gate import OPEN, Gate
+from app.stores.leases import Lease
+from app.stores.memberships import Bounds, Memberships
+from app.stores.windows import Windows
+from app.streams.ingress import Ingress
+from app.streams.straight import Straight
+from app.wiring import new_id
+from tests.fakes import MemoryKafka
+from tests.house import LANES, House
+from workers.aggregator import Aggregator
+from workers.keeper import Keeper, Places
+
+BOUNDS = Bounds(4, 1_000_000, 1.1)
+NOWHERE = "redis://127.0.0.1:1/0"
+STEPS_BACK = 60
+
+
+def ends_of(kafka: MemoryKafka) -> dict[str, tuple[int, int]]:
+    """app.offsets.lane_ends of the broker in memory."""
+    return {
+        f"{topic}:{partition}": (
+            len(log),
+            kafka.committed.get((GROUPS[Topic(topic)], topic, partition), 0),
+        )
+        for (topic, partition), log in kafka.logs.items()
+        if Topic(topic) in LANES
+    }
+
+
+@dataclass
+class PastRedis:
+    house: House
+    actions: Actions = field(init=False)
+    memberships: Memberships = field(init=False)
+    comments: Comments = field(init=False)
+    words: DirectWords = field(init=False)
+    gate: Gate = field(init=False)
+    keeper: Keeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        house, engine = self.house, self.house.engine
+        away: redis.Redis = redis_store.client(NOWHERE)
+        self.away = away
+        here = Gate(house.redis, engine)
+        self.words = DirectWords(engine, here, Seqs(time.time))
+        fallback = house.wired.fallback
+        self.direct = Direct(here, self.words, Straight(house.publisher, fallback, BOUNDS.shards))
+        self.memberships = Memberships(away, engine, BOUNDS)
+        self.comments = Comments(away, engine)
+        self.gate = Gate(away, engine)
+        outside = Direct(self.gate, self.words, Straight(house.publisher, fallback, BOUNDS.shards))
+        clock = Clock(time.time, new_id)
+        self.actions = Actions(
+            self.memberships,
+            self.comments,
+            Ingress(away, BOUNDS),
+            engine,
+            clock,
+            lambda _: None,
+            outside,
+        )
+        # The same people with Redis within reach: the house's own actions use a real Kafka.
+        parts = house.wired.parts
+        self.back = Actions(
+            parts.memberships,
+            parts.comments,
+            parts.ingress,
+            engine,
+            clock,
+            lambda _: None,
+            self.direct,
+        )
+        places = Places(parts.ingress, fallback, lambda: ends_of(house.kafka), house.windows)
+        lease = Lease(engine, "keeper", new_id())
+        self.keeper = Keeper(house.redis, here, self.words, places, lease, new_id)
+
+    def new_lane(self, topic: Topic) -> Aggregator:
+        """An aggregator that finds no windows."""
+        house, windows = self.house, self.house.windows
+        house.windows = Windows(self.away)
+        try:
+            return house.new_lane(topic)
+        finally:
+            house.windows = windows
+
+    def is_open(self) -> bool:
+        return bool(self.house.redis.exists(OPEN))
+
+    def goes_back(self) -> None:
+        """Everybody works; nobody is in a hurry."""
+        for _ in range(STEPS_BACK):
+            self.keeper.step()
+            if self.keeper.rest() and self.is_open() and self.gate.state().state == "open":
+                return
+            with suppress(Unavailable):  # an emptied ingress is made anew at the next step
+                self.house.run()
+            self.house.clock.forward(1)
+        raise AssertionError(f"the gate stays {self.gate.state()}")

@@ -1,0 +1,340 @@
+"""Words go past Redis while it is away, are told at once, and lead to the same tables; afterwards
+the keeper makes Redis agree before anybody is answered by it (P7, P2, P4)."""
+
+import pytest
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.routing import GROUPS, Topic
+from app.stores.memberships import Wish
+from app.streams.kafka import Record
+from tests.house import NAMES, WINDOW_AND_JITTER, House, Person
+from drills.books import Books
+from tests.workers.past_redis import PastRedis
+
+pytestmark = pytest.mark.service
+ON, OFF, TOGGLE = Wish.ON, Wish.OFF, Wish.TOGGLE
+
+
+@pytest.fixture
+def past(house: House) -> PastRedis:
+    return PastRedis(house)
+
+
+@pytest.fixture
+def crowd(house: House) -> list[Person]:
+    house.alice.posts("Hello")
+    return house.people(*NAMES)
+
+
+def faults(house: House) -> list[str]:
+    house.clock.forward(WINDOW_AND_JITTER)
+    house.run()
+    house.clock.forward(2)
+    house.run()
+    return Books(house.engine, house.redis).faults()
+
+
+def committed(house: House) -> int:
+    """Of the lane that all of these likes are in."""
+    found = house.kafka.committed.items()
+    return sum(one for (group, *_), one in found if group == GROUPS[Topic.LOW])
+
+
+def test_a_like_past_redis_counts_at_once_for_everybody(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    ann, ben, *_ = crowd
+    post = house.posts["Hello"]
+
+    standings = [past.actions.like(one.id, post, ON) for one in (ann, ben)]
+
+    assert [(one.active, one.count) for one in standings] == [(True, 1), (True, 2)]
+    assert past.memberships.likes_of(ann.id, [post]) == {post: (2, True)}
+    assert past.memberships.likes_of(house.alice.id, [post]) == {post: (2, False)}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "stands"),
+    [
+        pytest.param([ON], True, id="on"),
+        pytest.param([ON, ON], True, id="on again"),
+        pytest.param([ON, OFF], False, id="off again"),
+        pytest.param([OFF], False, id="off without on"),
+        pytest.param([TOGGLE], True, id="toggle"),
+        pytest.param([TOGGLE, TOGGLE], False, id="toggle twice"),
+        pytest.param([ON, OFF, ON], True, id="back and forth"),
+    ],
+)
+def test_the_last_word_past_redis_is_what_stands(
+    house: House, past: PastRedis, crowd: list[Person], wishes: list[Wish], stands: bool
+) -> None:
+    post = house.posts["Hello"]
+
+    answers = [past.actions.like(crowd[0].id, post, one) for one in wishes]
+
+    assert (answers[-1].active, answers[-1].count) == (stands, int(stands))
+    past.goes_back()
+    assert past.memberships.likes_of(crowd[0].id, [post])[post] == (int(stands), stands)
+    assert faults(house) == []
+
+
+def test_without_windows_everybody_is_told_at_once_and_nothing_is_committed(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    lane = past.new_lane(Topic.LOW)
+    for one in crowd[:6]:
+        past.actions.like(one.id, house.posts["Hello"], ON)
+
+    assert lane.step() == 6
+    house.relay.step()
+    house.deliverer.step()
+
+    assert len(house.alice.toasts) == 6
+    assert committed(house) == 0
+
+
+def test_an_aggregator_commits_once_redis_is_back_and_never_past_a_window(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    for one in crowd[:5]:  # two of them wait in a window
+        one.likes("Hello")
+    house.run()
+    lane, windows = past.new_lane(Topic.LOW), house.windows
+    house.aggregator.lanes[Topic.LOW]._subscriber.close()  # type: ignore[attr-defined]
+    past.actions.like(crowd[5].id, house.posts["Hello"], ON)
+    lane.step()
+
+    lane._ends = house.new_lane(Topic.LOW)._ends  # type: ignore[misc] - Redis is back
+    house.clock.forward(2)
+    lane.step()
+
+    assert committed(house) == 3  # the fourth and the fifth are in the window
+    house.clock.forward(WINDOW_AND_JITTER)
+    house.flusher.step()
+    lane.step()
+    assert windows.count() == 0
+    house.clock.forward(2)
+    lane.step()
+    assert committed(house) == 6
+    assert house.rows("select like_count from posts") == [(6,)]
+
+
+def test_a_gathered_like_that_is_withdrawn_past_redis_is_never_told(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    for one in crowd[:5]:
+        one.likes("Hello")
+    house.run()
+
+    answer = past.actions.like(crowd[4].id, house.posts["Hello"], OFF)
+    house.run()
+    house.clock.forward(WINDOW_AND_JITTER)
+    house.run()
+
+    assert not answer.active
+    assert house.alice.toasts[3:] == ["Dan and 3 others liked your post"]
+    assert house.rows("select like_count from posts") == [(4,)]
+
+
+def test_the_way_back_ends_when_redis_and_the_tables_say_the_same(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    post = house.posts["Hello"]
+    for one in crowd[:5]:
+        one.likes("Hello")
+    house.run()
+    past.actions.like(crowd[0].id, post, OFF)
+    past.actions.like(crowd[6].id, post, ON)
+    past.actions.follow(crowd[6].id, house.alice.id, ON)
+
+    past.goes_back()
+
+    assert house.redis.get(f"like:count:{post}") is None  # to be loaded afresh
+    assert house.wired.parts.memberships.likes_of(crowd[6].id, [post]) == {post: (5, True)}
+    assert crowd[7].likes("Hello").count == 6
+    assert house.rows("select count(*) from direct_words") == [(0,)]
+    assert faults(house) == []
+
+
+def test_counts_do_not_fall_while_the_gate_is_closed(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    post, memberships = house.posts["Hello"], house.wired.parts.memberships
+    for one in crowd[:5]:  # two wait in a window: Redis alone knows them
+        one.likes("Hello")
+    house.run()
+    past.actions.like(crowd[5].id, house.alice.posts("Other"), ON)
+
+    past.keeper.step()  # the gate is closed from now on
+
+    assert not past.is_open()
+    assert memberships.likes_of(crowd[4].id, [post]) == {post: (5, True)}
+    past.goes_back()
+    assert memberships.likes_of(crowd[4].id, [post]) == {post: (5, True)}
+
+
+@pytest.mark.parametrize("where", ["ingress", "queue", "lane", "window"])
+def test_the_gate_stays_closed_while_a_word_is_under_way(
+    house: House, past: PastRedis, crowd: list[Person], where: str
+) -> None:
+    for one in crowd[:5]:
+        one.likes("Hello")
+    if where == "queue":
+        house.kafka.away = True
+    if where != "ingress":
+        house.bridge.step()
+    house.kafka.away = False
+    if where == "window":
+        house.aggregator.step()
+    house.wired.parts.gate.close("a test")
+
+    for _ in range(20):
+        past.keeper.step()
+
+    assert not past.is_open()
+    past.goes_back()
+    assert house.rows("select like_count from posts") == [(5,)]
+    assert faults(house) == []
+
+
+def test_an_early_page_keeps_the_time_of_its_announcement(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    for one in crowd[:5]:
+        one.likes("Hello")
+    house.run()
+    house.wired.parts.gate.close("a test")
+
+    past.goes_back()
+
+    assert house.rows("select like_count from posts") == [(5,)]
+    assert len(house.alice.toasts) == 3
+    house.clock.forward(WINDOW_AND_JITTER)
+    house.run()
+    assert house.alice.toasts[3:] == ["Eve and 4 others liked your post"]
+
+
+def test_an_emptied_redis_is_noticed_rebuilt_and_its_cost_is_told(
+    house: House, past: PastRedis, crowd: list[Person], caplog: pytest.LogCaptureFixture
+) -> None:
+    post = house.posts["Hello"]
+    past.goes_back()
+    for one in crowd[:5]:
+        one.likes("Hello")
+    house.bridge.step()
+    house.aggregator.step()
+    crowd[5].likes("Hello")  # the bridge has not moved it
+    past.keeper.step()
+
+    house.redis.flushall()
+    past.keeper.step()
+
+    lost = past.keeper._gate.state().lost
+    assert lost is not None
+    assert lost["events"] == 1
+    assert "Redis was emptied: 1 events" in caplog.text
+    past.goes_back()
+    assert house.wired.parts.memberships.likes_of(crowd[4].id, [post]) == {post: (5, True)}
+    assert past.back.like(crowd[5].id, post, ON).count == 6
+    assert faults(house) == []
+
+
+def test_words_behind_a_closed_gate_go_past_redis_though_it_answers(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    crowd[0].likes("Hello")
+    house.redis.flushall()
+
+    standing = past.back.like(crowd[1].id, house.posts["Hello"], ON)
+
+    assert standing.active
+    assert house.rows("select count(*) from direct_words") == [(1,)]
+    assert not list(house.redis.scan_iter("like:*"))
+
+
+def test_with_kafka_away_too_a_word_waits_in_the_queue(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    house.kafka.away = True
+    past.actions.like(crowd[0].id, house.posts["Hello"], ON)
+    past.actions.like(crowd[0].id, house.posts["Hello"], OFF)
+    past.actions.like(crowd[1].id, house.posts["Hello"], ON)
+
+    assert house.rows("select count(*) from kafka_fallback_queue") == [(3,)]
+    house.kafka.away = False
+    past.goes_back()
+    assert house.rows("select like_count from posts") == [(1,)]
+    assert faults(house) == []
+
+
+def test_comments_past_redis_are_readable_at_once_and_can_be_answered_and_deleted(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    ann, ben, *_ = crowd
+    post = house.posts["Hello"]
+
+    said = past.actions.comment(ann.id, post, "First")
+    answer = past.actions.reply(ben.id, said.id, "Second")
+    gone = past.actions.comment(ben.id, post, "Oops")
+    past.actions.delete_comment(ben.id, gone.id)
+
+    assert [one.content for one in past.comments.of_post(post)] == ["First", "Second"]
+    assert past.comments.counts([post]) == {post: 2}
+    with pytest.raises(Rejected):
+        past.comments.find(gone.id)
+    past.goes_back()
+    here = house.wired.parts.comments
+    assert {one.id for one in here.of_post(post)} == {said.id, answer.id}
+    assert here.counts([post]) == {post: 2}
+    assert house.rows("select comment_count from posts") == [(2,)]
+
+
+def test_a_pending_comment_can_be_deleted_past_redis(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    ann, post = crowd[0], house.posts["Hello"]
+    said = ann.comments("Hello", "Too early")
+    house.run()
+
+    with pytest.raises(Rejected):  # nobody but Redis knows it yet
+        past.actions.delete_comment(ann.id, said)
+    past.back._direct._gate.close("a test")  # type: ignore[union-attr]
+    house.redis.delete("ingress:open")
+    past.back.delete_comment(ann.id, said)
+
+    here = house.wired.parts.comments
+    assert here.of_post(post) == []
+    past.goes_back()
+    assert here.of_post(post) == []
+    assert here.counts([post]) == {post: 0}
+
+
+def test_what_is_no_row_goes_past_redis_as_well(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    past.actions.share(crowd[0].id, house.posts["Hello"])
+    past.actions.post(crowd[1].id, "Look, @alice", None)
+
+    kinds = [_kind(one) for topic in (Topic.HIGH, Topic.LOW) for one in house.kafka.records(topic)]
+
+    assert sorted(kinds) == ["MENTION", "POST_SHARE"] or sorted(kinds) == ["POST_SHARE"]
+
+
+def _kind(record: Record) -> str:
+    return dict(record.headers)["type"]
+
+
+def test_without_redis_and_postgresql_nothing_is_accepted(
+    past: PastRedis, crowd: list[Person]
+) -> None:
+    past.actions.like(crowd[0].id, past.house.posts["Hello"], ON)
+    past.direct._words._engine = past.words._engine = _nowhere()  # type: ignore[misc]
+
+    with pytest.raises(Unavailable):
+        past.actions.like(crowd[1].id, past.house.posts["Hello"], ON)
+
+
+def _nowhere():
+    from app.stores import postgres
+
+    return postgres.engine("postgresql://nobody@127.0.0.1:1/nothing")
