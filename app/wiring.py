@@ -170,9 +170,10 @@ def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:
     """A Kafka client of its own, made when Redis first lets us down, with a short patience."""
     kafka = KafkaPublisher(settings.addresses.kafka_bootstrap_servers)
     limits, publisher = settings.limits, GuardedPublisher(kafka)
+    together = monkey.is_module_patched("socket")
     fallback = FallbackQueue(engine, limits.fallback_max_retries)
     words = DirectWords(engine, gate, Seqs(time.time))
-    return Direct(gate, words, Straight(publisher, fallback, limits.ingress_shards))
+    return Direct(gate, words, Straight(publisher, fallback, limits.ingress_shards, together))
 
 
 def _parts(settings: Settings, engine: Engine) -> Parts:

@@ -141,9 +141,7 @@ _HOLD = text(
     "update gates set state = 'holding' where name = 'ingress' and state = 'closed' "
     "and changed_at = cast(:since as timestamptz)"
 )
-_LET_GO = text(
-    "update gates set state = 'closed' where name = 'ingress' and state = 'holding'"
-)
+_LET_GO = text("update gates set state = 'closed' where name = 'ingress' and state = 'holding'")
 _OPEN = text(
     "update gates set state = 'open', reason = '', kept = :kept, changed_at = now() "
     "where name = 'ingress'"

@@ -96,10 +96,12 @@ def speaking(what: str) -> Iterator[None]:
         TRUST.lost(fault)
         raise
     except (redis.ConnectionError, redis.TimeoutError) as fault:
+        if not _is_away(fault):
+            raise Unavailable(f"Too many want Redis to {what}", "redis_busy") from fault
         TRUST.lost(fault)
         raise Unavailable(f"Redis did not {what} in time", "redis_unavailable") from fault
-    except (redis.exceptions.BusyLoadingError, redis.exceptions.OutOfMemoryError) as fault:
-        raise Unavailable(f"Redis cannot {what} now", "redis_unavailable") from fault
+    except redis.exceptions.OutOfMemoryError as fault:
+        raise Unavailable(f"Redis cannot {what} now", "redis_full") from fault
 
 
 def _is_away(fault: BaseException) -> bool:

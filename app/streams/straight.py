@@ -5,12 +5,13 @@ Out   streams/publisher.py; streams/fallback.py when Kafka does not take it in t
 Next  workers/aggregator.py; workers/bridge.py empties the queue
 
 Those who wait at one time go together, so that a crowd is a few batches. kafka-python's client is
-made by the first of them (or when Redis first lets us down), never at the start.
+made by the first of them, never at the start.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import gevent
@@ -37,7 +38,13 @@ class Waiting:
 
 
 class Straight:
-    def __init__(self, publisher: Publishes, fallback: FallbackQueue, shards: int) -> None:
+    """`together`: callers are greenlets of one thread, as in a web process; else one at a time."""
+
+    def __init__(
+        self, publisher: Publishes, fallback: FallbackQueue, shards: int, together: bool
+    ) -> None:
+        self._together = together
+        self._alone = Lock()
         self._publisher = publisher
         self._fallback = fallback
         self._shards = shards
@@ -47,6 +54,9 @@ class Straight:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Returns when they are safe. Raises Unavailable; then they may have been taken."""
+        if not self._together:
+            with self._alone:
+                return self._hand_on(events, self._publisher.publish)
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("Too many events are waiting; try again soon", "too_many_waiting")
         mine = Waiting(tuple(events), AsyncResult())
@@ -55,13 +65,13 @@ class Straight:
             self._pump = gevent.spawn(self._run)
         if not mine.done.wait(WAIT_SECONDS) and not mine.done.ready():
             raise Unavailable("Neither Kafka nor PostgreSQL took the event", "nowhere_to_go")
-        mine.done.get()
+        return mine.done.get()
 
     def _run(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                self._hand_on([event for one in batch for event in one.events])
+                self._hand_on([e for one in batch for e in one.events], self._to_kafka)
             except Exception as fault:  # each of them must learn of it
                 for one in batch:
                     one.done.set_exception(fault)
@@ -69,9 +79,11 @@ class Straight:
                 for one in batch:
                     one.done.set(None)
 
-    def _hand_on(self, events: Sequence[Event]) -> None:
+    def _hand_on(
+        self, events: Sequence[Event], publish: Callable[[Sequence[Record]], None]
+    ) -> None:
         try:
-            self._to_kafka([record_of(event) for event in events])
+            publish([record_of(event) for event in events])
         except Unavailable as fault:
             log.warning("Redis and Kafka are away (%s): to the fallback queue", fault)
             for shard, ours in self._by_shard(events).items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import redis
 
+from app import breakers
 from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
@@ -60,16 +61,22 @@ class PastRedis:
 
     def __post_init__(self) -> None:
         house, engine = self.house, self.house.engine
+        # One process here is both who has lost Redis and who has it: no breaker may know of it.
+        breakers.configure(failures=1_000_000, reset_seconds=10)
         away: redis.Redis = redis_store.client(NOWHERE)
         self.away = away
         here = Gate(house.redis, engine)
         self.words = DirectWords(engine, here, Seqs(time.time))
         fallback = house.wired.fallback
-        self.direct = Direct(here, self.words, Straight(house.publisher, fallback, BOUNDS.shards))
+        self.direct = Direct(
+            here, self.words, Straight(house.publisher, fallback, BOUNDS.shards, together=True)
+        )
         self.memberships = Memberships(away, engine, BOUNDS)
         self.comments = Comments(away, engine)
         self.gate = Gate(away, engine)
-        outside = Direct(self.gate, self.words, Straight(house.publisher, fallback, BOUNDS.shards))
+        outside = Direct(
+            self.gate, self.words, Straight(house.publisher, fallback, BOUNDS.shards, together=True)
+        )
         clock = Clock(time.time, new_id)
         self.actions = Actions(
             self.memberships,

@@ -7,8 +7,8 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.routing import GROUPS, Topic
 from app.stores.memberships import Wish
 from app.streams.kafka import Record
-from tests.house import NAMES, WINDOW_AND_JITTER, House, Person
 from drills.books import Books
+from tests.house import NAMES, WINDOW_AND_JITTER, House, Person
 from tests.workers.past_redis import PastRedis
 
 pytestmark = pytest.mark.service
