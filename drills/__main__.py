@@ -6,8 +6,7 @@ Exit code 1 when a row does not hold.
 import argparse
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +14,6 @@ from rich.console import Console
 from drills import promises, report
 from drills.drill import Drill
 from drills.faults import everything
-from drills.rig import Rig
 from drills.stage import Row, play
 from infra.layout import layout
 
@@ -32,26 +30,22 @@ def run(
     rows: list[Row] = []
     waiting = list(chosen)
     while waiting:
-        with _rig(waiting[0], folder, say) as rig:
-            while waiting and _fits(waiting[0], rig):
+        if waiting[0].impossible():
+            rows.append(play(waiting.pop(0), None, seed, short, say))
+            every(rows[-1])
+            continue
+        with waiting[0].rig(folder / "rig", say) as rig:
+            while waiting and waiting[0].fits(rig):
                 drill = waiting.pop(0)
                 say(f"{drill.name}: {drill.breaks} ...")
                 rows.append(play(drill, rig, seed, short, say))
                 every(rows[-1])
                 say(f"  {rows[-1].verdict} ({rows[-1].took_seconds:.0f} s)")
+                for name, said in rows[-1].faults.items():
+                    say(f"    {name} ({len(said)}): {said[0]}")
                 if not rows[-1].holds:
                     break
     return rows
-
-
-def _fits(drill: Drill, rig: Rig) -> bool:
-    return drill.proxied == rig.proxied and dict(drill.settings) == rig.settings
-
-
-@contextmanager
-def _rig(drill: Drill, folder: Path, say: Callable[[str], None]) -> Iterator[Rig]:
-    with Rig(folder / "rig", say, dict(drill.settings), drill.proxied) as rig:
-        yield rig
 
 
 def main() -> int:

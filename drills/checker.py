@@ -8,6 +8,8 @@ Each function is one invariant; tests/drills cook a violation of each.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import linear_regression
 
 from drills import hearing, reading
 from drills.evidence import Evidence
@@ -32,6 +34,7 @@ class Bounds:
     may_lose: int = 0
     """Acknowledged words that may be gone: only where the promise itself says so (FLUSHALL)."""
     memory_mb: float = 600.0
+    slope_mb: float = float("inf")
     poison: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -210,11 +213,25 @@ def figures(evidence: Evidence) -> list[str]:
 
 
 def memory(evidence: Evidence, bounds: Bounds) -> list[str]:
-    return [
-        f"{name} came to {max(seen):.0f} MB, more than {bounds.memory_mb:.0f}"
-        for name, seen in evidence.memory.items()
-        if seen and max(seen) > bounds.memory_mb
-    ]
+    out = []
+    for name, seen in evidence.memory.items():
+        if max(seen, default=0) > bounds.memory_mb:
+            out.append(f"{name} came to {max(seen):.0f} MB, more than {bounds.memory_mb:.0f}")
+        rise = slope(seen)
+        if rise is not None and rise > bounds.slope_mb:
+            out.append(f"{name} grows by {rise:.1f} MB a minute, more than {bounds.slope_mb:.1f}")
+    return out
+
+
+def slope(seen: list[float]) -> float | None:
+    """MB per minute over the last stretch without a restart, its first third left out: a process
+    that has just begun fills its caches. One sample a second; None if the stretch is short."""
+    begin = 0
+    for at, (before, now) in enumerate(pairwise(seen), 1):
+        begin = at if now < before * 0.8 else begin
+    stretch = seen[begin:]
+    stretch = stretch[len(stretch) // 3 :]
+    return linear_regression(range(len(stretch)), stretch).slope * 60 if len(stretch) > 60 else None
 
 
 def tally(ledger: Ledger) -> dict[str, int]:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bench.stage import wait_until
@@ -53,6 +54,10 @@ class Scene:
         for one in services:
             self.rig.own(one)
         self.rig.services.kill(*services)
+
+    def kill_if_running(self, service: str) -> None:
+        if self.rig.services.status(service)[service].state != "stopped":
+            self.kill(service)
 
     def away(self, seconds: float, *services: str) -> None:
         """Killed, absent for so long, and back."""
@@ -103,9 +108,20 @@ class Drill:
     longest: float = LONGEST_SECONDS
     critical: float = CRITICAL_SECONDS
     memory_mb: float = 600.0
+    slope_mb: float = float("inf")
+    """MB per minute by which a process may grow, where the drill is long enough to tell."""
+    tmpfs: tuple[tuple[str, int], ...] = ()
+    """Services whose folder is a file system of so many MB."""
     rest_seconds: float = 150.0
     impossible: Callable[[], str | None] = lambda: None
     """A sentence when this machine does not allow it."""
+
+    def rig(self, folder: Path, say: Callable[[str], None]) -> Rig:
+        return Rig(folder, say, dict(self.settings), self.proxied, self.tmpfs)
+
+    def fits(self, rig: Rig) -> bool:
+        same = self.proxied == rig.proxied and self.tmpfs == rig.tmpfs
+        return same and dict(self.settings) == rig.settings
 
     def bounds(self, scene: Scene, lateness: float) -> Bounds:
         slack = SLACK_SECONDS + lateness
@@ -117,6 +133,7 @@ class Drill:
             may_reload=self.may_reload,
             may_lose=int(scene.figures.get("may lose", 0)) if self.may_lose else 0,
             memory_mb=self.memory_mb,
+            slope_mb=self.slope_mb,
             poison=frozenset(scene.poison),
         )
 

@@ -10,7 +10,9 @@ from http.client import HTTPConnection
 from typing import Any
 from uuid import UUID
 
-from app.stores.delivery_log import TABLE, dynamodb
+import boto3
+
+from app.stores.delivery_log import TABLE
 from drills.books import Books
 from drills.cast import Cast
 from drills.rig import Rig
@@ -121,7 +123,13 @@ def dead_letters(rig: Rig) -> set[tuple[str, str]]:
 def logged(rig: Rig, people: set[str]) -> set[tuple[str, int]]:
     """What the delivery log has of them, straight from DynamoDB, past any proxy."""
     direct = rig.services.env("dynamodb")
-    client = dynamodb(direct["DYNAMODB_ENDPOINT_URL"], direct["AWS_REGION"])
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=direct["DYNAMODB_ENDPOINT_URL"],
+        region_name=direct["AWS_REGION"],
+        aws_access_key_id=direct["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=direct["AWS_SECRET_ACCESS_KEY"],
+    )
     found: set[tuple[str, int]] = set()
     for page in client.get_paginator("scan").paginate(TableName=TABLE):
         for item in page["Items"]:

@@ -99,10 +99,6 @@ class Process:
         """Bytes of memory of all of its processes."""
         return sum(_resident(one) for one in self._members())
 
-    def said(self, lines: int = 15) -> str:
-        text = self.log.read_text(errors="replace").splitlines()[-lines:]
-        return f"--- {self.name} ---\n" + "\n".join(text)
-
     def _members(self) -> Iterator[psutil.Process]:
         if not self.alive:
             return

@@ -9,11 +9,13 @@ Out   running services and processes, addresses, hands to break them with
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +27,7 @@ from bench.stage import answers, free_port, procfile, wait_until
 from drills.processes import Process, Supervisor
 from drills.proxy import Proxy
 from infra import ports
-from infra.run import migrate
+from infra.layout import ROOT
 from infra.services import NAMES as SERVICES
 from infra.services import Services
 
@@ -52,6 +54,7 @@ URLS = {
     "dynamodb": "DYNAMODB_ENDPOINT_URL",
 }
 MARK = "owned-by-the-drills"
+CLONE_NEWNS = 0x00020000
 
 
 class Rig:
@@ -61,10 +64,12 @@ class Rig:
         say: Callable[[str], None],
         settings: Mapping[str, str] | None = None,
         proxied: bool = False,
+        tmpfs: Sequence[tuple[str, int]] = (),
     ) -> None:
         self.folder = folder
         self.settings = dict(settings or {})
         self.proxied = proxied
+        self.tmpfs = tuple(tmpfs)
         self.proxy: Proxy | None = None
         self.webs: list[Process] = []
         self.workers: dict[str, Process] = {}
@@ -123,9 +128,6 @@ class Rig:
             found["redis"] = int(self.redis.info("memory")["used_memory"]) / 1e6
         return found
 
-    def evidence(self) -> str:
-        return "\n".join(one.said() for one in self.processes)
-
     def thaw(self) -> None:
         """Whatever a drill that failed half-way left broken."""
         if self.proxy:
@@ -153,6 +155,8 @@ class Rig:
             self.engine.dispose()
             self.redis.close()
         self.services.stop()
+        for name, _ in self.tmpfs:
+            subprocess.run(["umount", str(self.services.layout.folder(name))], check=False)
         shutil.rmtree(self.folder / "services", ignore_errors=True)
 
     def _take(self, folder: Path) -> None:
@@ -178,12 +182,13 @@ class Rig:
             advertised = {"kafka_advertised": lanes["kafka"][0]}
             _write_ports(self.services.layout.ports, real | advertised)
             self.proxy = Proxy(lanes)
+        if self.tmpfs:
+            small_disks({self.services.layout.folder(name): mb for name, mb in self.tmpfs})
         direct = self.services.start()
         self.engine: Engine = create_engine(driver_url(direct["DATABASE_URL"]), pool_pre_ping=True)
         self.redis = redis.Redis.from_url(direct["REDIS_URL"], decode_responses=True)
-        os.environ.update(direct)  # for infra.run.migrate and what asks DynamoDB
-        migrate(self.services)
         self.environment = self._environment(direct, real)
+        _migrate(dict(self.environment) | direct)
         (self.folder / "logs").mkdir()
         lines = procfile()
         for number in (1, 2):
@@ -234,6 +239,25 @@ class Rig:
     def rows(self, statement: str, **values: object) -> list[tuple[object, ...]]:
         with self.engine.connect() as sql:
             return [tuple(row) for row in sql.execute(text(statement), values)]
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"the migration failed:\n{done.stdout}{done.stderr}")
+
+
+def small_disks(sizes: Mapping[Path, int]) -> None:
+    """Mounts that only we and our children see, and that end with us."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise RuntimeError(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    for folder, mb in sizes.items():
+        folder.mkdir()
+        options = f"size={mb}m,mode=700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
 
 
 def _write_ports(path: Path, known: Mapping[str, int]) -> None:

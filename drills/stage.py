@@ -4,7 +4,9 @@ In    drills/drill.py: Drill
 Out   drills/report.py: Row
 """
 
+import json
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -122,10 +124,14 @@ class Memory:
                 self.seen.setdefault(name, []).append(many)
 
 
-def play(drill: Drill, rig: Rig, seed: int, short: bool, say: Callable[[str], None]) -> Row:
-    """Whatever goes wrong becomes a row that says so."""
+def play(drill: Drill, rig: Rig | None, seed: int, short: bool, say: Callable[[str], None]) -> Row:
+    """Whatever goes wrong becomes a row that says so. No rig: it is not possible here."""
     row = Row(drill.name, drill.breaks, drill.promises, seed)
     began = time.monotonic()
+    if reason := drill.impossible():
+        row.verdict = f"not possible here: {reason}"
+        return row
+    assert rig is not None
     try:
         _play(drill, rig, row, short, say)
     except Exception as fault:  # the other drills still have something to say
@@ -133,7 +139,18 @@ def play(drill: Drill, rig: Rig, seed: int, short: bool, say: Callable[[str], No
         row.faults["the drill itself"] = [f"{type(fault).__name__}: {fault}"]
         rig.thaw()
     row.took_seconds = time.monotonic() - began
+    if not row.holds:
+        _keep(rig, row)
     return row
+
+
+def _keep(rig: Rig, row: Row) -> None:
+    """The rig's folder is swept by the next one; what a broken row has to say for itself stays."""
+    folder = rig.folder.parent / "broken" / row.name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(rig.folder / row.name, folder)
+    shutil.copytree(rig.folder / "logs", folder / "logs")
+    (folder / "row.json").write_text(json.dumps(row.as_dict(), indent=1, default=str))
 
 
 def _play(drill: Drill, rig: Rig, row: Row, short: bool, say: Callable[[str], None]) -> None:
@@ -165,7 +182,6 @@ def _play(drill: Drill, rig: Rig, row: Row, short: bool, say: Callable[[str], No
     _fill(row, scene, book, evidence, check(book, evidence, bounds), bounds.longest)
     if row.lost > bounds.may_lose or row.doubled or row.faults:
         row.verdict = "BROKEN"
-        (folder / "evidence.txt").write_text(rig.evidence())
 
 
 def _fill(
