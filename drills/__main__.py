@@ -1,4 +1,5 @@
 """python -m drills [redis-killed kafka-frozen ...] [--short] [--seed N] [--list]
+python -m drills mutants [NAME ...]: deliberate bugs, and whether they are noticed
 
 Exit code 1 when a row does not hold.
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from drills import promises, report
+from drills import mutants, promises, report
 from drills.drill import Drill
 from drills.faults import everything
 from drills.stage import Row, play
@@ -56,6 +57,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--write-promises", action="store_true", help="docs/promises.md anew")
     asked = parser.parse_args()
+    if asked.drills[:1] == ["mutants"]:
+        return mutants.main(asked.drills[1:])
     known = everything()
     folder = layout().data_dir / "drills"
     console = Console(width=None if sys.stdout.isatty() else 200)
