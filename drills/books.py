@@ -90,9 +90,15 @@ class Books:
             found[f"keys {pattern}"] = len(list(self.redis.scan_iter(pattern, count=1000)))
         for shard in range(5):
             if self.redis.exists(f"ingress:{shard}"):
-                pending: Any = self.redis.xpending(f"ingress:{shard}", "bridge")
-                found[f"pending in ingress:{shard}"] = pending["pending"]
+                found[f"pending in ingress:{shard}"] = self._pending(f"ingress:{shard}")
         return [f"left over: {many} {what}" for what, many in found.items() if many]
+
+    def _pending(self, stream: str) -> int:
+        try:
+            answer: Any = self.redis.xpending(stream, "bridge")
+        except redis.ResponseError:
+            return self.redis.xlen(stream)  # emptied a moment ago: nobody reads it yet
+        return int(answer["pending"])
 
     def _counts(self) -> list[str]:
         """Redis, the counter, the rows it counts and the group agree."""

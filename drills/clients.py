@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 import gevent
 
+from drills.balancer import Balancer
 from drills.cast import Behaviour, Cast
 from drills.ledger import OK, PUT_OFF, REFUSED, UNKNOWN
 
 PATIENCE_SECONDS = 10.0
 """Far above what is promised: what takes longer is measured, not cut."""
+IDLE_SECONDS = 4.0
 MOST_TRIES = 4
 AGAIN_SECONDS = (0.3, 1.0)
 
@@ -32,12 +34,11 @@ class Noting(Protocol):
 class Caller:
     """Connections are kept per server, as browsers keep them, unless it shall be a fresh one."""
 
-    def __init__(self, ports: list[int], notes: Noting, keep_alive: bool) -> None:
-        self._ports = ports
+    def __init__(self, balancer: Balancer, notes: Noting, keep_alive: bool) -> None:
+        self._balancer = balancer
         self._notes = notes
         self._keep = keep_alive
-        self._idle: list[list[HTTPConnection]] = [[] for _ in ports]
-        self._server = 0
+        self._idle: list[list[tuple[HTTPConnection, float]]] = [[] for _ in balancer.ports]
 
     def once(
         self, kind: str, actor: str, what: str, verb: str, path: str, token: str, **more: Any
@@ -70,8 +71,7 @@ class Caller:
         body: dict[str, Any] | None = None,
         key: str | None = None,
     ) -> dict[str, Any]:
-        self._server = (self._server + 1) % len(self._ports)
-        server = self._server
+        server = self._balancer.next()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         if key:
             headers["Idempotency-Key"] = key
@@ -87,29 +87,41 @@ class Caller:
     def _ask(
         self, server: int, verb: str, path: str, text: str | None, headers: dict[str, str]
     ) -> dict[str, Any]:
-        link = self._idle[server].pop() if self._idle[server] else None
-        if link is None:
-            link = HTTPConnection("127.0.0.1", self._ports[server], timeout=PATIENCE_SECONDS)
-            try:
-                link.connect()
-                assert link.sock
-                link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except ConnectionRefusedError:
-                return _said(REFUSED, 0, code="nobody listens")
-            except OSError as fault:
-                return _said(UNKNOWN, 0, code=type(fault).__name__)
+        try:
+            link = self._connected(server)
+        except ConnectionRefusedError:
+            self._balancer.failed(server)
+            return _said(REFUSED, 0, code="nobody listens")
+        except OSError as fault:
+            return _said(UNKNOWN, 0, code=type(fault).__name__)
         try:
             link.request(verb, path, text, headers)
             answer = link.getresponse()
             raw = answer.read()
         except (OSError, HTTPException) as fault:
+            self._balancer.failed(server)
             link.close()
             return _said(UNKNOWN, 0, code=type(fault).__name__)
         if self._keep and not answer.will_close:
-            self._idle[server].append(link)
+            self._idle[server].append((link, time.monotonic()))
         else:
             link.close()
         return _told(answer.status, raw, answer.getheader("Retry-After"))
+
+    def _connected(self, server: int) -> HTTPConnection:
+        """A connection that was used a moment ago, or a new one. One that has been idle for long
+        may be closed by the server just as we send: that would be nobody's fault."""
+        while self._idle[server]:
+            link, since = self._idle[server].pop()
+            if time.monotonic() - since < IDLE_SECONDS:
+                return link
+            link.close()
+        port = self._balancer.ports[server]
+        link = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        link.connect()
+        assert link.sock
+        link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return link
 
 
 def _told(status: int, raw: bytes, retry_after: str | None) -> dict[str, Any]:

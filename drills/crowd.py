@@ -22,6 +22,7 @@ import gevent
 from gevent.event import Event
 
 from drills import cast as casting
+from drills.balancer import Balancer
 from drills.cast import Behaviour, Cast
 from drills.clients import Caller, Person
 from drills.listeners import Listener
@@ -50,10 +51,10 @@ class Crowd:
         self.resting = Event()
         self._notes = notes
         self._behaviour = behaviour
-        caller = Caller(ports, notes, behaviour.keep_alive)
+        self._balancer = Balancer(ports)
+        caller = Caller(self._balancer, notes, behaviour.keep_alive)
         self.listeners = [
-            Listener(place, who, cast.tokens[who], ports, notes)
-            for place, who in enumerate(cast.listeners)
+            Listener(who, cast.tokens[who], self._balancer, notes) for who in cast.listeners
         ]
         share = [cast.people[n :: behaviour.clients] for n in range(behaviour.clients)]
         self._clients = [
@@ -64,6 +65,7 @@ class Crowd:
         self._tokens = cast.tokens
 
     def start(self) -> "list[gevent.Greenlet[..., None]]":
+        self._balancer.start()
         gevent.spawn(self._tick)
         for listener in self.listeners:
             gevent.spawn(listener.run)

@@ -15,6 +15,7 @@ import gevent
 from gevent.event import Event
 from websocket import WebSocketException, create_connection
 
+from drills.balancer import Balancer
 from drills.clients import Noting
 
 CONNECT_SECONDS = 10.0
@@ -25,12 +26,11 @@ OPEN, PING, PONG, CONNECT, EVENT = "0", "2", "3", "40", "42"
 
 
 class Listener:
-    def __init__(self, place: int, who: str, token: str, ports: list[int], notes: Noting) -> None:
+    def __init__(self, who: str, token: str, balancer: Balancer, notes: Noting) -> None:
         self.joined = Event()
-        self._server = place
         self._who = who
         self._token = token
-        self._ports = ports
+        self._balancer = balancer
         self._notes = notes
         self._since: dict[str, Any] | None = None
         self._link: Any = None
@@ -41,7 +41,6 @@ class Listener:
             try:
                 self._listen()
             except (OSError, WebSocketException, ValueError):
-                self._server += 1
                 gevent.sleep(random.uniform(*AGAIN_SECONDS))
 
     def close(self) -> None:
@@ -50,7 +49,7 @@ class Listener:
             self._link.close(timeout=1)
 
     def _listen(self) -> None:
-        port = self._ports[self._server % len(self._ports)]
+        port = self._balancer.ports[self._balancer.next()]
         url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
         self._link = create_connection(url, timeout=CONNECT_SECONDS)
         try:

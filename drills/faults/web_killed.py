@@ -25,7 +25,7 @@ DRILLS = (
         "web-killed", "a web process: SIGKILL, three times", PROMISES, killed, True,
         may_cut=True, critical=12.0,
     ),
-    # Who asked the frozen one waits for it: no balancer stands in front of the drill's web.
+    # Who had asked it when it froze waits for it.
     Drill(
         "web-frozen", "a web process: SIGSTOP", PROMISES, frozen, may_cut=True,
         may_put_off=EVERYTHING, longest=11.0, critical=16.0,
