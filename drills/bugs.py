@@ -36,7 +36,6 @@ def _bug(name: str, says: str, caught_by: str, path: str, old: str, new: str) ->
     return Mutant(name, says, tuple(caught_by.split()), (Edit(path, old, new),))
 
 
-_ACK = "        return sum(self._acknowledge(n, entries, events[n]) for n, entries in batches.items())\n"
 _WRITTEN = """\
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
@@ -47,21 +46,15 @@ _EMITTED = """\
         self._subscriber.commit(positions(self._waiting))
 """
 MUTANTS = (
-    Mutant(
+    _bug(
         "acknowledge-before-effect",
         "the bridge takes entries off the ingress before Kafka has them",
-        ("tests/workers/test_bridge.py",),
-        (
-            Edit(
-                "workers/bridge.py",
-                "        straight = {n: one for n, one in events.items()"
-                " if not self._held[n].spilling}\n",
-                "        moved = sum(self._acknowledge(n, e, events[n]) for n, e in batches.items())\n"
-                "        straight = {n: one for n, one in events.items()"
-                " if not self._held[n].spilling}\n",
-            ),
-            Edit("workers/bridge.py", _ACK, "        return moved\n"),
-        ),
+        "tests/workers/test_bridge.py",
+        "workers/bridge.py",
+        "        aside |= self._publish(straight)\n",
+        "        for number, entries in batches.items():\n"
+        "            self._acknowledge(number, entries, events[number], 0)\n"
+        "        aside |= self._publish(straight)\n",
     ),
     _bug(
         "no-tombstone",
@@ -194,10 +187,10 @@ MUTANTS = (
         "the relay ticks frames off before Kafka has them",
         "tests/streams/test_relay.py",
         "app/streams/relay.py",
-        "        self._publisher.publish([_record(row) for row in rows])\n",
+        "        refused = self._publish(rows)\n",
         '        with asking_postgres("settle the outbox"), self._engine.begin() as sql:\n'
         '            sql.execute(_PUBLISHED, {"ids": [row[0] for row in rows]})\n'
-        "        self._publisher.publish([_record(row) for row in rows])\n",
+        "        refused = self._publish(rows)\n",
     ),
     _bug(
         "no-retry-after",
