@@ -11,8 +11,9 @@ from typing import cast
 
 from flask import Blueprint, current_app
 
+from app.domain.errors import Unavailable
 from app.domain.events import iso
-from app.probes import UP, Finding, Probes
+from app.probes import DOWN, UP, Finding, Probes
 from blueprints import parts
 from blueprints.views import Json
 
@@ -36,14 +37,29 @@ def health() -> Json:
 
 @blueprint.get("/ready")
 def ready() -> tuple[Json, int]:
+    """Writes go by way of Redis, or past it while it is away; never through one that forgets."""
     found = _probes().look()
-    takes_writes = found["redis"].state == UP
+    past_it = found["redis"].state == DOWN and found["postgres"].state == UP
+    takes_writes = found["redis"].state == UP or past_it
     answer = {
         "success": takes_writes,
         "status": "ready" if takes_writes else "not ready",
         "dependencies": {name: _finding(one) for name, one in found.items()},
+        "gate": _gate() if found["postgres"].state == UP else None,
     }
     return answer, 200 if takes_writes else 503
+
+
+def _gate() -> Json | None:
+    """Whether words go by way of Redis, and what its last emptying cost."""
+    try:
+        found = parts().gate.state()
+    except Unavailable:
+        return None
+    lost = found.lost
+    if lost is not None:
+        lost = lost | {"at": iso(datetime.fromtimestamp(lost["at"], UTC))}
+    return {"state": found.state, "reason": found.reason, "lost": lost}
 
 
 def _finding(one: Finding) -> Json:

@@ -38,7 +38,7 @@ _SIM_LIKES = _SIMULATED + " deliveryType stats"
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", OPEN, ""),
-    Route("GET", "/ready", OPEN, "status dependencies", "503"),
+    Route("GET", "/ready", OPEN, "status dependencies gate", "503"),
     Route("GET", "/metrics", OPEN, "", "404"),
     Route("GET", "/openapi.json", OPEN, ""),
     Route("GET", "/docs", OPEN, ""),

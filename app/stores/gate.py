@@ -38,6 +38,7 @@ class State:
 
     state: str
     since: str = ""
+    reason: str = ""
     kept: str | None = None
     lost: dict[str, Any] | None = None
 
@@ -130,7 +131,9 @@ def admits(sql: Connection) -> bool:
     return state == "closed"
 
 
-_STATE = text("select state, changed_at::text, kept, lost from gates where name = 'ingress'")
+_STATE = text(
+    "select state, changed_at::text, reason, kept, lost from gates where name = 'ingress'"
+)
 _SHARED = text("select state from gates where name = 'ingress' for share")
 _CLOSE = text(
     "insert into gates (name, state, reason) values ('ingress', 'closed', :reason) "
