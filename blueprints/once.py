@@ -29,7 +29,7 @@ def once(who: str, act: Callable[[], tuple[Json, int]]) -> Response:
         return _response(*_said(act))
     if not _KEY.fullmatch(given):
         raise Rejected("Idempotency-Key must be 1-200 visible characters", "bad_key", 400)
-    store = Idempotency(parts().redis)
+    store = Idempotency(parts().redis, parts().engine)
     ticket = store.begin((who, request.path, given), _canonical(request.get_data()), new_id())
     if isinstance(ticket, Answer):
         again = _response(ticket.text, ticket.status)

@@ -1,18 +1,25 @@
 """One effect per Idempotency-Key: who asks again gets the first answer again.
 
 In    blueprints/once.py
-Out   Redis: idempotency:{who, path and key}: a marker while the first runs, then its answer
+Out   Redis: idempotency:{who, path and key}: a marker while the first runs, then its answer; the
+      table kept_keys while Redis is away
+
+Who asks looks into the table first: what was kept there while Redis was away holds afterwards too.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 
 import orjson
 import redis
+from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected, Unavailable
+from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
 
+log = logging.getLogger(__name__)
 KEPT_SECONDS = 24 * 3600
 RUNNING_SECONDS = 60
 """Longer than any request runs: a process that dies on the way must not hold the key for a day."""
@@ -32,6 +39,7 @@ class Ticket:
     name: str
     marker: str
     body_hash: str
+    in_table: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,9 @@ class Answer:
 
 
 class Idempotency:
-    def __init__(self, connection: redis.Redis) -> None:
+    def __init__(self, connection: redis.Redis, engine: Engine) -> None:
         self._redis = connection
+        self._engine = engine
 
     def begin(self, scope: tuple[str, str, str], body: bytes, token: str) -> Ticket | Answer:
         """Act, or answer so. `scope`: who, path, key. Raises Rejected (409, 422), Unavailable:
@@ -50,21 +59,57 @@ class Idempotency:
         name = key("idempotency", _hash("\n".join(scope).encode()))
         body_hash = _hash(body)
         marker = orjson.dumps({"running": token, "body": body_hash}).decode()
+        ticket = Ticket(name, marker, body_hash)
+        with asking_postgres("remember the key"), self._engine.connect() as sql:
+            raw = sql.execute(_KEPT, {"name": name}).scalar()
+        if raw is not None:
+            return _known(raw, body_hash)
+        try:
+            return self._begin_in_redis(ticket)
+        except Unavailable as fault:
+            if fault.code != "redis_unavailable":
+                raise
+        return self._begin_in_table(ticket)
+
+    def _begin_in_redis(self, ticket: Ticket) -> Ticket | Answer:
         with speaking("remember the key"):
             for _ in range(2):
-                if self._redis.set(name, marker, nx=True, ex=RUNNING_SECONDS):
-                    return Ticket(name, marker, body_hash)
-                if (raw := self._redis.get(name)) is not None:
-                    return _known(str(raw), body_hash)
+                if self._redis.set(ticket.name, ticket.marker, nx=True, ex=RUNNING_SECONDS):
+                    return ticket
+                if (raw := self._redis.get(ticket.name)) is not None:
+                    return _known(str(raw), ticket.body_hash)
         raise Unavailable("The key is in use", "busy")
 
+    def _begin_in_table(self, ticket: Ticket) -> Ticket | Answer:
+        values = {"name": ticket.name, "kept": ticket.marker, "seconds": RUNNING_SECONDS}
+        with asking_postgres("remember the key"), self._engine.begin() as sql:
+            if sql.execute(_BEGIN, values).rowcount:
+                return Ticket(ticket.name, ticket.marker, ticket.body_hash, in_table=True)
+            raw = sql.execute(_KEPT, {"name": ticket.name}).scalar()
+        if raw is None:
+            raise Unavailable("The key is in use", "busy")
+        return _known(raw, ticket.body_hash)
+
     def keep(self, ticket: Ticket, answer: Answer) -> None:
-        kept = {"body": ticket.body_hash, "status": answer.status, "text": answer.text}
-        with speaking("keep the answer"):
-            self._redis.set(ticket.name, orjson.dumps(kept).decode(), ex=KEPT_SECONDS)
+        said = {"body": ticket.body_hash, "status": answer.status, "text": answer.text}
+        kept = orjson.dumps(said).decode()
+        try:
+            if not ticket.in_table:
+                with speaking("keep the answer"):
+                    self._redis.set(ticket.name, kept, ex=KEPT_SECONDS)
+                return
+        except Unavailable as fault:
+            log.info("An answer is kept in the table: %s", fault)
+        values = {"name": ticket.name, "kept": kept, "seconds": KEPT_SECONDS}
+        with asking_postgres("keep the answer"), self._engine.begin() as sql:
+            sql.execute(_KEEP, values)
 
     def release(self, ticket: Ticket) -> None:
         """Nothing happened: the next one may try."""
+        if ticket.in_table:
+            with asking_postgres("forget the key"), self._engine.begin() as sql:
+                sql.execute(_FORGET, {"name": ticket.name, "kept": ticket.marker})
+            return
         with speaking("forget the key"):
             if self._redis.get(ticket.name) == ticket.marker:
                 self._redis.delete(ticket.name)
@@ -81,3 +126,18 @@ def _known(raw: str, body_hash: str) -> Answer:
 
 def _hash(given: bytes) -> str:
     return hashlib.sha256(given).hexdigest()
+
+
+_KEPT = text("select kept::text from kept_keys where name = :name and until > now()")
+_BEGIN = text(
+    "insert into kept_keys (name, kept, until) "
+    "values (:name, cast(:kept as jsonb), now() + make_interval(secs => :seconds)) "
+    "on conflict (name) do update set kept = excluded.kept, until = excluded.until "
+    "where kept_keys.until < now()"
+)
+_KEEP = text(
+    "insert into kept_keys (name, kept, until) "
+    "values (:name, cast(:kept as jsonb), now() + make_interval(secs => :seconds)) "
+    "on conflict (name) do update set kept = excluded.kept, until = excluded.until"
+)
+_FORGET = text("delete from kept_keys where name = :name and kept = cast(:kept as jsonb)")

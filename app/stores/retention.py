@@ -73,5 +73,6 @@ _WHAT = {
         "where r.session_id = t.id) and not exists (select from refresh_tokens r "
         f"where r.session_id = t.id and r.expires_at > {_DONE}))",
     ),
+    "kept keys": _old("kept_keys", "until < now()"),
     "removed accounts": _old("removed_accounts", f"removed_at < {_TOMBSTONE}"),
 }

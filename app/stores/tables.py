@@ -475,3 +475,13 @@ direct_words = Table(
     Index("ix_direct_words_subject_id_member_id", "subject_id", "member_id", "seq"),
     Index("ix_direct_words_member_id", "member_id"),
 )
+
+kept_keys = Table(
+    "kept_keys",
+    metadata,
+    # Idempotency keys that were used while Redis was away (stores/idempotency.py).
+    Column("name", Text, primary_key=True),
+    Column("kept", JSONB, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Index("ix_kept_keys_until", "until"),
+)

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
+from app.stores import postgres
 from app.stores.idempotency import Answer, Idempotency, Ticket
 from tests.blueprints.test_on_real_stores import Somebody, alice, bob, web
 
@@ -78,7 +79,8 @@ def test_a_key_has_a_form(send: Send, key: str) -> None:
 
 
 def test_while_the_first_is_running_the_second_is_told_so(send: Send, web: Flask) -> None:
-    store = Idempotency(web.extensions["parts"].redis)
+    parts = web.extensions["parts"]
+    store = Idempotency(parts.redis, parts.engine)
     scope, body = ("alice", "/api/posts", "k1"), b"{}"
     ticket = store.begin(scope, body, "first")
     assert isinstance(ticket, Ticket)
@@ -88,7 +90,50 @@ def test_while_the_first_is_running_the_second_is_told_so(send: Send, web: Flask
     assert store.begin(scope, body, "third") == Answer(201, "{}")
 
 
-def test_without_a_memory_there_is_no_promise() -> None:
-    away = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+@pytest.fixture
+def away() -> redis.Redis:
+    return redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+
+
+def test_while_redis_is_away_keys_are_kept_in_a_table_and_hold_afterwards(
+    web: Flask, away: redis.Redis, engine: Engine
+) -> None:
+    scope, body = ("alice", "/api/posts", "k1"), b"{}"
+    store = Idempotency(away, engine)
+    ticket = store.begin(scope, body, "first")
+    assert isinstance(ticket, Ticket)
+    with pytest.raises(Exception, match="still running"):
+        store.begin(scope, body, "second")
+    store.keep(ticket, Answer(201, "{}"))
+
+    again = Idempotency(web.extensions["parts"].redis, engine).begin(scope, body, "third")
+
+    assert again == Answer(201, "{}")
+
+
+def test_an_answer_finds_its_table_when_redis_goes_in_between(
+    web: Flask, away: redis.Redis, engine: Engine
+) -> None:
+    scope, body = ("alice", "/api/posts", "k1"), b"{}"
+    ticket = Idempotency(web.extensions["parts"].redis, engine).begin(scope, body, "first")
+    assert isinstance(ticket, Ticket)
+
+    Idempotency(away, engine).keep(ticket, Answer(201, "{}"))
+
+    assert Idempotency(away, engine).begin(scope, body, "second") == Answer(201, "{}")
+
+
+def test_a_key_that_came_to_nothing_is_free_again(away: redis.Redis, engine: Engine) -> None:
+    store, scope = Idempotency(away, engine), ("alice", "/api/posts", "k1")
+    ticket = store.begin(scope, b"{}", "first")
+    assert isinstance(ticket, Ticket)
+
+    store.release(ticket)
+
+    assert isinstance(store.begin(scope, b"other", "second"), Ticket)
+
+
+def test_without_a_memory_there_is_no_promise(away: redis.Redis) -> None:
+    nowhere = postgres.engine("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(Unavailable):
-        Idempotency(away).begin(("alice", "/api/posts", "k1"), b"{}", "first")
+        Idempotency(away, nowhere).begin(("alice", "/api/posts", "k1"), b"{}", "first")
