@@ -46,6 +46,7 @@ def register(app: Flask) -> None:
         admin,
         auth,
         bookmarks,
+        choices,
         comments,
         errors,
         events,
@@ -68,6 +69,7 @@ def register(app: Flask) -> None:
         preferences,
         profiles,
         queues,
+        recovery,
         screens,
         sessions,
         simulate,
@@ -96,6 +98,8 @@ def register(app: Flask) -> None:
         sessions,
         forms,
         people_forms,
+        choices,
+        recovery,
     ):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:

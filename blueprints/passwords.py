@@ -51,13 +51,13 @@ _NOTHING, _CODE = NothingBody(), CodeBody()
 @blueprint.post("/password")
 def change() -> Json:
     asking, given = claims(), body(_CHANGE)
-    _credentials().change(asking, given["currentPassword"], given["newPassword"])
+    credentials().change(asking, given["currentPassword"], given["newPassword"])
     return {"success": True, "message": "Password changed"}
 
 
 @blueprint.post("/password/reset-request")
 def reset_request() -> Json:
-    _credentials().request_reset(body(_REQUEST)["email"], place().address)
+    credentials().request_reset(body(_REQUEST)["email"], place().address)
     return {
         "success": True,
         "message": "If there is an account with this address, a message is on its way",
@@ -67,7 +67,7 @@ def reset_request() -> Json:
 @blueprint.post("/password/reset")
 def reset() -> Json:
     given = body(_RESET)
-    _credentials().reset(given["token"], given["newPassword"])
+    credentials().reset(given["token"], given["newPassword"])
     return {"success": True, "message": "Password reset"}
 
 
@@ -75,16 +75,16 @@ def reset() -> Json:
 def otp_request() -> Json:
     asking = person()
     body(_NOTHING, optional=True)
-    _credentials().request_code(asking, place().address)
+    credentials().request_code(asking, place().address)
     return {"success": True, "message": "A code is on its way"}
 
 
 @blueprint.post("/otp/verify")
 def otp_verify() -> Json:
     asking = person()
-    _credentials().verify_code(asking, body(_CODE)["code"].strip())
+    credentials().verify_code(asking, body(_CODE)["code"].strip())
     return {"success": True, "verified": True}
 
 
-def _credentials() -> Credentials:
+def credentials() -> Credentials:
     return cast("Credentials", current_app.extensions["credentials"])

@@ -121,11 +121,15 @@ def _given() -> Json:
 
 
 def _answer(user_id: str, kept: Kept) -> Json:
+    return {"success": True, "preferences": shown(user_id, kept)}
+
+
+def shown(user_id: str, kept: Kept) -> Json:
     """The seed's fields in the seed's order, then the zone and every cell as it holds."""
-    shown: Json = {"id": user_id, "userId": user_id}
+    found: Json = {"id": user_id, "userId": user_id}
     for name, value in kept.values.items():
-        shown[name] = value.strftime("%H:%M") if isinstance(value, time) else value
-    return {"success": True, "preferences": shown | {"matrix": _cells(kept.values["matrix"])}}
+        found[name] = value.strftime("%H:%M") if isinstance(value, time) else value
+    return found | {"matrix": _cells(kept.values["matrix"])}
 
 
 def _cells(chosen: dict[str, dict[str, bool]]) -> Json:

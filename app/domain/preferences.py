@@ -77,15 +77,16 @@ def decide(kind: Kind, preferences: Preferences, now: datetime) -> Decision:
     return Hold(channels, until) if until else Send(channels)
 
 
-def _category(kind: Kind, preferences: Preferences) -> bool:
+def category(kind: Kind) -> str:
+    """The switch that covers a kind."""
     if kind in _MARKETING:
-        return preferences.marketing
-    return preferences.social if kind in _SOCIAL else preferences.activity
+        return "marketing"
+    return "social" if kind in _SOCIAL else "activity"
 
 
 def _channels(kind: Kind, preferences: Preferences) -> tuple[Channel, ...]:
     """Push unless switched off; e-mail and SMS of social doings only where the matrix asks."""
-    if not _category(kind, preferences):
+    if not getattr(preferences, category(kind)):
         return ()
     cells = preferences.matrix.get(kind.value, {})
     wanted = {

@@ -91,16 +91,19 @@ class PreferenceStore:
     def _move_the_end(self, sql: Connection, user_id: str, values: Mapping[str, Any]) -> None:
         """Held rows ring at the end of the quiet hours as they are now; none: at once."""
         now = datetime.fromtimestamp(self._now(), UTC)
-        until = quiet_until(
-            Choice(
-                quiet=values["dndEnabled"],
-                quiet_from=values["dndStartTime"],
-                quiet_until=values["dndEndTime"],
-                timezone=values["timezone"],
-            ),
-            now,
-        )
+        until = quiet_end(values, now)
         sql.execute(_HELD, {"user": user_id, "until": until or now})
+
+
+def quiet_end(values: Mapping[str, Any], now: datetime) -> datetime | None:
+    """When the quiet hours that hold now are over; None outside of them."""
+    hours = Choice(
+        quiet=values["dndEnabled"],
+        quiet_from=values["dndStartTime"],
+        quiet_until=values["dndEndTime"],
+        timezone=values["timezone"],
+    )
+    return quiet_until(hours, now)
 
 
 def merged(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

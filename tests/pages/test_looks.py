@@ -60,10 +60,16 @@ def signed_in(town: Town) -> dict[str, str]:
         "searched": "/search?q=ben",
         "nobody-found": "/search?q=zzzzqqqq",
         "bookmarks": "/bookmarks",
+        "preferences": "/preferences",
     }
 
 
-ANONYMOUS = {"login": "/login", "register": "/register"}
+ANONYMOUS = {
+    "login": "/login",
+    "register": "/register",
+    "forgotten": "/password/forgotten",
+    "reset": "/password/reset?token=abc",
+}
 
 
 def inspect(page: Page, pages: dict[str, str], look: Look) -> None:

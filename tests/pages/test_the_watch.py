@@ -60,6 +60,6 @@ def test_what_cannot_be_read_is_found(page: Page, site: Site) -> None:
 
 
 def test_what_is_too_wide_is_found(page: Page) -> None:
-    page.evaluate("() => { document.body.append(Object.assign(new Image(), { width: 3000 })) }")
+    page.evaluate("() => { document.body.attributeStyleMap.set('width', CSS.px(3000)) }")
     with pytest.raises(AssertionError, match="wider than its window"):
         check_width(page)

@@ -1,0 +1,50 @@
+"""The story of two people, from registering to the toast: everything through what one sees."""
+
+import re
+import secrets
+
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import Visit
+from tests.pages.person import PASSWORD
+
+
+def register(page: Page, name: str) -> str:
+    """Through the form; the user name."""
+    username = f"{name.lower()}_{secrets.token_hex(4)}"
+    page.goto("/register")
+    page.get_by_label("E-mail").fill(f"{username}@example.org")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Name (optional)").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+    expect(page).to_have_url("/")
+    return username
+
+
+def test_from_registering_to_the_toast(visit: Visit) -> None:
+    ada, ben = visit(None), visit(None)
+    ada_name = register(ada, "Ada")
+    ada.get_by_label("What is new, Ada?").fill("First swim of the year")
+    ada.get_by_role("button", name="Post", exact=True).click()
+    expect(ada.get_by_role("article").first).to_contain_text("First swim of the year")
+
+    register(ben, "Ben")
+    ben.get_by_role("combobox", name="Search people").press_sequentially(ada_name[:9])
+    ben.get_by_role("option").filter(has_text=ada_name).click()
+    expect(ben.get_by_role("heading", level=1)).to_have_text("Ada")
+    ben.locator(".profile").get_by_role("button", name="Follow").click()
+    expect(ben.locator("[data-followers]")).to_have_text("1")
+    ben.get_by_role("button", name="Like").click()
+    expect(ben.get_by_role("button", name="Like")).to_have_attribute("aria-pressed", "true")
+
+    toasts = ada.locator("#toasts")
+    expect(toasts).to_contain_text("Ben liked your post")
+    expect(ada.locator("[data-likes]").first).to_have_text("1")
+    expect(ada.locator("#badge")).to_have_text("2")
+    expect(ada).to_have_title(re.compile(r"^\(2\) "))
+
+    ada.locator("#toasts").get_by_role("link", name="Ben liked your post").click()
+    expect(ada).to_have_url(re.compile("/posts/"))
+    ada.get_by_role("link", name="1 likes: who").click()
+    expect(ada.locator(".people")).to_contain_text("Ben")

@@ -1,0 +1,102 @@
+"""Without JavaScript: reading, signing in, posting, liking, commenting, following, choosing."""
+
+import re
+import secrets
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import Meet, Visit
+from tests.pages.person import PASSWORD, Person
+
+
+@pytest.fixture
+def ada(person: Meet) -> Person:
+    return person("Ada")
+
+
+@pytest.fixture
+def page(visit: Visit, ada: Person) -> Page:
+    opened = visit(ada, java_script_enabled=False)
+    opened.goto("/")
+    return opened
+
+
+def test_signing_in_and_posting(visit: Visit, ada: Person) -> None:
+    page = visit(None, java_script_enabled=False)
+    page.goto("/")
+    page.get_by_label("E-mail").fill(ada.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("What is new, Ada?").fill("No scripts here")
+    page.get_by_role("button", name="Post", exact=True).click()
+
+    expect(page.get_by_role("article").first).to_contain_text("No scripts here")
+    page.locator(".menu summary").first.click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url("/login")
+
+
+def test_registering(visit: Visit) -> None:
+    page = visit(None, java_script_enabled=False)
+    username = f"new_{secrets.token_hex(4)}"
+    page.goto("/register")
+    page.get_by_label("E-mail").fill(f"{username}@example.org")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+    expect(page).to_have_url("/")
+
+
+def test_liking_keeping_and_commenting(page: Page, person: Meet) -> None:
+    post = person("Ben").posts("Hello")
+    page.goto(f"/posts/{post}")
+    page.get_by_role("button", name="Like").click()
+    expect(page.get_by_role("button", name="Like")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-likes]")).to_have_text("1")
+    page.get_by_role("button", name="Bookmark").click()
+    expect(page.get_by_role("button", name="Bookmark")).to_have_attribute("aria-pressed", "true")
+
+    page.get_by_label("Your comment").fill("Lovely")
+    page.get_by_role("button", name="Send").first.click()
+    expect(page.locator(".comment")).to_contain_text("Lovely")
+    page.get_by_text("Reply").click()
+    page.get_by_label(re.compile("^Your reply")).fill("Very")
+    page.locator("[data-reply]").get_by_role("button", name="Send").click()
+    expect(page.locator(".comment.depth-1")).to_contain_text("Very")
+    page.locator(".depth-1").get_by_role("button", name="Delete").click()
+    expect(page.locator(".comment.depth-1")).to_have_count(0)
+
+    page.goto("/bookmarks")
+    expect(page.get_by_role("article")).to_contain_text("Hello")
+
+
+def test_following_and_ringing(page: Page, person: Meet) -> None:
+    ben = person("Ben")
+    page.goto(f"/users/{ben.username}")
+    page.locator(".profile").get_by_role("button", name="Follow").click()
+    page.get_by_role("button", name="Ring for posts").click()
+    expect(page.get_by_role("button", name="Every post rings")).to_be_visible()
+    expect(page.locator("[data-followers]")).to_have_text("1")
+
+
+def test_choosing(page: Page) -> None:
+    page.goto("/preferences")
+    page.get_by_label("New followers by On screen").uncheck()
+    page.get_by_label("Keep quiet at night").check()
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_label("New followers by On screen")).not_to_be_checked()
+    expect(page.get_by_label("Likes of your posts by On screen")).to_be_checked()
+    expect(page.get_by_label("Keep quiet at night")).to_be_checked()
+    expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
+
+
+def test_a_long_list_goes_on_by_a_link(page: Page, ada: Person) -> None:
+    for number in range(23):
+        ada.posts(f"Number {number}")
+    page.goto(f"/users/{ada.username}")
+    expect(page.get_by_role("article")).to_have_count(20)
+    page.get_by_role("link", name="Load more").click()
+    expect(page.get_by_role("article")).to_have_count(3)
