@@ -73,7 +73,10 @@ def _try(
             healthy[mutant.caught_by] = _run(tree, mutant.caught_by)[0] == 0
         if not healthy[mutant.caught_by]:
             return Outcome(mutant, SICK, time.monotonic() - began, "fails without the bug as well")
-        mutant.put_into(tree)
+        try:
+            mutant.put_into(tree)
+        except RuntimeError as fault:
+            return Outcome(mutant, SICK, time.monotonic() - began, str(fault))
         code, said = _run(tree, mutant.caught_by)
     verdict = {0: SURVIVED, 1: CAUGHT}.get(code, SICK)
     say(f"  {verdict}")

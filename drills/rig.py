@@ -9,8 +9,6 @@ Out   running services and processes, addresses, hands to break them with
 """
 
 import contextlib
-import ctypes
-import json
 import os
 import shutil
 import subprocess
@@ -24,10 +22,10 @@ from sqlalchemy import Engine, create_engine, text
 
 from app.stores.postgres import driver_url
 from bench.stage import answers, free_port, procfile, wait_until
+from drills.ground import migrate, small_disks, take, write_ports
 from drills.processes import Process, Supervisor
 from drills.proxy import Proxy
 from infra import ports
-from infra.layout import ROOT
 from infra.services import NAMES as SERVICES
 from infra.services import Services
 
@@ -53,8 +51,6 @@ URLS = {
     "kafka": "KAFKA_BOOTSTRAP_SERVERS",
     "dynamodb": "DYNAMODB_ENDPOINT_URL",
 }
-MARK = "owned-by-the-drills"
-CLONE_NEWNS = 0x00020000
 
 
 class Rig:
@@ -75,7 +71,7 @@ class Rig:
         self.workers: dict[str, Process] = {}
         self.more: list[Process] = []
         self._say = say
-        self._take(folder)
+        take(folder)
         self.services = Services(folder / "services", say)
 
     def __enter__(self) -> "Rig":
@@ -159,19 +155,6 @@ class Rig:
             subprocess.run(["umount", str(self.services.layout.folder(name))], check=False)
         shutil.rmtree(self.folder / "services", ignore_errors=True)
 
-    def _take(self, folder: Path) -> None:
-        """The folder is ours or empty: everything below it will be destroyed."""
-        if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-            raise RuntimeError(f"{folder} is not empty and not the drills': hands off")
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # PostgreSQL runs as a user of its own when we are root
-        (folder / MARK).touch()
-        if (folder / "services").exists():
-            Services(folder / "services").stop()
-        for left in folder.iterdir():
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-
     def _start(self) -> None:
         self._say("Starting the services ...")
         self.services.layout.create()
@@ -180,7 +163,7 @@ class Rig:
             lanes = {name: (free_port(), real[name]) for name in SERVICES}
             # The broker tells its clients where to find it: that must be the proxy.
             advertised = {"kafka_advertised": lanes["kafka"][0]}
-            _write_ports(self.services.layout.ports, real | advertised)
+            write_ports(self.services.layout.ports, real | advertised)
             self.proxy = Proxy(lanes)
         if self.tmpfs:
             small_disks({self.services.layout.folder(name): mb for name, mb in self.tmpfs})
@@ -188,7 +171,7 @@ class Rig:
         self.engine: Engine = create_engine(driver_url(direct["DATABASE_URL"]), pool_pre_ping=True)
         self.redis = redis.Redis.from_url(direct["REDIS_URL"], decode_responses=True)
         self.environment = self._environment(direct, real)
-        _migrate(dict(self.environment) | direct)
+        migrate(dict(self.environment) | direct)
         (self.folder / "logs").mkdir()
         lines = procfile()
         for number in (1, 2):
@@ -239,26 +222,3 @@ class Rig:
     def rows(self, statement: str, **values: object) -> list[tuple[object, ...]]:
         with self.engine.connect() as sql:
             return [tuple(row) for row in sql.execute(text(statement), values)]
-
-
-def _migrate(environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"the migration failed:\n{done.stdout}{done.stderr}")
-
-
-def small_disks(sizes: Mapping[Path, int]) -> None:
-    """Mounts that only we and our children see, and that end with us."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
-        raise RuntimeError(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    for folder, mb in sizes.items():
-        folder.mkdir()
-        options = f"size={mb}m,mode=700"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-
-
-def _write_ports(path: Path, known: Mapping[str, int]) -> None:
-    path.write_text(json.dumps(dict(known)) + "\n")

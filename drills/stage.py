@@ -7,30 +7,24 @@ Out   drills/report.py: Row
 import json
 import random
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from app.offsets import offsets
 from drills import cast as casting
 from drills import evidence as looking
 from drills import hearing, ledger
-from drills.books import Books
-from drills.cast import Behaviour, Cast
-from drills.checker import Found, check, comments, criticals, tally, wishes
+from drills.cast import Behaviour
+from drills.checker import Found, check
 from drills.drill import Drill, Scene
 from drills.evidence import Evidence
+from drills.hands import Crowd, Memory
+from drills.rest import come_to_rest
 from drills.rig import Rig
-from infra.layout import ROOT
+from drills.words import tally
 
 LEAD_SECONDS, TAIL_SECONDS = 4.0, 4.0
-SAMPLE_SECONDS = 1.0
-HEARD_SECONDS = 10.0
 
 
 @dataclass
@@ -64,64 +58,6 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-class Crowd:
-    """The parent's hand on the crowd process."""
-
-    def __init__(self, order: Path) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "drills.crowd", str(order)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._hear("ready")
-
-    def rest(self) -> None:
-        """No new requests; returns when the last one is answered."""
-        self._say("rest")
-        self._hear("rested")
-
-    def close(self) -> None:
-        if self._child.poll() is None:
-            try:
-                self._say("bye")
-                self._child.wait(10)
-            except (OSError, subprocess.TimeoutExpired):
-                self._child.kill()
-                self._child.wait()
-
-    def _say(self, word: str) -> None:
-        assert self._child.stdin
-        self._child.stdin.write(word + "\n")
-        self._child.stdin.flush()
-
-    def _hear(self, word: str) -> None:
-        assert self._child.stdout
-        if self._child.stdout.readline().strip() != word:
-            raise RuntimeError("the crowd ended")
-
-
-class Memory:
-    """MB of every process, once a second."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.seen: dict[str, list[float]] = {}
-        self._rig = rig
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._over.set()
-        self._thread.join(10)
-
-    def _watch(self) -> None:
-        while not self._over.wait(SAMPLE_SECONDS):
-            for name, many in self._rig.memory().items():
-                self.seen.setdefault(name, []).append(many)
 
 
 def play(drill: Drill, rig: Rig | None, seed: int, short: bool, say: Callable[[str], None]) -> Row:
@@ -172,7 +108,9 @@ def _play(drill: Drill, rig: Rig, row: Row, short: bool, say: Callable[[str], No
         healed = time.monotonic()
         scene.load(TAIL_SECONDS)
         crowd.rest()
-        row.drain_seconds = _come_to_rest(rig, cast, path, drill.rest_seconds, row, healed)
+        if left := come_to_rest(rig, cast, path, drill.rest_seconds):
+            row.faults["rest"] = [f"not within {drill.rest_seconds:.0f} s: {left}"]
+        row.drain_seconds = time.monotonic() - healed
     finally:
         memory.close()
         crowd.close()
@@ -206,48 +144,3 @@ def _fill(
         row.faults["the act"] = scene.complaints
     # The table shows how many; the first ones are enough to begin with.
     row.faults = {name: said[:20] for name, said in row.faults.items()}
-
-
-def _come_to_rest(
-    rig: Rig, cast: Cast, path: Path, seconds: float, row: Row, healed: float
-) -> float:
-    """Waits until nothing is under way; how long after the fault that was."""
-    began = time.monotonic()
-    while left := _under_way(rig, cast, path):
-        if time.monotonic() - began > seconds:
-            row.faults["rest"] = [f"not within {seconds:.0f} s: {left}"]
-            break
-        time.sleep(0.25)
-    return time.monotonic() - healed
-
-
-def _under_way(rig: Rig, cast: Cast, path: Path) -> str:
-    """What is not at rest yet, in words; empty when all is. The quickest look first."""
-    if left := Books(rig.engine, rig.redis).unsettled():
-        return "; ".join(left)
-    book = ledger.read(path)
-    seen = Evidence(
-        wishes=looking.stored_wishes(rig, cast),
-        comments=looking.stored_comments(rig, cast),
-        critical=looking.stored_codes(rig, cast),
-    )
-    for judge in (wishes, comments, criticals):
-        if lost := judge(book, seen)[0]:
-            return f"{len(lost)} acknowledged are not there, e.g. {lost[0]}"
-    if lag := {f"{one.group}/{one.partition}": one.lag for one in _lags(rig) if one.lag}:
-        return f"lag {lag}"
-    return _unheard(rig, cast, book)
-
-
-def _unheard(rig: Rig, cast: Cast, book: ledger.Ledger) -> str:
-    highest: dict[str, int] = {}
-    for one in book.frames:
-        highest[one.who] = max(highest.get(one.who, 0), one.seq or 0)
-    numbers = looking.frame_numbers(rig, cast.listeners)
-    behind = [who for who, seq in numbers.items() if highest.get(who, 0) < seq]
-    return f"{len(behind)} sockets have not heard their last frame" if behind else ""
-
-
-def _lags(rig: Rig) -> list[Any]:
-    address = rig.environment["KAFKA_BOOTSTRAP_SERVERS"]
-    return list(offsets((address,)))
