@@ -86,8 +86,8 @@ MUTANTS = (
         "a like that finds the ingress full is answered as if it were kept",
         "tests/contract/test_wishes.py",
         "app/stores/scripts/wish.lua",
-        "if length >= tonumber(max) then return {'full', 0, 0} end\n",
-        "if length >= tonumber(max) then return {'done', wanted, tonumber(count)} end\n",
+        "    return {'full', 0, 0}\n",
+        "    return {'done', wanted, tonumber(count)}\n",
     ),
     _bug(
         "late-words-act",
@@ -213,7 +213,7 @@ MUTANTS = (
         "counts are read from the tables, where rows arrive a window later",
         "nothing-broken",
         "app/stores/memberships.py",
-        "        known = self._known(subject, viewer_id, ids)\n",
-        "        known: dict[str, tuple[int, bool]] = {}\n",
+        "        known, trusted = self._known(subject, viewer_id, ids)\n",
+        "        known, trusted = self._known(subject, viewer_id, ids)\n        known = {}\n",
     ),
 )
