@@ -32,4 +32,4 @@ def post_worker_init(worker: GeventWorker) -> None:
 def _close_sockets_at_the_end(worker: GeventWorker) -> None:
     while worker.alive:
         gevent.sleep(0.1)
-    worker.wsgi.extensions["sockets"].close_all()
+    worker.wsgi.extensions["sockets"].stop()

@@ -14,6 +14,7 @@ import gevent
 from flask import Flask, request
 from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
 
+from app.acks import Acks
 from app.crier import Crier, listen
 from app.domain.errors import Rejected, Unavailable
 from app.handshake import origins, since_of
@@ -21,6 +22,7 @@ from app.heard import Heard
 from app.listener import Listener
 from app.stores.bell import Bell
 from app.stores.history import History, Missed, Since
+from app.stores.seen import Seen
 from app.stores.urgency import CRITICAL_CHANNEL
 from app.streams.push import SIGNED_IN, room_of
 from app.tokens import Claims, Tokens
@@ -68,6 +70,7 @@ class Sockets:
         self._tokens = tokens
         self._history = History(parts.engine)
         self._turns = Turns()
+        self.acks = Acks(Seen(parts.engine).record)
         self._heard = Heard()
         self._crier = Crier(self._history, self._heard, self._emit)
         self._bell = Bell(parts.settings.addresses.database_url, CRITICAL_CHANNEL)
@@ -97,6 +100,7 @@ class Sockets:
         """The sweep, and the ear for what is critical. Started by the entry point: tests have no
         greenlets they did not ask for."""
         gevent.spawn(self._sweep_for_ever)
+        gevent.spawn(self.acks.run)
         gevent.spawn(listen, self._bell, self._crier)
 
     def people(self) -> int:
@@ -106,6 +110,11 @@ class Sockets:
     def close_all(self) -> None:
         """Ends the transports: a lost connection to clients, so they come back by themselves."""
         self.io.server.eio.disconnect()
+
+    def stop(self) -> None:
+        """The process ends: sockets connect elsewhere, and what they said is written down."""
+        self.close_all()
+        self.acks.flush()
 
     def sweep(self) -> int:
         """Closes those whose token is over and those who never said who they are."""
@@ -231,8 +240,11 @@ class Sockets:
         if seat and seat.claims:
             leave_room(room_of(seat.claims.user_id))
 
-    def _ack(self, _: Any = None) -> None:
-        """Accepted; `seen` in the delivery log comes with the delivery log's own stop."""
+    def _ack(self, said: Any = None) -> None:
+        """Becomes `seen` in the delivery log, in its own time."""
+        seat = self._seats.get(_sid())
+        if seat and seat.claims:
+            self.acks.take(seat.claims.user_id, said)
 
     def _resumed(self, _: float) -> None:
         """The channel is back: all here get what was told meanwhile."""

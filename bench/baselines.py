@@ -46,7 +46,7 @@ _COUNT = text("update posts set like_count = like_count + :by where id = :post")
 class NoSockets:
     """gunicorn.conf.py closes the sockets at the stop."""
 
-    def close_all(self) -> None:
+    def stop(self) -> None:
         return None
 
 

@@ -11,6 +11,7 @@ from app.domain.ledger import Frame
 from app.domain.routing import LANES, priority_of
 from app.domain.windows import Rules, instant_places
 from app.stores.notifications import Why
+from app.stores.seen import SEEN
 from blueprints.views import Json
 
 
@@ -91,6 +92,8 @@ def _steps(found: Why) -> list[Json]:
 
 def _name(frame: str, new: int) -> str:
     """A silent frame that announces somebody is one that quiet hours held."""
+    if frame == SEEN:
+        return "shown"
     if frame == Frame.ANNOUNCED:
         return "gathered announcement" if new > 1 else "announcement"
     return "held by quiet hours" if new else "change"

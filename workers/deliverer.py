@@ -28,8 +28,8 @@ from app.streams.push import Push, room_of
 log = logging.getLogger(__name__)
 BATCH = 500
 POLL_SECONDS = 0.5
-FRAMES = frozenset({"notification", "notification_updated", "notification_removed", "unread_count"})
-BADGE = "unread_count"
+BADGE, SEEN = "unread_count", "seen"
+FRAMES = frozenset({"notification", "notification_updated", "notification_removed", BADGE, SEEN})
 _OUTSIDE = {"id": int, "targetId": str, "at": str, "data": dict}
 _INSIDE = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
 MAX_ID = 64
@@ -61,6 +61,8 @@ class Deliverer:
         # What was told of rows that an administrator cleared since is nobody's news any more.
         fence = self._cleared()
         frames = [one for one in ready if one is not None and one["id"] > fence]
+        acks = [one for one in frames if one["frame"] == SEEN]  # news for the log alone
+        frames = [one for one in frames if one["frame"] != SEEN]
         last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
         # Of several badges only the newest is worth a frame.
         worth = [o for o in frames if o["frame"] != BADGE or last_badge[o["targetId"]] == o["id"]]
@@ -75,7 +77,8 @@ class Deliverer:
                 outcomes={
                     "delivered": len(emitted) + badges,
                     "merged": len(frames) - len(emitted) - badges,
-                    "expired": len(ready) - ready.count(None) - len(frames),
+                    "self": len(acks),
+                    "expired": len(ready) - ready.count(None) - len(acks) - len(frames),
                     "failed": ready.count(None),
                 },
                 places=counted(self._waiting),

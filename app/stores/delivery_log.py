@@ -141,6 +141,8 @@ def item(ready: dict[str, Any], now: float) -> dict[str, Any]:
     data = ready["data"]
     channels = data.get("metadata", {}).get("channels", [])
     status = "SENT" if "PUSH" in channels or ready["frame"] != "notification" else "FILTERED"
+    if ready["frame"] == "seen":
+        status = "SEEN"
     return {
         "id": {"S": str(uuid5(NAMESPACE_URL, f"outbox:{ready['id']}:{ready['at']}"))},
         "createdAt": {"S": ready["at"]},

@@ -297,6 +297,14 @@ outbox = Table(
     Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at is null")),
     Index("ix_outbox_user_id_seq", "user_id", "seq"),
     Index("ix_outbox_published_at", "published_at"),
+    # An ack of the same version is recorded once, however many screens send it.
+    Index(
+        "uq_outbox_seen",
+        text("(payload->>'id')"),
+        text("(payload->>'version')"),
+        unique=True,
+        postgresql_where=text("frame = 'seen'"),
+    ),
 )
 
 kafka_fallback_queue = Table(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from app.domain.events import SEQ_PER_MS
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
+from app.stores.seen import SEEN
 
 Step = dict[str, Any]
 FRAMES = 20
@@ -75,6 +76,9 @@ class Traces:
         found = sql.execute(_FRAMES, frames | {"limit": FRAMES}).all()
         for place, seq, frame, created, published in found:
             shown = {"frame": frame, "seq": seq, "notificationId": notification}
+            if frame == SEEN:
+                yield {"name": "shown", "at": created, "notificationId": notification}
+                continue
             yield {"name": "announced", "at": created, **shown}
             if published is not None:
                 yield {"name": "relayed", "at": published, **shown}
@@ -98,6 +102,7 @@ ORDER = {
             "announced",
             "relayed",
             "emitted",
+            "shown",
         )
     )
 }
@@ -137,7 +142,7 @@ _ROW = text("""
 """)
 _FRAMES = text("""
     select id, seq, frame, created_at, published_at from outbox
-    where user_id = cast(:user as uuid) and payload->>'id' = :row and seq is not null
-        and created_at >= cast(:since as timestamptz)
+    where user_id = cast(:user as uuid) and payload->>'id' = :row
+        and (seq is not null or frame = 'seen') and created_at >= cast(:since as timestamptz)
     order by id limit :limit
 """)
