@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0007_c1"
-down_revision = "0006_a1"
+revision = "0008_c1"
+down_revision = "0007_a2"
 branch_labels = None
 depends_on = None
 
