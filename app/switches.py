@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -18,24 +19,22 @@ from pathlib import Path
 
 import gevent
 from gevent import subprocess
-from gevent.lock import BoundedSemaphore
 
 from app.domain.errors import Rejected, Unavailable
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
-LOOK_SECONDS = 4.0
+LOOK_SECONDS = 10.0
+PATIENCE_SECONDS = 1.5
 TURN_SECONDS = 90.0
 """`start` waits a minute for a service, `stop` a quarter of one."""
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 2.0
 VARIABLES = {
     "redis": "REDIS_URL",
     "kafka": "KAFKA_BOOTSTRAP_SERVERS",
     "postgres": "DATABASE_URL",
     "dynamodb": "DYNAMODB_ENDPOINT_URL",
 }
-# What a command needs and nothing else: no secret of ours, no mark that would make the service
-# a child of this run.
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
 NOT_OURS = Rejected("This service is not an embedded one", "not_embedded", 404)
 BUSY = Rejected("The last command for this service is still running", "busy", 409)
@@ -69,9 +68,9 @@ class Switches:
         self._ours: frozenset[str] | None = None
         self._doing: dict[str, Verb] = {}
         self._trouble: dict[str, str] = {}
-        self._looking = BoundedSemaphore()
+        self._looking = gevent.spawn(lambda: None)
         self._seen: dict[str, dict[str, object]] = {}
-        self._seen_at = 0.0
+        self._seen_at = -FRESH_SECONDS
 
     def states(self) -> dict[str, Switch]:
         """The embedded ones by name; empty where all are somebody else's. Raises Unavailable."""
@@ -100,7 +99,7 @@ class Switches:
             self._trouble[name] = str(fault)
         finally:
             del self._doing[name]
-            self._seen_at = 0.0
+            self._seen_at = -FRESH_SECONDS
 
     def _switch(self, name: str, seen: Mapping[str, object]) -> Switch:
         port = seen["port"]
@@ -112,12 +111,21 @@ class Switches:
         )
 
     def _look(self) -> dict[str, dict[str, object]]:
-        """One look for all who ask within a second: it starts an interpreter."""
-        with self._looking:
-            if gevent.get_hub().loop.now() - self._seen_at >= FRESH_SECONDS:
-                found = json.loads(self._command(LOOK_SECONDS, "status", "--json"))
-                self._seen, self._seen_at = found, gevent.get_hub().loop.now()
-            return self._seen
+        """One look for all who ask within two seconds: it starts an interpreter. On a busy machine
+        that takes its time; then what was seen last is told."""
+        if self._looking.ready() and time.monotonic() - self._seen_at >= FRESH_SECONDS:
+            self._looking = gevent.spawn(self._see)
+        self._looking.join(PATIENCE_SECONDS if self._seen else LOOK_SECONDS)
+        if not self._seen:
+            raise Unavailable("The services could not be looked at", "infra_slow")
+        return self._seen
+
+    def _see(self) -> None:
+        try:
+            self._seen = json.loads(self._command(LOOK_SECONDS, "status", "--json"))
+            self._seen_at = time.monotonic()
+        except Unavailable as fault:
+            log.warning("%s", fault)
 
     def _embedded(self) -> frozenset[str]:
         """Which of the addresses in use are those of the services in DATA_DIR. Asked once."""
@@ -134,16 +142,20 @@ class Switches:
             )
         return self._ours
 
+    def environment(self) -> dict[str, str]:
+        """What a command needs and nothing else: no secret of ours, and no mark of this run, which
+        would end the service with it."""
+        needed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return needed | {"DATA_DIR": str(self._data_dir), "ENV_FILE": os.devnull}
+
     def _command(self, seconds: float, *words: str) -> str:
         """What it printed. Raises Unavailable with its own sentence."""
         command = [sys.executable, "-m", "infra", *words]
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment |= {"DATA_DIR": str(self._data_dir), "ENV_FILE": os.devnull}
         try:
             done = subprocess.run(
                 command,
                 cwd=ROOT,
-                env=environment,
+                env=self.environment(),
                 capture_output=True,
                 text=True,
                 timeout=seconds,

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, text
 from app.domain.events import Priority
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb, item
+from app.stores.postgres import engine as postgres
 from app.web import create_app
 from app.wiring import build, new_id
 from tests.cast import assemble, code, like
@@ -118,6 +120,20 @@ def test_a_role_that_was_taken_away_is_gone_at_once(admin: Admin, engine: Engine
     with engine.begin() as sql:
         sql.execute(text("update users set role = 'user'"))
     assert admin("GET /stats")["status"] == 403
+
+
+def test_an_administrator_looks_on_while_postgresql_is_away_and_changes_nothing(
+    web: Flask, admin: Admin
+) -> None:
+    assert admin("GET /pipeline")["status"] == 200
+    parts = web.extensions["parts"]
+    web.extensions["parts"] = replace(parts, engine=postgres("postgresql://nobody@127.0.0.1:1/no"))
+
+    seen = admin("GET /pipeline")
+
+    assert (seen["status"], set(seen["unavailable"])) == (200, {"postgres"})
+    assert admin("POST /windows/flush")["status"] == 503
+    web.extensions["parts"] = parts
 
 
 def test_the_dashboards_numbers_have_the_seeds_shape(admin: Admin) -> None:
