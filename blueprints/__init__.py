@@ -54,6 +54,7 @@ def register(app: Flask) -> None:
         forms,
         frame,
         health,
+        inbox,
         likes,
         marks,
         metrics,
@@ -81,7 +82,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     for module in (auth, posts, likes, comments, follows, users, notifications, events, admin):
         app.register_blueprint(module.blueprint)
-    for module in (bookmarks, marks, mutes, preferences):
+    for module in (bookmarks, inbox, marks, mutes, preferences):
         app.register_blueprint(module.blueprint)
     for module in (
         health,

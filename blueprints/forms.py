@@ -1,7 +1,7 @@
 """The pages' forms: what a person does without JavaScript. Each ends where it began.
 
 In    POST /posts, /posts/:id/comments, /like, /share, /bookmark, /delete; /comments/:id/delete;
-      /notifications/read
+      /notifications/{read,unread,archive}
 Out   app/actions.py and stores, as the API does
 """
 
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from app.actions import Wish
 from app.stores.bookmarks import Bookmarks
 from app.stores.ledger import Hand
-from app.stores.marks import Marks
+from app.stores.marks import ARCHIVED, UNREAD, Mark, Marks
 from app.stores.removals import Removals
 from app.wiring import new_id
 from blueprints import actions, parts
@@ -91,4 +91,20 @@ def read() -> Response:
         marks.read(person.id, uuid_of(one))
     else:
         marks.read_all(person.id, int(up_to) if up_to.isascii() and up_to.isdigit() else None)
+    return back()
+
+
+@blueprint.post("/notifications/unread")
+def unread() -> Response:
+    return _marked(UNREAD)
+
+
+@blueprint.post("/notifications/archive")
+def archive() -> Response:
+    return _marked(ARCHIVED)
+
+
+def _marked(mark: Mark) -> Response:
+    person = acting()
+    Marks(parts().engine).mark(person.id, uuid_of(request.form.get("id", "")), mark)
     return back()

@@ -36,11 +36,11 @@ def newest(user_id: str) -> Json:
     if part.cursor is None:
         totals = part.totals(store.total(asking, wanted))
         answer["pagination"] = totals | {"hasMore": len(found) > part.limit}
-    answer["nextCursor"] = next_cursor(found, part.limit, _place)
+    answer["nextCursor"] = next_cursor(found, part.limit, place)
     return answer
 
 
-def _place(row: RowMapping) -> tuple[datetime, str]:
+def place(row: RowMapping) -> tuple[datetime, str]:
     return row["updated_at"], row["id"]
 
 
@@ -162,7 +162,12 @@ def _row(row: RowMapping, people: list[Mini]) -> Json:
         "generation": row["generation"],
         "seq": row["seq"],
         "actors": [
-            {"id": one.id, "name": one.name or one.username, "avatarUrl": one.avatar_url}
+            {
+                "id": one.id,
+                "name": one.name or one.username,
+                "username": one.username,
+                "avatarUrl": one.avatar_url,
+            }
             for one in people
         ],
         "seenAt": row["seen_at"],

@@ -1,6 +1,6 @@
 """The pages for reading. Everything on them works without JavaScript; scripts make it live.
 
-In    /, /posts/:id, /posts/:id/likes, /bookmarks, /notifications
+In    /, /posts/:id, /posts/:id/likes, /bookmarks; blueprints/inbox.py: /notifications
 Out   jinja/*.html
 """
 
@@ -8,7 +8,6 @@ from flask import Blueprint, render_template
 
 from app.stores.bookmarks import Bookmarks
 from app.stores.comments import Comment
-from app.stores.notifications import Filter, Notifications
 from app.stores.posts import Posts
 from app.stores.users import Mini
 from blueprints import parts
@@ -17,8 +16,7 @@ from blueprints.bookmarks import shown as kept_posts
 from blueprints.cards import cards, with_ties
 from blueprints.comments import tree
 from blueprints.identity import uuid_of
-from blueprints.notifications import rows
-from blueprints.paging import cursor, next_cursor, paging
+from blueprints.paging import next_cursor, paging
 from blueprints.posts import liking, place
 from blueprints.profiles import with_follows
 from blueprints.signed_in import reader
@@ -77,13 +75,3 @@ def bookmarks() -> str:
     shown = with_ties(kept_posts(found[:PER_PAGE], reading.id), reading.id)
     older = next_cursor(found, PER_PAGE, bookmark_place)
     return render_template("bookmarks.html", posts=shown, older=older)
-
-
-@blueprint.get("/notifications")
-def notifications() -> str:
-    reading, part = reader(), paging(PER_PAGE, PER_PAGE)
-    found = Notifications(parts().engine).newest(reading.id, Filter(), part.slice)
-    shown = rows(found[:PER_PAGE])
-    last = found[PER_PAGE - 1] if len(found) > PER_PAGE else None
-    older = cursor(last["updated_at"], last["id"]) if last else None
-    return render_template("notifications.html", notifications=shown, older=older)

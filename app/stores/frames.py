@@ -221,7 +221,10 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
 
 def faces(sample: Sequence[tuple[Person, bool]]) -> list[dict[str, object]]:
     """The newest actors as a list draws them, so that no client has to ask again."""
-    return [{"id": one.id, "name": one.name, "avatarUrl": one.avatar_url} for one, _ in sample]
+    return [
+        {"id": one.id, "name": one.name, "username": one.username, "avatarUrl": one.avatar_url}
+        for one, _ in sample
+    ]
 
 
 def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:

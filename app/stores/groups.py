@@ -22,13 +22,14 @@ class Person:
     name: str
     avatar_url: str | None
     is_verified: bool
+    username: str
 
 
 _LOCK = text(
     "select id::text from users where id = any(cast(:ids as uuid[])) order by id for no key update"
 )
 _PEOPLE = text(
-    "select id::text, coalesce(nullif(name, ''), username), avatar_url, is_verified "
+    "select id::text, coalesce(nullif(name, ''), username), avatar_url, is_verified, username "
     "from users where id = any(cast(:ids as uuid[]))"
 )
 _KEYS = (
@@ -75,7 +76,7 @@ _DEBTS = text(
 )
 _SAMPLE = text("""
     select g.id::text, a.actor_id::text, a.is_follower,
-        coalesce(nullif(u.name, ''), u.username), u.avatar_url, u.is_verified
+        coalesce(nullif(u.name, ''), u.username), u.avatar_url, u.is_verified, u.username
     from unnest(cast(:ids as uuid[])) as g (id) cross join lateral (
         select * from notification_actors where notification_id = g.id and active
         order by is_follower desc, seq desc limit :sample) a
@@ -182,5 +183,5 @@ def samples(sql: Connection, ids: Sequence[str]) -> dict[str, list[tuple[Person,
     """The newest actors of each row, followers first, with whether each is a follower."""
     found: dict[str, list[tuple[Person, bool]]] = {one: [] for one in ids}
     for row in sql.execute(_SAMPLE, {"ids": list(ids), "sample": SAMPLE}):
-        found[row[0]].append((Person(row[1], row[3], row[4], row[5]), row[2]))
+        found[row[0]].append((Person(row[1], *row[3:7]), row[2]))
     return found

@@ -14,9 +14,11 @@ export async function freshToken() {
 }
 
 // `key`: a second try with the same one has no second effect (Idempotency-Key).
-export async function call(method, path, body, key) {
+// `more`: what else fetch() shall know, as keepalive for a page that is about to be left.
+export async function call(method, path, body, key, more = {}) {
   for (const retry of [true, false]) {
     const answer = await fetch(path, {
+      ...more,
       method,
       headers: {
         Authorization: `Bearer ${token ?? (await freshToken())}`,
