@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from app.direct import Direct
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
+from app.failpoints import reach
 from app.stores.comments import Comment, Comments
 from app.stores.memberships import PERSON, POST, Asked, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
@@ -91,8 +92,12 @@ class Actions:
     def _wish(self, asked: Asked) -> Standing:
         direct = self._direct
         if direct is None:
-            return self._memberships.want(asked)
-        return direct.either(lambda: self._memberships.want(asked), lambda: direct.wish(asked))
+            standing = self._memberships.want(asked)
+        else:
+            want = self._memberships.want
+            standing = direct.either(lambda: want(asked), lambda: direct.wish(asked))
+        reach("web.accepted")
+        return standing
 
     def post(
         self, actor_id: str, caption: str | None, image_url: str | None, trace: str | None = None

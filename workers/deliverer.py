@@ -141,6 +141,7 @@ class Recorder:
                 made = item(ready, self._now())
                 items[made["id"]["S"]] = made  # a batch may name a key once
         self._log.record(list(items.values()))
+        reach("recorder.recorded")
         if self._waiting:
             self._subscriber.commit(positions(self._waiting))
             recorded = len(self._waiting) - failed - badges

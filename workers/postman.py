@@ -14,6 +14,7 @@ from typing import Any
 
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import checked_uuid
+from app.failpoints import reach
 from app.streams import dead_letters
 from app.streams.dead_letters import DeadLetters
 from app.streams.kafka import Polled, Subscriber
@@ -61,6 +62,7 @@ class Postman:
                 self._send(record, _letter(frame["data"], address), _channels(frame), away)
         for fault in away.values():
             raise fault  # nothing is acknowledged: the next step goes on with what has not gone
+        reach("postman.sent")
         self._subscriber.commit(positions(self._waiting))
         moved, self._waiting = len(self._waiting), []
         return moved

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Engine, text
 
 from app.domain.routing import Topic
+from app.failpoints import reach
 from app.stores.postgres import speaking
 from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes
@@ -87,6 +88,7 @@ class FallbackQueue:
             publisher.publish([record for _, record in sound])
         except Refused as fault:
             reasons |= {sound[place][0]: reason for place, reason in fault.reasons.items()}
+        reach("bridge.drained")
         self.done([place for place, _ in sound if place not in reasons])
         self.refused(reasons)
 

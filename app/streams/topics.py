@@ -36,6 +36,8 @@ def create_topics(
                 topic_configs={
                     "retention.ms": str(retention_ms),
                     "message.timestamp.type": "LogAppendTime",
+                    # Acknowledged means that one broker may die at once and it is still there.
+                    "min.insync.replicas": str(2 if replication >= 3 else 1),
                 },
             )
             for name in sorted(missing)

@@ -1,19 +1,14 @@
 """Each worker dies at each of its named lines, in the middle of its work."""
 
-from app.failpoints import NAMES
+from app.failpoints import NAMES, process_of
 from drills.drill import Drill, Scene
 
-BREATHING = ("bridge.enqueued",)
-"""Reached only while Kafka is away."""
-
-
-def worker_of(point: str) -> str:
-    name = point.partition(".")[0]
-    return "flusher" if name == "relay" else name
+BREATHING = ("bridge.enqueued", "bridge.drained")
+"""Reached only while Kafka is away, and when it comes back."""
 
 
 def drill(name: str) -> Drill:
-    points = [one for one in NAMES if worker_of(one) == name]
+    points = [one for one in NAMES if process_of(one) == name]
 
     def act(scene: Scene) -> None:
         for point in points:
@@ -35,4 +30,4 @@ def drill(name: str) -> Drill:
     )
 
 
-DRILLS = tuple(drill(name) for name in dict.fromkeys(map(worker_of, NAMES)) if name != "web")
+DRILLS = tuple(drill(name) for name in dict.fromkeys(map(process_of, NAMES)) if name != "web")

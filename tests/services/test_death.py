@@ -6,23 +6,21 @@ from itertools import cycle
 
 import pytest
 
-from app.failpoints import NAMES as POINTS
-from tests.services.crew import NAMES, Member
+from app.failpoints import NAMES as ALL_POINTS
+from app.failpoints import process_of
+from tests.services.crew import NAMES, Member, until
 from tests.services.stage import Stage, meanwhile
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 DEATH_SECONDS = 90.0
 NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
 
-
-def worker_of(point: str) -> str:
-    name = point.partition(".")[0]
-    return "flusher" if name == "relay" else name
+POINTS = [point for point in ALL_POINTS if process_of(point) in NAMES]
 
 
 def rounds() -> list[tuple[str, ...]]:
     """In each round every worker dies at one of its lines; all lines come up."""
-    lines = {name: [p for p in POINTS if worker_of(p) == name] for name in NAMES}
+    lines = {name: [p for p in POINTS if process_of(p) == name] for name in NAMES}
     longest = max(map(len, lines.values()))
     endless = {name: cycle(points) for name, points in lines.items()}
     return [tuple(next(endless[name]) for name in NAMES) for _ in range(longest)]
@@ -63,9 +61,20 @@ def test_each_worker_dies_at_a_line_and_nothing_is_lost_or_doubled(
 
 
 def _doomed(stage: Stage, point: str) -> Member:
-    # Only while Kafka is away does a bridge put events aside.
-    away = NOWHERE if point == "bridge.enqueued" else {}
-    return stage.crew.replace(worker_of(point), FAILPOINT=point, **away)
+    if point == "bridge.enqueued":  # only while Kafka is away does a bridge put events aside
+        return stage.crew.replace("bridge", FAILPOINT=point, **NOWHERE)
+    if point == "bridge.drained":
+        _put_aside(stage)
+    return stage.crew.replace(process_of(point), FAILPOINT=point)
+
+
+def _put_aside(stage: Stage) -> None:
+    """A row of the fallback queue, for the next bridge to drain."""
+    stage.crew.replace("bridge", **NOWHERE)
+    owner, fan = stage.people(2)
+    stage.wish(fan, stage.post(owner), True)
+    waits = "select 1 from kafka_fallback_queue where not processed"
+    until(lambda: stage.rows(waits), DEATH_SECONDS, "a row of the fallback queue")
 
 
 def test_random_likes_by_three_hundred_while_every_worker_is_killed_twice(stage: Stage) -> None:
