@@ -140,8 +140,4 @@ export function paintCounts(event) {
 export function startFeed() {
   document.addEventListener("submit", onSubmit);
   for (const shown of document.querySelectorAll("[data-post]")) startDials(shown);
-  // A picture that does not come breaks nothing. Errors do not bubble: they are caught on the way down.
-  document.addEventListener("error", ({ target }) => {
-    if (target instanceof HTMLImageElement && target.closest("[data-post]")) target.remove();
-  }, true);
 }

@@ -61,7 +61,17 @@ function startOnce() {
   });
 }
 
+// Without a choice of one's own the machine's scheme is what one sees: the menu offers the other one.
+function startScheme() {
+  const button = document.querySelector("[data-scheme]");
+  if (!button || document.documentElement.dataset.theme || !matchMedia("(prefers-color-scheme: dark)").matches) return;
+  button.value = "light";
+  button.lastChild.textContent = "Light colours";
+  button.querySelector("use").setAttribute("href", "/static/icons.svg#sun");
+}
+
 export function startFields() {
+  startScheme();
   startCounters();
   startPreview();
   startMenus();

@@ -24,14 +24,14 @@ from typing import Any
 
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from sqlalchemy import Engine
 
 from tests.conftest import empty_tables
 from tests.pages.looks import Look
 from tests.pages.person import Person, newcomer
 from tests.pages.site import Site
-from tests.pages.watch import Watch
+from tests.pages.watch import PICTURES, Watch
 from tests.services.crew import Crew
 
 SWITCHES = (
@@ -125,6 +125,7 @@ def visit(browser: Browser, site: Site, watch: Watch) -> Iterator[Visit]:
         opened.append(context)
         context.set_default_timeout(WAIT_MS)
         watch.over(context)
+        context.route(f"{PICTURES}**", _picture)
         if who:
             context.add_cookies(who.cookies)  # type: ignore[arg-type]
         return context.new_page()
@@ -132,6 +133,14 @@ def visit(browser: Browser, site: Site, watch: Watch) -> Iterator[Visit]:
     yield opens
     for context in opened:
         context.close()
+
+
+def _picture(route: Route) -> None:
+    if route.request.url.endswith("gone"):
+        route.fulfill(status=404)
+    else:
+        svg = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
+        route.fulfill(body=svg, content_type="image/svg+xml")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_comment_appears_without_leaving_the_page(page: Page) -> None:
     expect(page.locator(".comment")).to_contain_text("One")
     expect(page.locator("[data-comments]")).to_have_text("1")
 
-    page.get_by_text("Reply").click()
+    page.locator(".comment summary").click()
     page.get_by_label("Your reply to Ada").fill("Two")
     page.get_by_label("Your reply to Ada").press("Enter")
     expect(page.locator(".comment.depth-1")).to_contain_text("Two")

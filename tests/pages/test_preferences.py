@@ -97,7 +97,8 @@ def test_a_block_is_shown_and_lifted(page: Page, ada: Person, person: Meet) -> N
 
 def test_chosen_colours_last(page: Page) -> None:
     def ground() -> str:
-        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        body = page.locator("body")
+        return str(body.evaluate("(one) => getComputedStyle(one).backgroundColor"))
 
     light = ground()
     page.get_by_role("button", name="Dark", exact=True).click()

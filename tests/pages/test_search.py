@@ -4,7 +4,7 @@ import re
 import secrets
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.pages.conftest import Meet, Visit
 from tests.pages.person import Person
@@ -28,13 +28,18 @@ def page(visit: Visit, person: Meet) -> Page:
     return opened
 
 
+def people(page: Page) -> Locator:
+    """What drops from the bar."""
+    return page.get_by_role("listbox", name="People")
+
+
 def test_arrows_choose_and_enter_opens(page: Page, mark: str, found: list[Person]) -> None:
     box = page.get_by_role("combobox", name="Search people")
     box.press_sequentially(mark)
-    expect(page.get_by_role("option")).to_have_count(2)
+    expect(people(page).get_by_role("option")).to_have_count(2)
     box.press("ArrowDown")
     box.press("ArrowDown")
-    expect(page.get_by_role("option", selected=True)).to_have_count(1)
+    expect(people(page).get_by_role("option", selected=True)).to_have_count(1)
     box.press("ArrowUp")
     box.press("Enter")
     expect(page).to_have_url(re.compile(f"/users/({found[0].username}|{found[1].username})$"))
@@ -45,16 +50,16 @@ def test_escape_closes_and_typing_asks_once(page: Page, mark: str, found: list[P
     page.on("request", lambda one: asked.append(one.url) if "/users/search" in one.url else None)
     box = page.get_by_role("combobox", name="Search people")
     box.press_sequentially(mark)
-    expect(page.get_by_role("option")).to_have_count(2)
+    expect(people(page).get_by_role("option")).to_have_count(2)
     assert len(asked) < len(mark)
     box.press("Escape")
-    expect(page.get_by_role("option")).to_have_count(0)
+    expect(people(page).get_by_role("option")).to_have_count(0)
     expect(box).to_have_attribute("aria-expanded", "false")
 
 
 def test_nobody_is_said(page: Page, mark: str) -> None:
     page.get_by_role("combobox", name="Search people").press_sequentially(mark)
-    expect(page.get_by_role("listbox")).to_have_text("Nobody found")
+    expect(people(page)).to_have_text("Nobody found")
 
 
 def test_results_have_a_page_where_one_can_follow(

@@ -60,7 +60,7 @@ def test_liking_keeping_and_commenting(page: Page, person: Meet) -> None:
     page.get_by_label("Your comment").fill("Lovely")
     page.get_by_role("button", name="Send").first.click()
     expect(page.locator(".comment")).to_contain_text("Lovely")
-    page.get_by_text("Reply").click()
+    page.locator(".comment summary").click()
     page.get_by_label(re.compile("^Your reply")).fill("Very")
     page.locator("[data-reply]").get_by_role("button", name="Send").click()
     expect(page.locator(".comment.depth-1")).to_contain_text("Very")
