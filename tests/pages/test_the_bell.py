@@ -1,7 +1,7 @@
 """The bell, its panel and the page /notifications."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.pages.conftest import Meet, Visit
 from tests.pages.looks import LOOKS, Look, check_axe, check_width, picture
@@ -9,12 +9,17 @@ from tests.pages.looks import LOOKS, Look, check_axe, check_width, picture
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_panel_pleases_in_every_look(visit: Visit, person: Meet, look: Look) -> None:
-    ada, others = person("Ada Lovelace"), [person(name) for name in ("Ben", "Cem Kaya", "Dora", "Eva", "Fay", "Gus")]
+    ada, others = (
+        person("Ada Lovelace"),
+        [person(name) for name in ("Ben", "Cem Kaya", "Dora", "Eva", "Fay", "Gus")],
+    )
     post = ada.posts("A first post")
     for one in others:
         one.likes(post)
     others[0].follows(ada)
-    others[1].comments(post, "What a lovely thing to write, and how long it goes on before it ends at last!")
+    others[1].comments(
+        post, "What a lovely thing to write, and how long it goes on before it ends at last!"
+    )
     others[2].posts(f"Hello @{ada.username}")
     page = visit(ada, look=look)
     page.goto("/")

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
-
 PICTURES = "https://pictures.example/"
 """Where the pictures of posts are, in tests: the fixture `visit` answers for it; "gone" is 404."""
 
