@@ -93,6 +93,7 @@ async function joined(answer) {
   if (before && !missed) say("Older changes could not be recovered, reloaded", CAUGHT_UP_MS);
   else if (away && !missed) say("");
   away = behind = false;
+  document.documentElement.dataset.live = "yes"; // for styles and tests: from here on it is told at once
 }
 
 async function afresh({ epoch, seq }) {
@@ -109,6 +110,7 @@ async function count() {
 
 function state() {
   away = true;
+  delete document.documentElement.dataset.live;
   say("Reconnecting…");
 }
 

@@ -1,0 +1,39 @@
+"""The bell as a person sees it: what the tests of the panel, the inbox and the toasts share."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.pages.person import Person
+
+PANEL, INBOX = "#bell-panel", "#page-inbox"
+
+
+def lines(page: Page, where: str = PANEL) -> Locator:
+    return page.locator(f"{where} [data-notification]")
+
+
+def opened(page: Page, count: int) -> Locator:
+    """The panel, open and filled with so many lines."""
+    page.locator("#bell-button").click()
+    expect(lines(page)).to_have_count(count)
+    return page.locator(PANEL)
+
+
+def live(page: Page) -> None:
+    """Waits until the page hears what happens: a frame from now on reaches it at once."""
+    page.wait_for_function("document.documentElement.dataset.live === 'yes'", timeout=30_000)
+
+
+def inbox(page: Page, count: int) -> None:
+    """The page /notifications, taken over by its scripts."""
+    page.goto("/notifications")
+    expect(page.locator(f"{INBOX} .group-tools [aria-expanded]").first).to_be_visible()
+    expect(lines(page, INBOX)).to_have_count(count)
+    live(page)
+
+
+def likes(people: list[Person], ada: Person, count: int) -> list[str]:
+    """So many groups: one like each, on a post of its own."""
+    posts = [ada.posts(f"Post {place}") for place in range(count)]
+    for place, post in enumerate(posts):
+        people[place % len(people)].likes(post)
+    return posts

@@ -1,0 +1,165 @@
+"""Toasts: three at most, one of a group, in one tab, none about what is on screen or in the way."""
+
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.bell import PANEL, likes, lines, live, opened
+from tests.pages.conftest import Meet, Visit
+from tests.pages.looks import Look
+from tests.pages.person import Person
+
+
+@pytest.fixture
+def ada(person: Meet) -> Person:
+    return person("Ada")
+
+
+@pytest.fixture
+def others(person: Meet) -> list[Person]:
+    return [person(name) for name in ("Ben", "Cem", "Dora")]
+
+
+@pytest.fixture
+def feed(visit: Visit, ada: Person) -> Page:
+    page = visit(ada)
+    page.goto("/")
+    live(page)
+    return page
+
+
+def test_there_are_three_at_most_and_none_takes_the_focus(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    feed.locator("textarea").first.focus()
+    likes(others, ada, 5)
+    expect(feed.locator("#badge")).to_have_text("5")
+    expect(feed.locator(".toast")).to_have_count(3)
+    expect(feed.locator("textarea").first).to_be_focused()
+
+
+def test_one_of_a_group_replaces_the_one_before_it(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    post = ada.posts("Hello")
+    for one in others:
+        one.likes(post)
+        expect(feed.locator(".toast")).to_have_text(f"{one.name} liked your postClose")
+
+
+def test_it_stays_while_somebody_looks_at_it_and_leaves_then(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    feed.clock.install()
+    others[0].likes(ada.posts("Hello"))
+    expect(feed.locator(".toast")).to_have_count(1)
+    feed.locator(".toast").hover()
+    feed.clock.run_for(60_000)
+    expect(feed.locator(".toast")).to_have_count(1)
+    feed.mouse.move(5, 5)
+    feed.clock.run_for(4_900)
+    expect(feed.locator(".toast")).to_have_count(1)
+    feed.clock.run_for(2_000)
+    expect(feed.locator(".toast")).to_have_count(0)
+
+
+def test_a_critical_one_is_an_alert_and_stays_until_it_is_closed(feed: Page, ada: Person) -> None:
+    feed.clock.install()
+    ada.call("POST", "/api/auth/otp/request", {})
+    alert = feed.get_by_role("alert")
+    expect(alert).to_contain_text("Your code is")
+    feed.clock.run_for(600_000)
+    expect(alert).to_be_visible()
+    feed.keyboard.press("Escape")
+    expect(feed.locator(".toast")).to_have_count(0)
+
+
+def test_two_tabs_one_toast_and_equal_badges(feed: Page, ada: Person, others: list[Person]) -> None:
+    tab = feed.context.new_page()
+    tab.goto("/")
+    live(tab)
+    likes(others, ada, 2)
+    for page in (feed, tab):
+        expect(page.locator("#badge")).to_have_text("2")
+        expect(page).to_have_title("(2) Home · Chime")
+        assert "data:image/svg" in str(page.locator("link[rel=icon]").get_attribute("href"))
+    expect(tab.locator(".toast")).to_have_count(2)
+    expect(feed.locator(".toast")).to_have_count(0)
+
+    opened(feed, 2)
+    lines(feed).first.get_by_role("button", name="Mark as read").click()
+    expect(tab.locator("#badge")).to_have_text("1")
+    expect(tab.locator(".toast")).to_have_count(1)
+    tab.close()
+    feed.keyboard.press("Escape")
+    others[2].likes(ada.posts("After the other tab has gone"))
+    expect(feed.locator(".toast")).to_have_count(1)
+
+
+def test_none_is_shown_about_what_is_on_screen(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    post = ada.posts("Hello")
+    tab = feed.context.new_page()
+    tab.goto(f"/posts/{post}")
+    live(tab)
+    others[0].likes(post)
+    expect(tab.locator("#badge")).to_have_text("1")
+    opened(feed, 1)
+    others[1].likes(ada.posts("While the panel is open"))
+    expect(feed.locator(f"{PANEL} [data-pill]")).to_have_text("1 new")
+    for page in (feed, tab):
+        expect(page.locator(".toast")).to_have_count(0)
+
+
+def test_on_a_phone_it_does_not_cover_what_is_being_written(
+    visit: Visit, ada: Person, others: list[Person]
+) -> None:
+    page = visit(ada, look=Look(375, 720, "light"))
+    page.goto(f"/posts/{ada.posts('Here')}")
+    live(page)
+    likes(others, ada, 3)
+    expect(page.locator(".toast")).to_have_count(3)
+    field = page.get_by_label("Your comment").first
+    field.focus()
+    field.click(trial=True)
+    assert page.evaluate(
+        """() => {
+          const box = document.activeElement.getBoundingClientRect();
+          return [...document.querySelectorAll(".toast")].every((toast) => {
+            const it = toast.getBoundingClientRect();
+            return it.bottom <= box.top || it.top >= box.bottom;
+          });
+        }"""
+    )
+
+
+def test_what_is_not_wanted_on_screens_rings_nowhere(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    matrix = {"LIKE": {"push": False, "email": True, "sms": False}}
+    ada.call("PATCH", f"/api/preferences/{ada.id}", {"matrix": matrix})
+    others[0].likes(ada.posts("Hello"))
+    expect(feed.locator("#badge")).to_have_text("1")
+    expect(feed.locator(".toast")).to_have_count(0)
+
+
+def test_increases_are_said_aloud_now_and_then_and_decreases_never(
+    feed: Page, ada: Person, others: list[Person]
+) -> None:
+    feed.evaluate(
+        """() => {
+          window.__said = [];
+          const box = document.getElementById("announcer");
+          new MutationObserver(() => window.__said.push([performance.now(), box.textContent]))
+            .observe(box, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    likes(others, ada, 4)
+    feed.wait_for_function("window.__said.at(-1)?.[1] === '4 unread notifications'")
+    ada.call("PATCH", f"/api/notifications/{ada.id}/read-all")
+    expect(feed.locator("#badge")).to_be_hidden()
+    said = feed.evaluate("window.__said")
+    assert all(later - earlier >= 4900 for (earlier, _), (later, _) in pairwise(said))
+    assert said[-1][1] == "4 unread notifications"
