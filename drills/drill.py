@@ -15,6 +15,7 @@ from typing import Any
 from bench.stage import wait_until
 from drills.cast import Cast
 from drills.checker import Bounds
+from drills.ground import Setup
 from drills.processes import Process
 from drills.rig import WORKERS, Rig
 
@@ -97,8 +98,7 @@ class Drill:
     promises: tuple[str, ...]
     act: Callable[[Scene], None]
     short: bool = False
-    settings: tuple[tuple[str, str], ...] = ()
-    proxied: bool = False
+    setup: Setup = Setup()  # noqa: RUF009 - frozen
     behaviour: tuple[tuple[str, Any], ...] = ()
     may_put_off: frozenset[str] = frozenset()
     may_cut: bool = False
@@ -110,18 +110,15 @@ class Drill:
     memory_mb: float = 600.0
     slope_mb: float = float("inf")
     """MB per minute by which a process may grow, where the drill is long enough to tell."""
-    tmpfs: tuple[tuple[str, int], ...] = ()
-    """Services whose folder is a file system of so many MB."""
     rest_seconds: float = 150.0
     impossible: Callable[[], str | None] = lambda: None
     """A sentence when this machine does not allow it."""
 
     def rig(self, folder: Path, say: Callable[[str], None]) -> Rig:
-        return Rig(folder, say, dict(self.settings), self.proxied, self.tmpfs)
+        return Rig(folder, say, self.setup)
 
     def fits(self, rig: Rig) -> bool:
-        same = self.proxied == rig.proxied and self.tmpfs == rig.tmpfs
-        return same and dict(self.settings) == rig.settings
+        return self.setup == rig.setup
 
     def bounds(self, scene: Scene, lateness: float) -> Bounds:
         slack = SLACK_SECONDS + lateness

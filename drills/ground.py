@@ -10,7 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.layout import ROOT
@@ -18,6 +19,21 @@ from infra.services import Services
 
 MARK = "owned-by-the-drills"
 CLONE_NEWNS = 0x00020000
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a drill needs of its rig; drills that need the same share one."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    proxied: bool = False
+    """A TCP proxy between our processes and the services."""
+    tmpfs: tuple[tuple[str, int], ...] = ()
+    """Services whose folder is a file system of so many MB."""
+
+
+def services_in(folder: Path, say: Callable[[str], None], setup: Setup) -> Services:
+    return Services(folder, say)
 
 
 def take(folder: Path) -> None:

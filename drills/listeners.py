@@ -33,6 +33,7 @@ class Listener:
         self._balancer = balancer
         self._notes = notes
         self._since: dict[str, Any] | None = None
+        self._early: list[tuple[str, dict[str, Any]]] | None = None
         self._link: Any = None
         self._over = False
 
@@ -50,6 +51,7 @@ class Listener:
 
     def _listen(self) -> None:
         port = self._balancer.ports[self._balancer.next()]
+        self._early = []
         url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
         self._link = create_connection(url, timeout=CONNECT_SECONDS)
         try:
@@ -79,7 +81,10 @@ class Listener:
             if name == "joined":
                 self._enter(data[0])
             elif data and isinstance(data[0], dict):
-                self._note(name, data[0], live=True)
+                if self._early is None:
+                    self._note(name, data[0], live=True)
+                else:
+                    self._early.append((name, data[0]))
 
     def _enter(self, answer: dict[str, Any]) -> None:
         self._notes(
@@ -93,6 +98,10 @@ class Listener:
             self._note(one["event"], one["data"], live=False)
         if not answer["recovered"]:
             self._since = {"epoch": answer["epoch"], "seq": answer["seq"]}
+        # What came before we knew our place: after what was missed, as the page does it.
+        early, self._early = self._early or [], None
+        for event, data in early:
+            self._note(event, data, live=True)
         self.joined.set()
 
     def _note(self, event: str, data: dict[str, Any], live: bool) -> None:

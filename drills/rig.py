@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -22,12 +22,11 @@ from sqlalchemy import Engine, create_engine, text
 
 from app.stores.postgres import driver_url
 from bench.stage import answers, free_port, procfile, wait_until
-from drills.ground import migrate, small_disks, take, write_ports
+from drills.ground import Setup, migrate, services_in, small_disks, take, write_ports
 from drills.processes import Process, Supervisor
 from drills.proxy import Proxy
 from infra import ports
 from infra.services import NAMES as SERVICES
-from infra.services import Services
 
 WORKERS = ("bridge", "aggregator", "flusher", "deliverer")
 START_SECONDS = 90.0
@@ -58,21 +57,17 @@ class Rig:
         self,
         folder: Path,
         say: Callable[[str], None],
-        settings: Mapping[str, str] | None = None,
-        proxied: bool = False,
-        tmpfs: Sequence[tuple[str, int]] = (),
+        setup: Setup = Setup(),  # noqa: B008 - frozen
     ) -> None:
         self.folder = folder
-        self.settings = dict(settings or {})
-        self.proxied = proxied
-        self.tmpfs = tuple(tmpfs)
+        self.setup = setup
         self.proxy: Proxy | None = None
         self.webs: list[Process] = []
         self.workers: dict[str, Process] = {}
         self.more: list[Process] = []
         self._say = say
         take(folder)
-        self.services = Services(folder / "services", say)
+        self.services = services_in(folder / "services", say, setup)
 
     def __enter__(self) -> "Rig":
         try:
@@ -151,7 +146,7 @@ class Rig:
             self.engine.dispose()
             self.redis.close()
         self.services.stop()
-        for name, _ in self.tmpfs:
+        for name, _ in self.setup.tmpfs:
             subprocess.run(["umount", str(self.services.layout.folder(name))], check=False)
         shutil.rmtree(self.folder / "services", ignore_errors=True)
 
@@ -159,14 +154,14 @@ class Rig:
         self._say("Starting the services ...")
         self.services.layout.create()
         real = ports.keep(self.services.layout.ports, (*SERVICES, "kafka_controller"))
-        if self.proxied:
+        if self.setup.proxied:
             lanes = {name: (free_port(), real[name]) for name in SERVICES}
             # The broker tells its clients where to find it: that must be the proxy.
             advertised = {"kafka_advertised": lanes["kafka"][0]}
             write_ports(self.services.layout.ports, real | advertised)
             self.proxy = Proxy(lanes)
-        if self.tmpfs:
-            small_disks({self.services.layout.folder(name): mb for name, mb in self.tmpfs})
+        if self.setup.tmpfs:
+            small_disks({self.services.layout.folder(name): mb for name, mb in self.setup.tmpfs})
         direct = self.services.start()
         self.engine: Engine = create_engine(driver_url(direct["DATABASE_URL"]), pool_pre_ping=True)
         self.redis = redis.Redis.from_url(direct["REDIS_URL"], decode_responses=True)
@@ -208,7 +203,7 @@ class Rig:
         kept = {name: value for name, value in os.environ.items() if name != "FAILPOINT"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         own = {"DATA_DIR": str(self.services.layout.data_dir), "PATH": path}
-        return kept | addresses | SETTINGS | own | self.settings
+        return kept | addresses | SETTINGS | own | dict(self.setup.settings)
 
     def own(self, service: str) -> int:
         """The pid of a service's main process; raises unless it lives in the rig's folder."""

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from dataclasses import astuple
 
 from drills.drill import Drill
 
@@ -11,7 +12,7 @@ def everything() -> dict[str, Drill]:
     found: list[Drill] = []
     for module in sorted(one.name for one in pkgutil.iter_modules(__path__)):
         found += importlib.import_module(f"{__name__}.{module}").DRILLS
-    found.sort(key=lambda one: (one.proxied, one.settings, one.tmpfs))
+    found.sort(key=lambda one: astuple(one.setup))
     named = {one.name: one for one in found}
     if len(named) != len(found):
         raise RuntimeError("two drills have the same name")

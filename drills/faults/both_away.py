@@ -2,6 +2,7 @@
 was accepted is there afterwards."""
 
 from drills.drill import EVERYTHING, Drill, Scene
+from drills.ground import Setup
 
 ROOM = 1500
 
@@ -22,7 +23,7 @@ DRILLS = (
         f"Kafka and PostgreSQL both away, ingress limit {ROOM}",
         ("P1", "P2", "P11"),
         act,
-        settings=(("INGRESS_MAX_LENGTH", str(ROOM)),),
+        setup=Setup(settings=(("INGRESS_MAX_LENGTH", str(ROOM)),)),
         may_put_off=EVERYTHING,
         critical=120.0,
         rest_seconds=240,

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from drills.drill import EVERYTHING, NEEDS_POSTGRES, Drill, Scene
+from drills.ground import Setup
 from drills.ledger import WISHES
 
 MB = 1_000_000
@@ -50,7 +51,7 @@ def drill(service: str, promises: tuple[str, ...], may_put_off: frozenset[str]) 
         f"{service}: disk full, then room again",
         promises,
         act,
-        tmpfs=((service, SIZES[service]),),
+        setup=Setup(tmpfs=((service, SIZES[service]),)),
         may_put_off=may_put_off,
         critical=30.0,
         rest_seconds=240,

@@ -1,6 +1,7 @@
 """The answer is lost on its way: from Redis to the web, and the client repeats the same request."""
 
 from drills.drill import NEEDS_POSTGRES, WRITES_BY_SCRIPT, Drill, Scene
+from drills.ground import Setup
 
 PROMISES = ("P1", "P2", "P3", "P4")
 LATER = WRITES_BY_SCRIPT | NEEDS_POSTGRES
@@ -30,14 +31,14 @@ def kafka(scene: Scene) -> None:
 DRILLS = (
     Drill(
         "reply-lost-redis", "answers of Redis: lost, the request took effect", PROMISES, redis,
-        True, proxied=True, may_put_off=LATER, critical=8.0,
+        True, setup=Setup(proxied=True), may_put_off=LATER, critical=8.0,
     ),
     Drill(
         "reply-lost-postgres", "answers of PostgreSQL: lost after the commit", PROMISES, postgres,
-        proxied=True, may_put_off=LATER, critical=8.0,
+        setup=Setup(proxied=True), may_put_off=LATER, critical=8.0,
     ),
     Drill(
-        "reply-lost-kafka", "acknowledgements of Kafka: lost", PROMISES, kafka, proxied=True,
-        critical=12.0,
+        "reply-lost-kafka", "acknowledgements of Kafka: lost", PROMISES, kafka,
+        setup=Setup(proxied=True), critical=12.0,
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from drills.drill import NEEDS_POSTGRES, WRITES_BY_SCRIPT, Drill, Scene
+from drills.ground import Setup
 from drills.proxy import Proxy
 
 LATER = WRITES_BY_SCRIPT | NEEDS_POSTGRES
@@ -35,8 +36,8 @@ def bad(weather: Callable[[Proxy, str], None], seconds: float) -> Callable[[Scen
 
 def drill(name: str, breaks: str, weather: Callable[[Proxy, str], None], seconds: float) -> Drill:
     return Drill(
-        name, breaks, ("P1", "P2", "P11"), bad(weather, seconds), proxied=True, may_put_off=LATER,
-        critical=20.0, rest_seconds=240,
+        name, breaks, ("P1", "P2", "P11"), bad(weather, seconds), setup=Setup(proxied=True),
+        may_put_off=LATER, critical=20.0, rest_seconds=240,
     )  # fmt: skip
 
 

@@ -337,6 +337,18 @@ def test_a_count_may_fall_by_the_unlikes_that_lie_between_two_looks() -> None:
     assert world.found().faults == {}
 
 
+def test_only_a_machine_that_is_late_itself_may_put_off_one_request_in_a_hundred() -> None:
+    world = World()
+    for _ in range(100):
+        world.says("read", "ben", "p0", count=1, active=True, comments=1)
+    put_off_for_nothing(world)
+    assert list(world.found().faults) == ["answers"]
+    world.ledger.lateness = 1.1
+    assert world.found().faults == {}
+    put_off_for_nothing(world)
+    assert list(world.found().faults) == ["answers"]
+
+
 def test_looks_that_say_themselves_that_they_lag_are_not_held_against_anybody() -> None:
     world = World()
     world.says("read", "ben", "p0", count=0, active=False, comments=0, stale=True)
