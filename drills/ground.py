@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.brokers import three_brokers
 from infra.layout import ROOT
-from infra.services import Services
+from infra.services import SERVICES, Services
 
 MARK = "owned-by-the-drills"
 CLONE_NEWNS = 0x00020000
@@ -30,10 +31,12 @@ class Setup:
     """A TCP proxy between our processes and the services."""
     tmpfs: tuple[tuple[str, int], ...] = ()
     """Services whose folder is a file system of so many MB."""
+    brokers: bool = False
+    """Three of them instead of one."""
 
 
 def services_in(folder: Path, say: Callable[[str], None], setup: Setup) -> Services:
-    return Services(folder, say)
+    return Services(folder, say, known=three_brokers() if setup.brokers else SERVICES)
 
 
 def take(folder: Path) -> None:
@@ -44,7 +47,8 @@ def take(folder: Path) -> None:
     folder.chmod(0o755)  # PostgreSQL runs as a user of its own when we are root
     (folder / MARK).touch()
     if (folder / "services").exists():
-        Services(folder / "services").stop()
+        # Whatever set the last rig had, should it have been killed.
+        Services(folder / "services", known=SERVICES | three_brokers()).stop()
     for left in folder.iterdir():
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)

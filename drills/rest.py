@@ -57,4 +57,4 @@ def _unheard(rig: Rig, cast: Cast, book: ledger.Ledger) -> str:
 
 def _lags(rig: Rig) -> list[Any]:
     address = rig.environment["KAFKA_BOOTSTRAP_SERVERS"]
-    return list(offsets((address,)))
+    return list(offsets(tuple(address.split(","))))
