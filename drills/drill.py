@@ -120,6 +120,9 @@ class Drill:
     def fits(self, rig: Rig) -> bool:
         return self.setup == rig.setup
 
+    def most_lost(self, scene: Scene) -> int:
+        return int(scene.figures.get("may lose", 0)) if self.may_lose else 0
+
     def bounds(self, scene: Scene, lateness: float) -> Bounds:
         slack = SLACK_SECONDS + lateness
         return Bounds(
@@ -128,7 +131,7 @@ class Drill:
             may_put_off=self.may_put_off,
             may_cut=self.may_cut,
             may_reload=self.may_reload,
-            may_lose=int(scene.figures.get("may lose", 0)) if self.may_lose else 0,
+            may_lose=self.most_lost(scene),
             memory_mb=self.memory_mb,
             slope_mb=self.slope_mb,
             poison=frozenset(scene.poison),

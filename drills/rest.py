@@ -18,17 +18,17 @@ from drills.rig import Rig
 from drills.words import comments, criticals, wishes
 
 
-def come_to_rest(rig: Rig, cast: Cast, path: Path, seconds: float) -> str:
+def come_to_rest(rig: Rig, cast: Cast, path: Path, seconds: float, may_lose: int) -> str:
     """Waits until nothing is under way; what still was when the time was over."""
     give_up = time.monotonic() + seconds
-    while left := _under_way(rig, cast, path):
+    while left := _under_way(rig, cast, path, may_lose):
         if time.monotonic() > give_up:
             break
         time.sleep(0.25)
     return left
 
 
-def _under_way(rig: Rig, cast: Cast, path: Path) -> str:
+def _under_way(rig: Rig, cast: Cast, path: Path, may_lose: int) -> str:
     """What is not at rest yet, in words; empty when all is. The quickest look first."""
     if left := Books(rig.engine, rig.redis).unsettled():
         return "; ".join(left)
@@ -38,9 +38,9 @@ def _under_way(rig: Rig, cast: Cast, path: Path) -> str:
         comments=looking.stored_comments(rig, cast),
         critical=looking.stored_codes(rig, cast),
     )
-    for judge in (wishes, comments, criticals):
-        if lost := judge(book, seen)[0]:
-            return f"{len(lost)} acknowledged are not there, e.g. {lost[0]}"
+    lost = [one for judge in (wishes, comments, criticals) for one in judge(book, seen)[0]]
+    if len(lost) > may_lose:
+        return f"{len(lost)} acknowledged are not there, e.g. {lost[0]}"
     if lag := {f"{one.group}/{one.partition}": one.lag for one in _lags(rig) if one.lag}:
         return f"lag {lag}"
     return _unheard(rig, cast, book)

@@ -16,7 +16,7 @@ from drills import cast as casting
 from drills import evidence as looking
 from drills import hearing, ledger
 from drills.cast import Behaviour
-from drills.checker import Found, check
+from drills.checker import Bounds, Found, check
 from drills.drill import Drill, Scene
 from drills.evidence import Evidence
 from drills.hands import Crowd, Memory
@@ -108,7 +108,7 @@ def _play(drill: Drill, rig: Rig, row: Row, short: bool, say: Callable[[str], No
         healed = time.monotonic()
         scene.load(TAIL_SECONDS)
         crowd.rest()
-        if left := come_to_rest(rig, cast, path, drill.rest_seconds):
+        if left := come_to_rest(rig, cast, path, drill.rest_seconds, drill.most_lost(scene)):
             row.faults["rest"] = [f"not within {drill.rest_seconds:.0f} s: {left}"]
         row.drain_seconds = time.monotonic() - healed
     finally:
@@ -117,29 +117,30 @@ def _play(drill: Drill, rig: Rig, row: Row, short: bool, say: Callable[[str], No
     book = ledger.read(path)
     evidence = looking.gather(rig, cast, memory.seen)
     bounds = drill.bounds(scene, book.lateness)
-    _fill(row, scene, book, evidence, check(book, evidence, bounds), bounds.longest)
-    if row.lost > bounds.may_lose or row.doubled or row.faults:
+    _fill(row, scene, book, evidence, check(book, evidence, bounds), bounds)
+    if row.faults:
         row.verdict = "BROKEN"
 
 
 def _fill(
-    row: Row, scene: Scene, book: ledger.Ledger, evidence: Evidence, found: Found, allowed: float
+    row: Row, scene: Scene, book: ledger.Ledger, evidence: Evidence, found: Found, bounds: Bounds
 ) -> None:
     counted = tally(book)
     row.acknowledged, row.refused = counted["acknowledged"], counted["refused"]
     row.unknown = counted["unknown"]
     row.lost, row.doubled = len(found.lost), len(found.doubled)
     times = [one.seconds for one in book.attempts if one.answered]
-    row.longest_seconds, row.longest_allowed = max(times, default=0.0), allowed
+    row.longest_seconds, row.longest_allowed = max(times, default=0.0), bounds.longest
     came = [one for one in hearing.dwells(book, evidence) if one is not None]
     row.critical_p99_seconds, row.critical_count = hearing.p99(came), len(came)
     row.lateness_seconds = book.lateness
     row.memory_mb = {name: max(seen) for name, seen in evidence.memory.items() if seen}
     row.figures = scene.figures
     row.faults |= found.faults
-    for name, said in (("lost", found.lost), ("doubled", found.doubled)):
-        if said:
-            row.faults[name] = said
+    if len(found.lost) > bounds.may_lose:
+        row.faults["lost"] = found.lost
+    if found.doubled:
+        row.faults["doubled"] = found.doubled
     if scene.complaints:
         row.faults["the act"] = scene.complaints
     # The table shows how many; the first ones are enough to begin with.
