@@ -72,12 +72,15 @@ class Actions:
         self._engine = engine
         self._clock = clock
         self._direct = direct
+        self._again = False
+        """What is done now may have been done before, with the same ids."""
 
-    def naming(self, new_id: Callable[[], str]) -> "Actions":
+    def naming(self, new_id: Callable[[], str], again: bool = False) -> "Actions":
         """The same verbs, with ids drawn elsewhere: for who wants to follow the events. The last
         one that a verb draws is its event's."""
         twin = copy(self)
         twin._clock = replace(self._clock, new_id=new_id)
+        twin._again = again
         return twin
 
     def like(self, actor_id: str, post_id: str, wish: Wish, trace: str | None = None) -> Standing:
@@ -108,7 +111,7 @@ class Actions:
             sql.execute(
                 text(
                     "insert into posts (id, user_id, caption, image_url) "
-                    "values (:id, :user_id, :caption, :image_url)"
+                    "values (:id, :user_id, :caption, :image_url) on conflict (id) do nothing"
                 ),
                 {"id": post_id, "user_id": actor_id, "caption": caption, "image_url": image_url},
             )
@@ -223,6 +226,9 @@ class Actions:
     def _by_redis(
         self, post_id: str, events: Sequence[Event], comment: Comment, deleted: bool
     ) -> None:
+        if self._again and self._comments.knows(comment.id):
+            self._ingress.append(events)  # it is counted already
+            return
         if not deleted:
             self._comments.remember_place(comment)
         if not self._ingress.append(events, comment, deleted):

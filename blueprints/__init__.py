@@ -4,9 +4,10 @@ In    app/web.py
 Out   app/actions.py and app/stores/*, through the wired parts of the application
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
 if TYPE_CHECKING:
     from app.accounts import Accounts
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from app.wiring import Parts
 
 
+_DRAWN = "drawn_ids"
+
+
 def parts() -> "Parts":
     """The wired parts of the current application."""
     return cast("Parts", current_app.extensions["parts"])
@@ -25,7 +29,19 @@ def parts() -> "Parts":
 def actions() -> "Actions":
     """For whoever wants to write. Raises Unavailable while Redis would throw writes away."""
     cast("Guard", current_app.extensions["guard"]).check()
-    return parts().actions
+    drawn: tuple[Callable[[], str], bool] | None = g.get(_DRAWN)
+    return parts().actions if drawn is None else parts().actions.naming(*drawn)
+
+
+def repeat_with(new_id: Callable[[], str], again: bool) -> None:
+    """What this request does draws its ids here; `again`: it may have been done before."""
+    setattr(g, _DRAWN, (new_id, again))
+
+
+def drawn_id(new_id: Callable[[], str]) -> str:
+    """An id for what a view makes by itself."""
+    drawn: tuple[Callable[[], str], bool] | None = g.get(_DRAWN)
+    return (new_id if drawn is None else drawn[0])()
 
 
 def accounts() -> "Accounts":

@@ -6,13 +6,13 @@ Out   app/actions.py: raise_event
 
 from dataclasses import replace
 
-import uuid_utils
 from flask import Blueprint, Response, request
 
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import Event, from_wire
 from app.stores.service_keys import ServiceKeys
-from blueprints import actions, parts
+from app.wiring import new_id
+from blueprints import actions, drawn_id, parts
 from blueprints.identity import traceparent
 from blueprints.once import once
 from blueprints.schemas import EventBody, body
@@ -50,7 +50,7 @@ def _check_key(key: str) -> None:
 def _event(given: Json) -> Event:
     """The rules of events hold here too, so that nothing accepted turns out to be poison later."""
     wire: dict[str, object] = {
-        "eventId": str(uuid_utils.uuid7()),
+        "eventId": drawn_id(new_id),
         "seq": 1,
         "traceparent": traceparent(),
     }

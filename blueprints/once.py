@@ -7,6 +7,8 @@ Out   stores/idempotency.py
 import logging
 import re
 from collections.abc import Callable
+from itertools import count
+from uuid import UUID
 
 import orjson
 from flask import Response, current_app, request
@@ -14,7 +16,7 @@ from flask import Response, current_app, request
 from app.domain.errors import Rejected, Unavailable
 from app.stores.idempotency import Answer, Idempotency
 from app.wiring import new_id
-from blueprints import parts
+from blueprints import parts, repeat_with
 from blueprints.views import Json
 
 log = logging.getLogger(__name__)
@@ -22,8 +24,8 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def once(who: str, act: Callable[[], tuple[Json, int]]) -> Response:
-    """`who` was let in already. What is refused or unavailable has no effect, and may come again
-    under the same key."""
+    """`who` was let in already. What is refused has no effect, and may come again under the same
+    key. What was unavailable may have had one: it comes again with the same ids, and so is one."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return _response(*_said(act))
@@ -35,11 +37,12 @@ def once(who: str, act: Callable[[], tuple[Json, int]]) -> Response:
         again = _response(ticket.text, ticket.status)
         again.headers["Idempotency-Replayed"] = "true"
         return again
+    repeat_with(ids_from(ticket.token), ticket.again)
     try:
         text, status = _said(act)
-    except (Rejected, Unavailable):
+    except (Rejected, Unavailable) as refusal:
         try:
-            store.release(ticket)
+            (store.release if isinstance(refusal, Rejected) else store.leave)(ticket)
         except Unavailable as fault:
             log.info("A key is free again when its marker has run out: %s", fault)
         raise
@@ -48,6 +51,12 @@ def once(who: str, act: Callable[[], tuple[Json, int]]) -> Response:
     except Unavailable as fault:
         log.warning("The answer of a key was not kept: %s", fault)
     return _response(text, status)
+
+
+def ids_from(token: str) -> Callable[[], str]:
+    """The same row of ids for the same token (a UUIDv7), all sorted behind it."""
+    base, drawn = UUID(token).int & ~0xFFFF, count(1)
+    return lambda: str(UUID(int=base | next(drawn)))
 
 
 def _said(act: Callable[[], tuple[Json, int]]) -> tuple[str, int]:

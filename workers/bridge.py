@@ -111,16 +111,8 @@ class Bridge:
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
     def _read(self) -> dict[int, list[Entry]]:
-        behind = [number for number, shard in self._held.items() if shard.pending]
-        if behind:
-            batches = self._ingress.read(behind, BATCH, pending=True)
-            for number in behind:
-                self._held[number].pending = number in batches
-            if batches:
-                return batches
-        fresh = list(self._held)
         try:
-            return self._ingress.read(fresh, BATCH, pending=False) if fresh else {}
+            return self._read_pending() or self._read_fresh()
         except Unavailable:
             # The answer may have been lost after Redis gave the entries to us: they are pending
             # now.
@@ -128,6 +120,17 @@ class Bridge:
                 shard.pending = True
             self._recreate()
             raise
+
+    def _read_pending(self) -> dict[int, list[Entry]]:
+        behind = [number for number, shard in self._held.items() if shard.pending]
+        batches = self._ingress.read(behind, BATCH, pending=True) if behind else {}
+        for number in behind:
+            self._held[number].pending = number in batches
+        return batches
+
+    def _read_fresh(self) -> dict[int, list[Entry]]:
+        fresh = list(self._held)
+        return self._ingress.read(fresh, BATCH, pending=False) if fresh else {}
 
     def _recreate(self) -> None:
         for number in self._held:

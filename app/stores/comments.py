@@ -110,6 +110,13 @@ class Comments:
             raise COMMENT_MISSING
         return found
 
+    def knows(self, comment_id: str) -> bool:
+        try:
+            self.find(comment_id)
+        except Rejected:
+            return False
+        return True
+
     def _waiting(self, comment_id: str) -> Comment | None:
         """Among the pending ones of its post."""
         try:

@@ -9,7 +9,7 @@ Who asks looks into the table first: what was kept there while Redis was away ho
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 import redis
@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected, Unavailable
 from app.stores.postgres import speaking as asking_postgres
-from app.stores.redis import key, speaking
+from app.stores.redis import key, script, speaking
 
 log = logging.getLogger(__name__)
 KEPT_SECONDS = 24 * 3600
@@ -39,6 +39,10 @@ class Ticket:
     name: str
     marker: str
     body_hash: str
+    token: str
+    """What the ids of the effect are drawn from: the same for each try, since one that was answered
+    503 may have had its effect."""
+    again: bool = False
     in_table: bool = False
 
 
@@ -52,6 +56,7 @@ class Idempotency:
     def __init__(self, connection: redis.Redis, engine: Engine) -> None:
         self._redis = connection
         self._engine = engine
+        self._swap = script(connection, "swap")
 
     def begin(self, scope: tuple[str, str, str], body: bytes, token: str) -> Ticket | Answer:
         """Act, or answer so. `scope`: who, path, key. Raises Rejected (409, 422), Unavailable:
@@ -59,11 +64,12 @@ class Idempotency:
         name = key("idempotency", _hash("\n".join(scope).encode()))
         body_hash = _hash(body)
         marker = orjson.dumps({"running": token, "body": body_hash}).decode()
-        ticket = Ticket(name, marker, body_hash)
+        ticket = Ticket(name, marker, body_hash, token)
         with asking_postgres("remember the key"), self._engine.connect() as sql:
             raw = sql.execute(_KEPT, {"name": name}).scalar()
         if raw is not None:
-            return _known(raw, body_hash)
+            tried = _tried(raw, ticket, in_table=True)
+            return self._again_in_table(tried, raw) if tried else _known(raw, body_hash)
         try:
             return self._begin_in_redis(ticket)
         except Unavailable as fault:
@@ -76,19 +82,32 @@ class Idempotency:
             for _ in range(2):
                 if self._redis.set(ticket.name, ticket.marker, nx=True, ex=RUNNING_SECONDS):
                     return ticket
-                if (raw := self._redis.get(ticket.name)) is not None:
+                if (raw := self._redis.get(ticket.name)) is None:
+                    continue
+                tried = _tried(str(raw), ticket)
+                if tried is None:
                     return _known(str(raw), ticket.body_hash)
+                if self._swapped(ticket.name, str(raw), tried.marker, RUNNING_SECONDS):
+                    return tried
         raise Unavailable("The key is in use", "busy")
+
+    def _swapped(self, name: str, was: str, to: str, seconds: int) -> bool:
+        args: list[str | int] = [was, to, seconds]
+        return bool(self._swap(keys=[name], args=args))
 
     def _begin_in_table(self, ticket: Ticket) -> Ticket | Answer:
         values = {"name": ticket.name, "kept": ticket.marker, "seconds": RUNNING_SECONDS}
         with asking_postgres("remember the key"), self._engine.begin() as sql:
             if sql.execute(_BEGIN, values).rowcount:
-                return Ticket(ticket.name, ticket.marker, ticket.body_hash, in_table=True)
-            raw = sql.execute(_KEPT, {"name": ticket.name}).scalar()
-        if raw is None:
-            raise Unavailable("The key is in use", "busy")
-        return _known(raw, ticket.body_hash)
+                return replace(ticket, in_table=True)
+        raise Unavailable("The key is in use", "busy")
+
+    def _again_in_table(self, tried: Ticket, raw: str) -> Ticket:
+        values = {"name": tried.name, "was": raw, "kept": tried.marker, "seconds": RUNNING_SECONDS}
+        with asking_postgres("remember the key"), self._engine.begin() as sql:
+            if sql.execute(_SWAP, values).rowcount:
+                return tried
+        raise Unavailable("The key is in use", "busy")
 
     def keep(self, ticket: Ticket, answer: Answer) -> None:
         said = {"body": ticket.body_hash, "status": answer.status, "text": answer.text}
@@ -113,6 +132,29 @@ class Idempotency:
         with speaking("forget the key"):
             if self._redis.get(ticket.name) == ticket.marker:
                 self._redis.delete(ticket.name)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Something may have happened: the next one may try, and then does the same again."""
+        tried = orjson.dumps({"tried": ticket.token, "body": ticket.body_hash}).decode()
+        try:
+            if not ticket.in_table:
+                with speaking("leave the key"):
+                    self._swapped(ticket.name, ticket.marker, tried, KEPT_SECONDS)
+                return
+        except Unavailable as fault:
+            log.info("A try is kept in the table: %s", fault)
+        values = {"name": ticket.name, "kept": tried, "seconds": KEPT_SECONDS}
+        with asking_postgres("leave the key"), self._engine.begin() as sql:
+            sql.execute(_KEEP, values)
+
+
+def _tried(raw: str, ticket: Ticket, in_table: bool = False) -> Ticket | None:
+    """The ticket of a try that was left; None: it runs, or it is answered."""
+    found = orjson.loads(raw)
+    if found["body"] != ticket.body_hash or "tried" not in found:
+        return None
+    marker = orjson.dumps({"running": found["tried"], "body": ticket.body_hash}).decode()
+    return Ticket(ticket.name, marker, ticket.body_hash, found["tried"], True, in_table)
 
 
 def _known(raw: str, body_hash: str) -> Answer:
@@ -139,5 +181,10 @@ _KEEP = text(
     "insert into kept_keys (name, kept, until) "
     "values (:name, cast(:kept as jsonb), now() + make_interval(secs => :seconds)) "
     "on conflict (name) do update set kept = excluded.kept, until = excluded.until"
+)
+_SWAP = text(
+    "update kept_keys set kept = cast(:kept as jsonb), "
+    "until = now() + make_interval(secs => :seconds) "
+    "where name = :name and kept = cast(:was as jsonb)"
 )
 _FORGET = text("delete from kept_keys where name = :name and kept = cast(:kept as jsonb)")

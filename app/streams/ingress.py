@@ -10,7 +10,8 @@ Entries are never trimmed by length, only up to what was acknowledged.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,13 +110,8 @@ class Ingress:
     def read(self, shards: Sequence[int], batch: int, pending: bool) -> dict[int, list[Entry]]:
         """The next entries of each shard, oldest first; `pending`: those a dead holder left."""
         streams: dict[Any, Any] = {key("ingress", n): "0" if pending else ">" for n in shards}
-        with speaking("read the ingress"):
-            try:
-                answer: Any = self._redis.xreadgroup(GROUP, CONSUMER, streams, count=batch)
-            except redis.ResponseError as fault:
-                if "NOGROUP" not in str(fault):
-                    raise
-                raise Unavailable("The ingress was emptied", "ingress_lost") from fault
+        with speaking("read the ingress"), _there():
+            answer: Any = self._redis.xreadgroup(GROUP, CONSUMER, streams, count=batch)
         found = answer.items() if isinstance(answer, dict) else (answer or [])
         batches = {}
         for name, entries in found:
@@ -130,7 +126,7 @@ class Ingress:
         self, shard: int, token: str, entries: Sequence[Entry], spilled: int = 0, failed: int = 0
     ) -> Acknowledged | None:
         """Last of all. None: the shard has another holder by now, which will do these again."""
-        with speaking("acknowledge"):
+        with speaking("acknowledge"), _there():
             left = self._acknowledge(
                 keys=[
                     key("ingress", shard),
@@ -166,3 +162,14 @@ class Ingress:
             for shard in self.shards:
                 pipeline.xlen(key("ingress", shard))
             return dict(zip(self.shards, pipeline.execute(), strict=True))
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    """Raises Unavailable when the shard and its group are gone: Redis was emptied."""
+    try:
+        yield
+    except redis.ResponseError as fault:
+        if "NOGROUP" not in str(fault):
+            raise
+        raise Unavailable("The ingress was emptied", "ingress_lost") from fault

@@ -8,6 +8,7 @@ import redis
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from app.actions import Actions
 from app.domain.errors import Unavailable
 from app.stores import postgres
 from app.stores.idempotency import Answer, Idempotency, Ticket
@@ -131,6 +132,49 @@ def test_a_key_that_came_to_nothing_is_free_again(away: redis.Redis, engine: Eng
     store.release(ticket)
 
     assert isinstance(store.begin(scope, b"other", "second"), Ticket)
+
+
+@pytest.mark.parametrize("where", ["redis", "table"])
+def test_a_try_that_may_have_had_its_effect_is_tried_again_with_the_same_ids(
+    web: Flask, away: redis.Redis, engine: Engine, where: str
+) -> None:
+    store = Idempotency(web.extensions["parts"].redis if where == "redis" else away, engine)
+    scope = ("alice", "/api/comments", "k1")
+    first = store.begin(scope, b"{}", "first")
+    assert isinstance(first, Ticket)
+
+    store.leave(first)
+    second = store.begin(scope, b"{}", "second")
+
+    assert isinstance(second, Ticket)
+    assert (second.token, second.again, first.again) == ("first", True, False)
+    with pytest.raises(Exception, match="still running"):
+        store.begin(scope, b"{}", "third")
+    store.keep(second, Answer(201, "{}"))
+    assert store.begin(scope, b"{}", "fourth") == Answer(201, "{}")
+
+
+def test_a_comment_whose_answer_was_lost_is_one_comment_when_it_is_sent_again(
+    send: Send, alice: Somebody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = alice.posts()
+    body = {"postId": post, "content": "once"}
+    with monkeypatch.context() as patch:
+        done = Actions._append
+
+        def and_then_silence(*args: Any, **more: Any) -> None:
+            done(*args, **more)
+            raise Unavailable("The answer was lost", "redis_unavailable")
+
+        patch.setattr(Actions, "_append", and_then_silence)
+        assert send("/api/comments", body, "k1").status_code == 503
+
+    again = send("/api/comments", body, "k1")
+
+    assert again.status_code == 201
+    said = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [one["id"] for one in said] == [again.json["comment"]["id"]]
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
 
 
 def test_without_a_memory_there_is_no_promise(away: redis.Redis) -> None:

@@ -1,6 +1,7 @@
 """The bridge: nothing is lost, nothing overtakes, and nobody acts on a shard that is another's."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from app.domain.errors import Unavailable
 from app.domain.routing import Topic, shard_of
 from app.stores.queues import Doing, Queues
 from app.streams.kafka import Record
+from tests.conftest import empty_redis
 from tests.fakes import MemoryPublisher
 from tests.house import NAMES, House
 
@@ -300,3 +302,23 @@ def test_a_person_can_send_a_failed_row_again(house: House) -> None:
     assert again == 1
     assert words(house) == [(ann.id, True)]
     assert waiting(house) == 0
+
+
+def test_an_emptied_redis_is_served_on_though_entries_were_pending(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.alice.posts("Hello")
+    ann, ben = house.people("Ann", "Ben")
+    ann.likes("Hello")
+    # Emptied after they were read and before they are acknowledged.
+    monkeypatch.setattr("workers.bridge.reach", lambda name: house.redis.flushall())
+    with pytest.raises(Unavailable):
+        house.bridge.step()
+    monkeypatch.undo()
+    empty_redis(house.redis)
+    ben.likes("Hello")
+
+    with suppress(Unavailable):
+        house.bridge.step()
+
+    assert house.bridge.step() == 1

@@ -16,7 +16,8 @@ ON, OFF, TOGGLE = Wish.ON, Wish.OFF, Wish.TOGGLE
 
 
 @pytest.fixture
-def past(house: House) -> PastRedis:
+def past(house: House, monkeypatch: pytest.MonkeyPatch) -> PastRedis:
+    monkeypatch.setattr("workers.keeper.HOLD_SECONDS", 0.0)  # nobody moves meanwhile
     return PastRedis(house)
 
 
