@@ -1,0 +1,115 @@
+"""Every route while Redis or PostgreSQL is away: no 500, and 503 where nothing else is left."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app.domain.routing import Topic
+from app.settings import load
+from app.stores.gate import OPEN
+from app.stores.memberships import Wish
+from app.streams.topics import create_topics
+from app.web import create_app
+from app.wiring import Parts, build, new_id
+from tests.blueprints.matrix import EXPECTED, bodies
+from tests.blueprints.stage import Cast, headers
+from tests.blueprints.stage import cast as cast
+from tests.blueprints.stage import parts as parts
+
+pytestmark = pytest.mark.service
+NOWHERE = {
+    "redis": {"REDIS_URL": "redis://127.0.0.1:1/0"},
+    "postgres": {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"},
+}
+OPERATORS = re.compile(r"\w+ /(api/admin|api/test/(progress|cleanup)|metrics)")
+"""What looks into a service cannot look into one that is away."""
+NEED_REDIS = {
+    # What goes for good must leave the counts of Redis as well, or they would bring it back.
+    "DELETE /api/posts/{post}",
+    "DELETE /api/users/{other}",
+    "DELETE /api/users/{owner}",
+    "POST /api/users/{owner}/delete",
+}
+NEED_NOTHING = {"GET /health", "GET /openapi.json", "GET /docs"}
+
+
+@pytest.fixture(scope="module", params=list(NOWHERE))
+def away(
+    request: pytest.FixtureRequest, environment: dict[str, str], parts: Parts
+) -> Iterator[tuple[str, Flask]]:
+    """An application that reaches all services but one."""
+    servers = tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(","))
+    create_topics(servers, {topic.value: 1 for topic in Topic}, 1, 3_600_000)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment | NOWHERE[request.param]).items():
+            patch.setenv(name, value)
+        made = build(load())
+    yield request.param, create_app(made)
+    made.engine.dispose()
+
+
+@pytest.mark.parametrize("route", EXPECTED)
+def test_a_route_says_what_it_can_and_never_breaks(
+    away: tuple[str, Flask], parts: Parts, cast: Cast, route: str
+) -> None:
+    service, app = away
+    method, path = route.split()
+
+    answer: Any = app.test_client().open(
+        path.format(**vars(cast)),
+        method=method,
+        json=bodies(cast).get(route),
+        headers=headers(parts, cast, "owner"),
+    )
+
+    said = answer.get_data(as_text=True)[:300]
+    assert answer.status_code < 500 or answer.status_code == 503, said
+    if answer.status_code == 503 and path != "/ready":
+        assert answer.headers["Retry-After"], said
+    if service == "redis" and not OPERATORS.match(route) and route not in NEED_REDIS:
+        assert answer.status_code < 500, said
+    if route in NEED_NOTHING:
+        assert answer.status_code == 200, said
+
+
+def test_a_like_and_its_reading_say_that_counts_may_lag(
+    away: tuple[str, Flask], parts: Parts, cast: Cast
+) -> None:
+    service, app = away
+    if service != "redis":
+        return
+    mine, client = headers(parts, cast, "other"), app.test_client()
+
+    liked: Any = client.put(f"/api/posts/{cast.post}/like", headers=mine).json
+    seen: Any = client.get(f"/api/posts/{cast.post}", headers=mine).json
+
+    assert (liked["liked"], liked["likesCount"], liked["stale"]) == (True, 1, True)
+    assert (seen["post"]["isLiked"], seen["post"]["likesCount"], seen["stale"]) == (True, 1, True)
+
+
+def _reopen(parts: Parts) -> None:
+    """As if nobody here had ever spoken past Redis."""
+    with parts.engine.begin() as sql:
+        sql.execute(text("delete from gates"))
+    parts.redis.set(OPEN, new_id())
+
+
+def test_a_warm_like_needs_no_postgresql(away: tuple[str, Flask], parts: Parts, cast: Cast) -> None:
+    service, app = away
+    if service != "postgres":
+        return
+    mine = headers(parts, cast, "other")
+    _reopen(parts)
+    parts.actions.like(cast.owner, cast.post, Wish.ON)
+
+    answers = [
+        app.test_client().open(f"/api/posts/{cast.post}/like", method=method, headers=mine)
+        for method in ("PUT", "DELETE", "PUT")
+    ]
+
+    assert [one.status_code for one in answers] == [200, 200, 200], answers[0].json
+    assert answers[-1].json == {"success": True, "liked": True, "likesCount": 2}
