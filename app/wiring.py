@@ -4,6 +4,7 @@ Nothing here connects: every client does so when it is first used, so that each 
 without any service and waits for it.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from app.streams.push import Push
 from app.streams.straight import Straight
 from app.streams.topics import create_topics
 
+log = logging.getLogger(__name__)
 ASIDE = 200
 
 
@@ -85,8 +87,13 @@ class WorkerParts:
         return Subscriber(servers, group, topic.value)
 
     def redis_is_safe(self) -> None:
-        """Raises Unavailable with the sentence that says what to set."""
-        sentence = redis_store.wrong_policy(self.parts.redis)
+        """Raises Unavailable with the sentence that says what to set. Away is not wrong: whoever
+        works without Redis may begin without it."""
+        try:
+            sentence = redis_store.wrong_policy(self.parts.redis)
+        except Unavailable as fault:
+            log.warning("Whether Redis is safe is not known yet: %s", fault)
+            return
         if sentence:
             raise Unavailable(sentence, "redis_policy")
 

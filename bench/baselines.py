@@ -26,6 +26,7 @@ from sqlalchemy import create_engine, text
 
 from app.domain.routing import shard_of
 from app.settings import load
+from app.stores.gate import OPEN
 from app.stores.memberships import POST, Wish
 from app.stores.postgres import driver_url
 from app.stores.redis import key, script
@@ -75,7 +76,7 @@ def obvious() -> Flask:
         person = get_jwt_identity()
         args = [person, wanted.value, 2**52, 10**9, 4, "LIKE", post_id, new_id(), ""]
         shard = key("ingress", shard_of(post_id, 4))
-        word, active, count = wish(keys=[*keys, shard], args=args)
+        word, active, count = wish(keys=[*keys, shard, OPEN], args=args)
         return {"success": word == "done", "liked": bool(active), "likesCount": count}
 
     return app

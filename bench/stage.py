@@ -21,6 +21,7 @@ import psutil
 from sqlalchemy import text
 
 from app.settings import load
+from app.stores.gate import KEPT
 from app.wiring import WorkerParts, build_workers
 from bench.people import OURS
 from infra.layout import ROOT
@@ -198,3 +199,7 @@ def _only_ours(made: Stage) -> None:
     if strangers:
         raise RuntimeError(f"BENCH_DATA_DIR holds {strangers} people that the bench did not make.")
     made.parts.parts.redis.flushall()
+    # Words go by way of Redis, as a keeper leaves it; S1 has none.
+    made.parts.parts.redis.set(KEPT, "the bench")
+    made.parts.parts.gate.close("the bench begins")
+    made.parts.parts.gate.open("the bench", "the bench")

@@ -85,6 +85,7 @@ _EMPTY = tuple(
         "jsonb_build_object('count', 0, 'version', badge_version) from gone",
         "delete from notifications",
         "delete from likes",
+        "delete from direct_words",
         "delete from comments",
         "delete from follows",
         "delete from bell_subscriptions",  # a bell needs a follow
