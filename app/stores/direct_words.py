@@ -14,6 +14,7 @@ from dataclasses import replace
 import orjson
 from sqlalchemy import Connection, Engine, TextClause, text
 
+from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.stores.gate import Gate, admits
 from app.stores.memberships import PERSON, Asked, Standing, Wish
@@ -103,7 +104,7 @@ class DirectWords:
                     yield sql
                     return
             self._gate.close("words are spoken past Redis")
-        raise RuntimeError("the gate is opened again and again")
+        raise Unavailable("The gate opens and closes", "busy")
 
 
 def _note(sql: Connection, event: Event, subject: str, member: str, said: str | None) -> None:
