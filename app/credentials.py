@@ -15,6 +15,7 @@ import gevent
 from app.accounts import Desk, alert
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
+from app.seals import Seals
 from app.stores.secrets import CODE_MINUTES, RESET_MINUTES, Secrets
 from app.tokens import Claims, invalid
 
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 # Longer than looking up, keeping and telling take, so that the time tells nothing.
 ANSWER_SECONDS = 0.3
 RETRY_SECONDS = (0.5, 2.0, 8.0)
+ASKED = (
+    "A password reset was requested for your account; how to go on is in the e-mail. If this was "
+    "not you, do nothing."
+)
+"""What a toast says: whoever looks at an open screen must not be able to reset a password."""
 BAD_TOKEN = Rejected("Invalid or expired reset token", "invalid_reset_token", 400)
 BAD_CODE = Rejected("Invalid or expired code", "invalid_code", 400)
 WRONG_PASSWORD = Rejected("The current password is wrong", "wrong_password", 400)
@@ -32,6 +38,7 @@ class Credentials:
         self._desk = desk
         self._secrets = kept
         self._key = secret_key.encode()
+        self._seals = Seals(secret_key)
 
     def change(self, claims: Claims, current: str, new: str) -> None:
         """Ends all other sessions. Raises Rejected, TooMany."""
@@ -90,7 +97,7 @@ class Credentials:
             f"A password reset was requested for your account: token={token} "
             f"It is good for {RESET_MINUTES} minutes. If this was not you, do nothing."
         )
-        event = self._event(Kind.PASSWORD_RESET, user_id, message)
+        event = self._seals.hide(self._event(Kind.PASSWORD_RESET, user_id, message), ASKED)
         for pause in (*RETRY_SECONDS, None):
             try:
                 self._secrets.keep_reset(user_id, token)

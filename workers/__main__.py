@@ -15,6 +15,7 @@ from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
 from app.offsets import lane_ends
+from app.seals import Seals
 from app.settings import load
 from app.stores.bell import Bell
 from app.stores.delivery_log import DeliveryLog, dynamodb
@@ -127,7 +128,8 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     letters = wired.subscriber(LETTERS_GROUP, Topic.READY)
     settings = parts.settings
     carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
-    postman = Postman(letters, carried, Users(parts.engine).emails, wired.dead_letters)
+    seals = Seals(settings.web.secret_key)
+    postman = Postman(letters, carried, Users(parts.engine).emails, wired.dead_letters, seals)
     recorder = Recorder(logged, delivery_log, time.time, note)
 
     def recorder_ready() -> None:

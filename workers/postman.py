@@ -15,6 +15,7 @@ from typing import Any
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import checked_uuid
 from app.failpoints import reach
+from app.seals import Seals
 from app.streams import dead_letters
 from app.streams.dead_letters import DeadLetters
 from app.streams.kafka import Polled, Subscriber
@@ -39,11 +40,13 @@ class Postman:
         carriers: Mapping[str, Carries],
         addresses: Addresses,
         dead_letters: DeadLetters,
+        seals: Seals,
     ) -> None:
         self._subscriber = subscriber
         self._carriers = carriers
         self._addresses = addresses
         self._dead_letters = dead_letters
+        self._seals = seals
         self._waiting: list[Polled] = []
         # What has gone: a batch whose last letter waits is not sent again from its first.
         self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -59,7 +62,7 @@ class Postman:
         for record, frame in asked:
             address = known.get(frame["targetId"])
             if address:
-                self._send(record, _letter(frame["data"], address), _channels(frame), away)
+                self._send(record, self._letter(frame, address), _channels(frame), away)
         for fault in away.values():
             raise fault  # nothing is acknowledged: the next step goes on with what has not gone
         reach("postman.sent")
@@ -87,6 +90,23 @@ class Postman:
                 )
             self._remember(letter.id, channel)
 
+    def _letter(self, ready: Mapping[str, Any], address: str) -> Letter:
+        """Its id is the row's and the version's: the same for each copy of the frame."""
+        data, sealed = ready["data"], ready.get("letter")
+        text = str(data.get("message"))
+        if isinstance(sealed, str):
+            try:
+                text = self._seals.open(sealed)
+            except Rejected as reason:
+                log.error("A letter says only what its toast says: %s", reason)
+        return Letter(
+            id=f"{data.get('id')}-{data.get('version')}",
+            to=address,
+            kind=str(data.get("type")),
+            title=str(data.get("title")),
+            text=text,
+        )
+
     def _remember(self, letter_id: str, channel: str) -> None:
         self._sent[letter_id, channel] = None
         if len(self._sent) > REMEMBERED:
@@ -110,14 +130,3 @@ def _channels(ready: Mapping[str, Any]) -> list[str]:
     metadata = ready["data"].get("metadata")
     named = metadata.get("channels") if isinstance(metadata, dict) else None
     return [one for one in ("EMAIL", "SMS") if isinstance(named, list) and one in named]
-
-
-def _letter(data: Mapping[str, Any], address: str) -> Letter:
-    """Its id is the row's and the version's: the same for each copy of the frame."""
-    return Letter(
-        id=f"{data.get('id')}-{data.get('version')}",
-        to=address,
-        kind=str(data.get("type")),
-        title=str(data.get("title")),
-        text=str(data.get("message")),
-    )

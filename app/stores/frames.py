@@ -14,6 +14,7 @@ from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Event, Kind, iso
 from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Hold, Send
 from app.domain.routing import priority_of
+from app.domain.secrecy import letter_of
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
@@ -53,8 +54,9 @@ _ROWS = text("""
     where notifications.id = (n.row->>'id')::uuid
 """)
 OUTBOX = text("""
-    insert into outbox (user_id, seq, frame, payload)
-    select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload'
+    insert into outbox (user_id, seq, frame, payload, letter)
+    select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload',
+        f.row->>'letter'
     from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
     order by f.place
 """)
@@ -135,7 +137,7 @@ def tell(sql: Connection, page: Page) -> Said:
         payloads.append((key, seq, *_frame(rows[told.generation_id], told, seq)))
     sql.execute(_ROWS, {"rows": orjson.dumps([_words(row) for row in rows.values()]).decode()})
     if payloads:
-        _put(sql, payloads, numbers)
+        _put(sql, payloads, numbers, _letters(rows.values()))
     urgent = [
         Urgent(key.recipient_id, seq, payload, frame)
         for key, seq, frame, payload in payloads
@@ -272,15 +274,28 @@ def _words(row: _Row) -> dict[str, object]:
     }
 
 
+def _letters(rows: Iterable[_Row]) -> dict[object, str]:
+    """What only a letter says, sealed, by the id of its row. No socket and no list has it."""
+    sealed = {row.generation.id: row.event and letter_of(row.event.metadata) for row in rows}
+    return {name: letter for name, letter in sealed.items() if letter}
+
+
 def _put(
     sql: Connection,
     payloads: list[tuple[GroupKey, int, str, dict[str, object]]],
     numbers: dict[str, list[int]],
+    letters: dict[object, str],
 ) -> None:
     """The frames in order, and after the last one of each recipient the badge."""
     unread = dict(tuple(row) for row in sql.execute(UNREAD, {"ids": sorted(numbers)}))
     frames: list[dict[str, object]] = [
-        {"userId": key.recipient_id, "seq": seq, "frame": frame, "payload": payload}
+        {
+            "userId": key.recipient_id,
+            "seq": seq,
+            "frame": frame,
+            "payload": payload,
+            "letter": letters.get(payload["id"]),
+        }
         for key, seq, frame, payload in payloads
     ]
     for recipient, (_, version) in sorted(numbers.items()):

@@ -291,6 +291,8 @@ outbox = Table(
     Column("seq", BigInteger),
     Column("frame", String(30), nullable=False),
     Column("payload", JSONB, nullable=False),
+    # What only e-mail and text messages say, sealed (app/seals.py).
+    Column("letter", Text),
     _time("created_at"),
     # Kept after publishing: the history from which a client that was away catches up.
     _time("published_at", default=False),

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Engine, text
 
 from app.domain.routing import Topic
+from app.domain.secrecy import kept
 from app.stores.postgres import speaking
 from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes
@@ -61,10 +62,12 @@ class DeadLetters:
         self._publisher = publisher
 
     def put(self, letter: Letter) -> None:
-        """A row, and one record on the topic (or more, same key).
+        """A row, and one record on the topic (or more, same key). Codes and tokens are left out.
 
         Raises Unavailable: the caller then does not acknowledge, and reads the record again.
         """
+        if letter.payload is not None:
+            letter = replace(letter, payload=kept(letter.payload))
         self.keep(letter)
         try:
             self._publisher.publish([letter.record()])
@@ -73,7 +76,7 @@ class DeadLetters:
 
     def keep(self, letter: Letter) -> None:
         """The row alone, one however often it is read: for who publishes by another way."""
-        shown = None if letter.payload is None else _shown(letter.payload)
+        shown = None if letter.payload is None else _shown(kept(letter.payload))
         with speaking("keep a dead letter"), self._engine.begin() as sql:
             sql.execute(
                 text(

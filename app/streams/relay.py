@@ -29,7 +29,7 @@ from app.streams.wire import dumps
 log = logging.getLogger(__name__)
 BATCH = 500
 _WAITING = text(
-    "select id, user_id::text, seq, frame, payload, created_at from outbox "
+    "select id, user_id::text, seq, frame, payload, created_at, letter from outbox "
     "where published_at is null order by id limit :limit"
 )
 _PUBLISHED = text("update outbox set published_at = now() where id = any(:ids)")
@@ -84,7 +84,7 @@ class Relay:
 
 
 def _record(row: Sequence[Any]) -> Record:
-    place, user_id, seq, frame, payload, created_at = row
+    place, user_id, seq, frame, payload, created_at, letter = row
     value = {
         "id": place,
         "targetId": user_id,
@@ -93,6 +93,8 @@ def _record(row: Sequence[Any]) -> Record:
         "at": iso(created_at),
         "data": payload,
     }
+    if letter is not None:
+        value["letter"] = letter
     headers = (
         ("type", str(payload.get("type", frame))),
         ("priority", str(payload.get("priority", "LOW"))),

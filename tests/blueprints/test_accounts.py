@@ -1,5 +1,6 @@
 """Accounts on real PostgreSQL and Redis: staying in, being put out, getting in again."""
 
+import json
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
+from app.domain.secrecy import LETTER
+from app.seals import Seals
 from app.settings import load
 from app.web import create_app
 from app.wiring import build
@@ -78,12 +81,17 @@ def alice(client: FlaskClient) -> Alice:
 
 
 @pytest.fixture
-def told(real_redis: redis.Redis) -> Callable[[Kind], list[str]]:
-    """The texts that went onto the critical shard."""
+def told(real_redis: redis.Redis, client: FlaskClient) -> Callable[[Kind], list[str]]:
+    """The texts that went onto the critical shard; of a sealed one the letter's."""
 
     def texts(kind: Kind) -> list[str]:
         entries: Any = real_redis.xrange("ingress:0")
-        return [fields["message"] for _, fields in entries if fields["type"] == kind.value]
+        return [said(fields) for _, fields in entries if fields["type"] == kind.value]
+
+    def said(fields: dict[str, str]) -> str:
+        sealed = json.loads(fields.get("metadata", "{}")).get(LETTER)
+        secret = client.application.extensions["parts"].settings.web.secret_key
+        return Seals(secret).open(sealed) if sealed else fields["message"]
 
     return texts
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.routing import Topic
+from app.seals import Seals
 from app.stores.users import Users
 from app.streams.dead_letters import DeadLetters
 from app.streams.kafka import Record
@@ -27,6 +28,7 @@ from tests.fakes import MemoryKafka
 from workers.postman import LETTERS_GROUP, Postman
 
 READY = Topic.READY.value
+SEALS = Seals("a test's secret")
 
 
 @dataclass
@@ -54,9 +56,11 @@ class Desk:
         subscriber: Any = self.kafka.subscriber(LETTERS_GROUP, READY)
         boxes = {"EMAIL": self.mail, "SMS": self.sms}
         letters = DeadLetters(self.engine, self.kafka.publisher())
-        return Postman(subscriber, boxes, Users(self.engine).emails, letters)
+        return Postman(subscriber, boxes, Users(self.engine).emails, letters, SEALS)
 
-    def announce(self, *channels: str, frame: str = "notification", **data: Any) -> None:
+    def announce(
+        self, *channels: str, frame: str = "notification", letter: str | None = None, **data: Any
+    ) -> None:
         content = {
             "id": new_id(),
             "version": 1,
@@ -73,6 +77,8 @@ class Desk:
             "at": "2026-05-01T00:00:00.000Z",
             "data": content | data,
         }
+        if letter is not None:
+            value["letter"] = letter
         record = Record(READY, self.ann, json.dumps(value).encode())
         self.kafka.publisher().publish([record])
 
@@ -298,3 +304,14 @@ def test_a_webhook_is_told(hook: HTTPServer, status: int, fault: type[Exception]
 def test_files_stand_in_for_what_is_not_named(tmp_path: Path) -> None:
     made = carriers(tmp_path, None, "http://hook")
     assert (type(made["EMAIL"]), type(made["SMS"])) == (MailFiles, Webhook)
+
+
+@pytest.mark.service
+def test_a_sealed_text_is_read_in_the_letter_alone(desk: Desk) -> None:
+    desk.announce("EMAIL", letter=SEALS.close("Go on with token=abc"))
+    desk.announce("EMAIL", letter=Seals("another").close("Nobody can read this"))
+    desk.postman.step()
+    assert [one.text for one in desk.mail.letters] == [
+        "Go on with token=abc",
+        "Your code is 123456.",
+    ]
