@@ -63,6 +63,9 @@ def _event(given: Json) -> Event:
         is_id = name in ("actorId", "targetId", "targetEntityId")
         wire[name] = str(value) if is_id and value is not None else value
     try:
-        return _seals().hide_tokens(replace(from_wire(wire), seq=0))
+        event = _seals().hide_tokens(replace(from_wire(wire), seq=0))
     except Poisoned as fault:
         raise Rejected(f"Missing required fields: {fault}", "invalid", 400) from fault
+    if not event.fits:
+        raise Rejected("metadata is too large", "invalid", 400)
+    return event

@@ -163,6 +163,14 @@ class Event:
             **past,
         }
 
+    @property
+    def fits(self) -> bool:
+        """Whether the ingress and Kafka can carry it; who accepts events asks before."""
+        return len(self._said()) <= MAX_METADATA_BYTES
+
+    def _said(self) -> str:
+        return json.dumps(dict(self.metadata))
+
     def to_fields(self) -> dict[str, str]:
         """The flat fields of an ingress entry. The seq is the entry's own id."""
         fields = {
@@ -178,7 +186,7 @@ class Event:
             "message": self.message,
             "imageUrl": self.image_url,
             "traceparent": self.traceparent,
-            "metadata": json.dumps(dict(self.metadata)) if self.metadata else None,
+            "metadata": self._said() if self.metadata else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
