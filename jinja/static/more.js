@@ -12,6 +12,9 @@ async function load(link) {
   const list = document.querySelector("[data-more]");
   link.setAttribute("aria-disabled", "true");
   link.textContent = "Loading…";
+  const ghost = document.createElement("div");
+  ghost.className = list.matches(".people") ? "skeleton" : "skeleton post";
+  const late = setTimeout(() => line.before(ghost), 200); // who answers at once needs no stand-in
   try {
     const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(String(answer.status));
@@ -34,9 +37,13 @@ async function load(link) {
       line.remove();
     }
   } catch {
-    watcher.unobserve(link); // no endless tries by itself; a press tries again
+    // no endless tries by itself; a press tries again
+    watcher.unobserve(link);
     link.removeAttribute("aria-disabled");
     link.textContent = "That did not load. Try again";
+  } finally {
+    clearTimeout(late);
+    ghost.remove();
   }
 }
 

@@ -2,6 +2,7 @@
 
 check_axe(page)                     axe-core finds nothing; the message says what and where
 watch_shifts(page) ... shifts(page) how far things moved by themselves since (0.0 is the goal)
+check_targets(page)                 nothing to press is too small
 check_width(page)                   nothing to scroll sideways
 picture(page, "feed")               a PNG in the folder that LOOK_DIR names; without it nothing
 LOOKS                               parameters for light, dark, wide and phone; see `look`
@@ -78,6 +79,14 @@ def check_axe(page: Page, within: str = "body") -> None:
         for node in one["nodes"]
     ]
     assert not faults, f"{page.url}\n" + "\n".join(faults)
+
+
+def check_targets(page: Page) -> None:
+    """What one presses is 24 px and more, or stands well apart (WCAG 2.5.8)."""
+    page.evaluate(_AXE)
+    found = page.evaluate("() => axe.run('body', { runOnly: ['target-size'] })")
+    small = [node["html"][:160] for one in found["violations"] for node in one["nodes"]]
+    assert not small, f"{page.url}: too small: {small}"
 
 
 def watch_shifts(page: Page) -> None:

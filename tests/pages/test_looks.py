@@ -5,10 +5,10 @@ nothing is wider than the window. LOOK_DIR=/tmp/look keeps a picture of each.
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.pages.conftest import Visit
-from tests.pages.looks import LOOKS, Look, check_axe, check_width, picture
+from tests.pages.looks import LOOKS, Look, check_axe, check_targets, check_width, picture
 from tests.pages.person import Person, newcomer
 from tests.pages.site import Site
 
@@ -77,7 +77,7 @@ def inspect(page: Page, pages: dict[str, str], look: Look) -> None:
     for name, path in pages.items():
         page.goto(path)
         picture(page, f"{name}-{look.name}")
-        for check in (check_axe, check_width):
+        for check in (check_axe, check_targets, check_width):
             try:
                 check(page)
             except AssertionError as fault:
@@ -100,3 +100,19 @@ def test_a_page_is_no_wider_than_the_narrowest_phone(visit: Visit, town: Town) -
     for path in signed_in(town).values():
         page.goto(path)
         check_width(page)
+
+
+def test_who_asks_for_calm_gets_no_animation(visit: Visit, town: Town) -> None:
+    page = visit(town.ada, reduced_motion="reduce")
+    page.goto(f"/posts/{town.post}")
+    like = page.get_by_role("button", name="Like")
+    like.click()
+    expect(like).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_colours_of_the_machines_own_leave_everything_in_place(visit: Visit, town: Town) -> None:
+    page = visit(town.ada, forced_colors="active")
+    page.goto(f"/posts/{town.post}")
+    picture(page, "post-forced-colours")
+    check_axe(page)
