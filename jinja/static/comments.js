@@ -9,8 +9,10 @@ const list = () => document.getElementById("comments");
 async function reload() {
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(`The comments could not be loaded (${answer.status})`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("comments");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("comments");
   paint(fresh);
+  document.querySelector("[data-comments]").textContent = page.querySelector("[data-comments]").textContent;
   list().replaceWith(document.adoptNode(fresh));
 }
 
