@@ -29,12 +29,7 @@ class Broker:
     def __init__(self, number: int) -> None:
         self.number = number
         self.name = f"kafka-{number}"
-        # All of all: each must know where the others' controllers listen.
-        self.port_names = (
-            self.name,
-            *(f"kafka-{n}" for n in BROKERS if n != number),
-            *(_controller(n) for n in BROKERS),
-        )
+        self.port_names = (self.name, _controller(number))
 
     def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch:
         folder = layout.folder(self.name)

@@ -39,6 +39,7 @@ from workers.flusher import Flusher
 from workers.keeper import Keeper, Places
 from workers.life import Worker, supervise
 from workers.postman import LETTERS_GROUP, Postman
+from workers.watchdog import Watchdog
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
@@ -181,6 +182,7 @@ def main(arguments: list[str]) -> int:
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
     workers = [worker for name in names for worker in KINDS[name](build_workers(settings, name))]
+    Watchdog().start()
     return supervise(workers)
 
 

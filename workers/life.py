@@ -13,8 +13,14 @@ from app.domain.errors import Unavailable
 from app.domain.pacing import backoff
 
 log = logging.getLogger(__name__)
+STEP_SECONDS = 100.0
+"""Above twice what PostgreSQL is waited for: a step that takes longer hangs in some library."""
 GRACE_SECONDS = 3.0
 """honcho kills after five; the contract wants four."""
+
+
+class Stuck(Exception):
+    """A step did not end in time."""
 
 
 def _nothing() -> None:
@@ -43,10 +49,16 @@ class Worker:
                 if not prepared:
                     self.prepare()
                     prepared = True
-                pause = 0.0 if self.step() else self.rest()
+                with gevent.Timeout(STEP_SECONDS, Stuck):
+                    moved = self.step()
+                pause = 0.0 if moved else self.rest()
                 self.faults = 0
             except Unavailable as fault:
                 log.warning("%s rests: %s", self.name, fault)
+                pause = self._pause()
+            except Stuck:
+                log.exception("%s hangs: it begins again with new clients", self.name)
+                self._begin_again()
                 pause = self._pause()
             except Exception:
                 # A bug, or a library's word we do not know. Nothing was acknowledged, so trying
@@ -55,6 +67,14 @@ class Worker:
                 log.exception("%s met an error it does not know", self.name)
                 pause = self._pause()
             self.stopping.wait(pause)
+
+    def _begin_again(self) -> None:
+        """What it held is given back; ending the process would end all beside it (honcho)."""
+        try:
+            with gevent.Timeout(GRACE_SECONDS, Stuck):
+                self.close()
+        except Exception as fault:  # as badly as it may: new clients are made all the same
+            log.warning("%s closed badly: %s", self.name, type(fault).__name__)
 
     def _pause(self) -> float:
         self.faults += 1

@@ -5,10 +5,11 @@ a broker (field notes 3, measured), and a process must start without Kafka.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -25,6 +26,11 @@ from app.domain.errors import Poisoned, Unavailable
 from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+CALL_SECONDS = 20.0
+"""Above every time-out that we give kafka-python: only a call that hangs takes longer."""
+JOIN_SECONDS = 75.0
+CLOSE_SECONDS = 3.0
 ACK_SECONDS = 4.0
 CONNECT_SECONDS = 2.0
 YIELD_EVERY = 100
@@ -186,23 +192,29 @@ def _words(fault: KafkaError) -> str:
 
 
 class Subscriber:
-    """One consumer, one greenlet. Offsets are committed only by commit()."""
+    """One consumer, one greenlet. Offsets are committed only by commit().
+
+    Each call has an end: kafka-python waits for its own event loop without one, and was seen never
+    to come back from a rebalance under load. Whoever does not come back in time is left behind, and
+    so is a consumer that never gets into its group; the next call makes a new one, and the offsets
+    say where to go on.
+    """
 
     def __init__(self, servers: tuple[str, ...], group: str, topic: str) -> None:
         self._servers = servers
         self._group = group
         self._topic = topic
         self._consumer: KafkaConsumer | None = None
+        self._out_since: float | None = None
 
     def poll(self, timeout_seconds: float, max_records: int) -> list[Polled]:
         """The next records, in order within each partition; [] when there are none in that time."""
-        try:
-            batches = self._connected().poll(
-                timeout_ms=int(timeout_seconds * 1000), max_records=max_records
-            )
-        except KafkaError as fault:
-            self.close()
-            raise Unavailable("Kafka did not answer the poll", "kafka_unavailable") from fault
+        milliseconds = int(timeout_seconds * 1000)
+        batches = self._asked(
+            "answer the poll",
+            lambda consumer: consumer.poll(timeout_ms=milliseconds, max_records=max_records),
+        )
+        self._is_in()
         return [
             Polled(one.topic, one.partition, one.offset, one.value)
             for records in batches.values()
@@ -219,37 +231,57 @@ class Subscriber:
             TopicPartition(*place): OffsetAndMetadata(offset, "", -1)
             for place, offset in offsets.items()
         }
-        try:
-            self._connected().commit(positions, timeout_ms=2000)
-        except KafkaError as fault:
-            log.info("%s did not commit: %s", self._group, type(fault).__name__)
+
+        def commit(consumer: KafkaConsumer) -> None:
+            try:
+                consumer.commit(positions, timeout_ms=2000)
+            except KafkaError as fault:
+                log.info("%s did not commit: %s", self._group, type(fault).__name__)
+
+        self._asked("commit", commit)
 
     def rewind(self) -> None:
         """Back to the committed offsets of all partitions held: read again what was not settled."""
-        try:
-            consumer = self._connected()
-            held = consumer.assignment()
-            for place in held:
-                offset = consumer.committed(place, timeout_ms=2000)
-                if offset is None:
-                    consumer.seek_to_beginning(place)
-                else:
-                    consumer.seek(place, offset)
-        except KafkaError as fault:
-            self.close()
-            raise Unavailable("Kafka did not rewind", "kafka_unavailable") from fault
+        self._asked("rewind", _rewind)
 
     def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            try:
-                consumer.close(autocommit=False, timeout_ms=1000)
-            except KafkaError as fault:
-                log.info("%s closed badly: %s", self._group, type(fault).__name__)
+            _end(consumer, self._group)
+
+    def _asked(self, what: str, ask: Callable[[KafkaConsumer], T]) -> T:
+        try:
+            with gevent.Timeout(CALL_SECONDS, Unavailable(f"Kafka did not {what} in time")):
+                return ask(self._connected())
+        except KafkaError as fault:
+            self.close()
+            raise Unavailable(f"Kafka did not {what}", "kafka_unavailable") from fault
+        except Unavailable:
+            self._leave_behind()
+            raise
+
+    def _is_in(self) -> None:
+        """A join takes as long as the slowest member's step, never longer than a session and a
+        poll."""
+        consumer, now = self._consumer, time.monotonic()
+        if consumer is None or _is_member(consumer):
+            self._out_since = None
+        elif self._out_since is None:
+            self._out_since = now
+        elif now - self._out_since > JOIN_SECONDS:
+            self._leave_behind()
+            raise Unavailable(f"{self._group} did not get in", "kafka_unavailable")
+
+    def _leave_behind(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            log.warning("%s begins again with a new consumer", self._group)
+            gevent.spawn(_end, consumer, self._group)
 
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = connected(
+            self._out_since = None
+            consumer = connected(
                 KafkaConsumer,
                 self._topic,
                 bootstrap_servers=list(self._servers),
@@ -263,11 +295,38 @@ class Subscriber:
                 request_timeout_ms=15_000,
                 fetch_max_wait_ms=200,
                 max_poll_records=1000,
+                # So much may wait in memory, of records as large as they may be.
+                fetch_max_bytes=8_000_000,
+                max_partition_fetch_bytes=2_000_000,
             )
+            self._consumer = consumer
             # kafka-python joins before it knows the topic's partitions, gets none, and joins again
             # when it learns of them; now and then the second time never ends (measured).
-            self._consumer.partitions_for_topic(self._topic)
+            consumer.partitions_for_topic(self._topic)
         return self._consumer
+
+
+def _is_member(consumer: KafkaConsumer) -> bool:
+    """Whether it has joined. Its public methods tell only what it holds, and in a group of more
+    members than partitions some rightly hold nothing."""
+    return consumer._coordinator.generation_if_stable() is not None
+
+
+def _rewind(consumer: KafkaConsumer) -> None:
+    for place in consumer.assignment():
+        offset = consumer.committed(place, timeout_ms=2000)
+        if offset is None:
+            consumer.seek_to_beginning(place)
+        else:
+            consumer.seek(place, offset)
+
+
+def _end(consumer: KafkaConsumer, group: str) -> None:
+    try:
+        with gevent.Timeout(CLOSE_SECONDS, TimeoutError):
+            consumer.close(autocommit=False, timeout_ms=1000)
+    except (KafkaError, TimeoutError) as fault:
+        log.info("%s closed badly: %s", group, type(fault).__name__)
 
 
 def by_place(polled: Iterable[Polled]) -> dict[tuple[str, int], list[Polled]]:

@@ -1,7 +1,11 @@
 """Groups on Kafka and on the fake: shares, commits, reading again."""
 
+import time
+
+import gevent
 import pytest
 
+from app.domain.errors import Unavailable
 from tests.contract.brokers import PARTITIONS, Member, Memory, Real, commit, polled, publish, values
 from tests.contract.waiting import until
 
@@ -81,3 +85,48 @@ def test_two_members_share_the_partitions(kafka: Memory | Real) -> None:
         for member in crew:
             member.over.set()
             member.join()
+
+
+@pytest.mark.service
+def test_a_consumer_that_does_not_come_back_is_left_behind(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Real(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
+    subscriber = real.subscriber("one")
+    publish(real, ("a", "1"))
+    assert values(polled(subscriber, 1)) == ["1"]
+    first = subscriber._consumer
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.streams.kafka.CALL_SECONDS", 0.05)
+        patch.setattr(first, "poll", lambda **_: gevent.sleep(60))
+        with pytest.raises(Unavailable):
+            subscriber.poll(0.1, 1)
+
+    gevent.sleep(0)  # the greenlet that ends the old one has its turn
+    # Nothing was committed: the next one begins where the offsets say.
+    assert values(polled(subscriber, 1)) == ["1"]
+    assert subscriber._consumer is not first
+    real.close()
+
+
+@pytest.mark.service
+def test_a_consumer_that_never_gets_into_its_group_is_left_behind(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Real(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
+    subscriber = real.subscriber("one")
+    publish(real, ("a", "1"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.streams.kafka.JOIN_SECONDS", 0.0)
+        patch.setattr("app.streams.kafka._is_member", lambda consumer: False)
+        subscriber.poll(0.0, 1)
+        time.sleep(0.01)
+        with pytest.raises(Unavailable):
+            subscriber.poll(0.0, 1)
+
+    assert subscriber._consumer is None
+    gevent.sleep(0)
+    assert values(polled(subscriber, 1)) == ["1"]
+    real.close()

@@ -135,3 +135,60 @@ def test_each_turn_is_reported() -> None:
     until(Worker("one", step, lambda: 0.01, beats.append), lambda: len(beats) > 2)
 
     assert set(beats) == {"one"}
+
+
+def test_a_step_that_hangs_begins_again_with_new_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.life.STEP_SECONDS", 0.05)
+    did: list[str] = []
+
+    def step() -> int:
+        did.append("step")
+        if did.count("step") == 1:
+            gevent.sleep(60)
+        worker.stopping.set()
+        return 0
+
+    worker = Worker("one", step, lambda: 0.0, lambda _: None, close=lambda: did.append("close"))
+    worker.run()
+
+    assert did == ["step", "close", "step"]
+
+
+STANDS_STILL = """
+from app.green import patch; patch()
+import gevent, sys
+from workers.watchdog import Watchdog
+Watchdog(still_seconds=2).start()
+{rest}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "code"),
+    [
+        pytest.param("while True: pass", 70, id="an endless loop"),
+        pytest.param("gevent.sleep(4); sys.exit(0)", 0, id="a loop that rests"),
+    ],
+)
+def test_a_loop_that_stands_still_ends_the_process(rest: str, code: int) -> None:
+    command = [sys.executable, "-c", STANDS_STILL.format(rest=rest)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == code, done.stderr
+    assert ("stood still" in done.stderr) == (code == 70)
+
+
+def test_a_process_that_was_frozen_from_outside_missed_nothing() -> None:
+    rest = "print(1, flush=True); gevent.sleep(3); sys.exit(0)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", STANDS_STILL.format(rest=rest)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    process.send_signal(signal.SIGCONT)
+
+    assert process.wait(timeout=60) == 0
