@@ -14,12 +14,14 @@ import gevent
 from flask import Flask, request
 from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
 
+from app import slow_bodies
 from app.acks import Acks
 from app.crier import Crier, listen
 from app.domain.errors import Rejected, Unavailable
 from app.handshake import origins, since_of
 from app.heard import Heard
 from app.listener import Listener
+from app.narrow import Narrow
 from app.stores.bell import Bell
 from app.stores.history import History, Missed, Since
 from app.stores.seen import Seen
@@ -46,6 +48,7 @@ def _apart(sockets: "WSGIApplication", plain: "WSGIApplication") -> "WSGIApplica
     """Socket.IO gets its own path and nothing else."""
 
     def application(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        slow_bodies.bound(environ)
         mine = environ.get("PATH_INFO", "").startswith(SOCKETS_PATH)
         return (sockets if mine else plain)(environ, start)
 
@@ -88,6 +91,7 @@ class Sockets:
             max_http_buffer_size=MAX_MESSAGE_BYTES,
             manage_session=False,
         )
+        self._narrow = Narrow(self.io.server.eio)
         # Its middleware copies the environment of each request: a like has no use for that.
         app.wsgi_app = _apart(app.wsgi_app, plain)  # type: ignore[method-assign, assignment]
         self.io.on_event("connect", self._connect)
@@ -100,6 +104,7 @@ class Sockets:
         """The sweep, and the ear for what is critical. Started by the entry point: tests have no
         greenlets they did not ask for."""
         gevent.spawn(self._sweep_for_ever)
+        gevent.spawn(self._narrow.run)
         gevent.spawn(self.acks.run)
         gevent.spawn(listen, self._bell, self._crier)
 
