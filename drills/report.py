@@ -59,21 +59,26 @@ def write(folder: Path, rows: Sequence[Row], options: dict[str, object]) -> Path
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%SZ}.json"
+    run = {"at": f"{now:%Y-%m-%d %H:%M}", "commit": _commit(), **options}
     told: dict[str, Any] = {
-        "at": now.isoformat(),
-        "commit": _commit(),
         "machine": {
             "cores": os.cpu_count(),
             "load": os.getloadavg(),
             "python": platform.python_version(),
             "system": platform.platform(),
         },
-        "options": options,
-        "rows": [row.as_dict() for row in rows],
+        "rows": [row.as_dict() | {"run": run} for row in rows],
     }
     path.write_text(json.dumps(told, indent=1, default=str) + "\n")
-    (folder / "last.json").write_text(path.read_text())
+    _remember(folder / "last.json", told)
     return path
+
+
+def _remember(last: Path, told: dict[str, Any]) -> None:
+    """Of each drill its last row, whichever run that was in."""
+    known = json.loads(last.read_text())["rows"] if last.exists() else []
+    rows = {row["name"]: row for row in [*known, *told["rows"]]}
+    last.write_text(json.dumps(told | {"rows": list(rows.values())}, indent=1, default=str) + "\n")
 
 
 def _commit() -> str:

@@ -12,6 +12,6 @@ def frozen(scene: Scene) -> None:
 
 
 DRILLS = (
-    Drill("dynamodb-killed", "DynamoDB: SIGKILL, away", ("P9",), killed, True, critical=1.0),
+    Drill("dynamodb-killed", "DynamoDB: SIGKILL, away", ("P9",), killed, critical=1.0),
     Drill("dynamodb-frozen", "DynamoDB: SIGSTOP", ("P9",), frozen, critical=1.0),
 )

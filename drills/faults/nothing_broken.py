@@ -7,6 +7,4 @@ def act(scene: Scene) -> None:
     scene.load(scene.pick(6, 20))
 
 
-DRILLS = (
-    Drill("nothing-broken", "nothing", ("P1", "P3", "P4", "P12"), act, short=True, critical=1.0),
-)
+DRILLS = (Drill("nothing-broken", "nothing", ("P1", "P3", "P4", "P12"), act, critical=1.0),)
