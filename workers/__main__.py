@@ -25,6 +25,8 @@ from app.stores.figures import Figures
 from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
 from app.stores.leases import Lease
+from app.stores.urgency import CRITICAL_CHANNEL
+from app.stores.urgent_letters import UrgentLetters
 from app.stores.users import Users
 from app.streams.letters import carriers
 from app.streams.post_updates import PostUpdates
@@ -33,6 +35,7 @@ from app.wiring import WorkerParts, build_workers, check_tables, new_id
 from workers.aggregator import Aggregator, Ends
 from workers.aggregator import Hand as AggregatorHand
 from workers.bridge import Bridge
+from workers.courier import Courier, Scribe
 from workers.deliverer import BATCH as RECORD_BATCH
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
@@ -130,12 +133,24 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     settings = parts.settings
     carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
     seals = Seals(settings.web.secret_key)
-    postman = Postman(letters, carried, Users(parts.engine).emails, wired.dead_letters, seals)
+    emails = Users(parts.engine).emails
+    postman = Postman(letters, carried, emails, wired.dead_letters, seals)
+    lease = Lease(parts.engine, "courier", new_id())
+    scribe = Scribe(emails, seals)
+    courier = Courier(UrgentLetters(parts.engine), carried, scribe, wired.dead_letters, lease)
+    bell = Bell(addresses.database_url, CRITICAL_CHANNEL)
     recorder = Recorder(logged, delivery_log, time.time, note)
 
     def recorder_ready() -> None:
         wired.ready()
         delivery_log.create()
+
+    def tables_are_there() -> None:
+        check_tables(parts.engine)  # a code by e-mail waits for nothing else
+
+    def courier_rest() -> float:
+        bell.wait(jittered(1.0, 0.3, random.random()))  # noqa: S311 - a pause
+        return 0.0
 
     def record_unhurried() -> int:
         """The log shares a processor with the toasts: it gathers a moment's frames for one call."""
@@ -146,6 +161,7 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
         Worker("postman", postman.step, _none, beat, wired.ready, letters.close),
+        Worker("courier", courier.step, courier_rest, beat, tables_are_there, lease.release),
         Worker("recorder", record_unhurried, _record_rest, beat, recorder_ready, logged.close),
     ]
 

@@ -4,7 +4,7 @@ In    topic ready-notifications, group "letters-consumer"
 Out   streams/letters.py
 
 It reads the topic by itself, so a mail server that is away delays no toast, and Kafka keeps what
-has yet to be sent.
+has yet to be sent. Critical ones are workers/courier.py's.
 """
 
 import logging
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.domain.errors import Poisoned, Rejected, Unavailable
-from app.domain.events import checked_uuid
+from app.domain.events import Priority, checked_uuid
 from app.failpoints import reach
 from app.seals import Seals
 from app.streams import dead_letters
@@ -62,7 +62,8 @@ class Postman:
         for record, frame in asked:
             address = known.get(frame["targetId"])
             if address:
-                self._send(record, self._letter(frame, address), _channels(frame), away)
+                letter = letter_of(frame["data"], frame.get("letter"), address, self._seals)
+                self._send(record, letter, _channels(frame), away)
         for fault in away.values():
             raise fault  # nothing is acknowledged: the next step goes on with what has not gone
         reach("postman.sent")
@@ -90,23 +91,6 @@ class Postman:
                 )
             self._remember(letter.id, channel)
 
-    def _letter(self, ready: Mapping[str, Any], address: str) -> Letter:
-        """Its id is the row's and the version's: the same for each copy of the frame."""
-        data, sealed = ready["data"], ready.get("letter")
-        text = str(data.get("message"))
-        if isinstance(sealed, str):
-            try:
-                text = self._seals.open(sealed)
-            except Rejected as reason:
-                log.error("A letter says only what its toast says: %s", reason)
-        return Letter(
-            id=f"{data.get('id')}-{data.get('version')}",
-            to=address,
-            kind=str(data.get("type")),
-            title=str(data.get("title")),
-            text=text,
-        )
-
     def _remember(self, letter_id: str, channel: str) -> None:
         self._sent[letter_id, channel] = None
         if len(self._sent) > REMEMBERED:
@@ -117,7 +101,7 @@ def _announcement(record: Polled) -> dict[str, Any] | None:
     """What rings and asks for a letter. What cannot be read the deliverer puts aside."""
     try:
         ready = parse_ready(record.value)
-        if ready["frame"] != ANNOUNCED or not _channels(ready):
+        if ready["frame"] != ANNOUNCED or not _channels(ready) or _is_urgent(ready):
             return None
         # It becomes the name of a file.
         checked_uuid(ready["data"].get("id"), "id")
@@ -126,7 +110,29 @@ def _announcement(record: Polled) -> dict[str, Any] | None:
     return ready if isinstance(ready["data"].get("version"), int) else None
 
 
+def _is_urgent(ready: Mapping[str, Any]) -> bool:
+    return bool(ready["data"].get("priority") == Priority.CRITICAL.value)
+
+
 def _channels(ready: Mapping[str, Any]) -> list[str]:
     metadata = ready["data"].get("metadata")
     named = metadata.get("channels") if isinstance(metadata, dict) else None
     return [one for one in ("EMAIL", "SMS") if isinstance(named, list) and one in named]
+
+
+def letter_of(data: Mapping[str, Any], sealed: object, address: str, seals: Seals) -> Letter:
+    """Its id is the row's and the version's: the same for each copy of the frame. `sealed`: what
+    only a letter says."""
+    text = str(data.get("message"))
+    if isinstance(sealed, str):
+        try:
+            text = seals.open(sealed)
+        except Rejected as reason:
+            log.error("A letter says only what its toast says: %s", reason)
+    return Letter(
+        id=f"{data.get('id')}-{data.get('version')}",
+        to=address,
+        kind=str(data.get("type")),
+        title=str(data.get("title")),
+        text=text,
+    )

@@ -495,3 +495,17 @@ kept_keys = Table(
     Column("until", DateTime(timezone=True), nullable=False),
     Index("ix_kept_keys_until", "until"),
 )
+
+urgent_letters = Table(
+    "urgent_letters",
+    metadata,
+    # E-mails and text messages of critical frames that have yet to go; gone, the row goes too. What
+    # they say stands in the outbox.
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    _ref("user_id", "users"),
+    Column("seq", BigInteger, nullable=False),
+    Column("channel", String(10), nullable=False),
+    _time("created_at"),
+    Index("ix_urgent_letters_channel_id", "channel", "id"),
+    Index("ix_urgent_letters_user_id", "user_id"),
+)

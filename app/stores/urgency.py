@@ -12,10 +12,12 @@ from sqlalchemy import Connection, text
 
 from app.domain.events import Event, Priority, iso, occurred_at
 from app.domain.ledger import Frame
-from app.domain.preferences import Preferences, Send, decide
+from app.domain.preferences import Channel, Preferences, Send, decide
 from app.domain.wording import notice, title
 
 CRITICAL_CHANNEL = "critical"
+LETTERS = [Channel.EMAIL.value, Channel.SMS.value]
+"""No preference holds them (domain/preferences.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,12 @@ class Urgent:
 
 
 def ring(sql: Connection, frames: Sequence[Urgent]) -> None:
-    """Heard by every web process as the transaction commits, and not at all if it does not."""
+    """Heard by every web process as the transaction commits, and not at all if it does not; with
+    it the letters that are to go."""
     if frames:
-        words = [f"{one.user_id} {one.seq}" for one in frames]
-        sql.execute(_RING, {"channel": CRITICAL_CHANNEL, "words": words})
+        users, seqs = [one.user_id for one in frames], [one.seq for one in frames]
+        ours = {"users": users, "seqs": seqs, "letters": LETTERS}
+        sql.execute(_RING, {"channel": CRITICAL_CHANNEL} | ours)
 
 
 def provisional(event: Event) -> Urgent:
@@ -68,4 +72,12 @@ def provisional(event: Event) -> Urgent:
     return Urgent(event.recipient_id, None, data)
 
 
-_RING = text("select pg_notify(:channel, word) from unnest(cast(:words as text[])) as word")
+_RING = text("""
+    with told as (
+        select * from unnest(cast(:users as uuid[]), cast(:seqs as bigint[])) as told (who, seq)
+    ), letters as (
+        insert into urgent_letters (user_id, seq, channel)
+        select who, seq, unnest(cast(:letters as text[])) from told
+    )
+    select pg_notify(:channel, who || ' ' || seq) from told
+""")

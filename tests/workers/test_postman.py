@@ -118,6 +118,12 @@ def test_no_letter_goes_for(desk: Desk, channels: list[str], frame: str) -> None
     assert desk.mail.letters == []
 
 
+def test_critical_ones_are_the_couriers(desk: Desk) -> None:
+    desk.announce("EMAIL", priority="CRITICAL")
+    assert desk.postman.step() == 1
+    assert (desk.mail.letters, desk.lag()) == ([], 0)
+
+
 def test_simulated_people_get_no_mail(desk: Desk) -> None:
     with desk.engine.begin() as sql:
         sql.execute(text("update users set is_simulated = true"))
