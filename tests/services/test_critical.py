@@ -101,6 +101,13 @@ def test_while_all_is_well_a_code_is_there_within_a_second(ann: Ann) -> None:
 def test_without_a_service(ann: Ann, services: Services, name: str, how: str) -> None:
     with broken(services, name, how):
         took = [ann.asks(), ann.asks(), ann.asks()]
+        outbox = services.layout.data_dir / "outbox"
+        letters = [
+            outbox / f"{code}-1{kind}"
+            for code in ann.codes(ann.screens[0])
+            for kind in (".eml", ".json")
+        ]
+        until(lambda: all(one.exists() for one in letters), 20.0, "e-mails and text messages")
 
     log.info(f"{name} {how}: {[round(one, 3) for one in took]} s")
     assert max(took) < SLACK_SECONDS

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import UUID
 
-revision = "0008_k1"
+revision = "0007_k1"
 down_revision = "0006_a1"
 branch_labels = None
 depends_on = None
