@@ -83,6 +83,12 @@ def test_it_is_told_before_any_worker_moves(house: House, kind: Kind, bell: Bell
     assert way.push.told(house.alice.id) == [urgent.data]
 
 
+def test_all_who_ask_for_one_go_that_way(house: House) -> None:
+    event = Event(new_id(), Kind.OTP, house.alice.id, message="Your code is 123456")
+    house.actions.raise_event(event)
+    assert [row[0] for row in Way(house).rows] == [event.event_id]
+
+
 def test_the_copy_through_the_lanes_tells_nothing(house: House) -> None:
     event = Way(house).tell()
     house.run()
