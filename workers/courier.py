@@ -83,7 +83,7 @@ class Courier:
         except Rejected as reason:
             # Without its text: it may hold a code.
             said = f"{channel}: {reason}"
-            letter = dead_letters.Letter(ORIGIN, f"{due.place}", said, None)
-            self._dead_letters.keep(letter)
+            dead = dead_letters.Letter(ORIGIN, f"{due.place}", said, None)
+            self._dead_letters.keep(dead)
             with suppress(Unavailable):  # Kafka may be away; the row is there
-                self._dead_letters.put(letter)
+                self._dead_letters.put(dead)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from app.domain.errors import Rejected, Unavailable
+from app.seals import Seals
 from app.stores.leases import Lease
 from app.stores.urgent_letters import UrgentLetters
 from app.stores.users import Users
@@ -15,9 +16,10 @@ from tests.cast import assemble, code, like
 from tests.fakes import MemoryKafka
 from tests.stores.books import Books
 from tests.workers.test_postman import Box
-from workers.courier import Courier
+from workers.courier import Courier, Scribe
 
 pytestmark = pytest.mark.service
+SEALS = Seals("a test's secret")
 
 
 class Post:
@@ -33,7 +35,7 @@ class Post:
         return Courier(
             UrgentLetters(self.engine),
             self.boxes,
-            Users(self.engine).emails,
+            Scribe(Users(self.engine).emails, SEALS),
             DeadLetters(self.engine, self.kafka.publisher()),
             Lease(self.engine, "courier", new_id()),
         )
@@ -116,3 +118,12 @@ def test_a_letter_that_is_nobodys_any_more_goes_nowhere(post: Post, gone: str) -
 
     assert post.courier().step() == 2
     assert (post.texts("EMAIL"), post.texts("SMS"), post.waiting) == ([], [], 0)
+
+
+def test_what_only_a_letter_may_say_is_in_no_toast(post: Post) -> None:
+    event = SEALS.hide(code(post.books.cast, 1, "token=abc"), "Look into your mailbox")
+    post.books.writes(event)
+    post.courier().step()
+
+    assert post.texts("EMAIL") == ["token=abc"]
+    assert post.books.lines == ["Look into your mailbox"]

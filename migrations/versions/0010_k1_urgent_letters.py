@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import UUID
 
-revision = "0009_k1"
-down_revision = "0008_c1"
+revision = "0010_k1"
+down_revision = "0009_c2"
 branch_labels = None
 depends_on = None
 
