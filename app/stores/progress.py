@@ -145,7 +145,8 @@ _WRITTEN = text("""
             cast(:objects as uuid[])) as a (user_id, kind, object_id)
     ), rows as (
         select coalesce(a.event_id, n.object_id) as event_id, n.id, n.user_id,
-            coalesce(a.created_at, n.created_at) as written_at
+            coalesce(a.created_at, n.created_at) as written_at,
+            a.created_at as joined_at
         from about join notifications n on n.user_id = about.user_id
             and n.type = about.kind and n.object_id = about.object_id
         left join notification_actors a on a.notification_id = n.id
@@ -154,7 +155,8 @@ _WRITTEN = text("""
     from rows left join lateral (
         select o.id, o.published_at from outbox o where o.user_id = rows.user_id
             and o.seq is not null and o.payload->>'id' = rows.id::text
-            and o.frame = 'notification' and o.created_at >= rows.written_at
+            and o.frame = 'notification'
+            and (rows.joined_at is null or o.created_at >= rows.joined_at)
         order by o.seq limit 1
     ) f on true
     where rows.event_id = any(cast(:ids as uuid[]))

@@ -64,7 +64,7 @@ class Traces:
         row = sql.execute(_ROW, values).first()
         if row is None:
             return
-        notification, written_at, active = row
+        notification, written_at, active, since = row
         yield {
             "name": "written",
             "at": written_at,
@@ -72,7 +72,7 @@ class Traces:
             "active": active,
         }
         # Row and frames of one transaction have one time, so earlier frames are about others.
-        frames = {"user": about["recipient"], "row": notification, "since": written_at}
+        frames = {"user": about["recipient"], "row": notification, "since": since}
         found = sql.execute(_FRAMES, frames | {"limit": FRAMES}).all()
         for place, seq, frame, created, published in found:
             shown = {"frame": frame, "seq": seq, "notificationId": notification}
@@ -132,7 +132,9 @@ _QUEUED = text(
     "where event_id = cast(:event as uuid) order by id limit 5"
 )
 _ROW = text("""
-    select n.id::text, coalesce(a.created_at, n.created_at), coalesce(a.active, true)
+    select n.id::text, coalesce(a.created_at, n.created_at), coalesce(a.active, true),
+        -- A row that stands alone has the ledger's time, which is a hair after the transaction's.
+        coalesce(a.created_at, n.created_at - interval '1 minute')
     from notifications n left join notification_actors a
         on a.notification_id = n.id and a.actor_id = cast(:actor as uuid)
     where n.user_id = cast(:user as uuid) and n.type = :type

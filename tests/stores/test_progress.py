@@ -2,8 +2,10 @@
 
 import pytest
 
+from app.domain.events import Event, Kind
 from app.stores.memberships import Wish
 from app.stores.progress import Progress, Watch
+from app.stores.traces import Traces
 from app.wiring import new_id
 from tests.house import NAMES, WINDOW_AND_JITTER, House
 from tests.house import house as house
@@ -85,3 +87,14 @@ def test_the_newest_are_listed_without_the_frames(house: House, watch: Watch) ->
 
     assert {one.event_id for one in watch.newest(10)} == set(events)
     assert len(watch.newest(2)) == 2
+
+
+def test_a_code_is_announced_like_anything_else(house: House, watch: Watch) -> None:
+    """Its row stands alone: it has no actors, and its time is the ledger's."""
+    event = Event(new_id(), Kind.OTP, house.alice.id, message="Your code is 123456.")
+    house.actions.raise_event(event)
+    house.run()
+
+    assert _stands(watch.of([event.event_id])) == ["announced"]
+    steps = [step["name"] for step in Traces(house.redis, house.engine).of(event.event_id)]
+    assert {"written", "announced", "emitted"} <= set(steps)

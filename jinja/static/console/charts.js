@@ -6,7 +6,16 @@ const KEPT_MS = 5 * 60 * 1000;
 const ROWS = 20;
 // Told apart by dashes as well as by colour.
 const LINES = [["--series-1", []], ["--series-2", [6, 3]], ["--series-3", [2, 3]], ["--series-4", [9, 3, 2, 3]]];
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// A token may be light-dark(...), which a canvas does not understand: a throw-away element resolves it.
+function colour(token) {
+  const probe = el("span");
+  probe.style.color = `var(${token})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 
 export class Series {
   constructor(id, names) {
