@@ -2,7 +2,6 @@
 import { call } from "../api.js";
 import { byId, clock, el, precise, say } from "./dom.js";
 import { Following } from "./following.js";
-import { until } from "./countdown.js";
 
 const WORDS = {
   accepted: "accepted by the web", spilled: "put into the fallback queue", queued: "waits in the fallback queue",
@@ -15,11 +14,12 @@ function line(step, at) {
   return el("li", {}, el("time", { class: "figure" }, precise(at)), ` ${WORDS[step] ?? step}`);
 }
 
+// No countdown in here: it is a live region, and would be read out every second.
 function status(one) {
-  if (one.stand === "held" && one.dueAt) return ["Held in its window until ", until(one.dueAt)];
-  if (one.stand === "announced") return ["Announced."];
-  if (one.stand === "ended") return [`Ended: ${one.outcome}`];
-  return [`Now: ${one.stand}`];
+  if (one.stand === "held" && one.dueAt) return `Held in its window until ${clock(one.dueAt)}`;
+  if (one.stand === "announced") return "Announced.";
+  if (one.stand === "ended") return `Ended: ${one.outcome}`;
+  return `Now: ${one.stand}`;
 }
 
 export function startDemo(picture, onSent) {
@@ -40,7 +40,7 @@ export function startDemo(picture, onSent) {
           list.append(line(name, at));
         },
         told: ([one]) => {
-          state.replaceChildren(...status(one));
+          say(state, status(one));
           picture.hold("flusher", one.stand === "held");
           picture.hold("fallback", one.stand === "queued");
         },
