@@ -45,6 +45,8 @@ class Stage:
     oldest: float | None = None
     came_in: int | None = None
     """None: what went out, failed and is held."""
+    told: bool = True
+    """False: who keeps its figures did not answer. That is not nought."""
 
     @property
     def failed(self) -> int:
@@ -56,12 +58,13 @@ class Stage:
 
     def shown(self) -> dict[str, Any]:
         known = self.out + self.failed + (self.held or 0)
+        came_in = known if self.came_in is None else self.came_in
         return {
             "name": self.name,
-            "in": known if self.came_in is None else self.came_in,
-            "out": self.out,
+            "in": came_in if self.told else None,
+            "out": self.out if self.told else None,
             "held": self.held,
-            "failed": self.failed,
+            "failed": self.failed if self.told else None,
             "lag": self.lag,
             "oldestAgeSeconds": None if self.oldest is None else round(max(0.0, self.oldest), 1),
             "outcomes": self.outcomes,
@@ -170,6 +173,8 @@ def _unknown(found: Mapping[str, Stage], service: str) -> None:
         "postgres": ("fallback", "relay"),
         "kafka": tuple(GROUPS),
     }[service]
+    for name in {"redis": COUNTED, "postgres": ("fallback",)}.get(service, ()):
+        found[name].told = False
     for name in silent:
         found[name].lag = None
         if service != "kafka":

@@ -136,6 +136,21 @@ def test_an_administrator_looks_on_while_postgresql_is_away_and_changes_nothing(
     web.extensions["parts"] = parts
 
 
+def test_figures_that_redis_keeps_are_unknown_while_it_is_away_and_not_nought(
+    web: Flask, admin: Admin
+) -> None:
+    parts = web.extensions["parts"]
+    web.extensions["parts"] = replace(parts, redis=redis.Redis(port=1))
+
+    said = admin("GET /pipeline")
+
+    stages = {one["name"]: one for one in said["stages"]}
+    assert "redis" in said["unavailable"]
+    assert {stages["bridge"][name] for name in ("in", "out", "held", "failed")} == {None}
+    assert stages["fallback"]["in"] == 0
+    web.extensions["parts"] = parts
+
+
 def test_the_dashboards_numbers_have_the_seeds_shape(admin: Admin) -> None:
     assert admin("GET /stats")["stats"] == {
         "users": 1,

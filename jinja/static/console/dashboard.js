@@ -52,7 +52,8 @@ async function look() {
     ended.push(...turned);
   }
   const faults = [...new Set(ended.filter((one) => one.status === "rejected").map((one) => one.reason.message))];
-  if (faults.length) throw new Error(faults.join("; "));
+  if (ended.every((one) => one.status === "rejected")) throw new Error(faults.join("; "));
+  return faults.join("; ");
 }
 
 if (admin) {

@@ -101,7 +101,7 @@ async function paintStats() {
 
 const refresh = new Refresh({
   every: EVERY_MS,
-  look: () => Promise.all([paintTable(), paintStats()]),
+  look: async () => void (await Promise.all([paintTable(), paintStats()])),
   button: byId("pause"),
   stamp: byId("stamp"),
 });

@@ -47,9 +47,9 @@ export class Refresh {
 
   async once() {
     try {
-      await this.look();
+      // What it could not see, if it saw the rest.
+      this.fault = (await this.look()) || null;
       this.seenAt = Date.now();
-      this.fault = null;
     } catch (error) {
       this.fault = error.message;
     }
@@ -71,7 +71,7 @@ export class Refresh {
     const when = age === null ? "Loading…" : age < 2 ? "Updated just now" : `Updated ${age} s ago`;
     const state = this.paused ? "paused" : this.stale ? "stale" : "fresh";
     const words = { paused: " · paused", stale: " · stale", fresh: "" }[state];
-    say(this.stamp, `${when}${words}${this.fault && !this.paused ? `: ${this.fault}` : ""}`);
+    say(this.stamp, `${when}${words}${this.fault && !this.paused ? ` · ${this.fault}` : ""}`);
     this.stamp.dataset.state = state;
   }
 }

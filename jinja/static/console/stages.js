@@ -10,8 +10,9 @@ export function rates(stages, now) {
   for (const { name, out } of stages) {
     const old = before?.stages[name];
     const passed = before ? (now - before.at) / 1000 : 0;
-    // Figures that fell began anew (a FLUSHALL): no rate can be told.
-    found[name] = old === undefined || passed <= 0 || out < old ? null : (out - old) / passed;
+    // Figures that fell began anew (a FLUSHALL), or nobody told them: no rate can be told.
+    const known = Number.isInteger(old) && Number.isInteger(out) && passed > 0 && out >= old;
+    found[name] = known ? (out - old) / passed : null;
   }
   before = { at: now, stages: Object.fromEntries(stages.map(({ name, out }) => [name, out])) };
   return found;
