@@ -8,7 +8,7 @@ import { Panel } from "./bell/panel.js";
 import { hrefOf } from "./bell/rows.js";
 import { Line } from "./bell/socket.js";
 import { paintCounts } from "./feed.js";
-import { dropToast, toast } from "./toasts.js";
+import { clearToasts, dropToast, toast } from "./toasts.js";
 
 const EVENTS = ["notification", "notification_updated", "notification_removed"];
 const CAUGHT_UP_MS = 6000;
@@ -70,7 +70,7 @@ function say(sentence, ms = 0) {
   clearTimeout(sayer);
   box.textContent = sentence;
   box.classList.toggle("shown", sentence !== "");
-  box.classList.toggle("away", away);
+  box.classList.toggle("away", ms === 0); // good news goes by itself
   if (ms) sayer = setTimeout(() => say(""), ms);
 }
 
@@ -121,7 +121,9 @@ function startLists() {
     hide?.();
     hide = open ? leader.shows("list") : null;
     panelList.look(open);
-    if (open) panelList.load();
+    if (!open) return;
+    clearToasts();
+    panelList.load();
   });
   lists.push(panelList);
   const page = byId("page-inbox");

@@ -1,6 +1,7 @@
 // STOP 9: the toast. At most three; text only, never markup. One of a group replaces the one before it.
 const MOST = 3;
 const SECONDS = 6;
+const BAR = 80; // px: the bar above the page, and some air
 const area = document.getElementById("toasts");
 const waiting = []; // critical ones beyond the third: none of them is lost
 
@@ -15,6 +16,7 @@ export function toast({ id, message, href, critical = false }) {
   const old = id && find(id);
   if (old) replace(old, box);
   else if (!enter(box)) return;
+  keepClear();
   // Into the live region that is there already: a region that comes with its text is often not read.
   box.append(line(message, href), closer(box));
   if (!critical) leaveLater(box);
@@ -80,6 +82,24 @@ function leaveLater(box) {
   for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) box.addEventListener(name, () => queueMicrotask(turn));
   document.addEventListener("visibilitychange", turn);
 }
+
+// What was announced is in the list that opened; critical ones stay until somebody closes them.
+export function clearToasts() {
+  for (const box of [...area.children]) if (box.dataset.toast && !isCritical(box)) box.remove();
+}
+
+// On phones there is room at the top or at the bottom; not where somebody writes, or could.
+function keepClear() {
+  const depth = BAR + area.offsetHeight;
+  const within = (field) => {
+    const { top, bottom } = field.getBoundingClientRect();
+    return bottom > 0 && top < depth;
+  };
+  const writes = document.activeElement?.matches("textarea, input");
+  const fields = writes ? [document.activeElement] : [...document.querySelectorAll("main textarea")];
+  area.classList.toggle("low", fields.some(within));
+}
+document.addEventListener("focusin", () => area.children.length && keepClear());
 
 export function dropToast(id) {
   const place = waiting.findIndex((box) => box.dataset.toast === id);

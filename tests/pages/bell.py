@@ -20,7 +20,7 @@ def opened(page: Page, count: int) -> Locator:
 
 def live(page: Page) -> None:
     """Waits until the page hears what happens: a frame from now on reaches it at once."""
-    page.wait_for_function("document.documentElement.dataset.live === 'yes'", timeout=30_000)
+    expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=30_000)
 
 
 def inbox(page: Page, count: int) -> None:

@@ -17,6 +17,7 @@ from tests.pages.looks import (
 )
 from tests.pages.person import Person
 from tests.pages.watch import Watch
+from tests.services.crew import until
 
 NAMES = ("Ben", "Cem Kaya", "Dora", "Eva", "Fay", "Gus")
 PHONE = Look(375, 720, "light")
@@ -191,9 +192,9 @@ def test_what_fails_is_taken_back_and_said(feed: Page, watch: Watch) -> None:
 
 def test_opening_is_seen_and_only_acting_is_read(feed: Page, ada: Person) -> None:
     opened(feed, 4)
-    feed.wait_for_function("document.getElementById('badge').classList.contains('calm')")
-    feed.wait_for_response(lambda answer: answer.url.endswith("/seen"))
-    assert all(one["seenAt"] and not one["isRead"] for one in ada.notifications())
+    expect(feed.locator("#badge")).to_contain_class("calm")
+    until(lambda: all(one["seenAt"] for one in ada.notifications()), 20, "all seen")
+    assert not any(one["isRead"] for one in ada.notifications())
 
     lines(feed).locator("a.group-line", has_text="mentioned you").click()
     feed.wait_for_url("**/posts/**")

@@ -74,4 +74,4 @@ def test_going_back_finds_the_place_again(visit: Visit, person: Meet) -> None:
     page.wait_for_url("**/posts/**")
     page.go_back()
     expect(lines(page, INBOX)).to_have_count(25)
-    page.wait_for_function(f"Math.abs(scrollY - {left}) < 120")
+    until(lambda: abs(page.evaluate("scrollY") - left) < 120, 20, "the place where they were")

@@ -9,6 +9,7 @@ from tests.pages.bell import PANEL, likes, lines, live, opened
 from tests.pages.conftest import Meet, Visit
 from tests.pages.looks import Look
 from tests.pages.person import Person
+from tests.services.crew import until
 
 
 @pytest.fixture
@@ -157,7 +158,8 @@ def test_increases_are_said_aloud_now_and_then_and_decreases_never(
         }"""
     )
     likes(others, ada, 4)
-    feed.wait_for_function("window.__said.at(-1)?.[1] === '4 unread notifications'")
+    four = "() => window.__said.at(-1)?.[1] === '4 unread notifications'"
+    until(lambda: feed.evaluate(four), 30, "four are said")
     ada.call("PATCH", f"/api/notifications/{ada.id}/read-all")
     expect(feed.locator("#badge")).to_be_hidden()
     said = feed.evaluate("window.__said")

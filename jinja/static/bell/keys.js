@@ -2,7 +2,7 @@
 
 const KEPT = "shortcuts";
 
-export const shortcuts = {
+const shortcuts = {
   get on() {
     return localStorage.getItem(KEPT) !== "off";
   },
@@ -39,4 +39,20 @@ function heard(root, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
   if (event.target.closest?.("input, textarea, select, [role=tablist], [contenteditable]")) return false;
   return root.contains(event.target) || (event.target === document.body && root.dataset.inbox === "page");
+}
+
+// The help and the switch for single keys; returns what shows and hides it.
+export function startHelp(root) {
+  const help = root.querySelector("[data-help]");
+  const button = root.querySelector("[data-help-button]");
+  const box = help.querySelector("input");
+  const turn = () => {
+    help.hidden = !help.hidden;
+    button.setAttribute("aria-expanded", String(!help.hidden));
+  };
+  button.hidden = false;
+  box.checked = shortcuts.on;
+  box.addEventListener("change", () => (shortcuts.on = box.checked));
+  button.addEventListener("click", turn);
+  return turn;
 }

@@ -2,21 +2,17 @@
 import { call, myId } from "../api.js";
 import { el } from "./dom.js";
 import { fill } from "./item.js";
-import { startKeys, shortcuts } from "./keys.js";
+import { startHelp, startKeys } from "./keys.js";
 import { opened } from "./people.js";
 import { Store } from "./store.js";
+import { empty, failed } from "./states.js";
+import { left, leave, partOf, pathOf } from "./places.js";
 import { startTabs } from "./tabs.js";
 import { Verbs } from "./verbs.js";
 
 const PART = 20;
 const MOST = 100;
-const LEFT = "inbox"; // where the reader left the page
 const PATIENCE_MS = 200; // a skeleton that flashes is worse than none
-const EMPTY = {
-  all: "Nothing here yet. Likes, comments and new followers will appear here.",
-  unread: "You’re all caught up.",
-  mentions: "Nobody has mentioned you yet.",
-};
 
 export class List {
   store = new Store();
@@ -30,7 +26,7 @@ export class List {
     this.root = root;
     this.heard = heard;
     const part = (name) => root.querySelector(`[data-${name}]`);
-    this.parts = { list: part("list"), pill: part("pill"), state: part("state"), more: part("more"), body: part("body"), help: part("help") };
+    this.parts = { list: part("list"), pill: part("pill"), state: part("state"), more: part("more"), body: part("body") };
     this.verbs = new Verbs(this, part("undo"));
     this.tabs = startTabs(root, (view) => this.choose(view));
     this.store.look(this.tabs.view());
@@ -46,10 +42,9 @@ export class List {
     this.acts = {
       toggle: (id) => this.verbs.toggle(id), archive: (id) => this.verbs.archive(id), remove: (id) => this.verbs.remove(id),
       opened: (id) => this.verbs.opened(id), expand: (id, what) => this.expand(id, what),
-      markAll: () => this.verbs.markAll(), help: () => this.help(),
+      markAll: () => this.verbs.markAll(), help: startHelp(root),
     };
     startKeys(this, this.acts);
-    this.startHelp(part("help-button"));
   }
 
   get looking() {
@@ -59,14 +54,10 @@ export class List {
   // On a page of its own: takes over the lines that the server wrote, where the reader left them.
   async start() {
     this.served = true;
-    const left = performance.getEntriesByType("navigation")[0]?.type === "back_forward" && JSON.parse(sessionStorage.getItem(LEFT) ?? "null");
-    const same = left && left.path === location.pathname + location.search;
-    await this.load(same ? Math.min(MOST, Math.max(PART, left.count)) : PART);
-    if (same) scrollTo(0, left.y);
-    addEventListener("pagehide", () => {
-      const here = { path: location.pathname + location.search, count: this.store.order.length, y: scrollY };
-      sessionStorage.setItem(LEFT, JSON.stringify(here));
-    });
+    const before = left();
+    await this.load(before ? Math.min(MOST, Math.max(PART, before.count)) : PART);
+    if (before) scrollTo(0, before.y);
+    addEventListener("pagehide", () => leave(this.store.order.length));
   }
 
   // While somebody looks nothing moves by itself.
@@ -91,7 +82,7 @@ export class List {
     const asked = [...this.store.rows.keys()];
     const slow = setTimeout(() => this.say("loading"), PATIENCE_MS);
     try {
-      const [part, totals] = await Promise.all([call("GET", this.path(limit)), call("GET", `/api/notifications/${myId}/totals`)]);
+      const [part, totals] = await Promise.all([call("GET", partOf(this.store.view, limit)), call("GET", `/api/notifications/${myId}/totals`)]);
       if (ask !== this.asks) return true;
       this.store.load(part, asked);
       this.store.totals.load(totals.types);
@@ -111,7 +102,7 @@ export class List {
     const from = list.children.length;
     more.setAttribute("aria-busy", "true");
     try {
-      this.store.load(await call("GET", `${this.path(PART)}&cursor=${encodeURIComponent(this.store.cursor)}`));
+      this.store.load(await call("GET", `${partOf(this.store.view, PART)}&cursor=${encodeURIComponent(this.store.cursor)}`));
       this.paint();
       list.children[from]?.querySelector("a")?.focus({ preventScroll: true });
     } catch (error) {
@@ -119,15 +110,6 @@ export class List {
     } finally {
       more.removeAttribute("aria-busy");
     }
-  }
-
-  path(limit) {
-    const { tab, type } = this.store.view;
-    const asked = new URLSearchParams({ limit });
-    if (tab === "unread") asked.set("unreadOnly", "true");
-    if (tab === "mentions") asked.set("type", "MENTION");
-    else if (type) asked.set("type", type);
-    return `/api/notifications/${myId}?${asked}`;
   }
 
   apply(event, data) {
@@ -204,16 +186,11 @@ export class List {
 
   say(what) {
     const { state, list } = this.parts;
-    const { tab, type } = this.store.view;
-    const failed = this.failure && this.store.order.length === 0;
+    const bare = this.store.order.length === 0;
     list.classList.toggle("loading", what === "loading" && list.children.length === 0);
-    const empty = this.store.done && this.store.order.length === 0 && !failed;
-    state.hidden = !empty && !failed;
-    if (empty) state.replaceChildren(type && tab !== "mentions" ? "Nothing of this kind here." : EMPTY[tab]);
-    if (failed) {
-      const again = el("button.small", { type: "button", on: { click: () => this.load() } }, "Try again");
-      state.replaceChildren(navigator.onLine ? "The list could not be loaded. " : "You are offline. ", again);
-    }
+    const words = bare && (this.failure ? failed(() => this.load()) : this.store.done && [empty(this.store.view)]);
+    state.hidden = !words;
+    if (words) state.replaceChildren(...words);
   }
 
   expand(id, what) {
@@ -226,25 +203,4 @@ export class List {
     if (!again) li.append(opened(what, id));
     this.item(id);
   }
-
-  help() {
-    const { help } = this.parts;
-    help.hidden = !help.hidden;
-    this.root.querySelector("[data-help-button]").setAttribute("aria-expanded", String(!help.hidden));
-  }
-
-  startHelp(button) {
-    const box = this.parts.help.querySelector("input");
-    button.hidden = false;
-    box.checked = shortcuts.on;
-    box.addEventListener("change", () => (shortcuts.on = box.checked));
-    button.addEventListener("click", () => this.help());
-  }
-}
-
-function pathOf({ tab, type }) {
-  const asked = new URLSearchParams();
-  if (tab !== "all") asked.set("tab", tab);
-  if (type) asked.set("type", type);
-  return `/notifications${asked.size ? `?${asked}` : ""}`;
 }
