@@ -9,7 +9,7 @@ const watcher = new IntersectionObserver((entries) => {
 async function load(link) {
   if (link.getAttribute("aria-disabled") === "true") return;
   const line = link.closest("[data-older]");
-  const list = document.querySelector("[data-more]");
+  const list = document.querySelector("[data-goes-on]");
   link.setAttribute("aria-disabled", "true");
   link.textContent = "Loading…";
   const ghost = document.createElement("div");
@@ -19,7 +19,7 @@ async function load(link) {
     const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(String(answer.status));
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const rows = [...(next.querySelector("[data-more]")?.children ?? [])].filter((row) => !row.matches("[data-older]"));
+    const rows = [...(next.querySelector("[data-goes-on]")?.children ?? [])].filter((row) => !row.matches("[data-older]"));
     const older = next.querySelector("[data-older]");
     const known = new Set([...list.querySelectorAll("[data-post]")].map((row) => row.dataset.post));
     for (const row of rows) {
@@ -53,7 +53,7 @@ function watch() {
 }
 
 export function startMore() {
-  if (!document.querySelector("[data-more]")) return;
+  if (!document.querySelector("[data-goes-on]")) return;
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-older] a");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
