@@ -174,4 +174,7 @@ def _row(row: RowMapping, people: list[Mini]) -> Json:
         "readAt": row["read_at"],
         "archivedAt": row["archived_at"],
         "updatedAt": row["updated_at"],
+        # What the seed's whole row has beyond its list.
+        "aggregatedIds": [one.id for one in people],
+        "deliveryStatus": "HELD" if row["held_until"] else "SENT",
     }

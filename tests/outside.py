@@ -196,6 +196,11 @@ class Screen:
                 assert left > 0, f"not within {seconds} s: {what}; heard {self.heard[-5:]}"
                 self._lock.wait(min(left, 0.2))
 
+    @property
+    def closed(self) -> bool:
+        """The other side has ended the connection."""
+        return self._ear is not None and not self._ear.is_alive()
+
     def of(self, event: str) -> list[Any]:
         return [data for name, data in list(self.heard) if name == event]
 

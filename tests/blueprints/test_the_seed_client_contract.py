@@ -67,6 +67,7 @@ ROW = _shape(
     "isAggregated:bool aggregatedCount:int title:text message:text imageUrl:text? "
     "targetType:text? targetId:text? isRead:bool channels:texts metadata:any createdAt:time"
 )
+WHOLE_ROW = ROW | _shape("aggregatedIds:texts readAt:time? deliveryStatus:text updatedAt:time")
 HISTORY = _shape(
     "id:id userId:id type:text priority:text actorName:text? isAggregated:bool aggregatedCount:int "
     "title:text message:text isRead:bool deliveryStatus:text createdAt:time"
@@ -133,7 +134,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "GET /api/notifications/{owner}/unread-count": _ok(
         "count:int breakdown", breakdown=_shape("critical:int high:int low:int")
     ),
-    "PATCH /api/notifications/{row}/read": _ok("notification", notification=ROW),
+    "PATCH /api/notifications/{row}/read": _ok("notification", notification=WHOLE_ROW),
     "PATCH /api/notifications/{owner}/read-all": _ok("updatedCount:int"),
     "DELETE /api/notifications/{row}": MESSAGE,
     "GET /api/admin/db/notification-history": _ok("data total:int timestamp:time", data=[HISTORY]),
