@@ -50,6 +50,38 @@ def run(
 
 
 def main() -> int:
+    asked = _asked()
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    folder = layout().data_dir / "drills"
+    if asked.drills[:1] == ["mutants"]:
+        return mutants.main(asked.drills[1:])
+    if asked.list:
+        _list(console)
+        return 0
+    if asked.write_promises:
+        console.print(f"Written to {promises.write(folder / 'last.json', everything())}")
+        return 0
+    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
+    console.print(f"Seed {seed} (python -m drills --seed {seed} draws the same moments)")
+    rows: list[Row] = []
+    try:
+        run(
+            _chosen(asked.drills, asked.short),
+            folder,
+            seed,
+            asked.short,
+            console.print,
+            rows.append,
+        )
+    finally:
+        # What was seen is kept, whatever became of the rest.
+        report.show(rows, console)
+        options: dict[str, object] = {"seed": seed, "short": asked.short}
+        console.print(f"Written to {report.write(folder, rows, options)}")
+    return 0 if rows and all(row.holds for row in rows) else 1
+
+
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
     parser.add_argument("drills", nargs="*", metavar="NAME", help="some of --list; none: all")
     parser.add_argument("--short", action="store_true", help="the short ones, with short times")
@@ -57,34 +89,24 @@ def main() -> int:
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--write-promises", action="store_true", help="docs/promises.md anew")
     asked = parser.parse_args()
-    if asked.drills[:1] == ["mutants"]:
-        return mutants.main(asked.drills[1:])
-    known = everything()
-    folder = layout().data_dir / "drills"
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    if asked.list:
-        for one in known.values():
-            mark = "short" if one.short else ""
-            console.print(f"{one.name:32} {mark:6} {' '.join(one.promises):12} {one.breaks}")
-        return 0
-    if asked.write_promises:
-        console.print(f"Written to {promises.write(folder / 'last.json', known)}")
-        return 0
-    if strangers := [name for name in asked.drills if name not in known]:
+    strangers = [name for name in asked.drills if name not in everything()]
+    if strangers and asked.drills[0] != "mutants":
         parser.error(f"no such drill: {', '.join(strangers)} (see --list)")
-    chosen = [one for name, one in known.items() if not asked.drills or name in asked.drills]
-    if asked.short and not asked.drills:
-        chosen = [one for one in chosen if one.short]
-    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
-    console.print(f"Seed {seed} (python -m drills --seed {seed} draws the same moments)")
-    rows: list[Row] = []
-    try:
-        run(chosen, folder, seed, asked.short, console.print, rows.append)
-    finally:
-        report.show(rows, console)
-        options: dict[str, object] = {"seed": seed, "short": asked.short, "drills": asked.drills}
-        console.print(f"Written to {report.write(folder, rows, options)}")
-    return 0 if rows and all(row.holds for row in rows) else 1
+    return asked
+
+
+def _chosen(names: Sequence[str], short: bool) -> list[Drill]:
+    """Some by name, with long or short times; else all, or the short ones."""
+    known = everything()
+    if names:
+        return [one for name, one in known.items() if name in names]
+    return [one for one in known.values() if one.short or not short]
+
+
+def _list(console: Console) -> None:
+    for one in everything().values():
+        mark = "short" if one.short else ""
+        console.print(f"{one.name:28} {mark:6} {' '.join(one.promises):16} {one.breaks}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from gevent.event import Event
 from drills import cast as casting
 from drills.balancer import Balancer
 from drills.cast import Behaviour, Cast
-from drills.clients import Caller, Person
+from drills.clients import Caller
+from drills.doings import Person
 from drills.listeners import Listener
 
 TICK_SECONDS = 0.05

@@ -162,11 +162,13 @@ class Rig:
             self.proxy = Proxy(lanes)
         if self.setup.tmpfs:
             small_disks({self.services.layout.folder(name): mb for name, mb in self.setup.tmpfs})
-        direct = self.services.start()
+        self._start_processes(self.services.start(), real)
+
+    def _start_processes(self, direct: Mapping[str, str], real: Mapping[str, int]) -> None:
         self.engine: Engine = create_engine(driver_url(direct["DATABASE_URL"]), pool_pre_ping=True)
         self.redis = redis.Redis.from_url(direct["REDIS_URL"], decode_responses=True)
         self.environment = self._environment(direct, real)
-        migrate(dict(self.environment) | direct)
+        migrate(self.environment | dict(direct))
         (self.folder / "logs").mkdir()
         lines = procfile()
         for number in (1, 2):
