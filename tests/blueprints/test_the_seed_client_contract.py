@@ -67,7 +67,7 @@ ROW = _shape(
     "isAggregated:bool aggregatedCount:int title:text message:text imageUrl:text? "
     "targetType:text? targetId:text? isRead:bool channels:texts metadata:any createdAt:time"
 )
-WHOLE_ROW = ROW | _shape("aggregatedIds:texts readAt:time? deliveryStatus:text updatedAt:time")
+WHOLE_ROW = ROW | _shape("readAt:time updatedAt:time aggregatedIds:texts deliveryStatus:text")
 HISTORY = _shape(
     "id:id userId:id type:text priority:text actorName:text? isAggregated:bool aggregatedCount:int "
     "title:text message:text isRead:bool deliveryStatus:text createdAt:time"
