@@ -60,14 +60,22 @@ def asking(servers: tuple[str, ...]) -> Iterator[Any]:
         admin.close()
 
 
-def lane_ends(servers: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    """Of each partition of the lanes: its end, and up to where its group committed. Raises
-    Unavailable."""
-    lanes = {GROUPS[topic] for topic in (Topic.CRITICAL, Topic.HIGH, Topic.LOW)}
+LANES = (Topic.CRITICAL.value, Topic.HIGH.value, Topic.LOW.value)
+
+
+def lane_ends(servers: tuple[str, ...]) -> dict[str, int]:
+    """Of each partition of the lanes. Raises Unavailable."""
+    with asking(servers) as admin:
+        ends = _ends(admin, _partitions(admin, set(LANES)))
+    return {f"{place.topic}:{place.partition}": end for place, end in ends.items()}
+
+
+def lane_commits(servers: tuple[str, ...]) -> dict[str, int]:
+    """Up to where each lane's group has committed, or where retention lets it begin."""
     return {
-        f"{one.topic}:{one.partition}": (one.end, one.end - one.lag)
+        f"{one.topic}:{one.partition}": one.end - one.lag
         for one in offsets(servers)
-        if one.group in lanes
+        if one.topic in LANES
     }
 
 
@@ -86,16 +94,11 @@ def groups_of(admin: Any) -> dict[str, tuple[str, int]]:
 
 def places_of(admin: Any, groups: Mapping[str, tuple[str, int]]) -> list[Place]:
     """Every group in every partition of its topic, read or not."""
-    present = set(admin.list_topics()) & set(TOPIC_OF.values())
-    partitions = sorted(
-        TopicPartition(topic["name"], one["partition_index"])
-        for topic in (admin.describe_topics(sorted(present)) if present else [])
-        for one in topic["partitions"]
-    )
+    partitions = _partitions(admin, set(TOPIC_OF.values()))
     if not partitions:
         return []
     first = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    last = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    last = _ends(admin, partitions)
     asked = {group: None for group, state in groups.items() if state != ABSENT}
     committed = admin.list_group_offsets(asked) if asked else {}
     rows = []
@@ -103,8 +106,24 @@ def places_of(admin: Any, groups: Mapping[str, tuple[str, int]]) -> list[Place]:
         for one in [place for place in partitions if place.topic == topic]:
             mark = committed.get(group, {}).get(one)
             at = mark.offset if mark is not None and mark.offset >= 0 else None
-            begin, end = first[one].offset, last[one].offset
+            begin, end = first[one].offset, last[one]
             # Retention may have taken what it had not read yet.
             read = begin if at is None else max(begin, at)
             rows.append(Place(group, topic, one.partition, at, end, end - read))
     return rows
+
+
+def _partitions(admin: Any, topics: set[str]) -> list[Any]:
+    present = sorted(set(admin.list_topics()) & topics)
+    return sorted(
+        TopicPartition(topic["name"], one["partition_index"])
+        for topic in (admin.describe_topics(present) if present else [])
+        for one in topic["partitions"]
+    )
+
+
+def _ends(admin: Any, partitions: list[Any]) -> dict[Any, int]:
+    if not partitions:
+        return {}
+    found = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {place: one.offset for place, one in found.items()}

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from app import logs
 from app.domain.pacing import jittered
 from app.domain.routing import GROUPS, Topic
-from app.offsets import lane_ends
+from app.offsets import lane_commits, lane_ends
 from app.seals import Seals
 from app.settings import load
 from app.stores.bell import Bell
@@ -115,7 +115,13 @@ def keeper(wired: WorkerParts) -> Keeper:
     parts = wired.parts
     servers = parts.settings.addresses.kafka_bootstrap_servers
     words = DirectWords(parts.engine, parts.gate, Seqs(time.time))
-    places = Places(parts.ingress, wired.fallback, lambda: lane_ends(servers), parts.windows)
+    places = Places(
+        parts.ingress,
+        wired.fallback,
+        lambda: lane_ends(servers),
+        lambda: lane_commits(servers),
+        parts.windows,
+    )
     lease = Lease(parts.engine, "keeper", new_id())
     return Keeper(parts.redis, parts.gate, words, places, lease, new_id)
 

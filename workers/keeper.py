@@ -38,16 +38,17 @@ _FORGOTTEN = {
     Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
     Kind.COMMENT: (("comment", "count"),),
 }
-Ends = Callable[[], dict[str, tuple[int, int]]]
+Offsets = Callable[[], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where words may still be under way. `ends`: the lanes' ends and what is committed there."""
+    """Where words may still be under way. `ends` and `commits` are the lanes', by partition."""
 
     ingress: Ingress
     fallback: FallbackQueue
-    ends: Ends
+    ends: Offsets
+    commits: Offsets
     windows: Windows
 
 
@@ -152,7 +153,7 @@ class Keeper:
         last = self._places.fallback.last()
         while self._places.fallback.waits(last):
             yield False
-        ends = {place: end for place, (end, _) in self._places.ends().items()}
+        ends = self._places.ends()
         while self._behind(ends):
             yield False
 
@@ -166,7 +167,7 @@ class Keeper:
         applied = self._places.windows.progress()
         if all(applied.get(place, -1) + 1 >= end for place, end in ends.items() if end):
             return False
-        committed = {place: one for place, (_, one) in self._places.ends().items()}
+        committed = self._places.commits()
         return any(
             max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
             for place, end in ends.items()

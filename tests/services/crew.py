@@ -139,7 +139,10 @@ class Crew:
 
     def opens(self) -> None:
         """Waits until words go by way of Redis; before, they go past it."""
-        until(lambda: self.redis.exists(OPEN), START_SECONDS, f"an open gate: {self.evidence()}")
+        try:
+            until(lambda: self.redis.exists(OPEN), 2 * START_SECONDS, "an open gate")
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.evidence()}") from None
 
     def lives(self, member: Member) -> bool:
         """Its loop has turned: imports are done and signals are listened to."""

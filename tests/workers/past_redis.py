@@ -38,14 +38,17 @@ NOWHERE = "redis://127.0.0.1:1/0"
 STEPS_BACK = 60
 
 
-def ends_of(kafka: MemoryKafka) -> dict[str, tuple[int, int]]:
+def ends_of(kafka: MemoryKafka) -> dict[str, int]:
     """app.offsets.lane_ends of the broker in memory."""
+    logs = kafka.logs.items()
+    return {f"{topic}:{n}": len(log) for (topic, n), log in logs if Topic(topic) in LANES}
+
+
+def commits_of(kafka: MemoryKafka) -> dict[str, int]:
+    """app.offsets.lane_commits of it."""
     return {
-        f"{topic}:{partition}": (
-            len(log),
-            kafka.committed.get((GROUPS[Topic(topic)], topic, partition), 0),
-        )
-        for (topic, partition), log in kafka.logs.items()
+        f"{topic}:{n}": kafka.committed.get((GROUPS[Topic(topic)], topic, n), 0)
+        for topic, n in kafka.logs
         if Topic(topic) in LANES
     }
 
@@ -99,7 +102,13 @@ class PastRedis:
             lambda _: None,
             self.direct,
         )
-        places = Places(parts.ingress, fallback, lambda: ends_of(house.kafka), house.windows)
+        places = Places(
+            parts.ingress,
+            fallback,
+            lambda: ends_of(house.kafka),
+            lambda: commits_of(house.kafka),
+            house.windows,
+        )
         lease = Lease(engine, "keeper", new_id())
         self.keeper = Keeper(house.redis, here, self.words, places, lease, new_id)
 
