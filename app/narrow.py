@@ -26,6 +26,7 @@ MOST_BYTES = 4_000_000
 BURST, PER_SECOND = 600, 60.0
 """A client that comes back acknowledges up to 300 frames at once."""
 LOOK_SECONDS = 0.5
+FAREWELL_SECONDS = 0.5
 
 
 class Outbox(JoinableQueue):  # type: ignore[type-arg]
@@ -116,8 +117,16 @@ class Narrow:
         one.close(wait=False, abort=True)
         raw = self._raw.pop(sid, None)
         if raw is not None:
-            with suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)  # wakes who waits to send to it, or to hear it
+            _shut(raw)
+
+    def end_all(self) -> None:
+        """Everybody is told, and shortly after let go, whether they have read it or not."""
+        for sid, one in dict(self._eio.sockets).items():
+            with suppress(Exception):  # whatever one handler met: the others are told as well
+                one.close(wait=False)
+            raw = self._raw.get(sid)
+            if raw is not None:
+                gevent.spawn_later(FAREWELL_SECONDS, _shut, raw)
 
     def _message(self, sid: str, data: Any) -> Any:
         if self._talks.setdefault(sid, Talk()).takes(time.monotonic()):
@@ -142,6 +151,12 @@ class Narrow:
             return application
 
         return narrowed
+
+
+def _shut(raw: Any) -> None:
+    """Wakes who waits to send to it, or to hear it."""
+    with suppress(OSError):
+        raw.shutdown(socket.SHUT_RDWR)
 
 
 def _size(item: Any) -> int:

@@ -114,7 +114,7 @@ class Sockets:
 
     def close_all(self) -> None:
         """Ends the transports: a lost connection to clients, so they come back by themselves."""
-        self.io.server.eio.disconnect()
+        self._narrow.end_all()
 
     def stop(self) -> None:
         """The process ends: sockets connect elsewhere, and what they said is written down."""

@@ -3,6 +3,7 @@
 import logging
 import random
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 100.0
 """Above twice what PostgreSQL is waited for: a step that takes longer hangs in some library."""
 GRACE_SECONDS = 3.0
+CLOSE_SECONDS = 0.8
 """honcho kills after five; the contract wants four."""
 
 
@@ -92,9 +94,11 @@ def supervise(workers: Sequence[Worker], grace: float = GRACE_SECONDS) -> int:
     over.wait()
     for worker in workers:
         worker.stopping.set()
+    until = time.monotonic() + grace + CLOSE_SECONDS
     done = gevent.joinall(running, timeout=grace)
-    gevent.killall(running, timeout=0.5)
+    gevent.killall(running, timeout=CLOSE_SECONDS / 2)
     closing = [gevent.spawn(worker.close) for worker in workers]
-    gevent.joinall(closing, timeout=0.5)
+    # Who ended soon has the rest of the time to give back what it holds.
+    gevent.joinall(closing, timeout=max(CLOSE_SECONDS / 2, until - time.monotonic()))
     clean = len(done) == len(running) and all(greenlet.successful() for greenlet in done)
     return 0 if clean else 1
