@@ -93,7 +93,10 @@ class Keeper:
         self._lease.release()
 
     def _look(self) -> int:
-        state, (gate, kept) = self._gate.state(), self._seen()
+        state = self._gate.state()
+        if state.state != "open":
+            self._words.prune()
+        gate, kept = self._seen()
         if state.kept is not None and kept != state.kept:
             self._emptied(state.kept)
             return 0

@@ -20,6 +20,7 @@ from app.stores.gate import Gate, admits
 from app.stores.memberships import PERSON, Asked, Standing, Wish
 from app.stores.postgres import speaking
 
+PRUNED = 5_000
 GIVEN_UP_SECONDS = 10.0
 """A word this old that never came was never published: its process died in between."""
 
@@ -87,6 +88,12 @@ class DirectWords:
         """How many words the rows do not have yet; only those noted so long ago."""
         with speaking("count words"), self._engine.connect() as sql:
             return int(sql.execute(_UNSETTLED, {"seconds": older_than}).scalar() or 0)
+
+    def prune(self) -> int:
+        """Forgets words that the rows have, but the newest about each subject, which says that
+        Redis is out of date there: readers look through all that are left."""
+        with speaking("forget words"), self._engine.begin() as sql:
+            return sql.execute(_PRUNE, {"limit": PRUNED}).rowcount
 
     def subjects(self) -> list[tuple[Kind, str]]:
         """What was spoken about: what Redis knows of these is out of date."""
@@ -158,15 +165,22 @@ _STANDS: dict[Kind, TextClause] = {
         f"{_word('FOLLOW', 'u.id')} w on true where u.id = :subject"
     ),
 }
-_UNSETTLED = text("""
-    select count(*) from direct_words w
+_WITH_ROWS = """direct_words w
     left join likes l on w.kind = 'LIKE' and l.post_id = w.subject_id and l.user_id = w.member_id
     left join follows f
         on w.kind = 'FOLLOW' and f.following_id = w.subject_id and f.follower_id = w.member_id
     left join comments c on w.kind = 'COMMENT' and c.id = w.member_id
+"""
+_PRUNE = text(f"""
+    delete from direct_words where id in (select w.id from {_WITH_ROWS}
+    where coalesce(l.seq, f.seq, c.seq, 0) >= w.seq and exists (select from direct_words n
+        where n.kind = w.kind and n.subject_id = w.subject_id and n.id > w.id) limit :limit)
+""")  # noqa: S608 - constants only
+_UNSETTLED = text(f"""
+    select count(*) from {_WITH_ROWS}
     where coalesce(l.seq, f.seq, c.seq, 0) < w.seq
         and w.created_at <= now() - make_interval(secs => :seconds)
         and exists (select from users where id = w.actor_id)
         and (exists (select from posts where id = w.subject_id)
             or exists (select from users where id = w.subject_id))
-""")
+""")  # noqa: S608 - constants only

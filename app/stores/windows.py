@@ -23,6 +23,9 @@ from app.stores.redis import key, script, speaking
 EPOCH = "windows:epoch"
 APPLIED = "windows:applied"
 DUE = "windows:due"
+CLOSING = "closing:"
+EARLY_PAGE = 500
+"""Windows per script: nobody else is served meanwhile."""
 LEASE_MS = 30_000
 """Outlives the slowest batch write (statement time-out) by far. A second flusher that takes a
 window early only repeats work, since the tables tell once, but it would be wasted.
@@ -125,17 +128,29 @@ class Windows:
 
     def write_early(self) -> list[str]:
         """Has the rows of all open windows written now; their ends are told in their time. What
-        must be settled for that."""
+        must be settled for that: the pages this makes, and all that is claimed already."""
         with speaking("write windows early"):
-            return [str(name) for name in self._early(keys=[DUE])]
+            due: Any = self._redis.zrange(DUE, 0, -1)
+            # Looked at twice: what is closed in between is claimed by then.
+            names = [str(name) for name in due if not str(name).startswith(CLOSING)]
+            pages: list[str] = []
+            for first in range(0, len(names), EARLY_PAGE):
+                pages += self._early(keys=[DUE], args=names[first : first + EARLY_PAGE])
+            due = self._redis.zrange(DUE, 0, -1)
+            claimed = [str(name) for name in due if str(name).startswith(CLOSING)]
+        return list({*map(str, pages), *claimed})
 
     def unsettled(self, names: Sequence[str]) -> bool:
         """Whether any of these still waits for its rows."""
         if not names:
             return False
         with speaking("tell what is settled"):
-            scores: Any = self._redis.zmscore(DUE, list(names))
-        return any(score is not None for score in scores)
+            for first in range(0, len(names), EARLY_PAGE):
+                page = list(names[first : first + EARLY_PAGE])
+                scores: Any = self._redis.zmscore(DUE, page)
+                if any(score is not None for score in scores):
+                    return True
+        return False
 
     def progress(self) -> dict[str, int]:
         """Partition -> the highest offset whose effect is in windows or tables."""

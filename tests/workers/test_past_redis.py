@@ -4,6 +4,7 @@ the keeper makes Redis agree before anybody is answered by it (P7, P2, P4)."""
 import pytest
 
 from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
 from app.domain.routing import GROUPS, Topic
 from app.stores.memberships import Wish
 from app.streams.kafka import Record
@@ -266,6 +267,22 @@ def test_with_kafka_away_too_a_word_waits_in_the_queue(
     past.goes_back()
     assert house.rows("select like_count from posts") == [(1,)]
     assert faults(house) == []
+
+
+def test_words_that_the_rows_have_are_forgotten_but_the_newest_of_each_subject(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    post = house.posts["Hello"]
+    for one in crowd:
+        past.actions.like(one.id, post, ON)
+    assert past.words.prune() == 0
+    lane = past.new_lane(Topic.LOW)
+    lane.step()
+
+    assert past.words.prune() == len(crowd) - 1
+
+    assert past.words.subjects() == [(Kind.LIKE, post)]
+    assert past.memberships.likes_of(crowd[0].id, [post]) == {post: (len(crowd), True)}
 
 
 def test_comments_past_redis_are_readable_at_once_and_can_be_answered_and_deleted(

@@ -1,7 +1,7 @@
--- Has the rows of all open windows written now; their announcements keep their time, and their places stay
+-- Has the rows of open windows written now; their announcements keep their time, and their places stay
 -- taken (as gather.lua does with a window that is full).
--- KEYS[1] windows:due
--- Returns the names of all pages and claims that are not settled: with them every gathered row is written.
+-- KEYS[1] windows:due   ARGV names of windows
+-- Returns the names of the pages this made.
 local closings = {}
 
 local function write_early(name, window)
@@ -22,10 +22,8 @@ local function write_early(name, window)
     closings[#closings + 1] = early
 end
 
-for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-    if string.sub(name, 1, 8) == 'closing:' then
-        closings[#closings + 1] = name
-    elseif tonumber(redis.call('HGET', 'window:' .. name, '~g') or 0) > 0 then
+for _, name in ipairs(ARGV) do
+    if tonumber(redis.call('HGET', 'window:' .. name, '~g') or 0) > 0 then
         write_early(name, 'window:' .. name)
     end
 end
