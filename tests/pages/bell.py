@@ -23,6 +23,33 @@ def live(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=30_000)
 
 
+def listening(page: Page) -> None:
+    """From now on `rung` and `most_at_once` know of each toast, however soon it leaves."""
+    live(page)
+    page.evaluate(
+        """() => {
+          const area = document.getElementById("toasts");
+          window.__rung = [];
+          window.__most = 0;
+          new MutationObserver((changes) => {
+            window.__most = Math.max(window.__most, area.children.length);
+            for (const change of changes)
+              for (const box of change.addedNodes)
+                if (box.dataset?.toast) window.__rung.push(box.querySelector("p").textContent);
+          }).observe(area, { childList: true });
+        }"""
+    )
+
+
+def rung(page: Page) -> list[str]:
+    """What the toasts of this page said so far."""
+    return list(page.evaluate("window.__rung"))
+
+
+def most_at_once(page: Page) -> int:
+    return int(page.evaluate("window.__most"))
+
+
 def inbox(page: Page, count: int) -> None:
     """The page /notifications, taken over by its scripts."""
     page.goto("/notifications")
