@@ -113,6 +113,15 @@ STORIES = [
         id="what belongs further down than what is loaded is not shown",
     ),
     pytest.param(
+        """store.looking = true;
+        store.load({ notifications: [row("b", 5)], nextCursor: "next" }, []);
+        store.apply("notification_updated", row("twin", 2, 5));
+        store.load({ notifications: [row("twin", 2, 5)], nextCursor: null });
+        return [store.order, store.fresh.size]""",
+        [["b", "twin"], 0],
+        id="rows that were written together are told apart by what the server listed",
+    ),
+    pytest.param(
         """load(row("a", 1), row("b", 2));
         store.load({ notifications: [row("b", 2)], nextCursor: null }, ["a", "b"]);
         return store.order""",

@@ -18,6 +18,7 @@ export class Store {
   cursor = null;
   done = false; // the end of the list is known
   oldest = NONE; // `when` of the last row loaded
+  listed = new Set(); // ids that the server listed for this view
   totals = new Totals();
   looking = false;
 
@@ -38,6 +39,8 @@ export class Store {
     for (const said of notifications) this.put(rowOf(said, "loaded", this.rows.get(said.id)));
     this.cursor = nextCursor;
     this.done = nextCursor === null;
+    if (first) this.listed.clear();
+    for (const id of listed) this.listed.add(id);
     if (notifications.length) this.oldest = rowOf(notifications.at(-1)).when;
     if (first) this.settle();
     else this.append(notifications.map((said) => said.id));
@@ -99,9 +102,10 @@ export class Store {
     return Boolean(row) && !row.gone && fits(row, this.view);
   }
 
-  // In this view, and not further down than what is loaded.
+  // In this view, and not further down than what is loaded. Many rows may have one time: they were
+  // written together. Of those that share the last one's, only the listed are above the cursor.
   belongs(id) {
-    return this.shows(id) && (this.done || this.row(id).when >= this.oldest);
+    return this.shows(id) && (this.done || this.listed.has(id) || this.row(id).when > this.oldest);
   }
 
   // Everything in its place: what nobody looks at may move, and who presses the pill wants it.
@@ -119,6 +123,7 @@ export class Store {
     this.cursor = null;
     this.done = false;
     this.oldest = NONE;
+    this.listed.clear();
   }
 
   // Something the person does. What no longer fits the view leaves it at once.
