@@ -55,7 +55,7 @@ class Route:
         if self.authority not in (Authority.OPEN, Authority.SERVICE) and self.method != "GET":
             found.add(429)
         if self.body:
-            found |= {400, 413}
+            found |= {400, 408, 413}
         if self.takes_id or self.query:
             found.add(400)
         if self.once:

@@ -21,6 +21,7 @@ RETRY_AFTER_SECONDS = "1"
 _SENTENCES = {
     404: ("Not found", "not_found"),
     405: ("Method not allowed", "method_not_allowed"),
+    408: ("The request's body took too long", "too_slow"),
     413: ("The request is too large", "too_large"),
     415: ("The body must be JSON", "not_json"),
 }

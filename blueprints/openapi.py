@@ -27,6 +27,7 @@ MEANINGS = {
     403: "Not yours to do",
     404: "There is no such thing, or not for you",
     409: "Taken already, or the first request with this Idempotency-Key still runs",
+    408: "The body took more than 15 seconds",
     413: "The body is larger than 1 MiB",
     422: "This Idempotency-Key was used with another body",
     429: "Too many; Retry-After says when again",
