@@ -3,12 +3,13 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.pages.conftest import Meet, Visit
 from tests.pages.looks import moved, shifts, watch_shifts
 from tests.pages.person import Person
 from tests.pages.watch import PICTURES, Watch
+from tests.services.crew import until
 
 PICTURE, GONE = PICTURES + "swim.svg", PICTURES + "gone"
 
@@ -71,10 +72,12 @@ def test_of_many_clicks_the_last_wish_counts(page: Page, ada: Person) -> None:
     post = ada.posts("Hello")
     page.goto(f"/users/{ada.username}")
     like = page.get_by_role("button", name="Like")
+    sent: list[Request] = []
+    page.on("request", lambda one: sent.append(one) if one.url.endswith("/like") else None)
     for _ in range(5):
         like.click()
     expect(like).to_have_attribute("aria-pressed", "true")
-    page.wait_for_load_state("networkidle")
+    until(lambda: sent and page.title() and all(one.response() for one in sent), 60, "answers")
     page.reload()
     expect(like).to_have_attribute("aria-pressed", "true")
     assert ada.call("GET", f"/api/posts/{post}")["post"]["likesCount"] == 1
