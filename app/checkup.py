@@ -45,6 +45,9 @@ _BACKLOG = text(
     "select extract(epoch from now() - min(created_at)) from kafka_fallback_queue "
     "where not processed"
 )
+_GATE = text(
+    "select state, extract(epoch from now() - changed_at), reason from gates where name = 'ingress'"
+)
 _LETTERS = text(
     "select count(*) over (), reason from dead_letters where status = 'waiting' "
     "order by created_at desc limit 1"
@@ -131,6 +134,7 @@ def of_postgres(outlook: Outlook) -> list[Finding]:
                 return [findings.migrated(current, head)]
             unpublished, frame_age = sql.execute(_OUTBOX).one()
             row_age = sql.execute(_BACKLOG).scalar()
+            gate = sql.execute(_GATE).one_or_none() or (None, 0, "")
             letters = sql.execute(_LETTERS).one_or_none() or (0, None)
         pending, failed = FallbackQueue(engine, outlook.limits.fallback_max_retries).counts()
     outbox = Finding("outbox", "unpublished", "", advice=findings.start("flusher"))
@@ -140,6 +144,7 @@ def of_postgres(outlook: Outlook) -> list[Finding]:
         findings.waiting(backlog, pending, _seconds(row_age), findings.FALLBACK_PATIENCE),
         findings.fallback_failed(failed),
         findings.waiting(outbox, unpublished, _seconds(frame_age), findings.OUTBOX_PATIENCE),
+        findings.gate(gate[0], float(gate[1]), gate[2]),
         findings.dead_letters(letters[0], letters[1]),
     ]
 

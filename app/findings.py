@@ -12,6 +12,8 @@ INGRESS_PATIENCE = 5.0
 OUTBOX_PATIENCE = 5.0
 FALLBACK_PATIENCE = 60.0
 """Longer than the breaker stays open, and the backlog drains from its oldest row."""
+GATE_PATIENCE = 60.0
+"""The way back takes seconds once all services answer."""
 FLUSH_PATIENCE = 35.0
 """A flusher that died keeps its claim for 30 s; then another one closes the window."""
 BEAT_PATIENCE = 15.0
@@ -152,6 +154,17 @@ def fallback_failed(failed: int) -> Finding:
         return Finding("fallback", "failed", "0")
     advice = "They wait for a person: table kafka_fallback_queue, column last_error."
     return Finding("fallback", "failed", f"{failed:,}", Level.WRONG, advice)
+
+
+def gate(state: str | None, seconds: float, reason: str) -> Finding:
+    """Closed for a moment it is on the way back; for longer, something keeps words under way."""
+    if state is None or state == "open":
+        return Finding("gate", "words", "by way of Redis" if state else "never opened yet")
+    reading = f"past Redis for {age(seconds)}: {reason}"
+    if seconds < GATE_PATIENCE:
+        return Finding("gate", "words", reading, Level.NOTE, "It opens by itself; ask again soon.")
+    advice = "Redis, Kafka, a lane or a window keeps it closed: see those. " + start("flusher")
+    return Finding("gate", "words", reading, Level.WRONG, advice)
 
 
 def dead_letters(count: int, newest_reason: str | None) -> Finding:

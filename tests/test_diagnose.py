@@ -43,6 +43,19 @@ def test_a_heap_is_judged_by_its_oldest_not_by_its_size(
     assert findings.waiting(HEAP, count, oldest, patience=5.0).level is level
 
 
+@pytest.mark.parametrize(
+    ("state", "seconds", "level"),
+    [
+        pytest.param(None, 0, Level.OK, id="before the first start"),
+        pytest.param("open", 9_000, Level.OK, id="open"),
+        pytest.param("closed", 2, Level.NOTE, id="closed a moment ago"),
+        pytest.param("holding", 61, Level.WRONG, id="closed for too long"),
+    ],
+)
+def test_a_gate_that_stays_closed_is_wrong(state: str | None, seconds: float, level: Level) -> None:
+    assert findings.gate(state, seconds, "a test").level is level
+
+
 def test_advice_is_given_only_where_something_is_wrong() -> None:
     young = findings.waiting(HEAP, 3, 1.0, patience=5.0)
     old = findings.waiting(HEAP, 3, 9.0, patience=5.0)
