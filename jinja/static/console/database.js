@@ -13,7 +13,7 @@ const COLUMNS = {
   comments: ["content", "postId", "userId", "createdAt"],
   follows: ["followerId", "followingId", "createdAt"],
 };
-const tabs = [...document.querySelectorAll("[data-tab]")];
+const tabs = [...byId("database").querySelectorAll("[data-tab]")]; // the bell has tabs too
 let open = tabs[0].dataset.tab;
 let rows = new Map(); // id -> row of the open tab, as far as it was paged
 let older = null; // the cursor behind them
