@@ -98,7 +98,10 @@ class Actions:
             standing = self._memberships.want(asked)
         else:
             want = self._memberships.want
-            standing = direct.either(lambda: want(asked), lambda: direct.wish(asked))
+            repeatable = asked.wish is not Wish.TOGGLE
+            standing = direct.either(
+                lambda: want(asked), lambda: direct.wish(asked), repeatable=repeatable
+            )
         reach("web.accepted")
         return standing
 

@@ -25,6 +25,7 @@ from app.streams.straight import Straight
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 HOLD_SECONDS, HOLD_PAUSE_SECONDS = 1.0, 0.03
+SLOW_SECONDS = 0.5
 
 
 class Direct:
@@ -33,10 +34,14 @@ class Direct:
         self._words = words
         self._straight = straight
 
-    def either(self, by_redis: Callable[[], T], past_it: Callable[[], T]) -> T:
-        """By way of Redis, else past it. Raises Unavailable when neither goes."""
+    def either(
+        self, by_redis: Callable[[], T], past_it: Callable[[], T], repeatable: bool = True
+    ) -> T:
+        """By way of Redis, else past it. Raises Unavailable when neither goes. `repeatable`: done
+        twice is done once, so a call that was late may be made again."""
         give_up = time.monotonic() + HOLD_SECONDS
         while True:
+            began = time.monotonic()
             try:
                 self._gate.trust()
                 return by_redis()
@@ -44,6 +49,11 @@ class Direct:
                 if fault.code not in PAST_REDIS:
                     raise
                 log.debug("Past Redis: %s", fault)
+                if time.monotonic() - began > SLOW_SECONDS and self._gate.answers():
+                    # Late, not away: to close the gate would make everybody slower still.
+                    if not repeatable:
+                        raise
+                    return by_redis()
             self._gate.doubt()
             stale.mark()
             try:

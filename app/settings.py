@@ -77,7 +77,7 @@ class Limits:
     ingress_max_length: int
     fallback_max_retries: int
     ingress_shards: int = 4
-    write_deadline_seconds: float = 1.1
+    write_deadline_seconds: float = 0.9
     """Past it the write script refuses: a call sent to a frozen Redis must not act when it wakes.
     Shorter than the patience with Redis (stores/redis.py): who gave up and speaks past Redis then
     knows that the first word cannot come after the second.

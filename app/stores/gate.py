@@ -23,6 +23,7 @@ from app.stores.redis import TRUST, script, speaking
 log = logging.getLogger(__name__)
 OPEN, KEPT = "ingress:open", "ingress:kept"
 CLOSED_CODE = "gate_closed"
+PING_SECONDS = 0.3
 PAST_REDIS = frozenset({"redis_unavailable", CLOSED_CODE})
 """Refusals of Redis after which the same word may go past it."""
 
@@ -49,6 +50,23 @@ class Gate:
         self._engine = engine
         self._shut = script(connection, "shut")
         self._seen_faults = 0
+
+    def answers(self) -> bool:
+        """Whether Redis is there after a call that was waited for in vain: on a busy machine it is
+        our own process that was late. By a connection of its own, for a moment only."""
+        pool = self._redis.connection_pool
+        patience = {"socket_timeout": PING_SECONDS, "socket_connect_timeout": PING_SECONDS}
+        made = pool.connection_class(**(pool.connection_kwargs | patience))
+        try:
+            made.send_command("PING")
+            made.read_response()
+        except (redis.RedisError, OSError) as fault:
+            log.debug("Redis does not answer: %s", fault)
+            return False
+        finally:
+            made.disconnect()
+        TRUST.heard()
+        return True
 
     def doubt(self) -> None:
         """This process is about to speak past Redis."""

@@ -20,7 +20,7 @@ from app import breakers
 from app.domain.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "scripts"
-COMMAND_SECONDS = 1.2
+COMMAND_SECONDS = 1.0
 LOOK_AWAY_SECONDS = 1.0
 SILENT_SECONDS = 0.5
 CONNECT_SECONDS = 0.5
@@ -74,6 +74,10 @@ class Trust:
         if time.monotonic() < self._silent_until:
             self.faults += 1
             raise Unavailable("Redis was silent just now", "redis_unavailable")
+
+    def heard(self) -> None:
+        """It was not Redis that was slow."""
+        self._silent_until = 0.0
 
     def lost(self, fault: Exception) -> None:
         self.faults += 1

@@ -87,6 +87,19 @@ def test_a_comment_is_readable_and_counted_from_the_moment_it_is_accepted(
     assert lengths(ingress) == 1
 
 
+def test_a_comment_that_is_appended_again_counts_once(
+    connection: redis.Redis, ingress: Ingress, comments: Comments
+) -> None:
+    event = comment(CAST.bob, CAST, 1)
+    comments.born(CAST.post)
+
+    for _ in range(2):
+        assert ingress.append([event], said(event, CAST))
+
+    assert comments.counts([CAST.post]) == {CAST.post: 1}
+    assert lengths(ingress) == 1
+
+
 def test_a_comment_on_a_post_whose_count_is_unknown_waits_for_it(
     ingress: Ingress, connection: redis.Redis
 ) -> None:

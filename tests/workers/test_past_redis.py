@@ -6,7 +6,7 @@ import pytest
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import GROUPS, Topic
-from app.stores.memberships import Wish
+from app.stores.memberships import Standing, Wish
 from app.streams.kafka import Record
 from drills.books import Books
 from tests.house import NAMES, WINDOW_AND_JITTER, House, Person
@@ -252,6 +252,35 @@ def test_words_behind_a_closed_gate_go_past_redis_though_it_answers(
     assert standing.active
     assert house.rows("select count(*) from direct_words") == [(1,)]
     assert not list(house.redis.scan_iter("like:*"))
+
+
+def test_a_call_that_was_late_is_made_again_where_redis_still_answers(
+    house: House, past: PastRedis, crowd: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.direct.SLOW_SECONDS", -1.0)
+    answers = [Unavailable("late", "redis_unavailable"), None]
+
+    def by_redis() -> Standing:
+        if (fault := answers.pop(0)) is not None:
+            raise fault
+        return crowd[0].likes("Hello")
+
+    standing = past.direct.either(by_redis, lambda: pytest.fail("past Redis"))
+
+    assert standing == Standing(True, 1)
+    assert past.is_open()
+
+
+def test_a_late_toggle_is_not_made_again(
+    past: PastRedis, crowd: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.direct.SLOW_SECONDS", -1.0)
+
+    def by_redis() -> Standing:
+        raise Unavailable("late", "redis_unavailable")
+
+    with pytest.raises(Unavailable):
+        past.direct.either(by_redis, lambda: pytest.fail("past Redis"), repeatable=False)
 
 
 def test_with_kafka_away_too_a_word_waits_in_the_queue(

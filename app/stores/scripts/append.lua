@@ -16,6 +16,8 @@ if ARGV[4] ~= '' then
     if redis.call('EXISTS', KEYS[4]) == 0 then return 'closed' end
     if redis.call('EXISTS', KEYS[1]) == 0 then return 'cold' end
     if ARGV[5] ~= '' then
+        -- Asked again, because the first answer was lost.
+        if redis.call('HEXISTS', KEYS[2], ARGV[4]) == 1 then return 'same' end
         redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
         redis.call('INCR', KEYS[1])
     else
