@@ -78,15 +78,16 @@ def _badges(who: str, frames: list[Frame]) -> list[str]:
 
 
 def dwells(ledger: Ledger, evidence: Evidence) -> list[float | None]:
-    """Per acknowledged code: seconds from the request to the socket; None if it never came."""
+    """Per acknowledged code: seconds from the request to the socket; None if it never came. One
+    that has no row is lost, which is counted elsewhere."""
     heard: dict[tuple[str, str | None], float] = {}
     for frame in ledger.frames:
         key = (frame.who, frame.id)
         heard[key] = min(frame.at, heard.get(key, frame.at))
     out: list[float | None] = []
     for one in ledger.of("otp"):
-        if one.outcome == OK:
-            at = [heard[one.actor, i] for i in _ids(one, evidence) if (one.actor, i) in heard]
+        if one.outcome == OK and (ids := _ids(one, evidence)):
+            at = [heard[one.actor, i] for i in ids if (one.actor, i) in heard]
             out.append(min(at) - one.sent if at else None)
     return out
 
