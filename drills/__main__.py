@@ -13,10 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from drills import mutants, promises, report
-from drills.drill import Drill
+from drills.drill import SLACK_SECONDS, Drill
 from drills.faults import everything
+from drills.rig import Rig
 from drills.stage import Row, play
 from infra.layout import layout
+from infra.trouble import Trouble
 
 
 def run(
@@ -25,28 +27,45 @@ def run(
     seed: int,
     short: bool,
     say: Callable[[str], None],
-    every: Callable[[Row], None] = lambda row: None,
-) -> list[Row]:
+    rows: list[Row],
+) -> None:
     """One rig for all that can share it; after a broken row a fresh one."""
-    rows: list[Row] = []
     waiting = list(chosen)
     while waiting:
-        if waiting[0].impossible():
+        first = waiting[0]
+        if first.impossible():
             rows.append(play(waiting.pop(0), None, seed, short, say))
-            every(rows[-1])
             continue
-        with waiting[0].rig(folder / "rig", say) as rig:
-            while waiting and waiting[0].fits(rig):
-                drill = waiting.pop(0)
-                say(f"{drill.name}: {drill.breaks} ...")
-                rows.append(play(drill, rig, seed, short, say))
-                every(rows[-1])
-                say(f"  {rows[-1].verdict} ({rows[-1].took_seconds:.0f} s)")
-                for name, said in rows[-1].faults.items():
-                    say(f"    {name} ({len(said)}): {said[0]}")
-                if not rows[-1].holds:
-                    break
-    return rows
+        try:
+            with first.rig(folder / "rig", say) as rig:
+                _play_on(rig, waiting, seed, short, say, rows)
+        except (Trouble, RuntimeError) as fault:
+            if waiting and waiting[0] is first:  # its rig did not even come up
+                row = Row(first.name, first.breaks, first.promises, seed, "BROKEN")
+                row.faults["the rig"] = [str(fault)]
+                rows.append(row)
+                waiting.pop(0)
+            say(f"  {fault}")
+
+
+def _play_on(
+    rig: Rig,
+    waiting: list[Drill],
+    seed: int,
+    short: bool,
+    say: Callable[[str], None],
+    rows: list[Row],
+) -> None:
+    while waiting and waiting[0].fits(rig):
+        drill = waiting.pop(0)
+        say(f"{drill.name}: {drill.breaks} ...")
+        row = play(drill, rig, seed, short, say)
+        rows.append(row)
+        say(f"  {row.verdict} ({row.took_seconds:.0f} s)")
+        for name, said in row.faults.items():
+            say(f"    {name} ({len(said)}): {said[0]}")
+        if not row.holds:
+            return
 
 
 def main() -> int:
@@ -71,12 +90,12 @@ def main() -> int:
             seed,
             asked.short,
             console.print,
-            rows.append,
+            rows,
         )
     finally:
         # What was seen is kept, whatever became of the rest.
         report.show(rows, console)
-        options: dict[str, object] = {"seed": seed, "short": asked.short}
+        options: dict[str, object] = {"seed": seed, "short": asked.short, "slack": SLACK_SECONDS}
         console.print(f"Written to {report.write(folder, rows, options)}")
     return 0 if rows and all(row.holds for row in rows) else 1
 

@@ -161,4 +161,5 @@ def _row(row: Mapping[str, Any]) -> str:
 
 def _run(run: Mapping[str, Any]) -> str:
     times = "short" if run.get("short") else "full"
-    return f"{run['at']}, {run['commit']}, seed {run['seed']}, {times}"
+    slack = f", slack {run['slack']} s" if "slack" in run else ""
+    return f"{run['at']}, {run['commit']}, seed {run['seed']}, {times}{slack}"
