@@ -10,7 +10,7 @@ watch     what all pages of the test did wrong (tests/pages/watch.py); checked w
 page      the page of one signed-in newcomer, for tests that need no more
 
 Accessibility, layout shift, widths and pictures: tests/pages/looks.py. To look at what the tests
-see: LOOK_DIR=/tmp/look pytest tests/pages. `expect(...)` waits up to 20 s: machines are busy.
+see: LOOK_DIR=/tmp/look pytest tests/pages. `expect(...)` waits up to 30 s: machines are busy.
 
 Chromium comes from the PATH. Without one these tests are skipped with that word; under CI=true
 they fail instead.
@@ -43,7 +43,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MS = 20_000
+WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
 Meet = Callable[[str], Person]
 Visit = Callable[..., Page]
@@ -124,6 +124,7 @@ def visit(browser: Browser, site: Site, watch: Watch) -> Iterator[Visit]:
         context = browser.new_context(base_url=site.url, **given)
         opened.append(context)
         context.set_default_timeout(WAIT_MS)
+        context.set_default_navigation_timeout(2 * WAIT_MS)
         watch.over(context)
         context.route(f"{PICTURES}**", _picture)
         if who:
