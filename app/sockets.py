@@ -75,7 +75,7 @@ class Sockets:
         self._turns = Turns()
         self.acks = Acks(Seen(parts.engine).record)
         self._heard = Heard()
-        self._crier = Crier(self._history, self._heard, self._emit)
+        self._crier = Crier(History(parts.urgent), self._heard, self._emit)
         self._bell = Bell(parts.settings.addresses.database_url, CRITICAL_CHANNEL)
         parts.critical.here = self._crier.cry
         self._now: Callable[[], float] = parts.clock

@@ -124,7 +124,7 @@ def _install(app: Flask, parts: Parts) -> None:
     app.extensions["limits"] = desk.limits
     app.extensions["revocations"] = desk.revocations
     app.extensions["accounts"] = Accounts(desk)
-    app.extensions["credentials"] = Credentials(desk, Secrets(parts.engine), web.secret_key)
+    app.extensions["credentials"] = Credentials(desk, Secrets(parts.urgent), web.secret_key)
     life = Life(web.jwt_secret_key, web.access_minutes)
     tokens = Tokens(app, life, parts.clock, desk.revocations)
     app.extensions["tokens"] = tokens

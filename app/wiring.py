@@ -58,6 +58,8 @@ class Parts:
 
     settings: Settings
     engine: Engine
+    urgent: Engine
+    """For what is critical: a few connections that no crowd can take."""
     redis: redis.Redis
     actions: Actions
     memberships: Memberships
@@ -195,10 +197,11 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
     comments = Comments(connection, engine, glance)
     ingress = Ingress(connection, bounds)
     push = Push(settings.addresses.redis_url)
+    urgent = postgres.engine(settings.addresses.database_url, size=postgres.URGENT_POOL_SIZE)
     critical = Critical(
-        Ledger(engine, settings.rules.group_max_hours, Hand(time.time, new_id)),
+        Ledger(urgent, settings.rules.group_max_hours, Hand(time.time, new_id)),
         ingress,
-        FallbackQueue(engine, limits.fallback_max_retries),
+        FallbackQueue(urgent, limits.fallback_max_retries),
         push,
         time.time,
         _aside(),
@@ -207,6 +210,7 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
     return Parts(
         settings=settings,
         engine=engine,
+        urgent=urgent,
         redis=connection,
         actions=Actions(memberships, comments, ingress, engine, clock, critical.tell, direct),
         gate=gate,

@@ -211,6 +211,7 @@ def wired(environment: dict[str, str]) -> Iterator[WorkerParts]:
         wired = build_workers(load(), "house")
     yield wired
     wired.parts.engine.dispose()
+    wired.parts.urgent.dispose()
     wired.parts.redis.close()
 
 

@@ -18,7 +18,7 @@ from app.green import SPENT
 
 STATEMENT_MS = 1_800
 WORKER_STATEMENT_MS = 30_000
-POOL_SIZE = 5
+POOL_SIZE, URGENT_POOL_SIZE = 5, 2
 KNOCK_SECONDS = 1
 ENDINGS = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 """SQLSTATEs of a server that goes, went or comes up. A cancelled statement, a lock that was waited
@@ -37,12 +37,14 @@ def dsn(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def engine(url: str, statement_ms: int = STATEMENT_MS, name: str = "web") -> Engine:
-    """An engine that connects when first used."""
+def engine(
+    url: str, statement_ms: int = STATEMENT_MS, name: str = "web", size: int = POOL_SIZE
+) -> Engine:
+    """An engine that connects when first used; at most twice `size` connections."""
     return create_engine(
         driver_url(url),
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
+        pool_size=size,
+        max_overflow=size,
         pool_timeout=2,
         # A worker repeats a step that met a dead connection; a request would have to answer 503.
         pool_pre_ping=name == "web",

@@ -62,8 +62,8 @@ class Critical:
             urgent = self._write(event)
         except Unavailable as fault:
             log.warning("The ledger cannot take a critical event now: %s", fault)
-            # Safe in Redis, or refused here. The ledger follows, by way of the bridge.
-            self._ingress.append([event])
+            # Safe elsewhere, or refused here. The ledger follows, by way of the bridge.
+            self._keep(event)
             told = provisional(event)
             self.here(told)
             self._aside(lambda: self._spread([told]))
@@ -89,14 +89,18 @@ class Critical:
     def _copy(self, event: Event, urgent: tuple[Urgent, ...]) -> None:
         self._spread(urgent)
         try:
+            self._keep(event)
+        except Unavailable as fault:
+            # It is in the tables and was told; only the lanes do not hear of it.
+            log.warning("Event %s has no copy: %s", event.event_id, fault)
+
+    def _keep(self, event: Event) -> None:
+        """For the bridge: in Redis, else in the fallback queue."""
+        try:
             self._ingress.append([event])
         except Unavailable:
-            record = record_of(event)
-            try:
-                self._fallback.enqueue(CRITICAL_SHARD, [(event.event_id, event.seq, record)])
-            except Unavailable as fault:
-                # It is in the tables and was told; only the lanes do not hear of it.
-                log.warning("Event %s has no copy: %s", event.event_id, fault)
+            queued = (event.event_id, event.seq, record_of(event))
+            self._fallback.enqueue(CRITICAL_SHARD, [queued])
 
     def _spread(self, urgent: "tuple[Urgent, ...] | list[Urgent]") -> None:
         """To the other web processes, should their NOTIFY be cut off."""

@@ -92,6 +92,7 @@ def fakes(settings: Settings, clock: FakeClock) -> Any:
     return SimpleNamespace(
         settings=settings,
         engine=NoDatabase(),
+        urgent=NoDatabase(),
         redis=FakeRedis(decode_responses=True),
         actions=FakeActions(),
         memberships=SimpleNamespace(),

@@ -39,6 +39,7 @@ def parts(environment: dict[str, str], _engine: Engine) -> Iterator[Parts]:
         DeliveryLog(dynamodb(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")).create()
         yield made
     made.engine.dispose()
+    made.urgent.dispose()
     made.redis.close()
 
 

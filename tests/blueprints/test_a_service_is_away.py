@@ -50,6 +50,7 @@ def away(
         made = build(load())
     yield request.param, create_app(made)
     made.engine.dispose()
+    made.urgent.dispose()
 
 
 @pytest.mark.parametrize("route", EXPECTED)

@@ -39,6 +39,7 @@ def web(
     parts = build(load())
     yield create_app(parts)
     parts.engine.dispose()
+    parts.urgent.dispose()
     parts.redis.close()
 
 

@@ -85,6 +85,7 @@ def web(
     app = _web(environment, monkeypatch, "testing")
     yield app
     app.extensions["parts"].engine.dispose()
+    app.extensions["parts"].urgent.dispose()
 
 
 @pytest.fixture

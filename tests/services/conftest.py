@@ -47,6 +47,7 @@ def _stage(
         crew.dismiss()
         connection.close()
         parts.engine.dispose()
+        parts.urgent.dispose()
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def town(
         crew.dismiss()
         engine.dispose()
         parts.engine.dispose()
+        parts.urgent.dispose()
 
 
 def shown(person: Person, post: str) -> dict[str, Any]:
