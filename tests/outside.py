@@ -22,7 +22,7 @@ import urllib3
 import websocket
 
 PASSWORD = "Outside-2026"
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 FRAMES = ("notification", "notification_updated", "notification_removed")
 OPEN, PING, PONG, CONNECT, REFUSED, EVENT = "0", "2", "3", "40", "44", "42"
 _pool = urllib3.PoolManager(maxsize=32, retries=False)

@@ -67,7 +67,7 @@ def test_with_dynamodb_frozen_no_toast_waits_and_the_log_is_whole_afterwards(
     try:
         for person in crowd:
             person.follows(alice)
-        town.hears(lambda: len(screen.toasts) == 3, "three toasts", 20)
+        town.hears(lambda: len(screen.toasts) == 3, "three toasts", 60)
         for one in screen.of("notification"):
             screen.say("notification_ack", {"notificationId": one["id"], "version": one["version"]})
         assert admin.call("GET", f"/api/admin/delivery-log?userId={alice.id}").status == 503
@@ -75,4 +75,4 @@ def test_with_dynamodb_frozen_no_toast_waits_and_the_log_is_whole_afterwards(
         services.resume("dynamodb")
     row = screen.of("notification")[0]["id"]
     whole = {(status, row, version) for status in ("SENT", "SEEN") for version in (1, 2, 3)}
-    town.hears(lambda: whole <= set(log_of(admin, alice)), "the whole log", 60)
+    town.hears(lambda: whole <= set(log_of(admin, alice)), "the whole log", 120)

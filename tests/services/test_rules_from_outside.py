@@ -184,17 +184,17 @@ def test_7_who_withdraws_is_gone_from_row_badge_and_text(town: Town) -> None:
     ben.likes(post)
     rang(town, screen, 2)
     ben.unlikes(post)
-    until(lambda: screen.of("notification_updated"), 20, "the correction")
+    until(lambda: screen.of("notification_updated"), 90, "the correction")
     assert screen.of("notification_updated")[-1]["message"] == "Ann liked your post"
     assert [row["message"] for row in alice.inbox()] == ["Ann liked your post"]
 
     ann.unlikes(post)
-    until(lambda: screen.of("notification_removed"), 20, "the end of the row")
-    until(lambda: screen.badges[-1][1] == 0, 20, "an empty badge")
+    until(lambda: screen.of("notification_removed"), 90, "the end of the row")
+    until(lambda: screen.badges[-1][1] == 0, 90, "an empty badge")
     assert (alice.inbox(), alice.badge) == ([], 0)
 
     ann.likes(post)  # who comes back rings no second time
-    until(lambda: alice.badge == 1, 20, "the row is back")
+    until(lambda: alice.badge == 1, 90, "the row is back")
     word = ben.comments(post, "Never mind")
     ben.asks("DELETE", f"/api/comments/{word}")
     ben.follows(alice)
@@ -211,7 +211,7 @@ def test_8_quiet_hours_hold_what_rings_and_switches_filter(town: Town) -> None:
     screen, post = alice.screen(), alice.posts()
     ann.likes(post)
     ben.follows(alice)
-    until(lambda: alice.badge == 1, 20, "the held row counts")
+    until(lambda: alice.badge == 1, 90, "the held row counts")
     town.stage.settles()
     assert [row["type"] for row in alice.inbox()] == ["LIKE"]
     assert screen.toasts == []

@@ -50,7 +50,7 @@ def test_a_reset_token_stands_in_the_letter_and_nowhere_else(town: Town, folder:
     screen = alice.screen()
     said = call("POST", f"{alice.base}/api/auth/password/reset-request", {"email": alice.email})
     assert said.status == 200
-    until(lambda: "token=" in letters(folder, alice.email), 30, "the letter")
+    until(lambda: "token=" in letters(folder, alice.email), 90, "the letter")
     town.hears(lambda: screen.toasts, "the toast")
     (token,) = set(re.findall(r"token=([\w.~-]+)", letters(folder, alice.email)))
 
@@ -83,7 +83,7 @@ def test_a_code_reaches_its_owner_and_no_log(town: Town, folder: str) -> None:
     alice.asks("POST", "/api/auth/otp/request", {})
     town.hears(lambda: screen.toasts, "the code")
     (code,) = re.findall(r"\b\d{6}\b", screen.toasts[0])
-    until(lambda: code in letters(folder, alice.email), 30, "the letter")
+    until(lambda: code in letters(folder, alice.email), 90, "the letter")
     town.stage.settles()
     viewer = eve.asks("GET", "/api/admin/db/notification-history")
     assert f"code is {code}" not in json.dumps(viewer)
@@ -102,7 +102,7 @@ def test_other_servers_resets_are_treated_alike(town: Town, folder: str) -> None
     body = {"type": "PASSWORD_RESET", "targetId": alice.id, "message": "Use token=SECRET-9 now"}
     said = call("POST", f"{alice.base}/api/events", body, {"X-Api-Key": key})
     assert said.status == 202
-    until(lambda: "token=SECRET-9" in letters(folder, alice.email), 30, "the letter")
+    until(lambda: "token=SECRET-9" in letters(folder, alice.email), 90, "the letter")
     town.hears(lambda: screen.toasts, "the toast")
     assert screen.toasts == ["A password reset was requested for your account."]
     town.stage.settles()

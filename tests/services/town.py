@@ -21,7 +21,7 @@ class Town:
         """One person, once at each web process."""
         return [person.at(web.address) for web in self.webs]
 
-    def hears(self, done: object, what: str, seconds: float = 30.0) -> None:
+    def hears(self, done: object, what: str, seconds: float = 90.0) -> None:
         """Waits for a condition; if it never comes true, the crew says why."""
         try:
             until(done, seconds, what)  # type: ignore[arg-type]
