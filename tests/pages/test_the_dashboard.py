@@ -71,7 +71,9 @@ def test_a_demo_event_lights_up_the_stages_it_really_passes(dashboard: Page, kin
 
 def test_an_open_window_counts_down_and_can_be_flushed(dashboard: Page, long_windows: None) -> None:
     dashboard.click("[data-demo=comment]")
-    expect(dashboard.locator("#demo-state")).to_contain_text("Held in its window until")
+    expect(dashboard.locator("#demo-state")).to_contain_text(
+        "Held in its window until", timeout=SLOW_MS
+    )
     line = dashboard.locator("#windows tr").first
     expect(line).to_contain_text("COMMENT")
     expect(line).to_contain_text("(in ")

@@ -10,6 +10,8 @@ from tests.pages.operator import long_windows as long_windows
 from tests.pages.person import Person
 
 TESTER = "[data-dials]"
+START_MS = 90_000
+"""A fresh aggregator joins its groups within seconds, on a machine with nothing else to do."""
 
 
 def _opened(page: Page, post: str) -> None:
@@ -18,7 +20,8 @@ def _opened(page: Page, post: str) -> None:
 
 
 def _stand(page: Page, stand: str, many: int) -> None:
-    expect(page.locator(f"[data-list] [data-stand={stand}]")).to_have_count(many)
+    rows = page.locator(f"[data-list] [data-stand={stand}]")
+    expect(rows).to_have_count(many, timeout=START_MS)
 
 
 def test_of_eight_likes_three_are_told_at_once_and_five_when_the_window_closes(
