@@ -3,7 +3,8 @@
 In    blueprints/admin.py
 Out   reads only: the newest entries of the ingress, the fallback queue, the open windows next due
 
-An event that is in Kafka just now is in none of these; it is there for milliseconds.
+An event that is in Kafka just now is in none of these: for milliseconds, or until an aggregator is
+back.
 """
 
 import json
