@@ -10,6 +10,7 @@ export class Line {
   timer = null;
   asked = 0;
   again = null;
+  turning = false;
 
   constructor(to, events) {
     this.to = to;
@@ -41,6 +42,7 @@ export class Line {
   }
 
   join() {
+    clearTimeout(this.timer);
     this.asked = performance.now();
     this.socket.emit("join_room", { userId: myId, since: this.to.since() });
   }
@@ -61,12 +63,17 @@ export class Line {
   lost() {
     this.to.state("reconnecting");
     // A refusal by the server ends the library's own attempts.
-    if (!this.socket.active) this.startOver();
+    if (!this.socket.active && !this.turning) this.startOver();
   }
 
   startOver(wait = jittered(2000, 3000)) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.socket.disconnect().connect(), wait);
+    this.timer = setTimeout(() => {
+      this.turning = true; // our own end of a connection is no loss of one
+      this.socket.disconnect();
+      this.turning = false;
+      this.socket.connect();
+    }, wait);
   }
 
   ack(id, version) {
