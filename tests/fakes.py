@@ -99,7 +99,7 @@ class MemoryPublisher:
         for place, record in enumerate(records):
             if record.topic not in self.broker.topics:
                 raise Unavailable("Kafka did not take the events", "kafka_unavailable")
-            if len(record.value) > self.broker.most_bytes:
+            if len(record.value or b"") > self.broker.most_bytes:
                 refused[place] = "MessageSizeTooLargeError"
             else:
                 self.broker.append(record)

@@ -178,7 +178,7 @@ def _slices(records: Sequence[Record]) -> Iterator[range]:
     """Places of records that go together: as many as SLICE_BYTES hold, and one at least."""
     begin, held = 0, 0
     for place, record in enumerate(records):
-        size = len(record.value)
+        size = len(record.value or b"")
         if place > begin and held + size > SLICE_BYTES:
             yield range(begin, place)
             begin, held = place, 0

@@ -161,3 +161,11 @@ def test_an_early_write_holds_its_offsets_until_it_is_settled(windows: Windows, 
     windows.settle(claimed(windows, now=0))
 
     assert (held, lane.applies(2)) == (0, 2)
+
+
+def test_a_slow_member_commits_nothing_that_the_next_one_has_in_hand(lane: Lane) -> None:
+    """The next holder of the partition read on: its instants are not written yet, and a window
+    holds what comes behind them."""
+    lane.reads(10, *likes(ANN, BEN, CEM, DAN))
+
+    assert lane.applies(9) == 10

@@ -6,5 +6,6 @@
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 local offset = math.max(tonumber(ARGV[3]), tonumber(redis.call('HGET', KEYS[2], ARGV[2]) or -1))
 redis.call('HSET', KEYS[2], ARGV[2], string.format('%.0f', offset))
+-- A window may hold a higher one: of a member that reads on, and whose instants are not written yet.
 local lowest = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-return tonumber(lowest[2] or offset + 1)
+return math.min(offset + 1, tonumber(lowest[2] or offset + 1))
