@@ -20,7 +20,9 @@ Frame = tuple[str, Any]
 @dataclass(slots=True)
 class _Turn:
     told: int = 0
-    """Frames up to this number stood in its `missed`."""
+    """It has all frames up to this number, out of `missed` or live; 0: it started afresh."""
+    beyond: set[int] = field(default_factory=set)
+    """And these, past a gap."""
     badge: int = -1
     """The version of the newest badge that it was told."""
     waiting: list[Frame] | None = None
@@ -29,11 +31,25 @@ class _Turn:
     def has(self, event: str, data: Any) -> bool:
         if event == BADGE:
             return int(data["version"]) <= self.badge
-        return 0 < int(data.get("seq") or 0) <= self.told
+        seq = int(data.get("seq") or 0)
+        return 0 < seq <= self.told or seq in self.beyond
 
     def note(self, event: str, data: Any) -> None:
         if event == BADGE:
             self.badge = int(data["version"])
+        elif seq := int(data.get("seq") or 0):
+            self.told = self.told or seq - 1
+            self.beyond.add(seq)
+            if len(self.beyond) > MOST_WAITING:
+                self.told = min(self.beyond)
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Gaps that were filled are none any more."""
+        self.beyond = {seq for seq in self.beyond if seq > self.told}
+        while self.told + 1 in self.beyond:
+            self.told += 1
+            self.beyond.remove(self.told)
 
 
 @dataclass(slots=True)
@@ -59,6 +75,7 @@ class Turns:
             return
         waiting, turn.waiting = turn.waiting, None
         turn.told = max(turn.told, told)
+        turn.catch_up()
         if len(waiting) > MOST_WAITING:
             raise Overdue
         if badge:

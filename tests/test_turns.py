@@ -82,3 +82,20 @@ def test_who_is_gone_is_forgotten() -> None:
     assert turns.passed_over(ROOM, *frame(1)) == []
     assert list(turns.release(ROOM, SID)) == []
     assert turns == Turns()
+
+
+def test_a_frame_that_comes_by_two_ways_is_heard_once() -> None:
+    """However far apart they are: under load the copy may be hundreds of frames late."""
+    turns = joining()
+    list(turns.release(ROOM, SID, told=3))
+    for seq in range(4, 4 + 3 * MOST_WAITING):
+        assert turns.passed_over(ROOM, *frame(seq)) == []
+    for seq in range(4, 4 + 3 * MOST_WAITING):
+        assert turns.passed_over(ROOM, *frame(seq)) == [SID]
+
+
+def test_a_frame_that_was_overtaken_is_heard_all_the_same() -> None:
+    turns = joining()
+    list(turns.release(ROOM, SID, told=3))
+    heard = [seq for seq in (6, 5, 6, 4, 5, 7) if not turns.passed_over(ROOM, *frame(seq))]
+    assert heard == [6, 5, 4, 7]
