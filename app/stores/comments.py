@@ -96,10 +96,18 @@ class Comments:
     def find(self, comment_id: str) -> Comment:
         """One comment, pending or written. Raises Rejected (404). While Redis is away, as far as
         PostgreSQL knows it."""
-        pending = self._waiting(comment_id)
+        away: Unavailable | None = None
+        try:
+            pending = self._waiting(comment_id)
+        except Unavailable as fault:
+            log.info("A comment is looked for in PostgreSQL alone: %s", fault)
+            pending, away = None, fault
         if pending is not None:
             return pending
         found = self._spoken(comment_id)
+        if found is None:
+            # It may wait there to be written: nobody can tell.
+            raise away or COMMENT_MISSING
         try:
             with speaking("tell what was deleted"):
                 gone = self._redis.zscore(key("comment", "gone", found.post_id), comment_id)
@@ -111,26 +119,24 @@ class Comments:
         return found
 
     def knows(self, comment_id: str) -> bool:
+        """Whether it is there by now; as far as anybody can tell."""
         try:
             self.find(comment_id)
-        except Rejected:
+        except (Rejected, Unavailable):
             return False
         return True
 
     def _waiting(self, comment_id: str) -> Comment | None:
         """Among the pending ones of its post."""
-        try:
-            with speaking("find a comment"):
-                post, _ = self._place(comment_id)
-                name = key("comment", "pending", post or "")
-                raw = self._redis.hget(name, comment_id) if post else None
-        except Unavailable as fault:
-            log.info("A comment is looked for in PostgreSQL alone: %s", fault)
-            return None
+        with speaking("find a comment"):
+            post, _ = self._place(comment_id)
+            name = key("comment", "pending", post or "")
+            raw = self._redis.hget(name, comment_id) if post else None
         return _pending(post, comment_id, str(raw)) if post and raw else None
 
-    def _spoken(self, comment_id: str) -> Comment:
-        """Written, or on its way past Redis. Raises Rejected (404)."""
+    def _spoken(self, comment_id: str) -> Comment | None:
+        """Written, or on its way past Redis; None: not known here. Raises Rejected (404) for one
+        that was deleted past Redis."""
         with asking_postgres("find a comment"), self._engine.connect() as sql:
             word = sql.execute(_WORD, {"id": comment_id}).first()
             row = sql.execute(
@@ -139,9 +145,9 @@ class Comments:
             ).first()
         if word is not None and word[1]:
             return _pending(word[0], comment_id, word[2])
-        if row is None or word is not None:
+        if word is not None:
             raise COMMENT_MISSING
-        return Comment(*row)
+        return Comment(*row) if row else None
 
     def author_of(self, comment_id: str) -> str | None:
         """Whose comment it is or was, deleted or not; None when nobody knows any more."""

@@ -33,6 +33,9 @@ NEED_REDIS = {
     "DELETE /api/users/{other}",
     "DELETE /api/users/{owner}",
     "POST /api/users/{owner}/delete",
+    # Nobody but Redis knows a comment that is not written yet, as this one.
+    "DELETE /api/comments/{comment}",
+    "POST /api/comments/{comment}/reply",
 }
 NEED_NOTHING = {"GET /health", "GET /openapi.json", "GET /docs"}
 
