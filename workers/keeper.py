@@ -80,9 +80,13 @@ class Keeper:
             return 0
         try:
             return self._look()
-        except Unavailable:
+        except Unavailable as fault:
             self._way_back = None  # from the beginning, once all answer again
-            raise
+            if fault.code != "redis_unavailable":
+                raise
+            # Looked for again soon: others may reach it before us.
+            log.debug("Redis is away: %s", fault)
+            return 0
 
     def rest(self) -> float:
         """Not in step with others, and short on the way back: people wait for the end of it."""

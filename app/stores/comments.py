@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
@@ -17,7 +18,7 @@ from app import stale
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
 from app.stores import fences
-from app.stores.gate import OPEN
+from app.stores.gate import OPEN, Gate, sure
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -53,11 +54,16 @@ class Comments:
     """Reads that merge both places; a comment that is in both is one comment."""
 
     def __init__(
-        self, connection: redis.Redis, engine: Engine, glance: Glance | None = None
+        self,
+        connection: redis.Redis,
+        engine: Engine,
+        glance: Glance | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._redis = connection
         self._engine = engine
         self._glance = glance or Glance()
+        self._gate = gate
         self._warm = script(connection, "warm_comments")
 
     def counts(self, post_ids: Sequence[str]) -> dict[str, int]:
@@ -250,15 +256,19 @@ class Comments:
     def _known_counts(self, post_ids: Sequence[str]) -> tuple[dict[str, int], bool]:
         """What Redis knows, and whether that is all."""
         try:
-            with self._glance.at("count comments"):
-                keys = [key("comment", "count", post) for post in post_ids]
-                gate, *counts = self._redis.mget([OPEN, *keys])
+            gate, *counts = sure(self._gate, lambda: self._ask(post_ids))
         except Unavailable as fault:
             log.warning("Counts come from PostgreSQL: %s", fault)
             return {}, False
         pairs = zip(post_ids, counts, strict=True)
         known = {post: int(count) for post, count in pairs if count is not None}
         return known, gate is not None
+
+    def _ask(self, post_ids: Sequence[str]) -> list[Any]:
+        with self._glance.at("count comments"):
+            keys = [key("comment", "count", post) for post in post_ids]
+            answers: list[Any] = self._redis.mget([OPEN, *keys])
+        return answers
 
 
 _COUNTS = text("""

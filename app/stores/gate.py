@@ -9,9 +9,11 @@ and the row says what the key must not: that somebody spoke while Redis was cut 
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import gevent
 import orjson
 import redis
 from sqlalchemy import Connection, Engine, text
@@ -21,9 +23,10 @@ from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import TRUST, script, speaking
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 OPEN, KEPT = "ingress:open", "ingress:kept"
 CLOSED_CODE = "gate_closed"
-PING_SECONDS = 0.3
+PING_SECONDS, LOOK_SECONDS = 0.3, 0.5
 PAST_REDIS = frozenset({"redis_unavailable", CLOSED_CODE})
 """Refusals of Redis after which the same word may go past it."""
 
@@ -50,6 +53,11 @@ class Gate:
         self._engine = engine
         self._shut = script(connection, "shut")
         self._seen_faults = 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether what was just read may come from a Redis that was away meanwhile."""
+        return self._seen_faults != TRUST.faults
 
     def answers(self) -> bool:
         """Whether Redis is there after a call that was waited for in vain: on a busy machine it is
@@ -80,12 +88,14 @@ class Gate:
             return
         with speaking("tell the gate"):
             token = self._redis.get(OPEN)
+        closed = False
         try:
-            closed = token is not None and self.state().state in ("closed", "holding")
+            # A like must not wait long for a frozen PostgreSQL, which nobody spoke to either.
+            with gevent.Timeout(LOOK_SECONDS, False):
+                closed = token is not None and self.state().state in ("closed", "holding")
         except Unavailable as fault:
             # Without PostgreSQL nobody spoke past Redis either.
             log.debug("Nobody tells whether the gate is closed: %s", fault)
-            closed = False
         if closed:
             with speaking("close the gate"):
                 self._shut(keys=[OPEN], args=[str(token)])  # not one that was opened since
@@ -138,6 +148,19 @@ class Gate:
         """What an emptied Redis cost; until the next time."""
         with asking_postgres("note a loss"), self._engine.begin() as sql:
             sql.execute(_LOST, {"lost": orjson.dumps(lost).decode()})
+
+
+def sure(gate: Gate | None, read: Callable[[], T]) -> T:
+    """What is read where the gate is, from a Redis that was surely not away in between: a process
+    that slept through an outage must not answer by what Redis knew before."""
+    if gate is None:
+        return read()
+    gate.trust()
+    found = read()
+    if gate.is_in_doubt:
+        gate.trust()
+        found = read()
+    return found
 
 
 def admits(sql: Connection) -> bool:

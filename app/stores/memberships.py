@@ -24,7 +24,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import shard_of
 from app.stores import fences
-from app.stores.gate import CLOSED_CODE, OPEN
+from app.stores.gate import CLOSED_CODE, OPEN, Gate, sure
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
@@ -145,11 +145,13 @@ class Memberships:
         bounds: Bounds,
         wish: Calls | None = None,
         glance: Glance | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._redis = connection
         self._engine = engine
         self._bounds = bounds
         self._glance = glance or Glance()
+        self._gate = gate
         self._wish: Calls = wish or script(connection, "wish")
         self._warm = script(connection, "warm")
 
@@ -315,18 +317,22 @@ class Memberships:
         """What Redis knows, and whether that is all: nothing when it is away, since PostgreSQL can
         answer readers; and not to be trusted while the gate is closed."""
         try:
-            with self._glance.at("count"):
-                pipeline = self._redis.pipeline(transaction=False)
-                pipeline.mget([OPEN, *(subject.count_key(one) for one in ids)])
-                for one in ids:
-                    pipeline.sismember(subject.members_key(one), viewer_id or "")
-                (gate, *counts), *liked = pipeline.execute()
+            (gate, *counts), *liked = sure(self._gate, lambda: self._ask(subject, viewer_id, ids))
         except Unavailable as fault:
             log.warning("Counts come from PostgreSQL: %s", fault)
             return {}, False
         pairs = zip(ids, counts, liked, strict=True)
         known = {one: (int(count), bool(mine)) for one, count, mine in pairs if count is not None}
         return known, gate is not None
+
+    def _ask(self, subject: Subject, viewer_id: str | None, ids: Sequence[str]) -> list[Any]:
+        with self._glance.at("count"):
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.mget([OPEN, *(subject.count_key(one) for one in ids)])
+            for one in ids:
+                pipeline.sismember(subject.members_key(one), viewer_id or "")
+            answers: list[Any] = pipeline.execute()
+        return answers
 
 
 def _later(rows: tuple[int, bool | None], redis_says: tuple[int, bool] | None) -> tuple[int, bool]:

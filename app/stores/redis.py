@@ -48,10 +48,17 @@ def _client(url: str, connections: int, seconds: float) -> redis.Redis:
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
+        redis_connect_func=_connected,
         # Whoever wrote bytes that are no text must not stop the reader of their neighbours.
         encoding_errors="backslashreplace",
     )
     return redis.Redis(connection_pool=pool)
+
+
+def _connected(connection: Any) -> None:
+    """A new connection may be one to a Redis that was away, though no call of ours met it so."""
+    TRUST.faults += 1
+    connection.on_connect()
 
 
 def script(connection: "redis.Redis", name: str) -> Script:
