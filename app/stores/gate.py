@@ -91,7 +91,8 @@ class Gate:
         closed = False
         try:
             # A like must not wait long for a frozen PostgreSQL, which nobody spoke to either.
-            with gevent.Timeout(LOOK_SECONDS, False):
+            late = Unavailable("PostgreSQL is too slow", "postgres_unavailable")
+            with gevent.Timeout(LOOK_SECONDS, late):
                 closed = token is not None and self.state().state in ("closed", "holding")
         except Unavailable as fault:
             # Without PostgreSQL nobody spoke past Redis either.
