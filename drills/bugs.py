@@ -119,7 +119,7 @@ MUTANTS = (
         "the committed offset passes events that only a window holds",
         "tests/contract/test_window_loss.py tests/contract/test_window_store.py",
         "app/stores/scripts/applied.lua",
-        "return tonumber(lowest[2] or offset + 1)",
+        "return math.min(offset + 1, tonumber(lowest[2] or offset + 1))",
         "return offset + 1",
     ),
     _bug(

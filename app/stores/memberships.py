@@ -29,7 +29,10 @@ from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
 log = logging.getLogger(__name__)
-LOAD_LOCK_MS = 3_000
+LOAD_LOCK_MS = 700
+"""Far above a usual load. A loader that was killed leaves it, and who waits must be able to take
+over before giving up; two who load at once do no harm: warm.lua keeps what was there first.
+"""
 LOAD_WAIT_SECONDS = 1.5
 LOAD_PAUSE_SECONDS = 0.02
 NOTHING_READ = "*"
