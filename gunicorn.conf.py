@@ -14,7 +14,7 @@ worker_connections = 4_000
 bind = f"{settings.web.host}:{settings.web.port}"
 keepalive = 15
 timeout = 30
-graceful_timeout = 4  # a last request is accepted within one second and takes no two (patience.py)
+graceful_timeout = 4  # a last request comes within 1.2 s and takes no two (patience.py)
 accesslog = None
 loglevel = "warning"
 # Nobody of ours speaks through it, and two systems of one user would share its path.

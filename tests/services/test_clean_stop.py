@@ -62,6 +62,58 @@ class Client(threading.Thread):
                 self.faults.append(f"{method}: {answer.status}")
 
 
+@dataclass
+class Visitor(threading.Thread):
+    """Asks one thing over a connection of its own, again and again: who was let in is answered."""
+
+    web: Member
+    answered: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        while True:
+            link = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=STOP_SECONDS)
+            try:
+                link.connect()
+            except OSError:
+                return  # nobody listens any more: not let in
+            try:
+                link.request("GET", "/health")
+                assert link.getresponse().read()
+                self.answered += 1
+            except (OSError, http.client.HTTPException) as fault:
+                self.faults.append(repr(fault))
+            finally:
+                link.close()
+
+
+def test_who_was_let_in_is_answered_up_to_the_last_moment(town: Town) -> None:
+    web = town.stage.crew.web(RATE_LIMIT_ENABLED="false")
+    slow = http.client.HTTPConnection("127.0.0.1", web.port, timeout=STOP_SECONDS)
+    visitors = [Visitor(web) for _ in range(4 * CLIENTS)]
+    for one in visitors:
+        one.start()
+    until(lambda: all(one.answered > 2 for one in visitors), 60, "some load")
+
+    slow.connect()
+    web.process.send_signal(signal.SIGTERM)
+    until(lambda: not web.answers(), STOP_SECONDS, "the door is closed")
+    slow.request("GET", "/health")
+    answer = slow.getresponse()
+    for one in visitors:
+        one.join(STOP_SECONDS)
+
+    assert answer.getheader("Connection") == "close"
+    assert web.process.wait(timeout=STOP_SECONDS) == 0
+    assert [fault for one in visitors for fault in one.faults] == []
+
+
 def test_a_web_process_stops_under_load_and_cuts_off_nobody(town: Town) -> None:
     owner, *fans = town.people("Alice", *(f"Fan {n}" for n in range(CLIENTS)))
     post = owner.posts("Hello")
