@@ -7,7 +7,8 @@ Next  workers/flusher.py
 The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at
 most one window's worth again, which changes nothing; if Redis lost its windows, the same reading
 rebuilds them. While Redis is away everything is told at once, and what could be committed is kept
-in mind until it is back: only Redis knows what its windows hold.
+in mind until it is back: only Redis knows what its windows hold, and which comments it still lists
+as pending.
 """
 
 import logging
@@ -20,13 +21,14 @@ from app.domain.events import Event, parse
 from app.domain.ledger import Ring
 from app.domain.windows import Rules, Verdict, due_ms, instant_places
 from app.failpoints import reach
+from app.stores.comments import Comments
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.ledger import Batch, Entry, Ledger
 from app.stores.windows import Offered, Windows, WindowsLost
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber, by_place
 from app.streams.post_updates import PostUpdates
-from workers.settling import after_writing, outcomes, passings
+from workers.settling import Written, after_writing, outcomes, passings
 
 log = logging.getLogger(__name__)
 BATCH = 500
@@ -53,6 +55,7 @@ class Ends:
     ledger: Ledger
     dead_letters: DeadLetters
     posts: PostUpdates
+    comments: Comments
     note: Note = unnoted
 
 
@@ -68,6 +71,7 @@ class Aggregator:
         self._waiting: dict[tuple[str, int], list[Polled]] = {}
         self._behind: dict[tuple[str, int], int] = {}
         self._catch_up_at = 0.0
+        self._written = Written()
         self._windowless = False
         """Redis did not answer in this step."""
 
@@ -114,6 +118,7 @@ class Aggregator:
 
     def _commit(self, lasts: Mapping[tuple[str, int], int]) -> None:
         """Up to the first event that a window still holds; all up to the last ones took effect."""
+        self._written.forget(self._ends.comments)
         epoch = self._known_epoch()
         commits = {
             place: self._ends.windows.applied(epoch, f"{place[0]}:{place[1]}", last)
@@ -144,6 +149,7 @@ class Aggregator:
         ]
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
+        self._written.note(one.event for one in told)
         after_writing(settled, self._ends.dead_letters)
         self._commit_or_wait({place: records[-1].offset for place, records in batches.items()})
         self._say(batches, events, outcomes(events, verdicts, settled))

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from app.domain.events import COMMENT_KINDS
 from app.domain.ledger import GroupKey, Ring
 from app.failpoints import reach
 from app.stores.comments import Comments
@@ -21,7 +20,7 @@ from app.stores.figures import Note, Passing, unnoted
 from app.stores.ledger import Batch, Entry, Ledger
 from app.stores.windows import Closing, Windows
 from app.streams.dead_letters import DeadLetters
-from workers.settling import after_writing
+from workers.settling import after_writing, places_of
 
 log = logging.getLogger(__name__)
 MAX_WINDOWS = 500
@@ -70,14 +69,7 @@ class Flusher:
         settled = self._ledger.write(Batch(entries, closes))
         reach("flusher.written")
         after_writing(settled, self._dead_letters)
-        self._comments.forget(
-            [
-                (str(event.metadata["postId"]), event.member)
-                for closing in closings
-                for event in closing.events
-                if event.kind in COMMENT_KINDS
-            ]
-        )
+        self._comments.forget(places_of(entry.event for entry in entries))
         self._windows.settle(closings, Counter(settled.outcomes.values()))
         reach("flusher.settled")
         self._note(Passing("flusher", step="closed", events=settled.outcomes))

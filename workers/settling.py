@@ -1,14 +1,56 @@
-"""What the writers do after the ledger has written: put aside what PostgreSQL refused, and say what
-became of each event."""
+"""What the writers do after the ledger has written: put aside what PostgreSQL refused, say what
+became of each event, and drop the pending comments whose rows are there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
-from app.domain.events import Event
+from app.domain.events import COMMENT_KINDS, Event
 from app.domain.windows import Verdict
+from app.stores.comments import Comments
 from app.stores.figures import GATHERED
 from app.stores.ledger import Settled
+from app.stores.windows import WindowsLost
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.publisher import record_of
+
+PAGE = 500
+MOST = 100_000
+
+
+def places_of(events: Iterable[Event]) -> list[tuple[str, str]]:
+    """Where the comments among them may be pending: (post, comment)."""
+    return [(str(e.metadata["postId"]), e.member) for e in events if e.kind in COMMENT_KINDS]
+
+
+class Written:
+    """Comments whose rows are in the tables, while Redis may still list them as pending.
+
+    An offset may be called applied only after `forget`: then whoever dies in between leaves the
+    event to be read again, and a successor forgets its comment.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[str, str], None] = {}
+        self._too_many = False
+
+    def note(self, events: Iterable[Event]) -> None:
+        """Of a committed transaction. A word past Redis left nothing pending; had it gone by way of
+        Redis as well, that copy comes too."""
+        self._places |= dict.fromkeys(places_of(e for e in events if not e.direct))
+        if len(self._places) > MOST:
+            self._too_many = True
+            self._places.clear()
+
+    def forget(self, comments: Comments) -> None:
+        """Raises Unavailable, and keeps the rest in mind; WindowsLost when there were more than can
+        be kept in mind: all that is not committed must be read again, now that Redis answers."""
+        while page := list(islice(self._places, PAGE)):
+            comments.forget(page)
+            for place in page:
+                del self._places[place]
+        if self._too_many:
+            self._too_many = False
+            raise WindowsLost
 
 
 def after_writing(settled: Settled, dead_letters: DeadLetters) -> None:

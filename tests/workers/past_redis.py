@@ -114,12 +114,12 @@ class PastRedis:
 
     def new_lane(self, topic: Topic) -> Aggregator:
         """An aggregator that finds no windows."""
-        house, windows = self.house, self.house.windows
-        house.windows = Windows(self.away)
+        house, windows, comments = self.house, self.house.windows, self.house.comments
+        house.windows, house.comments = Windows(self.away), self.comments
         try:
             return house.new_lane(topic)
         finally:
-            house.windows = windows
+            house.windows, house.comments = windows, comments
 
     def is_open(self) -> bool:
         return bool(self.house.redis.exists(OPEN))

@@ -1,6 +1,8 @@
 """Words go past Redis while it is away, are told at once, and lead to the same tables; afterwards
 the keeper makes Redis agree before anybody is answered by it (P7, P2, P4)."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.errors import Rejected, Unavailable
@@ -9,8 +11,9 @@ from app.domain.routing import GROUPS, Topic
 from app.stores.memberships import Standing, Wish
 from app.streams.kafka import Record
 from drills.books import Books
-from tests.house import NAMES, WINDOW_AND_JITTER, House, Person
+from tests.house import NAMES, WINDOW_AND_JITTER, House, Lanes, Person
 from tests.workers.past_redis import PastRedis
+from workers.aggregator import Aggregator
 
 pytestmark = pytest.mark.service
 ON, OFF, TOGGLE = Wish.ON, Wish.OFF, Wish.TOGGLE
@@ -36,10 +39,10 @@ def faults(house: House) -> list[str]:
     return Books(house.engine, house.redis).faults()
 
 
-def committed(house: House) -> int:
-    """Of the lane that all of these likes are in."""
+def committed(house: House, topic: Topic = Topic.LOW) -> int:
+    """Of one lane: that which all likes of strangers are in."""
     found = house.kafka.committed.items()
-    return sum(one for (group, *_), one in found if group == GROUPS[Topic.LOW])
+    return sum(one for (group, *_), one in found if group == GROUPS[topic])
 
 
 def test_a_like_past_redis_counts_at_once_for_everybody(
@@ -119,6 +122,124 @@ def test_an_aggregator_commits_once_redis_is_back_and_never_past_a_window(
     lane.step()
     assert committed(house) == 6
     assert house.rows("select like_count from posts") == [(6,)]
+
+
+def waiting(house: House) -> int:
+    """Comments that Redis lists as not written yet."""
+    names = house.redis.scan_iter("comment:pending:*")
+    return sum(int(house.redis.hlen(name)) for name in names)
+
+
+@pytest.fixture
+def said_at_once(house: House, past: PastRedis, crowd: list[Person]) -> Aggregator:
+    """Who told a comment that Redis took, when there were no windows any more."""
+    crowd[0].comments("Hello", "Nice")
+    house.bridge.step()
+    house.aggregator.lanes[Topic.HIGH]._subscriber.close()
+    lane = past.new_lane(Topic.HIGH)
+    lane.step()
+    return lane
+
+
+def test_a_comment_told_without_windows_stops_waiting_once_redis_is_back(
+    house: House, said_at_once: Aggregator
+) -> None:
+    assert house.rows("select content from comments") == [("Nice",)]
+    assert (waiting(house), committed(house, Topic.HIGH)) == (1, 0)
+
+    said_at_once._ends = house.new_lane(Topic.HIGH)._ends  # Redis is back
+    house.clock.forward(2)
+    said_at_once.step()
+
+    assert (waiting(house), committed(house, Topic.HIGH)) == (0, 1)
+    assert faults(house) == []
+
+
+def test_who_dies_before_it_stops_waiting_leaves_that_to_a_successor(
+    house: House, said_at_once: Aggregator
+) -> None:
+    said_at_once._subscriber.close()
+
+    house.aggregator = Lanes(house)
+    house.run()  # reads it again
+
+    assert faults(house) == []
+    assert (waiting(house), len(house.alice.toasts)) == (0, 1)
+
+
+def test_of_more_comments_than_can_be_kept_in_mind_none_waits_for_ever(
+    house: House, said_at_once: Aggregator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.settling.MOST", 1)
+    (ben,) = house.people("Ben")
+    ben.comments("Hello", "Me too")
+    house.bridge.step()
+    said_at_once.step()
+    assert (waiting(house), committed(house, Topic.HIGH)) == (2, 0)
+
+    house.aggregator.lanes[Topic.HIGH] = said_at_once
+    said_at_once._ends = house.new_lane(Topic.HIGH)._ends  # Redis is back
+    house.clock.forward(2)
+    house.run()  # notices
+    house.run()  # reads again
+
+    assert faults(house) == []
+    assert (waiting(house), committed(house, Topic.HIGH)) == (0, 2)
+    assert sorted(house.rows("select content from comments")) == [("Me too",), ("Nice",)]
+
+
+def test_no_comment_stops_waiting_before_its_row_is_there(
+    house: House, crowd: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd[0].comments("Hello", "Nice")
+    house.bridge.step()
+    lane = house.aggregator.lanes[Topic.HIGH]
+    with monkeypatch.context() as patch:
+        patch.setattr(house.windows, "gather", _away)
+        patch.setattr(house.ledger, "write", _away)
+        with pytest.raises(Unavailable):
+            lane.step()
+        assert waiting(house) == 1
+
+        patch.undo()
+        patch.setattr(house.windows, "gather", _away)
+        lane.step()
+
+    assert house.rows("select content from comments") == [("Nice",)]
+    assert waiting(house) == 0
+
+
+def _away(*_: object) -> None:
+    raise Unavailable("Away, says the test", "redis_unavailable")
+
+
+def test_a_comment_in_doubt_that_is_said_again_past_redis_does_not_wait_for_ever(
+    house: House, past: PastRedis, crowd: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = past.back._ingress.append
+
+    def answer_lost(*args: Any, **more: Any) -> bool:
+        append(*args, **more)
+        raise Unavailable("The answer is lost, says the test", "redis_unavailable")
+
+    past.goes_back()  # the gate is open
+    past.back._comments.warm(house.posts["Hello"])
+    monkeypatch.setattr(past.back._ingress, "append", answer_lost)
+    past.back.comment(crowd[0].id, house.posts["Hello"], "Nice")
+    monkeypatch.undo()
+    assert waiting(house) == 1
+
+    lane = house.aggregator.lanes[Topic.HIGH]
+    house.bridge.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(house.windows, "gather", _away)
+        lane.step()
+
+    assert waiting(house) == 0
+    past.goes_back()
+    assert faults(house) == []
+    assert past.back._comments.counts([house.posts["Hello"]]) == {house.posts["Hello"]: 1}
+    assert house.rows("select content from comments") == [("Nice",)]
 
 
 def test_a_gathered_like_that_is_withdrawn_past_redis_is_never_told(
