@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
+import gevent
 import pytest
 
 from app.domain.errors import Unavailable
@@ -52,6 +53,7 @@ class Writer(Thread):
             except Unavailable:
                 self.over.wait(0.1)
         publisher.close()
+        gevent.sleep(0)
 
     def goes_on(self, more: int) -> None:
         """Waits for so many further acknowledgements."""
@@ -91,3 +93,4 @@ def test_acknowledged_is_what_two_have_written(services: Services) -> None:
 
     with pytest.raises(Unavailable):
         KafkaPublisher(servers).publish([Record(TOPIC, "a", b"1")])
+    gevent.sleep(0)  # lets the publisher end its client: left behind it would ask for ever

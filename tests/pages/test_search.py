@@ -69,6 +69,7 @@ def test_results_have_a_page_where_one_can_follow(
     page.get_by_role("combobox", name="Search people").press("Enter")
     expect(page).to_have_url(re.compile(f"/search.q={mark}"))
     expect(page.locator(".people li")).to_have_count(2)
+    page.wait_for_load_state("load")  # before its script is there the form would go the plain way
     with page.expect_response("**/api/follows/*"):  # the button turns before it
         page.locator(".people").get_by_role("button", name="Follow").first.click()
     expect(page.locator(".people").get_by_role("button", name="Following")).to_have_count(1)
