@@ -2,7 +2,7 @@
 `done | refused`, the seconds it took, and the breaker's state. Started by
 test_breakers_of_real_services.py: under gevent, as everything of ours runs."""
 
-from app.green import patch
+from app.green import patch, wait_with
 
 patch()
 
@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app import breakers
 from app.domain.errors import Unavailable
+from app.patience import RequestPatience
 from app.settings import load
 from app.stores import postgres
 from app.stores import redis as redis_store
@@ -30,6 +31,7 @@ def ask(parts: Parts, name: str) -> None:
 
 
 def main(name: str) -> None:
+    wait_with(RequestPatience())  # as the web process waits; a worker has forty seconds a call
     parts = build(load())
     breaker = {"redis": breakers.REDIS, "postgres": breakers.POSTGRES}[name]
     while True:
