@@ -136,11 +136,12 @@ class MemorySubscriber:
             self._positions[partition] = position + len(fresh)
         return polled
 
-    def commit(self, offsets: dict[tuple[str, int], int]) -> None:
+    def commit(self, offsets: dict[tuple[str, int], int]) -> bool:
         if self._broker.away:
-            return  # as the real one: what is not committed is read again
+            return False  # as the real one: what is not committed is read again
         for (topic, partition), offset in offsets.items():
             self._broker.committed[self._group, topic, partition] = offset
+        return True
 
     def rewind(self) -> None:
         self._broker.answer()

@@ -125,9 +125,9 @@ class Aggregator:
             for place, last in lasts.items()
         }
         reach("aggregator.applied")
-        self._subscriber.commit(commits)
+        taken = self._subscriber.commit(commits)
         for place, last in lasts.items():
-            if commits[place] > last:
+            if taken and commits[place] > last:
                 self._behind.pop(place, None)
             else:
                 self._behind[place] = last

@@ -221,24 +221,30 @@ class Subscriber:
             for one in records
         ]
 
-    def commit(self, offsets: dict[tuple[str, int], int]) -> None:
+    def commit(self, offsets: dict[tuple[str, int], int]) -> bool:
         """The next offset to read, per partition. A lost partition is another's now: that is no
-        fault.
+        fault. False: the group is being shared out anew; who keeps a partition must say it again,
+        because it goes on from where it was and an idle lane would never say it.
         """
         if not offsets:
-            return
+            return True
         positions = {
             TopicPartition(*place): OffsetAndMetadata(offset, "", -1)
             for place, offset in offsets.items()
         }
 
-        def commit(consumer: KafkaConsumer) -> None:
+        def commit(consumer: KafkaConsumer) -> bool:
+            held = consumer.assignment()
+            ours = {place: position for place, position in positions.items() if place in held}
             try:
-                consumer.commit(positions, timeout_ms=2000)
+                if ours:
+                    consumer.commit(ours, timeout_ms=2000)
             except KafkaError as fault:
                 log.info("%s did not commit: %s", self._group, type(fault).__name__)
+                return False
+            return bool(held)
 
-        self._asked("commit", commit)
+        return self._asked("commit", commit)
 
     def rewind(self) -> None:
         """Back to the committed offsets of all partitions held: read again what was not settled."""
