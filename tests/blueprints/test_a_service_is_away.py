@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app.domain.routing import Topic
 from app.settings import load
 from app.stores.gate import OPEN
 from app.stores.memberships import Wish
@@ -45,10 +44,15 @@ def away(
     request: pytest.FixtureRequest, environment: dict[str, str], parts: Parts
 ) -> Iterator[tuple[str, Flask]]:
     """An application that reaches all services but one."""
-    servers = tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(","))
-    create_topics(servers, {topic.value: 1 for topic in Topic}, 1, 3_600_000)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (environment | NOWHERE[request.param]).items():
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        all_there = load()
+        # The topics stay when this module is done: with other numbers than everybody's they would
+        # be in the way of the tests that come after.
+        servers = all_there.addresses.kafka_bootstrap_servers
+        create_topics(servers, all_there.kafka.partitions, 1, 3_600_000)
+        for name, value in NOWHERE[request.param].items():
             patch.setenv(name, value)
         made = build(load())
     yield request.param, create_app(made)

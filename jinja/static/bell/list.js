@@ -54,10 +54,9 @@ export class List {
   // On a page of its own: takes over the lines that the server wrote, where the reader left them.
   async start() {
     this.served = true;
-    const before = left();
-    await this.load(before ? Math.min(MOST, Math.max(PART, before.count)) : PART);
-    if (before) scrollTo(0, before.y);
+    this.back = left();
     addEventListener("pagehide", () => leave(this.store.order.length));
+    await this.load();
   }
 
   // While somebody looks nothing moves by itself.
@@ -70,14 +69,17 @@ export class List {
 
   choose(view) {
     this.store.look(view);
+    this.back = null;
     this.parts.body.scrollTop = 0;
     if (this.root.dataset.inbox === "page") history.replaceState(null, "", pathOf(view));
     this.paint();
     return this.load();
   }
 
-  // The first part afresh; whether it worked. What was asked later wins.
-  async load(limit = PART) {
+  // The list afresh, as long as it is or was when they left; whether it worked. What was asked later
+  // wins: the socket that joins may ask again before the first answer is here.
+  async load() {
+    const limit = Math.min(MOST, Math.max(PART, this.store.order.length, this.back?.count ?? 0));
     const ask = ++this.asks;
     const asked = [...this.store.rows.keys()];
     const slow = setTimeout(() => this.say("loading"), PATIENCE_MS);
@@ -94,7 +96,14 @@ export class List {
       clearTimeout(slow);
     }
     this.paint();
+    if (this.failure === null) this.comeBack();
     return this.failure === null;
+  }
+
+  // Once: afterwards the place is theirs to choose.
+  comeBack() {
+    if (this.back) scrollTo(0, this.back.y);
+    this.back = null;
   }
 
   async loadMore() {
