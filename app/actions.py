@@ -21,8 +21,9 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.failpoints import reach
 from app.stores.comments import Comment, Comments
-from app.stores.memberships import PERSON, POST, Asked, Memberships, Standing, Wish
+from app.stores.memberships import Asked, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
+from app.stores.subjects import PERSON, POST
 from app.streams.ingress import Ingress
 
 __all__ = ["Actions", "Clock", "Standing", "Wish"]
@@ -127,7 +128,7 @@ class Actions:
             ).scalars()
             recipients = list(subscribers)
         with suppress(Unavailable):  # then it is cold, and loaded when somebody asks
-            self._memberships.born(POST, post_id, actor_id)
+            self._memberships.warming.born(POST, post_id, actor_id)
             self._comments.born(post_id)
         about = About("POST", post_id, post_id, caption, image_url)
         bells = [self._event(Kind.BELL_POST, actor_id, one, about, trace) for one in recipients]

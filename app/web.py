@@ -28,9 +28,9 @@ from app.revocations import Revocations
 from app.settings import Web
 from app.sockets import Sockets
 from app.stores.heartbeats import Heartbeats
-from app.stores.memberships import PERSON
 from app.stores.secrets import Secrets
 from app.stores.sessions import Sessions
+from app.stores.subjects import PERSON
 from app.stores.users import Users
 from app.tokens import Life, Tokens
 from app.wiring import Parts, new_id
@@ -147,7 +147,7 @@ def _desk(parts: Parts) -> Desk:
         revocations=Revocations(sessions, web.access_minutes),
         limits=Limits(rates, parts.settings.addresses.redis_url, time.monotonic),
         raise_event=lambda event: parts.actions.raise_event(event),
-        born=lambda user_id: parts.memberships.born(PERSON, user_id, user_id),
+        born=lambda user_id: parts.memberships.warming.born(PERSON, user_id, user_id),
         new_id=new_id,
         refresh_days=web.refresh_days,
     )

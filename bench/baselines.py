@@ -27,9 +27,10 @@ from sqlalchemy import create_engine, text
 from app.domain.routing import shard_of
 from app.settings import load
 from app.stores.gate import OPEN
-from app.stores.memberships import POST, Wish
+from app.stores.memberships import Wish
 from app.stores.postgres import driver_url
 from app.stores.redis import key, script
+from app.stores.subjects import POST
 from app.streams.push import Push
 from app.wiring import new_id
 

@@ -15,7 +15,7 @@ from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.ledger import Ring
 from app.domain.windows import Verdict
 from app.stores.ledger import Batch, Entry
-from app.stores.memberships import PERSON
+from app.stores.subjects import PERSON
 from app.stores.windows import Offered
 from app.wiring import new_id
 from bench import by_hand
@@ -97,7 +97,7 @@ def _crowd(stage: Stage) -> Crowd:
     engine = stage.parts.parts.engine
     likers = people(engine, LIKES)
     [owner] = people(engine, 1)
-    stage.parts.parts.memberships.born(PERSON, owner, owner)
+    stage.parts.parts.memberships.warming.born(PERSON, owner, owner)
     full = posts(engine, owner, BEFORE // LIKES)
     crowd = Crowd(stage.environment["DATABASE_URL"], stage.parts, owner, likers)
     with by_hand.connection(crowd) as link, link.cursor() as cursor:

@@ -7,7 +7,8 @@ import jwt
 import uuid_utils
 from sqlalchemy import Engine, text
 
-from app.stores.memberships import PERSON, POST, Memberships
+from app.stores.memberships import Memberships
+from app.stores.subjects import PERSON, POST
 from app.wiring import new_id
 
 OURS = "@bench.invalid"
@@ -40,9 +41,9 @@ def posts(engine: Engine, owner: str, count: int) -> list[str]:
 
 def warm(memberships: Memberships, owner: str, post_ids: Sequence[str]) -> None:
     """Known to Redis, as they are once anybody has looked."""
-    memberships.born(PERSON, owner, owner)
+    memberships.warming.born(PERSON, owner, owner)
     for post_id in post_ids:
-        memberships.born(POST, post_id, owner)
+        memberships.warming.born(POST, post_id, owner)
 
 
 def token(user_id: str, secret: str) -> str:

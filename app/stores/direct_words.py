@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine, TextClause, text
 from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.stores.gate import Gate, admits
-from app.stores.memberships import PERSON, Asked, Standing, Wish
+from app.stores.memberships import Asked, Standing, Wish
 from app.stores.postgres import speaking
+from app.stores.subjects import PERSON
 
 PRUNED = 5_000
 GIVEN_UP_SECONDS = 10.0

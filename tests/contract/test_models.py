@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 from app.domain.events import from_fields
 from app.domain.windows import Verdict, Window
 from app.stores import redis as redis_store
-from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
+from app.stores.memberships import Bounds, Memberships, Standing, Wish
+from app.stores.subjects import PERSON, POST
 from app.stores.windows import Windows
 from tests.cast import like, new_id, unknown_cast
 from tests.contract.lane import Lane
+from tests.contract.wishing import likes
 
 pytestmark = pytest.mark.service
 ACTORS = [new_id() for _ in range(5)]
@@ -87,12 +89,12 @@ def test_wishes_are_those_of_a_set(real: redis.Redis, absent_engine: Engine, see
     chance = Random(seed)
     cast, model, shards = unknown_cast(), Likes(), 1
     memberships = Memberships(real, absent_engine, Bounds(shards, 10**6, 5.0))
-    memberships.born(PERSON, cast.alice, cast.alice)
-    memberships.born(POST, cast.post, cast.alice)
+    memberships.warming.born(PERSON, cast.alice, cast.alice)
+    memberships.warming.born(POST, cast.post, cast.alice)
 
     for _ in range(chance.randint(1, 25)):
         actor, wish = chance.choice(ACTORS), chance.choice(list(Wish))
-        answer = memberships.like(actor, cast.post, wish, new_id(), "")
+        answer = likes(memberships, actor, cast.post, wish)
         assert answer == model.wish(actor, wish)
 
     stream = [from_fields(*entry) for entry in real.xrange("ingress:1")]

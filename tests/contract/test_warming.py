@@ -10,8 +10,10 @@ import redis
 from sqlalchemy import Engine, event, text
 
 from app.domain.errors import Rejected
-from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
+from app.stores.memberships import Bounds, Memberships, Standing, Wish
+from app.stores.subjects import PERSON, POST
 from tests.cast import Cast, assemble, new_id, people
+from tests.contract.wishing import likes
 
 pytestmark = pytest.mark.service
 
@@ -53,7 +55,7 @@ def test_the_first_like_of_a_cold_post_counts_what_stands_in_the_table(
     write_like(engine, cast, cast.carol, active=True)
     write_like(engine, cast, cast.dave, active=False)
 
-    standing = memberships.like(cast.bob, cast.post, Wish.ON, new_id(), "")
+    standing = likes(memberships, cast.bob, cast.post, Wish.ON)
 
     assert standing == Standing(True, 2)
     assert memberships.likes_of(cast.carol, [cast.post]) == {cast.post: (2, True)}
@@ -64,14 +66,14 @@ def test_a_like_that_is_in_the_table_is_not_counted_again(
 ) -> None:
     write_like(engine, cast, cast.carol, active=True)
 
-    assert memberships.like(cast.carol, cast.post, Wish.ON, new_id(), "") == Standing(True, 1)
+    assert likes(memberships, cast.carol, cast.post, Wish.ON) == Standing(True, 1)
 
 
 def test_a_warm_post_asks_no_table(memberships: Memberships, engine: Engine, cast: Cast) -> None:
-    memberships.warm(POST, cast.post)
+    memberships.warming.warm(POST, cast.post)
 
     with counted(engine) as statements:
-        memberships.like(cast.bob, cast.post, Wish.ON, new_id(), "")
+        likes(memberships, cast.bob, cast.post, Wish.ON)
         memberships.likes_of(cast.bob, [cast.post])
 
     assert statements.total() == 0
@@ -100,9 +102,9 @@ def _driver_form(sql: str) -> str:
 def test_a_load_that_ends_late_does_not_undo_a_newer_like(
     memberships: Memberships, engine: Engine, cast: Cast
 ) -> None:
-    memberships.like(cast.bob, cast.post, Wish.ON, new_id(), "")
+    likes(memberships, cast.bob, cast.post, Wish.ON)
 
-    memberships.born(POST, cast.post, cast.alice)  # an empty set, as a slow loader read it
+    memberships.warming.born(POST, cast.post, cast.alice)  # an empty set, as a slow loader read it
 
     assert memberships.likes_of(cast.bob, [cast.post]) == {cast.post: (1, True)}
 
@@ -120,13 +122,13 @@ def test_a_set_of_thousands_is_loaded_whole(
             {"post": cast.post},
         )
 
-    assert memberships.like(cast.bob, cast.post, Wish.ON, new_id(), "").count == 2501
+    assert likes(memberships, cast.bob, cast.post, Wish.ON).count == 2501
 
 
 @pytest.mark.parametrize("wish", list(Wish))
 def test_a_post_that_nobody_knows_is_refused(memberships: Memberships, wish: Wish) -> None:
     with pytest.raises(Rejected) as refused:
-        memberships.like(new_id(), new_id(), wish, new_id(), "")
+        likes(memberships, new_id(), new_id(), wish)
 
     assert refused.value.status == 404
 

@@ -10,8 +10,10 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind, from_fields
 from app.domain.routing import shard_of
 from app.stores.gate import OPEN
-from app.stores.memberships import PERSON, POST, Bounds, Memberships, Standing, Wish
+from app.stores.memberships import Bounds, Memberships, Standing, Wish
+from app.stores.subjects import PERSON, POST
 from tests.cast import new_id
+from tests.contract.wishing import follows, likes
 
 SHARDS = 4
 ALICE, BOB, CAROL, PEN = (new_id() for _ in range(4))
@@ -31,8 +33,8 @@ def make(connection: redis.Redis, absent_engine: Engine) -> Make:
 def memberships(make: Make) -> Memberships:
     """Alice's post PEN, known to Redis from its birth."""
     warm = make()
-    warm.born(PERSON, ALICE, ALICE)
-    warm.born(POST, PEN, ALICE)
+    warm.warming.born(PERSON, ALICE, ALICE)
+    warm.warming.born(POST, PEN, ALICE)
     return warm
 
 
@@ -41,7 +43,7 @@ def entries(connection: redis.Redis) -> list[tuple[str, dict[str, str]]]:
 
 
 def wish(memberships: Memberships, actor: str, word: Wish) -> Standing:
-    return memberships.like(actor, PEN, word, new_id(), "")
+    return likes(memberships, actor, PEN, word)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_a_like_is_on_the_shard_of_its_post_as_a_whole_event(
 ) -> None:
     event_id, trace = new_id(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-    memberships.like(BOB, PEN, ON, event_id, trace)
+    likes(memberships, BOB, PEN, ON, event_id, trace)
 
     [(stream_id, fields)] = connection.xrange(f"ingress:{shard_of(PEN, SHARDS)}")
     event = from_fields(stream_id, fields)
@@ -99,17 +101,17 @@ def test_an_unlike_says_so(connection: redis.Redis, memberships: Memberships) ->
     assert liked.seq < unliked.seq
 
 
-@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize("is_follower", [True, False])
 def test_a_like_tells_whether_its_actor_follows_the_owner(
-    connection: redis.Redis, memberships: Memberships, follows: bool
+    connection: redis.Redis, memberships: Memberships, is_follower: bool
 ) -> None:
-    if follows:
-        memberships.follow(BOB, ALICE, ON, new_id(), "")
+    if is_follower:
+        follows(memberships, BOB, ALICE, ON)
 
     wish(memberships, BOB, ON)
 
     [like] = [one for one in map(_event, entries(connection)) if one.kind is Kind.LIKE]
-    assert like.follower is follows
+    assert like.follower is is_follower
 
 
 def _event(entry: tuple[str, dict[str, str]]):
@@ -119,7 +121,7 @@ def _event(entry: tuple[str, dict[str, str]]):
 def test_a_follow_is_counted_and_told_to_the_followed(
     connection: redis.Redis, memberships: Memberships
 ) -> None:
-    standing = memberships.follow(BOB, ALICE, ON, new_id(), "")
+    standing = follows(memberships, BOB, ALICE, ON)
 
     [entry] = connection.xrange(f"ingress:{shard_of(ALICE, SHARDS)}")
     event = _event(entry)
@@ -171,7 +173,7 @@ def test_a_full_ingress_refuses_and_changes_nothing(
 ) -> None:
     full = make(max_length=2)
     wish(full, BOB, ON)
-    full.follow(BOB, ALICE, ON, new_id(), "")  # another shard: all count together
+    follows(full, BOB, ALICE, ON)  # another shard: all count together
 
     with pytest.raises(Unavailable) as refused:
         wish(full, CAROL, ON)
@@ -211,6 +213,6 @@ def test_a_closed_gate_lets_no_wish_pass(connection: redis.Redis, memberships: M
 def test_behind_a_closed_gate_nothing_becomes_warm(connection: redis.Redis, make: Make) -> None:
     connection.delete(OPEN)
 
-    make().born(POST, PEN, ALICE)
+    make().warming.born(POST, PEN, ALICE)
 
     assert connection.keys("*") == []

@@ -6,13 +6,15 @@ from sqlalchemy import Engine
 
 from app.stores import postgres
 from app.stores.comments import Comments
-from app.stores.memberships import PERSON, POST, Bounds, Memberships, Wish
+from app.stores.memberships import Bounds, Memberships, Wish
 from app.stores.redis import LOOK_AWAY_SECONDS
+from app.stores.subjects import PERSON, POST
 from app.streams import post_updates
 from app.streams.post_updates import PostUpdates
 from app.streams.push import SIGNED_IN
 from tests.cast import comment, follow, like, new_id, unknown_cast
 from tests.conftest import empty_redis
+from tests.contract.wishing import likes
 from tests.fakes import PushList
 
 CAST = unknown_cast()
@@ -29,12 +31,12 @@ class Post:
         self.comments = Comments(connection, engine)
         self.push = PushList()
         self.updates = PostUpdates(self.memberships, self.comments, self.push)
-        self.memberships.born(PERSON, CAST.alice, CAST.alice)
-        self.memberships.born(POST, CAST.post, CAST.alice)
+        self.memberships.warming.born(PERSON, CAST.alice, CAST.alice)
+        self.memberships.warming.born(POST, CAST.post, CAST.alice)
         self.comments.born(CAST.post)
 
     def likes(self, actor: str) -> None:
-        self.memberships.like(actor, CAST.post, Wish.ON, new_id(), "")
+        likes(self.memberships, actor, CAST.post, Wish.ON)
         self.updates.note([like(actor, CAST, 1)])
 
     @property
