@@ -18,6 +18,7 @@ from drills.words import comments, criticals, wishes
 
 NEEDED = ("like", "unlike", "comment", "otp", "read")
 BUSY_SECONDS, BUSY_SHARE = 1.0, 0.01
+RARE_SHARE = 0.02
 RUNNING = 409
 """An Idempotency-Key whose first request still runs: come back later, nothing happened."""
 
@@ -30,6 +31,8 @@ class Bounds:
     critical_p99: float
     may_put_off: frozenset[str] = frozenset()
     """Kinds of request that may be told "later" meanwhile."""
+    rarely: frozenset[str] = frozenset()
+    """Those of them for which a way remains: only a few, caught at the moment of the fault."""
     may_cut: bool = False
     may_reload: bool = False
     """Clients may be told to load afresh (the history was lost)."""
@@ -62,6 +65,7 @@ def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
     invariants: dict[str, Callable[[], list[str]]] = {
         "load": lambda: load(ledger),
         "answers": lambda: answers(ledger, bounds),
+        "put off": lambda: put_off(ledger, bounds),
         "longest answer": lambda: longest(ledger, bounds),
         "never backwards": lambda: reading.counts_never_fall(ledger),
         "own writes": lambda: reading.own_writes(ledger),
@@ -103,6 +107,16 @@ def answers(ledger: Ledger, bounds: Bounds) -> list[str]:
             out.append(f"{what}: cut or timed out")
     busy = ledger.lateness > BUSY_SECONDS and len(stray) <= BUSY_SHARE * len(ledger.attempts)
     return out if busy else out + stray
+
+
+def put_off(ledger: Ledger, bounds: Bounds) -> list[str]:
+    """Where a way remains, it is taken: nearly nobody is told to come later."""
+    asked = [one for one in ledger.attempts if one.kind in bounds.rarely]
+    later = [one for one in asked if one.outcome == PUT_OFF]
+    if len(later) <= RARE_SHARE * len(asked):
+        return []
+    codes = ", ".join(sorted({one.code or "no code" for one in later}))
+    return [f"{len(later)} of {len(asked)} were put off though a way remains: {codes}"]
 
 
 def longest(ledger: Ledger, bounds: Bounds) -> list[str]:

@@ -101,6 +101,7 @@ class Drill:
     setup: Setup = Setup()  # noqa: RUF009 - frozen
     behaviour: tuple[tuple[str, Any], ...] = ()
     may_put_off: frozenset[str] = frozenset()
+    rarely: frozenset[str] = frozenset()
     may_cut: bool = False
     may_reload: bool = False
     may_lose: bool = False
@@ -128,7 +129,8 @@ class Drill:
         return Bounds(
             longest=self.longest + slack,
             critical_p99=self.critical + slack,
-            may_put_off=self.may_put_off,
+            may_put_off=self.may_put_off | self.rarely,
+            rarely=self.rarely,
             may_cut=self.may_cut,
             may_reload=self.may_reload,
             may_lose=self.most_lost(scene),

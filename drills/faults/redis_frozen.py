@@ -1,9 +1,8 @@
 """Redis is frozen: calls wait in its socket and must not act over newer words when it wakes."""
 
-from drills.drill import NEEDS_POSTGRES, WRITES_BY_SCRIPT, Drill, Scene
+from drills.drill import EVERYTHING, Drill, Scene
 
 PROMISES = ("P1", "P2", "P7", "P11")
-LATER = WRITES_BY_SCRIPT | NEEDS_POSTGRES
 
 
 def briefly(scene: Scene) -> None:
@@ -15,6 +14,6 @@ def long(scene: Scene) -> None:
 
 
 DRILLS = (
-    Drill("redis-frozen", "Redis: SIGSTOP 3 s", PROMISES, briefly, True, may_put_off=LATER),
-    Drill("redis-frozen-long", "Redis: SIGSTOP 30 s", PROMISES, long, may_put_off=LATER),
+    Drill("redis-frozen", "Redis: SIGSTOP 3 s", PROMISES, briefly, True, rarely=EVERYTHING),
+    Drill("redis-frozen-long", "Redis: SIGSTOP 30 s", PROMISES, long, rarely=EVERYTHING),
 )

@@ -337,6 +337,19 @@ def test_a_count_may_fall_by_the_unlikes_that_lie_between_two_looks() -> None:
     assert world.found().faults == {}
 
 
+@pytest.mark.parametrize(("put_off", "holds"), [(1, True), (3, False)])
+def test_where_a_way_remains_one_in_fifty_may_be_put_off(put_off: int, holds: bool) -> None:
+    world = World()
+    for n in range(100):
+        late = n < put_off
+        outcome, status = (PUT_OFF, 503) if late else (OK, 200)
+        said = world.says("like", "ben", "p0", outcome, status, count=1, active=True)
+        said.code, said.retry_after = ("busy", "1") if late else (None, None)
+    world.bounds = replace(BOUNDS, may_put_off=frozenset({"like"}), rarely=frozenset({"like"}))
+
+    assert ("put off" not in world.found().faults) is holds
+
+
 def test_only_a_machine_that_is_late_itself_may_put_off_one_request_in_a_hundred() -> None:
     world = World()
     for _ in range(100):
