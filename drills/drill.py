@@ -78,11 +78,18 @@ class Scene:
     def process(self, name: str) -> Process:
         return next(one for one in self.rig.processes if one.name == name)
 
-    def dies_at(self, name: str, point: str, seconds: float = 60.0) -> bool:
+    def dies_at(
+        self,
+        name: str,
+        point: str,
+        seconds: float = 60.0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> bool:
         """The worker is replaced by one that dies at that line; False if it never came by."""
         one = self.process(name)
         before = one.deaths
         self.rig.replace(one, FAILPOINT=point)
+        meanwhile()
         give_up = time.monotonic() + seconds
         while one.deaths == before and time.monotonic() < give_up:
             time.sleep(0.1)

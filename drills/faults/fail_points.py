@@ -3,8 +3,10 @@
 from app.failpoints import NAMES, process_of
 from drills.drill import Drill, Scene
 
-BREATHING = ("bridge.enqueued", "bridge.drained")
+ENQUEUED, DRAINED = "bridge.enqueued", "bridge.drained"
 """Reached only while Kafka is away, and when it comes back."""
+
+WAITING = "select 1 from kafka_fallback_queue where not processed limit 1"
 
 
 def drill(name: str) -> Drill:
@@ -12,13 +14,8 @@ def drill(name: str) -> Drill:
 
     def act(scene: Scene) -> None:
         for point in points:
-            if point in BREATHING:
-                scene.kill("kafka")
-            try:
-                if not scene.dies_at(name, point):
-                    scene.complaints.append(f"{name} never came by {point}")
-            finally:
-                scene.rig.services.start("kafka")
+            if not _dies_at(scene, name, point):
+                scene.complaints.append(f"{name} never came by {point}")
         scene.load(scene.pick(1, 3))
 
     return Drill(
@@ -26,8 +23,21 @@ def drill(name: str) -> Drill:
         f"{name}: dies at {len(points)} named lines",
         ("P1", "P3"),
         act,
-        critical=25.0,
     )
+
+
+def _dies_at(scene: Scene, name: str, point: str) -> bool:
+    if point not in (ENQUEUED, DRAINED):
+        return scene.dies_at(name, point)
+    services = scene.rig.services
+    scene.kill("kafka")
+    try:
+        if point == ENQUEUED:
+            return scene.dies_at(name, point)
+        scene.until(lambda: bool(scene.rig.rows(WAITING)), "something to drain")
+        return scene.dies_at(name, point, meanwhile=lambda: services.start("kafka"))
+    finally:
+        services.start("kafka")
 
 
 DRILLS = tuple(drill(name) for name in dict.fromkeys(map(process_of, NAMES)) if name != "web")
