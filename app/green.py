@@ -6,7 +6,8 @@ that the patch cannot reach: one slow query would stop everybody, field notes 3)
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 SPENT = "the request has waited long enough"
@@ -33,6 +34,9 @@ class Always:
         pass
 
 
+_patience: Patience = Always()
+
+
 def patch() -> None:
     """Patches once; a second call does nothing. Fails when it comes too late."""
     from gevent import monkey
@@ -56,7 +60,21 @@ def wait_with(patience: Patience) -> None:
     from psycogreen.gevent import gevent_wait_callback
     from psycopg2.extensions import set_wait_callback
 
+    global _patience
+    _patience = patience
     set_wait_callback(_bounded(gevent_wait_callback, patience))
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """A place in a queue for a connection: that is waiting for PostgreSQL as well. What the
+    connection itself waits for in here counts once."""
+    began, left = time.monotonic(), _patience.left()
+    try:
+        yield
+    finally:
+        counted = left - _patience.left()
+        _patience.waited(max(0.0, time.monotonic() - began - counted))
 
 
 def _bounded(wait: Callable[..., None], patience: Patience) -> Callable[[Any], None]:

@@ -8,21 +8,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, PoolProxiedConnection, QueuePool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app import breakers
 from app.domain.errors import Unavailable
-from app.green import SPENT
+from app.green import SPENT, waiting
 
 STATEMENT_MS = 1_800
 WORKER_STATEMENT_MS = 30_000
+POOL_SECONDS = 1.8
 POOL_SIZE, URGENT_POOL_SIZE = 5, 2
 KNOCK_SECONDS = 1
 ENDINGS = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 """SQLSTATEs of a server that goes, went or comes up. A cancelled statement, a lock that was waited
 for or a full disk are OperationalErrors too, of a server that is there."""
+
+
+class Queue(QueuePool):
+    """Who waits for a connection has the less patience with it afterwards (app/patience.py)."""
+
+    def connect(self) -> PoolProxiedConnection:
+        with waiting():
+            return super().connect()
 
 
 def driver_url(url: str) -> URL:
@@ -43,9 +52,10 @@ def engine(
     """An engine that connects when first used; at most twice `size` connections."""
     return create_engine(
         driver_url(url),
+        poolclass=Queue,
         pool_size=size,
         max_overflow=size,
-        pool_timeout=2,
+        pool_timeout=POOL_SECONDS,
         # A worker repeats a step that met a dead connection; a request would have to answer 503.
         pool_pre_ping=name == "web",
         pool_recycle=300,
