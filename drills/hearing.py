@@ -5,9 +5,11 @@ Out   drills/checker.py
 """
 
 from drills.evidence import Evidence, born_ms
-from drills.ledger import OK, Attempt, Frame, Ledger
+from drills.ledger import OK, Attempt, Frame, Join, Ledger
 
 CLOCK_MS = 20
+MOST_MISSED = 300
+"""The contract's: who has missed more is told to load afresh."""
 
 
 def faults(ledger: Ledger, evidence: Evidence, may_reload: bool) -> list[str]:
@@ -18,9 +20,11 @@ def faults(ledger: Ledger, evidence: Evidence, may_reload: bool) -> list[str]:
         if not joins:
             out.append(f"{who} was never let in")
             continue
-        reloads = [one.seq or 0 for one in joins if not one.recovered and not one.first]
-        if reloads and not may_reload:
-            out.append(f"{who} was told to load afresh at {reloads}")
+        told = [one for one in joins if not one.recovered and not one.first]
+        reloads = [one.seq or 0 for one in told]
+        needless = [one.seq for one in told if _missed(one, frames) <= MOST_MISSED]
+        if needless and not may_reload:
+            out.append(f"{who} was told to load afresh at {needless}")
         base = max([joins[0].seq or 0, *reloads])
         numbered = [one for one in frames if one.seq is not None]
         out += _complete(who, numbered, base, last)
@@ -28,6 +32,11 @@ def faults(ledger: Ledger, evidence: Evidence, may_reload: bool) -> list[str]:
         out += _order(who, numbered, reloaded=bool(reloads))
         out += _badges(who, frames)
     return out
+
+
+def _missed(join: Join, frames: list[Frame]) -> int:
+    heard = [one.seq or 0 for one in frames if one.at <= join.at]
+    return (join.seq or 0) - max(heard, default=0)
 
 
 def _complete(who: str, frames: list[Frame], base: int, last: int) -> list[str]:

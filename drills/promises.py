@@ -65,7 +65,8 @@ moment drawn from a printed seed. When all has come to rest, [`drills/checker.py
 - every 429 and 503 has a code and `Retry-After`; nothing else above 499; nothing hangs; memory stays below its bound.
 
 Time limits are the promise plus a slack for a busy machine (`DRILL_SLACK_SECONDS`, 1.5, and the lateness measured in the
-client itself); the table has the figures themselves. Kinds of request that may be told "later" are named per drill.
+client itself); the table has the figures themselves. Kinds of request that may be told "later" are named per drill;
+where a way remains (any write without Redis, a warm like without PostgreSQL), at most one in fifty may.
 """
 
 

@@ -337,6 +337,17 @@ def test_a_count_may_fall_by_the_unlikes_that_lie_between_two_looks() -> None:
     assert world.found().faults == {}
 
 
+@pytest.mark.parametrize(("missed", "holds"), [(300, False), (301, True)])
+def test_who_missed_more_than_the_contract_tells_may_have_to_load_afresh(
+    missed: int, holds: bool
+) -> None:
+    world = World()
+    world.evidence.frame_seq["ann"] = 5 + missed
+    world.ledger.joins.append(Join("ann", 3.0, "epoch", 5 + missed, False, False))
+
+    assert ("sockets" not in world.found().faults) is holds
+
+
 @pytest.mark.parametrize(("put_off", "holds"), [(1, True), (3, False)])
 def test_where_a_way_remains_one_in_fifty_may_be_put_off(put_off: int, holds: bool) -> None:
     world = World()
