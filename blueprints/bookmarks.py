@@ -8,12 +8,14 @@ from datetime import datetime
 
 from flask import Blueprint, request
 
+from app.actions import Wish
 from app.domain.errors import Rejected
 from app.stores.bookmarks import Bookmark, Bookmarks
 from app.stores.posts import Posts
 from blueprints import parts
 from blueprints.identity import person, uuid_of
 from blueprints.paging import next_cursor, paging
+from blueprints.verbs import VERBS, wish
 from blueprints.views import Json
 from blueprints.views import posts as views
 
@@ -21,22 +23,9 @@ blueprint = Blueprint("bookmarks", __name__, url_prefix="/api/bookmarks")
 MOST_CHECKED = 200
 
 
-@blueprint.post("/<post_id>")
-def toggle(post_id: str) -> Json:
-    return _put(post_id, None)
-
-
-@blueprint.put("/<post_id>")
-def keep(post_id: str) -> Json:
-    return _put(post_id, True)
-
-
-@blueprint.delete("/<post_id>")
-def let_go(post_id: str) -> Json:
-    return _put(post_id, False)
-
-
-def _put(post_id: str, on: bool | None) -> Json:
+@blueprint.route("/<post_id>", methods=VERBS)
+def bookmark(post_id: str) -> Json:
+    on = {Wish.ON: True, Wish.OFF: False}.get(wish())
     stands = Bookmarks(parts().engine).put(person(), uuid_of(post_id), on)
     return {"success": True, "bookmarked": stands}
 

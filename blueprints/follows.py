@@ -15,30 +15,17 @@ from app.stores.users import MISSING, Users
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
 from blueprints.paging import next_cursor, paging
+from blueprints.verbs import VERBS, wish
 from blueprints.views import Json, mini, minis
 
 blueprint = Blueprint("follows", __name__, url_prefix="/api/follows")
 MUST_FOLLOW = Rejected("Must follow user first", "must_follow_first", 400)
 
 
-@blueprint.put("/<user_id>")
+@blueprint.route("/<user_id>", methods=VERBS)
 def follow(user_id: str) -> Json:
-    return _wish(user_id, Wish.ON)
-
-
-@blueprint.delete("/<user_id>")
-def unfollow(user_id: str) -> Json:
-    return _wish(user_id, Wish.OFF)
-
-
-@blueprint.post("/<user_id>")
-def toggle(user_id: str) -> Json:
-    return _wish(user_id, Wish.TOGGLE)
-
-
-def _wish(user_id: str, wish: Wish) -> Json:
     asking, target = person(), uuid_of(user_id)
-    standing = actions().follow(asking, target, wish, traceparent())
+    standing = actions().follow(asking, target, wish(), traceparent())
     if not standing.active:
         # Without following there is no bell. Repeating the request repeats this, should it fail.
         Follows(parts().engine).set_bell(asking, target, False)
@@ -85,31 +72,18 @@ def place(tie: Tie) -> tuple[datetime, str]:
     return tie.since, tie.person.id
 
 
-@blueprint.put("/<user_id>/bell")
-def ring(user_id: str) -> Json:
-    return _bell(user_id, Wish.ON)
-
-
-@blueprint.delete("/<user_id>/bell")
-def unring(user_id: str) -> Json:
-    return _bell(user_id, Wish.OFF)
-
-
-@blueprint.post("/<user_id>/bell")
-def toggle_bell(user_id: str) -> Json:
-    return _bell(user_id, Wish.TOGGLE)
-
-
-def _bell(user_id: str, wish: Wish) -> Json:
+@blueprint.route("/<user_id>/bell", methods=VERBS)
+def bell(user_id: str) -> Json:
+    asked = wish()
     asking, target = person(), uuid_of(user_id)
     store = Follows(parts().engine)
     if not Users(parts().engine).exists(target):
         raise MISSING
     follows = parts().memberships.follows_of(asking, [target])[target][1]
-    if wish is not Wish.OFF and not follows:
+    if asked is not Wish.OFF and not follows:
         raise MUST_FOLLOW
     rings = target in store.bells(asking, [target])
-    wanted = not rings if wish is Wish.TOGGLE else wish is Wish.ON
+    wanted = not rings if asked is Wish.TOGGLE else asked is Wish.ON
     if wanted != rings:
         store.set_bell(asking, target, wanted)
     return {"success": True, "bellEnabled": wanted}
