@@ -187,6 +187,12 @@ class House:
             moved += now
         return moved
 
+    def closes(self) -> None:
+        """Everything moves, and all windows end."""
+        self.run()
+        self.clock.forward(WINDOW_AND_JITTER)
+        self.run()
+
     def leases_run_out(self) -> None:
         """What ten seconds of silence do to what a worker holds."""
         names = list(self.redis.scan_iter("*lease*"))

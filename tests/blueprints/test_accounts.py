@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,29 +18,12 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.domain.secrecy import LETTER
 from app.seals import Seals
-from app.settings import load
 from app.web import create_app
-from app.wiring import build
+from tests.blueprints.apart import web as web
 
 pytestmark = pytest.mark.service
 PASSWORD, OTHER = "Passw0rd", "An0ther-one"
 HOME = {"User-Agent": "Firefox"}
-
-
-@pytest.fixture
-def web(
-    environment: dict[str, str],
-    engine: Engine,
-    real_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Flask]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    parts = build(load())
-    yield create_app(parts)
-    parts.engine.dispose()
-    parts.urgent.dispose()
-    parts.redis.close()
 
 
 @pytest.fixture

@@ -1,36 +1,17 @@
 """The web on real PostgreSQL and Redis: what a person sees after what a person does."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from app.settings import load
 from app.stores.history import History, Since
-from app.web import create_app
-from app.wiring import build, new_id
+from app.wiring import new_id
+from tests.blueprints.apart import web as web
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def web(
-    environment: dict[str, str],
-    engine: Engine,
-    real_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Flask]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    parts = build(load())
-    yield create_app(parts)
-    parts.engine.dispose()
-    parts.urgent.dispose()
-    parts.redis.close()
 
 
 class Somebody:

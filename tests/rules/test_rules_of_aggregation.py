@@ -6,16 +6,9 @@ from app.domain.ledger import Frame
 from app.domain.routing import Topic
 from app.stores.marks import READ, Marks
 from tests.cast import new_id
-from tests.house import WINDOW_AND_JITTER, House
+from tests.house import House
 
 pytestmark = pytest.mark.service
-
-
-def closes(house: House) -> None:
-    """Everything moves, and all windows end."""
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
 
 
 def columns(house: House, names: str) -> list[tuple[object, ...]]:
@@ -50,7 +43,7 @@ def test_2_three_likes_are_told_at_once_and_the_rest_together(house: House) -> N
         house.run()
     assert house.alice.toasts == [f"{name} liked your post" for name in ("Ann", "Ben", "Cem")]
 
-    closes(house)
+    house.closes()
 
     assert house.alice.toasts[3:] == ["Eve and 4 others liked your post"]
     last = house.alice.frames()[-1]["metadata"]
@@ -64,7 +57,7 @@ def test_3_comments_wait_and_are_readable_at_once(house: House) -> None:
     assert [one.content for one in house.wired.parts.comments.of_post(post)] == ["Nice"]
     assert house.alice.toasts == []
 
-    closes(house)
+    house.closes()
 
     assert house.alice.toasts == ['Ann commented: "Nice"']
 
@@ -178,6 +171,6 @@ def test_10_words_count_distinct_people_and_names_stay_plain(house: House) -> No
     for one in (ann, ann, odd):
         one.comments("Hello", "Nice")
 
-    closes(house)
+    house.closes()
 
     assert house.alice.toasts == ["<b>Ben</b> and 1 other commented on your post"]

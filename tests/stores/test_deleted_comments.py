@@ -5,7 +5,7 @@ import pytest
 from app.domain.errors import Rejected
 from app.domain.ledger import Frame
 from drills.books import Books
-from tests.house import WINDOW_AND_JITTER, House, Person, house, wired
+from tests.house import House, Person, house, wired
 
 __all__ = ["house", "wired"]
 pytestmark = pytest.mark.service
@@ -16,13 +16,6 @@ def ann(house: House) -> Person:
     """Somebody beside Alice's post."""
     house.alice.posts("Hello")
     return house.people("Ann")[0]
-
-
-def closes(house: House) -> None:
-    """Everything moves, and all windows end."""
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
 
 
 def shown(house: House) -> tuple[int, list[str]]:
@@ -41,7 +34,7 @@ def test_it_is_out_of_sight_at_once_and_told_to_nobody(house: House, ann: Person
     ann.deletes_comment(comment)
 
     assert shown(house) == (0, [])
-    closes(house)
+    house.closes()
     assert (shown(house), house.alice.toasts, house.alice.badge) == ((0, []), [], 0)
     assert faults(house) == []
 
@@ -50,7 +43,7 @@ def test_after_its_window_it_is_out_of_sight_before_the_tables_know(
     house: House, ann: Person
 ) -> None:
     comment = ann.comments("Hello", "Nice")
-    closes(house)
+    house.closes()
 
     ann.deletes_comment(comment)
 
@@ -59,7 +52,7 @@ def test_after_its_window_it_is_out_of_sight_before_the_tables_know(
 
 def test_after_its_window_the_row_goes_live(house: House, ann: Person) -> None:
     comment = ann.comments("Hello", "Nice")
-    closes(house)
+    house.closes()
 
     ann.deletes_comment(comment)
     house.run()
@@ -71,7 +64,7 @@ def test_after_its_window_the_row_goes_live(house: House, ann: Person) -> None:
 
 def test_its_words_do_not_stay_in_the_tables(house: House, ann: Person) -> None:
     comment = ann.comments("Hello", "a secret")
-    closes(house)
+    house.closes()
 
     ann.deletes_comment(comment)
     house.run()
@@ -83,7 +76,7 @@ def test_its_words_do_not_stay_in_the_tables(house: House, ann: Person) -> None:
 def test_whoever_has_another_comment_there_stays_with_that_one(house: House, ann: Person) -> None:
     ann.comments("Hello", "first")
     second = ann.comments("Hello", "second")
-    closes(house)
+    house.closes()
 
     ann.deletes_comment(second)
     house.run()
@@ -97,7 +90,7 @@ def test_whoever_has_another_comment_there_stays_with_that_one(house: House, ann
 def test_a_deleted_reply_leaves_the_group_of_its_parent(house: House, ann: Person) -> None:
     comment = ann.comments("Hello", "Nice")
     reply = house.alice.replies(comment, "Thanks")
-    closes(house)
+    house.closes()
 
     house.alice.deletes_comment(reply)
     house.run()
@@ -111,7 +104,7 @@ def test_a_reply_can_be_deleted_after_its_parent(house: House, ann: Person) -> N
 
     ann.deletes_comment(comment)
     house.alice.deletes_comment(reply)
-    closes(house)
+    house.closes()
 
     assert (shown(house), ann.toasts, ann.badge) == ((0, []), [], 0)
     assert faults(house) == []
@@ -155,7 +148,7 @@ def test_nobody_deletes_anothers(house: House, ann: Person) -> None:
 def test_a_count_that_is_loaded_afresh_leaves_the_deleted_out(house: House, ann: Person) -> None:
     ann.comments("Hello", "stays")
     comment = ann.comments("Hello", "goes")
-    closes(house)
+    house.closes()
     ann.deletes_comment(comment)
     house.redis.delete(f"comment:count:{house.posts['Hello']}")
 
@@ -176,7 +169,7 @@ def test_what_somebody_did_who_is_gone_before_its_row_is_not_counted(
     with house.engine.begin() as sql:
         sql.exec_driver_sql("delete from users where name = 'Ann'")
 
-    closes(house)
+    house.closes()
 
     subject = house.alice.id if what == "follow" else house.posts["Hello"]
     assert house.redis.get(f"{what}:count:{subject}") == "0"

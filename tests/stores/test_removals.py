@@ -11,7 +11,7 @@ from app.stores.mutes import Mutes
 from app.stores.removals import Removals
 from app.wiring import new_id
 from drills.books import Books
-from tests.house import WINDOW_AND_JITTER, House, Person, house, wired
+from tests.house import House, Person, house, wired
 
 __all__ = ["house", "wired"]
 pytestmark = pytest.mark.service
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.service
 def ann(house: House) -> Person:
     house.alice.posts("Hello")
     return house.people("Ann")[0]
-
-
-def closes(house: House) -> None:
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
 
 
 def hand(house: House) -> Hand:
@@ -53,7 +47,7 @@ def test_with_a_post_all_that_was_told_of_it_goes_live(house: House, ann: Person
     ann.likes("Hello")
     house.alice.replies(ann.comments("Hello", "Nice"), "Thanks")
     ben.follows(house.alice)
-    closes(house)
+    house.closes()
     assert (house.alice.badge, ann.badge) == (3, 1)
 
     removals(house).post(house.alice.id, house.posts["Hello"])
@@ -72,7 +66,7 @@ def test_what_still_waits_about_a_post_that_went_is_told_to_nobody(
     house.actions.share(ann.id, house.posts["Hello"])
 
     removals(house).post(house.alice.id, house.posts["Hello"])
-    closes(house)
+    house.closes()
 
     assert house.rows("select 1 from notifications") == []
     assert (house.alice.toasts, house.alice.badge) == ([], 0)
@@ -105,10 +99,10 @@ def test_an_account_leaves_counts_groups_badges_and_texts(
         one.follows(house.alice)
     ann.comments("Hello", "Nice")
     if written:
-        closes(house)
+        house.closes()
 
     removals(house).account(ann.id)
-    closes(house)
+    house.closes()
 
     assert [counts(house, what) for what in ("like", "follow")] == ["1", "1"]
     assert counts(house, "comment") in (None, "0")
@@ -122,10 +116,10 @@ def test_with_an_account_its_posts_go_and_what_was_told_of_them(house: House, an
     ann.posts("By Ann")
     house.alice.likes("By Ann")
     house.alice.replies(ann.comments("By Ann", "First"), "Second")
-    closes(house)
+    house.closes()
 
     removals(house).account(ann.id)
-    closes(house)
+    house.closes()
 
     assert house.rows("select 1 from posts where caption = 'By Ann'") == []
     assert faults(house) == []
@@ -160,7 +154,7 @@ def test_what_a_blocked_person_has_in_an_open_window_is_not_told(house: House, a
     house.run()
 
     Mutes(house.engine, hand(house)).block(house.alice.id, ann.id)
-    closes(house)
+    house.closes()
 
     assert (house.alice.toasts, house.alice.badge) == ([], 0)
     assert counts(house, "comment") == "1"
