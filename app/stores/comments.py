@@ -192,6 +192,9 @@ class Comments:
     def warm(self, post_id: str) -> None:
         """Makes the count of a post known to Redis: the written ones and those still pending."""
         seen = fences.standing(self._redis)
+        with speaking("read pending comments"):
+            # Before the tables: one that is written and forgotten meanwhile is found here.
+            pending = map(str, self._redis.hkeys(key("comment", "pending", post_id)))
         with asking_postgres("count comments"), self._engine.connect() as sql:
             if not sql.execute(
                 text("select 1 from posts where id = :id"), {"id": post_id}
@@ -205,7 +208,7 @@ class Comments:
         with speaking("keep a count"):
             self._warm(
                 keys=[key("comment", name, post_id) for name in ("count", "pending", "gone")],
-                args=[seen, *ids],
+                args=[seen, *ids, *pending],
             )
 
     def owner_of(self, post_id: str) -> str:

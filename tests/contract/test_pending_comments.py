@@ -1,8 +1,10 @@
 """Comments that wait in Redis beside those in the table: together they are what is read."""
 
+from typing import Any
+
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from app.domain.errors import Rejected
 from app.stores.comments import Comment, Comments
@@ -33,9 +35,9 @@ def test_a_comment_in_both_places_is_one_comment(
     ingress: Ingress, both: Comments, engine: Engine, cast: Cast
 ) -> None:
     written, waiting = comment(cast.bob, cast, 1), comment(cast.carol, cast, 2)
-    for event in (written, waiting):
+    for each in (written, waiting):
         both.warm(cast.post)
-        ingress.append([event], said(event, cast))
+        ingress.append([each], said(each, cast))
     insert(engine, said(written, cast))
 
     found = both.of_post(cast.post)
@@ -52,14 +54,37 @@ def test_a_lost_count_is_made_of_both_places_without_doubles(
 ) -> None:
     written, waiting = comment(cast.bob, cast, 1), comment(cast.carol, cast, 2)
     both.warm(cast.post)
-    for event in (written, waiting):
-        ingress.append([event], said(event, cast))
+    for each in (written, waiting):
+        ingress.append([each], said(each, cast))
     insert(engine, said(written, cast))
     connection.delete(f"comment:count:{cast.post}")
 
     both.warm(cast.post)
 
     assert both.counts([cast.post]) == {cast.post: 2}
+
+
+def test_a_comment_that_is_written_while_they_are_counted_is_counted(
+    connection: redis.Redis, ingress: Ingress, both: Comments, engine: Engine, cast: Cast
+) -> None:
+    waiting = comment(cast.bob, cast, 1)
+    both.warm(cast.post)
+    ingress.append([waiting], said(waiting, cast))
+    connection.delete(f"comment:count:{cast.post}")
+
+    def flusher(_sql: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        """Is quicker: the tables were read, and now they have it."""
+        if "from comments" in statement:
+            insert(engine, said(waiting, cast))
+            both.forget([(cast.post, waiting.member)])
+
+    event.listen(engine, "after_cursor_execute", flusher)
+    try:
+        both.warm(cast.post)
+    finally:
+        event.remove(engine, "after_cursor_execute", flusher)
+
+    assert both.counts([cast.post]) == {cast.post: 1}
 
 
 def test_a_comment_that_nobody_knows_is_refused(both: Comments, cast: Cast) -> None:

@@ -85,10 +85,8 @@ def test_many_first_likers_load_a_cold_post_once(
     actors = people(engine, *(f"P{n}" for n in range(8)))
 
     with counted(engine) as statements, ThreadPoolExecutor(8) as pool:
-        likes = [
-            pool.submit(memberships.like, one, cast.post, Wish.ON, new_id(), "") for one in actors
-        ]
-        counts = {like.result().count for like in likes}
+        asked = [pool.submit(likes, memberships, one, cast.post) for one in actors]
+        counts = {one.result().count for one in asked}
 
     assert counts == set(range(1, 9))
     assert statements[_driver_form(POST.members_sql)] == 1
