@@ -147,7 +147,7 @@ class Rig:
             self.redis.close()
         self.services.stop()
         for name, _ in self.setup.tmpfs:
-            subprocess.run(["umount", str(self.services.layout.folder(name))], check=False)
+            subprocess.run(["umount", "-l", str(self.services.layout.folder(name))], check=False)
         shutil.rmtree(self.folder / "services", ignore_errors=True)
 
     def _start(self) -> None:
