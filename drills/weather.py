@@ -46,12 +46,15 @@ class Link:
     client: asyncio.StreamWriter
     service: asyncio.StreamWriter
     answered: int = 0
+    ended: set[str] = field(default_factory=set)
+    """Directions that are closed: what still comes that way is lost."""
 
     def reset(self) -> None:
         for writer in (self.client, self.service):
             _reset(writer)
 
     def half_close(self, way: str) -> None:
+        self.ended.add(way)
         writer = self.service if way == "up" else self.client
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
@@ -103,7 +106,7 @@ class Lane:
             if way == "down" and self._cut(link, len(data)):
                 link.reset()
                 return
-            await self._pass(data, writer, way)
+            await self._pass(link, data, writer, way)
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
 
@@ -115,7 +118,7 @@ class Lane:
         link.answered += size
         return 0 <= weather.cut_after < link.answered
 
-    async def _pass(self, data: bytes, writer: asyncio.StreamWriter, way: str) -> None:
+    async def _pass(self, link: Link, data: bytes, writer: asyncio.StreamWriter, way: str) -> None:
         while way in self.weather.drop:
             await asyncio.sleep(LOOK_SECONDS)
         weather = self.weather
@@ -123,6 +126,8 @@ class Lane:
             await asyncio.sleep(max(0.0, random.gauss(weather.delay, weather.jitter)))
         for at in range(0, len(data), weather.piece):
             piece = data[at : at + weather.piece]
+            if way in link.ended or writer.is_closing():
+                return
             writer.write(piece)
             await writer.drain()
             if weather.bytes_per_second:
