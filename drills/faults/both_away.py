@@ -25,7 +25,6 @@ DRILLS = (
         act,
         setup=Setup(settings=(("INGRESS_MAX_LENGTH", str(ROOM)),)),
         may_put_off=EVERYTHING,
-        critical=120.0,
         rest_seconds=240,
     ),
 )

@@ -32,6 +32,6 @@ def _restart(scene: Scene, one: Process) -> None:
 DRILLS = (
     Drill(
         "clean-stop", "every process: SIGTERM in turn", ("P13", "P1", "P3"), act, True,
-        behaviour=(("keep_alive", False),), critical=15.0,
+        behaviour=(("keep_alive", False),),
     ),
 )  # fmt: skip

@@ -53,7 +53,6 @@ def drill(service: str, promises: tuple[str, ...], may_put_off: frozenset[str]) 
         act,
         setup=Setup(tmpfs=((service, SIZES[service]),)),
         may_put_off=may_put_off,
-        critical=30.0,
         rest_seconds=240,
         impossible=impossible,
     )

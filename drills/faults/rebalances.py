@@ -14,6 +14,4 @@ def act(scene: Scene) -> None:
         scene.load(scene.pick(3, 6))
 
 
-DRILLS = (
-    Drill("rebalances", "workers: 1, 3, 1 of each kind", ("P1", "P2", "P3"), act, critical=15.0),
-)
+DRILLS = (Drill("rebalances", "workers: 1, 3, 1 of each kind", ("P1", "P2", "P3"), act),)

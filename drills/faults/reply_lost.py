@@ -31,14 +31,14 @@ def kafka(scene: Scene) -> None:
 DRILLS = (
     Drill(
         "reply-lost-redis", "answers of Redis: lost, the request took effect", PROMISES, redis,
-        True, setup=Setup(proxied=True), may_put_off=LATER, critical=8.0,
+        True, setup=Setup(proxied=True), may_put_off=LATER,
     ),
     Drill(
         "reply-lost-postgres", "answers of PostgreSQL: lost after the commit", PROMISES, postgres,
-        setup=Setup(proxied=True), may_put_off=LATER, critical=8.0,
+        setup=Setup(proxied=True), may_put_off=LATER,
     ),
     Drill(
         "reply-lost-kafka", "acknowledgements of Kafka: lost", PROMISES, kafka,
-        setup=Setup(proxied=True), critical=12.0,
+        setup=Setup(proxied=True),
     ),
 )  # fmt: skip

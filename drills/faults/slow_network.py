@@ -45,7 +45,7 @@ def drill(
 ) -> Drill:
     return Drill(
         name, breaks, ("P1", "P2", "P11"), bad(weather, seconds), setup=Setup(proxied=True),
-        may_put_off=LATER, longest=longest, critical=20.0, rest_seconds=240,
+        may_put_off=LATER, longest=longest, rest_seconds=240,
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ DRILLS = (
         act,
         may_put_off=EVERYTHING,
         may_cut=True,
-        critical=30.0,
+        critical=5.0,
         longest=3.0,
         rest_seconds=300,
         slope_mb=8.0,

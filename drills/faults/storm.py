@@ -24,6 +24,6 @@ DRILLS = (
     Drill("storm-kafka", "Kafka: away through a storm", PROMISES, through, behaviour=STORM),
     Drill(
         "storm-kafka-bridge", "Kafka away through a storm, the bridge killed as it drains",
-        PROMISES, dying, True, behaviour=STORM, critical=15.0,
+        PROMISES, dying, True, behaviour=STORM,
     ),
 )  # fmt: skip

@@ -23,7 +23,7 @@ def frozen(scene: Scene) -> None:
 DRILLS = (
     Drill(
         "web-killed", "a web process: SIGKILL, three times", PROMISES, killed, True,
-        may_cut=True, critical=12.0,
+        may_cut=True,
     ),
     # Who had asked it when it froze waits for it.
     Drill(

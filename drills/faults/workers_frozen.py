@@ -24,7 +24,6 @@ def drill(name: str) -> Drill:
         ("P2", "P3"),
         act,
         short=name == "bridge",
-        critical=PAST_LEASES[name] * 1.3 + 12,
         rest_seconds=200,
     )
 

@@ -15,7 +15,6 @@ def drill(name: str) -> Drill:
         f"{name}: SIGKILL three times",
         ("P1", "P2", "P3"),
         act,
-        critical=15.0,
     )
 
 
