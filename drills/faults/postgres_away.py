@@ -3,7 +3,6 @@
 from app.stores.subjects import PERSON, POST
 from app.stores.warming import Warming
 from drills.drill import NEEDS_POSTGRES, Drill, Scene
-from drills.ledger import WISHES
 
 PROMISES = ("P1", "P2", "P8", "P11")
 
@@ -34,18 +33,18 @@ def frozen(scene: Scene) -> None:
     scene.frozen(scene.pick(6, 50), "postgres")
 
 
-WARM = frozenset(WISHES)
+WARM = frozenset({"like", "unlike"})
 DRILLS = (
     Drill(
         "postgres-killed", "PostgreSQL: SIGKILL, away", PROMISES, killed, True,
-        may_put_off=NEEDS_POSTGRES - WARM, rarely=WARM,
+        may_put_off=NEEDS_POSTGRES, rarely=WARM,
     ),
     Drill(
         "postgres-killed-4", "PostgreSQL: SIGKILL four times", PROMISES, mid_batch,
-        may_put_off=NEEDS_POSTGRES - WARM, rarely=WARM,
+        may_put_off=NEEDS_POSTGRES, rarely=WARM,
     ),
     Drill(
         "postgres-frozen", "PostgreSQL: SIGSTOP", PROMISES, frozen, True,
-        may_put_off=NEEDS_POSTGRES - WARM, rarely=WARM, rest_seconds=200,
+        may_put_off=NEEDS_POSTGRES, rarely=WARM, rest_seconds=200,
     ),
 )  # fmt: skip
