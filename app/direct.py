@@ -14,9 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import gevent
+
 from app import stale
 from app.domain.errors import Unavailable
 from app.domain.events import Event
+from app.stores.bell import Bell
 from app.stores.direct_words import DirectWords
 from app.stores.gate import PAST_REDIS, Gate, Holding
 from app.stores.memberships import Asked, Standing
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 HOLD_SECONDS, HOLD_PAUSE_SECONDS = 1.0, 0.03
 SLOW_SECONDS = 0.5
+REST_SECONDS, AGAIN_SECONDS = 10.0, 0.5
 
 
 class Direct:
@@ -77,3 +81,20 @@ class Direct:
 
     def events(self, events: Sequence[Event]) -> None:
         self._straight.publish(self._words.plain(events))
+
+
+def heed(bell: Bell, gate: Gate) -> None:
+    """For ever: when another process closes the gate, this one stops answering by Redis at once,
+    and not only when the keeper has shut it there. After a loss a ring may have been missed."""
+    deaf = True
+    while True:
+        try:
+            if bell.wait(0 if deaf else REST_SECONDS) or deaf:
+                gate.doubt()
+            else:
+                bell.check()
+            deaf = False
+        except Unavailable as fault:
+            log.info("Nobody tells when the gate closes: %s", fault)
+            deaf = True
+            gevent.sleep(AGAIN_SECONDS)

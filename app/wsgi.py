@@ -4,15 +4,22 @@ from app.green import patch, wait_with
 
 patch()
 
+import gevent
+
 from app import logs
+from app.direct import heed
 from app.patience import RequestPatience
 from app.settings import load
+from app.stores.bell import Bell
+from app.stores.gate import CHANNEL
 from app.web import create_app
 from app.wiring import build
 
 wait_with(RequestPatience())
 settings = load()
 logs.set_up(settings.log_level, settings.log_format)
-app = create_app(build(settings))
+parts = build(settings)
+app = create_app(parts)
 app.extensions["sockets"].start()
 app.extensions["revocations"].start(app.extensions["sockets"].sweep)
+gevent.spawn(heed, Bell(settings.addresses.database_url, CHANNEL), parts.gate)

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 OPEN, KEPT = "ingress:open", "ingress:kept"
 CLOSED_CODE = "gate_closed"
+CHANNEL = "gate"
 PING_SECONDS, LOOK_SECONDS = 0.3, 0.5
 PAST_REDIS = frozenset({"redis_unavailable", CLOSED_CODE})
 """Refusals of Redis after which the same word may go past it."""
@@ -77,7 +78,7 @@ class Gate:
         return True
 
     def doubt(self) -> None:
-        """This process is about to speak past Redis."""
+        """This process is about to speak past Redis, or heard that another one does."""
         self._seen_faults = -1
 
     def trust(self) -> None:
@@ -114,10 +115,11 @@ class Gate:
             return bool(self._redis.exists(OPEN))
 
     def close(self, reason: str) -> None:
-        """In the row first: from now on words may be spoken past Redis, though not all processes
-        know yet."""
+        """In the row first: from now on words may be spoken past Redis. The web processes hear of
+        it with the commit, which comes before the first word."""
         with asking_postgres("close the gate"), self._engine.begin() as sql:
             if sql.execute(_CLOSE, {"reason": reason}).rowcount:
+                sql.execute(_RING, {"channel": CHANNEL})
                 log.warning("The gate is closed: %s", reason)
 
     def shut(self) -> None:
@@ -182,6 +184,7 @@ _CLOSE = text(
     "on conflict (name) do update set state = 'closed', reason = excluded.reason, "
     "changed_at = now() where gates.state = 'open'"
 )
+_RING = text("select pg_notify(:channel, '')")
 _HOLD = text(
     "update gates set state = 'holding' where name = 'ingress' and state = 'closed' "
     "and changed_at = cast(:since as timestamptz)"
