@@ -1,6 +1,8 @@
 """How long a request waits for PostgreSQL in all: its place in the queue is waiting as well."""
 
+import sqlite3
 from collections.abc import Iterator
+from threading import Timer
 
 import pytest
 from flask import Flask
@@ -58,3 +60,29 @@ def test_a_queue_that_was_waited_in_for_nothing_leaves_less_patience(
         engine.connect()
 
     assert SECONDS - 1.0 < patience.left() < SECONDS - 0.04
+
+
+def test_a_dead_connection_is_replaced_with_the_patience_that_the_queue_left(
+    patience: RequestPatience,
+) -> None:
+    left: list[float] = []
+
+    def connects() -> sqlite3.Connection:
+        left.append(patience.left())
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
+    engine = create_engine(
+        "sqlite://", creator=connects, poolclass=Queue, pool_size=1, max_overflow=0
+    )
+    held = engine.connect()
+
+    def dies() -> None:
+        held.invalidate()
+        held.close()
+
+    Timer(0.2, dies).start()
+    with engine.connect():
+        pass
+
+    assert left[0] == SECONDS
+    assert left[1] < SECONDS - 0.15

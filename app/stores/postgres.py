@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from sqlalchemy import URL, Engine, PoolProxiedConnection, QueuePool, create_engine, make_url
+from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app import breakers
 from app.domain.errors import Unavailable
@@ -27,11 +28,15 @@ for or a full disk are OperationalErrors too, of a server that is there."""
 
 
 class Queue(QueuePool):
-    """Who waits for a connection has the less patience with it afterwards (app/patience.py)."""
+    """Who waits for a connection has the less patience with it afterwards (app/patience.py).
 
-    def connect(self) -> PoolProxiedConnection:
+    The hook is SQLAlchemy's own for kinds of pools. Its `connect` would come too late: a dead
+    connection is replaced in there, by the patience that was left before the queue.
+    """
+
+    def _do_get(self) -> ConnectionPoolEntry:
         with waiting():
-            return super().connect()
+            return super()._do_get()
 
 
 def driver_url(url: str) -> URL:
