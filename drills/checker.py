@@ -41,6 +41,9 @@ class Bounds:
     memory_mb: float = 600.0
     slope_mb: float = float("inf")
     poison: frozenset[tuple[str, str]] = frozenset()
+    push_back: float = 5.0
+    returns: tuple[float, ...] = ()
+    """When Redis came back; live push is back that many seconds later at most."""
 
 
 @dataclass
@@ -71,6 +74,7 @@ def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
         "own writes": lambda: reading.own_writes(ledger),
         "sockets": lambda: hearing.faults(ledger, evidence, bounds.may_reload),
         "critical in time": lambda: hearing.critical_late(ledger, evidence, bounds.critical_p99),
+        "live push": lambda: hearing.push_late(ledger, bounds.returns, bounds.push_back),
         "tables": lambda: evidence.books,
         "counts": lambda: same_counts(evidence),
         "dead letters": lambda: dead_letters(evidence, bounds),

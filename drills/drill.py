@@ -22,7 +22,7 @@ from drills.rig import WORKERS, Rig
 WRITES_BY_SCRIPT = frozenset({"like", "unlike", "follow", "unfollow", "comment"})
 NEEDS_POSTGRES = frozenset({"otp", "read", "comment", "follow", "unfollow"})
 EVERYTHING = WRITES_BY_SCRIPT | NEEDS_POSTGRES
-LONGEST_SECONDS, CRITICAL_SECONDS = 2.0, 2.0
+LONGEST_SECONDS, CRITICAL_SECONDS, PUSH_BACK_SECONDS = 2.0, 2.0, 5.0
 SLACK_SECONDS = float(os.environ.get("DRILL_SLACK_SECONDS", "1.5"))
 """What a busy machine may add to each figure, beside the lateness that is measured."""
 
@@ -38,6 +38,8 @@ class Scene:
     say: Callable[[str], None]
     poison: set[tuple[str, str]] = field(default_factory=set)
     figures: dict[str, Any] = field(default_factory=dict)
+    returns: list[float] = field(default_factory=list)
+    """When Redis was back, by the clock of the ledger."""
     complaints: list[str] = field(default_factory=list)
     """What the act itself saw and must not be: its own invariant."""
 
@@ -65,6 +67,7 @@ class Scene:
         self.kill(*services)
         self.load(seconds)
         self.rig.services.start(*services)
+        self._is_back(services)
 
     def frozen(self, seconds: float, *services: str) -> None:
         for one in services:
@@ -74,6 +77,11 @@ class Scene:
             self.load(seconds)
         finally:
             self.rig.services.resume(*services)
+            self._is_back(services)
+
+    def _is_back(self, services: tuple[str, ...]) -> None:
+        if "redis" in services:
+            self.returns.append(time.time())
 
     def process(self, name: str) -> Process:
         return next(one for one in self.rig.processes if one.name == name)
@@ -144,6 +152,8 @@ class Drill:
             memory_mb=self.memory_mb,
             slope_mb=self.slope_mb,
             poison=frozenset(scene.poison),
+            push_back=PUSH_BACK_SECONDS + slack,
+            returns=tuple(scene.returns),
         )
 
 

@@ -112,6 +112,25 @@ def _ids(one: Attempt, evidence: Evidence) -> list[str]:
     ]
 
 
+def push_back(ledger: Ledger, returned: float) -> float | None:
+    """Seconds from a return of Redis to the first frame that came live, and not by the way of the
+    critical ones, which needs no Redis; None if none came."""
+    asked = {one.actor for one in ledger.of("otp")}
+    live = (one.at for one in ledger.frames if one.live and one.who not in asked)
+    first = min((at for at in live if at > returned), default=None)
+    return None if first is None else first - returned
+
+
+def push_late(ledger: Ledger, returns: tuple[float, ...], bound: float) -> list[str]:
+    """Of several returns in a row the last one counts: before it Redis was away again."""
+    if not returns:
+        return []
+    took = push_back(ledger, returns[-1])
+    if took is None:
+        return ["no live frame came after Redis was back"]
+    return [f"live push was back after {took:.1f} s, more than {bound:.1f}"] * (took > bound)
+
+
 def p99(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))] if values else 0.0
 

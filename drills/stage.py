@@ -136,6 +136,9 @@ def _fill(
     row.lateness_seconds = book.lateness
     row.memory_mb = {name: max(seen) for name, seen in evidence.memory.items() if seen}
     row.figures = scene.figures
+    if scene.returns:
+        took = hearing.push_back(book, scene.returns[-1])
+        row.figures["live push back after s"] = took and round(took, 2)
     row.faults |= found.faults
     if len(found.lost) > bounds.may_lose:
         row.faults["lost"] = found.lost

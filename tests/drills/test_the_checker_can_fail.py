@@ -337,6 +337,18 @@ def test_a_count_may_fall_by_the_unlikes_that_lie_between_two_looks() -> None:
     assert world.found().faults == {}
 
 
+@pytest.mark.parametrize(
+    ("came", "live", "holds"), [(7.9, True, True), (8.1, True, False), (4.0, False, False)]
+)
+def test_live_push_is_back_five_seconds_after_redis(came: float, live: bool, holds: bool) -> None:
+    world = World()
+    world.bounds = replace(BOUNDS, returns=(1.0, 3.0))
+    told = Frame("ben", 2.0, "notification", "before", 1, 1, "LIKE", True)
+    world.ledger.frames += [told, replace(told, at=came, id="after", seq=2, live=live)]
+
+    assert ("live push" not in world.found().faults) is holds
+
+
 @pytest.mark.parametrize(("missed", "holds"), [(300, False), (301, True)])
 def test_who_missed_more_than_the_contract_tells_may_have_to_load_afresh(
     missed: int, holds: bool
