@@ -117,6 +117,28 @@ def test_what_comes_after_the_claim_opens_a_fresh_window(windows: Windows, lane:
     assert windows.open(10) == [(window_name(like(EVA, CAST, 5)), DUE + 500)]
 
 
+def test_what_comes_after_the_claim_is_not_settled_with_it(windows: Windows, lane: Lane) -> None:
+    lane.offers(*likes(ANN), places=0)
+    first = claimed(windows)
+
+    lane.offers(*likes(BEN, first=2), places=0)
+    windows.settle(first)
+
+    [fresh] = claimed(windows)
+    assert actors(fresh) == {BEN}
+
+
+def test_a_window_waits_as_long_as_it_takes(
+    connection: redis.Redis, windows: Windows, lane: Lane
+) -> None:
+    lane.offers(*likes(ANN, BEN, CEM, DAN, EVA))
+
+    kept = [str(name) for name in connection.scan_iter("*") if "window" in str(name)]
+
+    assert any(name.startswith("window:") for name in kept)
+    assert {connection.ttl(name) for name in kept} == {-1}
+
+
 def test_a_claimed_window_is_nobody_elses_for_the_lease(windows: Windows, lane: Lane) -> None:
     lane.offers(*likes(ANN), places=0)
     claimed(windows)

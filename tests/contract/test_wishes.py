@@ -191,6 +191,16 @@ def test_a_full_ingress_still_answers_what_changes_nothing(
     assert wish(full, BOB, ON) == Standing(True, 1)
 
 
+def test_however_long_the_ingress_grows_nothing_of_it_is_thrown_away(
+    connection: redis.Redis, memberships: Memberships
+) -> None:
+    crowd = [new_id() for _ in range(20)]
+    for one in crowd:
+        wish(memberships, one, ON)
+
+    assert [fields["actorId"] for _, fields in entries(connection)] == crowd
+
+
 def test_readers_see_the_wish_at_once(memberships: Memberships) -> None:
     wish(memberships, BOB, ON)
 

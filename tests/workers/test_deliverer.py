@@ -165,5 +165,22 @@ def test_a_frame_that_was_polled_by_a_dead_deliverer_is_sent_by_the_next(
     assert house.alice.toasts == ["Hello"]
 
 
+def test_a_frame_that_redis_did_not_take_is_sent_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("Redis did not tell it in time", "redis_unavailable")
+
+    house.publisher.publish([ready(house)])
+    with monkeypatch.context() as patch:
+        patch.setattr(house.push, "emit", away)
+        with pytest.raises(Unavailable):
+            house.deliverer.step()
+
+    house.deliverer._subscriber.close()  # it is killed
+    assert house.new_deliverer().step() == 1
+    assert house.alice.toasts == ["Hello"]
+
+
 def test_the_table_is_the_one_the_contract_names() -> None:
     assert TABLE == "NotificationLogs"

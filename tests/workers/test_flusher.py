@@ -57,6 +57,22 @@ def test_a_claim_that_postgres_did_not_take_is_kept_and_written_later(
     assert likes_in_table(house) == 5
 
 
+def test_a_claim_that_postgres_did_not_take_outlives_its_flusher(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered(house, *NAMES[:5])
+    with monkeypatch.context() as patch:
+        patch.setattr(house.engine, "begin", _away)
+        with pytest.raises(Unavailable):
+            house.flusher.step()
+
+    house.flusher = house.new_flusher()  # the first one is killed
+    house.clock.forward(LEASE_SECONDS)
+
+    assert house.flusher.step() == 1
+    assert likes_in_table(house) == 5
+
+
 def test_two_flushers_never_hold_the_same_window(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
