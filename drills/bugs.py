@@ -241,6 +241,22 @@ MUTANTS = (
         "            except Poisoned as reason:\n                raise\n",
     ),
     _bug(
+        "the-queue-costs-nothing",
+        "who waited for a connection waits as long again for its replacement",
+        "tests/test_patience.py",
+        "app/stores/postgres.py",
+        "        with waiting():\n            return super()._do_get()\n",
+        "        return super()._do_get()\n",
+    ),
+    _bug(
+        "the-gate-closes-in-silence",
+        "a process goes on answering by Redis when another speaks past it",
+        "tests/workers/test_the_gate_is_heard.py",
+        "app/stores/gate.py",
+        '                sql.execute(_RING, {"channel": CHANNEL})\n',
+        "",
+    ),
+    _bug(
         "own-writes-unseen",
         "counts are read from the tables, where rows arrive a window later",
         "nothing-broken",
