@@ -253,7 +253,7 @@ MUTANTS = (
         "a process goes on answering by Redis when another speaks past it",
         "tests/workers/test_the_gate_is_heard.py",
         "app/stores/gate.py",
-        '                sql.execute(_RING, {"channel": CHANNEL})\n',
+        '                sql.execute(WAKE, {"channel": CHANNEL})\n',
         "",
     ),
     _bug(

@@ -3,9 +3,13 @@
 import select
 
 import psycopg2
+from sqlalchemy import text
 
 from app.domain.errors import Unavailable
 from app.stores.postgres import dsn
+
+WAKE = text("select pg_notify(:channel, '')")
+"""Rings without a word when its transaction commits."""
 
 
 class Bell:

@@ -17,6 +17,7 @@ from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
+from app.stores.bell import WAKE
 from app.stores.groups import Person, samples
 from app.stores.urgency import Urgent, ring
 
@@ -60,7 +61,6 @@ OUTBOX = text("""
     from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
     order by f.place
 """)
-WAKE = text("select pg_notify(:channel, '')")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from app.domain.errors import Unavailable
+from app.stores.bell import WAKE
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import TRUST, script, speaking
 
@@ -119,7 +120,7 @@ class Gate:
         it with the commit, which comes before the first word."""
         with asking_postgres("close the gate"), self._engine.begin() as sql:
             if sql.execute(_CLOSE, {"reason": reason}).rowcount:
-                sql.execute(_RING, {"channel": CHANNEL})
+                sql.execute(WAKE, {"channel": CHANNEL})
                 log.warning("The gate is closed: %s", reason)
 
     def shut(self) -> None:
@@ -184,7 +185,6 @@ _CLOSE = text(
     "on conflict (name) do update set state = 'closed', reason = excluded.reason, "
     "changed_at = now() where gates.state = 'open'"
 )
-_RING = text("select pg_notify(:channel, '')")
 _HOLD = text(
     "update gates set state = 'holding' where name = 'ingress' and state = 'closed' "
     "and changed_at = cast(:since as timestamptz)"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Engine, text
 
-from app.stores.frames import OUTBOX_CHANNEL, WAKE
+from app.stores.bell import WAKE
+from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.postgres import speaking
 
 SEEN = "seen"

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from app.domain.events import iso
 from app.domain.ledger import Frame
-from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, WAKE, faces
+from app.stores.bell import WAKE
+from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, faces
 from app.stores.groups import Person, samples
 from app.stores.tables import notifications
 

@@ -187,9 +187,7 @@ def test_an_aggregator_that_comes_after_a_dead_one_changes_nothing_twice(
     house.aggregator.lanes[Topic.LOW]._subscriber.close()
 
     house.aggregator = Lanes(house)
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
 
     assert [toast.split(" liked")[0] for toast in house.alice.toasts] == [
         "Ann",

@@ -52,9 +52,7 @@ def test_what_was_cleared_stays_away_wherever_it_was(house: House, turns: int) -
         while worker.step():
             pass
     _clear(house)
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
     assert house.rows(TABLES) == NOTHING
     assert _standings(house) == (0, 0)
 
@@ -116,9 +114,7 @@ def test_a_like_while_the_tables_are_emptied_waits_and_is_not_lost(house: House)
 
 def test_dying_between_redis_and_the_tables_loses_nothing_that_is_written(house: House) -> None:
     _busy(house)
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
 
     def die() -> None:
         raise RuntimeError("killed")

@@ -43,9 +43,7 @@ def test_a_like_taken_back_within_its_window_is_merged(house: House) -> None:
     gus.likes("Hello")
     house.run()
     gus.unlikes("Hello")
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
     flusher = _figures(house)["flusher"]
     assert flusher["in"] == sum(count for name, count in flusher.items() if name != "in")
     assert flusher["merged"] >= 1

@@ -42,15 +42,20 @@ def _away(*_: object) -> None:
     raise Unavailable("away, says the test")
 
 
+def _is_refused(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
+    """The flusher claims, and PostgreSQL does not take it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(house.engine, "begin", _away)
+        with pytest.raises(Unavailable):
+            house.flusher.step()
+
+
 def test_a_claim_that_postgres_did_not_take_is_kept_and_written_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gathered(house, *NAMES[:5])
 
-    with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", _away)
-        with pytest.raises(Unavailable):
-            house.flusher.step()
+    _is_refused(monkeypatch, house)
     assert likes_in_table(house) == 3
 
     assert house.flusher.step() == 1  # at once: it need not wait for its own lease
@@ -61,10 +66,7 @@ def test_a_claim_that_postgres_did_not_take_outlives_its_flusher(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gathered(house, *NAMES[:5])
-    with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", _away)
-        with pytest.raises(Unavailable):
-            house.flusher.step()
+    _is_refused(monkeypatch, house)
 
     house.flusher = house.new_flusher()  # the first one is killed
     house.clock.forward(LEASE_SECONDS)
@@ -77,10 +79,7 @@ def test_two_flushers_never_hold_the_same_window(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gathered(house, *NAMES[:5])
-    with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", _away)
-        with pytest.raises(Unavailable):
-            house.flusher.step()
+    _is_refused(monkeypatch, house)
 
     assert house.new_flusher().step() == 0
 
@@ -152,9 +151,7 @@ def test_an_unlike_before_the_end_is_never_mentioned(house: House) -> None:
     house.run()
     everybody[4].unlikes("Hello")
     everybody[3].unlikes("Hello")
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
 
     assert len(house.alice.toasts) == 3
     assert likes_in_table(house) == 3
@@ -186,9 +183,7 @@ def test_the_rows_of_a_full_window_are_told_even_if_their_flusher_died_before_it
     house.clock.forward(15)  # the window ends, while the page is still leased to the dead one
     house.run()
     house.clock.forward(LEASE_SECONDS)
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
 
     assert Books(house.engine, house.redis).faults() == []
     assert sum(frame["metadata"]["newCount"] for frame in house.alice.frames()) == 6

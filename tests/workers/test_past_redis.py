@@ -250,9 +250,7 @@ def test_a_gathered_like_that_is_withdrawn_past_redis_is_never_told(
     house.run()
 
     answer = past.actions.like(crowd[4].id, house.posts["Hello"], OFF)
-    house.run()
-    house.clock.forward(WINDOW_AND_JITTER)
-    house.run()
+    house.closes()
 
     assert not answer.active
     assert house.alice.toasts[3:] == ["Dan and 3 others liked your post"]

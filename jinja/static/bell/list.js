@@ -51,11 +51,16 @@ export class List {
     return this.store.looking;
   }
 
+  // How many lines there are, or were when they left.
+  get size() {
+    return Math.max(this.store.order.length, this.back?.count ?? 0);
+  }
+
   // On a page of its own: takes over the lines that the server wrote, where the reader left them.
   async start() {
     this.served = true;
     this.back = left();
-    addEventListener("pagehide", () => leave(this.store.order.length));
+    addEventListener("pagehide", () => leave(this.size));
     await this.load();
   }
 
@@ -76,10 +81,10 @@ export class List {
     return this.load();
   }
 
-  // The list afresh, as long as it is or was when they left; whether it worked. What was asked later
+  // The list afresh, as long as it is; whether it worked. What was asked later
   // wins: the socket that joins may ask again before the first answer is here.
   async load() {
-    const limit = Math.min(MOST, Math.max(PART, this.store.order.length, this.back?.count ?? 0));
+    const limit = Math.min(MOST, Math.max(PART, this.size));
     const ask = ++this.asks;
     const asked = [...this.store.rows.keys()];
     const slow = setTimeout(() => this.say("loading"), PATIENCE_MS);
