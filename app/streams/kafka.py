@@ -111,9 +111,9 @@ class KafkaPublisher:
             raise
 
     def close(self) -> None:
-        if self._producer is not None:
-            self._producer.close(timeout=1)
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            _give_up(producer, 1.0)
 
     def _sent(self, records: Sequence[Record], part: range) -> dict[int, str]:
         producer, futures, refused = self._connected(), {}, {}
@@ -171,7 +171,18 @@ class KafkaPublisher:
         """After a failure order inside the producer is unknown: begin with a fresh one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            gevent.spawn(producer.close, timeout=0)
+            gevent.spawn(_give_up, producer, CALL_SECONDS)
+
+
+def _give_up(producer: KafkaProducer, seconds: float) -> None:
+    """Ends a producer together with what it still holds. Its own close() first waits for just that,
+    and when it waits in vain it raises and leaves the sender asking (kafka-python 3.0.12): so the
+    sender is told first."""
+    producer._sender.force_close()
+    try:
+        producer.close(timeout=seconds)
+    except KafkaError as fault:
+        log.info("A producer closed badly: %s", type(fault).__name__)
 
 
 def _slices(records: Sequence[Record]) -> Iterator[range]:

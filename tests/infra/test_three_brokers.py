@@ -4,15 +4,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from threading import enumerate as threads
 
 import gevent
 import pytest
+from kafka.producer.sender import Sender
 
 from app.domain.errors import Unavailable
 from app.streams.kafka import KafkaPublisher, Record, Subscriber
 from app.streams.topics import create_topics
 from infra.brokers import three_brokers
 from infra.services import Services
+from tests.services.crew import until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 TOPIC, BROKERS = "three", ("kafka-1", "kafka-2", "kafka-3")
@@ -90,7 +93,15 @@ def test_acknowledged_is_what_two_have_written(services: Services) -> None:
     servers = tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(","))
     create_topics(servers, {TOPIC: 1}, 3, 3_600_000)
     services.kill("kafka-2", "kafka-3")
+    before = _senders()
 
     with pytest.raises(Unavailable):
         KafkaPublisher(servers).publish([Record(TOPIC, "a", b"1")])
-    gevent.sleep(0)  # lets the publisher end its client: left behind it would ask for ever
+
+    # What it gave up is not sent later, and nobody goes on asking for brokers.
+    until(lambda: _senders() <= before, PATIENCE_SECONDS, "the end of its producer")
+
+
+def _senders() -> set[Thread]:
+    gevent.sleep(0.05)  # the publisher ends its producer in a greenlet
+    return {one for one in threads() if isinstance(one, Sender)}
