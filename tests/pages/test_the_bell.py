@@ -220,6 +220,7 @@ def test_a_hundred_changes_move_nothing_that_somebody_reads(
     page = visit(ada)
     page.goto("/")
     live(page)
+    expect(page.locator("#badge")).to_have_text("4")
     opened(page, 4)
     page.keyboard.press("j")
     tab = page.context.new_page()
