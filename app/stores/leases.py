@@ -4,14 +4,14 @@ In    streams/relay.py, workers/keeper.py
 Out   the table leases
 
 A row with an end, and no advisory lock: a frozen process keeps its session, and so its locks, for
-as long as it stays frozen.
+as long as it stays frozen. For the same reason no transaction is open around a statement here.
 """
 
 import time
 
 from sqlalchemy import Engine, text
 
-from app.stores.postgres import speaking
+from app.stores.postgres import at_once, speaking
 
 SECONDS = 10.0
 RENEW_SECONDS = 1.0
@@ -21,7 +21,7 @@ class Lease:
     """`held()` is asked before each step; it asks PostgreSQL once a second."""
 
     def __init__(self, engine: Engine, name: str, token: str) -> None:
-        self._engine = engine
+        self._engine = at_once(engine)
         self._values = {"name": name, "token": token, "seconds": SECONDS}
         self._mine = False
         self._renew_at = 0.0

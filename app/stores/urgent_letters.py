@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from app.stores.postgres import speaking
+from app.stores.postgres import at_once, speaking
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Due:
 
 class UrgentLetters:
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = at_once(engine)
 
     def due(self, channel: str, most: int) -> Sequence[Due]:
         """The oldest of a channel."""

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.routing import Topic
 from app.failpoints import reach
-from app.stores.postgres import speaking
+from app.stores.postgres import at_once, speaking
 from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes
 
@@ -59,7 +59,7 @@ class Waiting:
 
 class FallbackQueue:
     def __init__(self, engine: Engine, max_retries: int) -> None:
-        self._engine = engine
+        self._engine = at_once(engine)
         self._max_retries = max_retries
 
     def enqueue(self, shard: int, records: Sequence[tuple[str, int, Record]]) -> None:

@@ -20,6 +20,7 @@ from app.domain.routing import Topic
 from app.failpoints import reach
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.leases import Lease
+from app.stores.postgres import at_once
 from app.stores.postgres import speaking as asking_postgres
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Record, Refused
@@ -46,7 +47,7 @@ class Relay:
     ) -> None:
         self._dead_letters = dead_letters
         self._note = note
-        self._engine = engine
+        self._engine = at_once(engine)
         self._publisher = publisher
         self._lease = Lease(engine, "relay", token)
 
