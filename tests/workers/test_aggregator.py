@@ -41,7 +41,7 @@ def test_a_batch_that_postgres_did_not_take_is_kept_and_settled_later(
     house.bridge.step()
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", away)
+        patch.setattr(house.engine.pool, "connect", away)
         with pytest.raises(Unavailable):
             house.aggregator.step()
     assert (likes_in_table(house), lag(house)) == (0, 2)

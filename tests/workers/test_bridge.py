@@ -65,7 +65,7 @@ def test_with_kafka_and_postgres_away_everything_stays_in_the_ingress(
     house.kafka.away = True
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", _away)
+        patch.setattr(house.engine.pool, "connect", _away)
         with pytest.raises(Unavailable):
             house.bridge.step()
     assert pending(house) == 1

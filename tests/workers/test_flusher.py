@@ -45,7 +45,7 @@ def _away(*_: object) -> None:
 def _is_refused(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
     """The flusher claims, and PostgreSQL does not take it."""
     with monkeypatch.context() as patch:
-        patch.setattr(house.engine, "begin", _away)
+        patch.setattr(house.engine.pool, "connect", _away)
         with pytest.raises(Unavailable):
             house.flusher.step()
 
