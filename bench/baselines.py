@@ -6,6 +6,7 @@ BENCH_APP chooses one (gunicorn starts `bench.baselines:app`):
     obvious    what everybody writes first: flask-jwt-extended, a redis-py pool, one Lua call
     insert     a row, a counter and a commit per like; its token costs nothing: only writing counts
     direct     no pipeline: the request emits to the sockets, through Socket.IO's Redis manager
+    rooms      bare python-socketio: who connects is in all rooms it should be in, and hears
 """
 # ruff: noqa: E402 - the patch comes first
 
@@ -19,6 +20,7 @@ from typing import Any
 
 import jwt
 import redis
+import socketio
 from flask import Flask, request
 from flask_jwt_extended import JWTManager, get_jwt_identity, jwt_required
 from flask_socketio import SocketIO, join_room
@@ -31,8 +33,9 @@ from app.stores.memberships import Wish
 from app.stores.postgres import driver_url
 from app.stores.redis import key, script
 from app.stores.subjects import POST
-from app.streams.push import Push
+from app.streams.push import SIGNED_IN, Push, room_of
 from app.wiring import new_id
+from bench.audience import CHANNEL
 
 PATH = "/api/posts/<post_id>/like"
 VERBS = ["PUT", "DELETE"]
@@ -123,12 +126,29 @@ def direct() -> Flask:
     return app
 
 
+def rooms() -> Flask:
+    app = _flask()
+    manager = socketio.RedisManager(load().addresses.redis_url, channel=CHANNEL)
+    server = socketio.Server(async_mode="gevent", client_manager=manager)
+
+    @server.on("connect")
+    def connect(sid: str, _environ: Any, auth: Any) -> None:
+        server.enter_room(sid, room_of(auth["token"]))
+        server.enter_room(sid, SIGNED_IN)
+
+    @server.on("join_room")
+    def join(sid: str, _asked: Any) -> None:
+        server.emit("joined", {}, to=sid)
+
+    app.wsgi_app = socketio.WSGIApp(server, app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
 def _flask() -> Flask:
     app = Flask("bench")
     app.extensions["sockets"] = NoSockets()
     return app
 
 
-app = {"bare": bare, "obvious": obvious, "insert": insert, "direct": direct}[
-    os.environ["BENCH_APP"]
-]()
+APPS = {"bare": bare, "obvious": obvious, "insert": insert, "direct": direct, "rooms": rooms}
+app = APPS[os.environ["BENCH_APP"]]()

@@ -113,12 +113,13 @@ def cpu_ratio(of: Sequence[Slice], to: Sequence[Slice]) -> Spread | None:
     return spread([theirs / ours for ours, theirs in pairs]) if pairs else None
 
 
-def slowness(of: Sequence[Slice], to: Sequence[Slice]) -> Spread:
-    """How many times as long it takes, by the median of each round."""
-    pairs = zip(of, to, strict=True)
-    return spread(
-        [percentile(one.latencies_ms, 50) / percentile(two.latencies_ms, 50) for one, two in pairs]
-    )
+def slowness(of: Sequence[Slice], to: Sequence[Slice], percent: float = 50) -> Spread:
+    """How many times as long it takes, by that percentile of each round."""
+
+    def late(one: Slice) -> float:
+        return percentile(one.latencies_ms, percent)
+
+    return spread([late(one) / late(two) for one, two in zip(of, to, strict=True)])
 
 
 def rates(slices: Sequence[Slice]) -> Spread:
