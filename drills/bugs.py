@@ -257,6 +257,22 @@ MUTANTS = (
         "",
     ),
     _bug(
+        "a-lock-around-a-lease",
+        "who is frozen while it asks for a lease keeps all others waiting",
+        "tests/stores/test_leases.py",
+        "app/stores/leases.py",
+        "        self._engine = at_once(engine)\n",
+        "        self._engine = engine\n",
+    ),
+    _bug(
+        "given-up-and-still-asking",
+        "a producer that was given up goes on asking for brokers",
+        "tests/infra/test_three_brokers.py",
+        "app/streams/kafka.py",
+        "    producer._sender.force_close()\n",
+        "",
+    ),
+    _bug(
         "own-writes-unseen",
         "counts are read from the tables, where rows arrive a window later",
         "nothing-broken",
