@@ -2,33 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from app.domain.events import Event, Kind
 from app.domain.preferences import Decision, Preferences, Reason, decide
-from app.stores.groups import Person, people
+from app.stores.groups import Person
 
-_PREFERENCES = text(
-    "select user_id::text, push_enabled, email_enabled, sms_enabled, activity, social, marketing, "
-    "dnd_enabled, dnd_start_time, dnd_end_time, timezone, matrix "
-    "from notification_preferences where user_id = any(cast(:ids as uuid[]))"
-)
-_MUTES = text(
-    "select user_id::text, coalesce(muted_user_id, muted_post_id)::text "
-    "from mutes where user_id = any(cast(:ids as uuid[]))"
-)
-_BLOCKS = text(
-    "select user_id::text, blocked_user_id::text from blocks "
-    "where user_id = any(cast(:ids as uuid[])) "
-    "union all select blocked_user_id::text, user_id::text from blocks "
-    "where blocked_user_id = any(cast(:ids as uuid[]))"
-)
-_IMAGES = text(
-    "select id::text, image_url from posts where id = any(cast(:ids as uuid[])) "
-    "and image_url is not null"
-)
+_ASKED = text("""
+    select
+        (select jsonb_agg(jsonb_build_array(id, coalesce(nullif(name, ''), username), avatar_url,
+            is_verified, username))
+            from users where id = any(cast(:actors as uuid[]))),
+        (select jsonb_agg(jsonb_build_array(user_id, push_enabled, email_enabled, sms_enabled,
+            activity, social, marketing, dnd_enabled, dnd_start_time, dnd_end_time, timezone,
+            matrix))
+            from notification_preferences where user_id = any(cast(:recipients as uuid[]))),
+        (select jsonb_agg(jsonb_build_array(user_id, coalesce(muted_user_id, muted_post_id)))
+            from mutes where user_id = any(cast(:recipients as uuid[]))),
+        (select jsonb_agg(jsonb_build_array(user_id, blocked_user_id))
+            from blocks where user_id = any(cast(:recipients as uuid[]))
+            or blocked_user_id = any(cast(:recipients as uuid[]))),
+        (select jsonb_agg(jsonb_build_array(id, image_url))
+            from posts where id = any(cast(:objects as uuid[])) and image_url is not null)
+""")
+"""All in one round trip: a toast waits for each."""
 
 
 @dataclass(slots=True)
@@ -66,12 +66,24 @@ def audience(
     now: datetime,
 ) -> Audience:
     """What the tables say at the moment of telling. `named`: whose actors must be known by name."""
-    who = Audience(now)
-    ids = {"ids": sorted(recipients)}
-    who.people = people(sql, [event.actor_id for event in named if event.actor_id])
-    who.preferences = {row[0]: Preferences(*row[1:]) for row in sql.execute(_PREFERENCES, ids)}
-    who.mutes = {(row[0], row[1]) for row in sql.execute(_MUTES, ids)}
-    who.blocks = {(row[0], row[1]) for row in sql.execute(_BLOCKS, ids)}
-    objects = sorted({event.object_id for event in events if event.object_id})
-    who.images = {row[0]: row[1] for row in sql.execute(_IMAGES, {"ids": objects})}
-    return who
+    asked = {
+        "actors": sorted({event.actor_id for event in named if event.actor_id}),
+        "recipients": sorted(recipients),
+        "objects": sorted({event.object_id for event in events if event.object_id}),
+    }
+    found = [rows or [] for rows in sql.execute(_ASKED, asked).one()]
+    people, preferences, mutes, blocks, images = found
+    return Audience(
+        now,
+        people={row[0]: Person(*row) for row in people},
+        preferences={row[0]: _preferences(row[1:]) for row in preferences},
+        mutes={(user, muted) for user, muted in mutes},
+        blocks={pair for one, other in blocks for pair in ((one, other), (other, one))},
+        images=dict(images),
+    )
+
+
+def _preferences(row: Sequence[Any]) -> Preferences:
+    values = list(row)
+    values[7:9] = [time.fromisoformat(one) for one in values[7:9]]  # JSON has no times of day
+    return Preferences(*values)

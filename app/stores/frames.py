@@ -4,8 +4,9 @@ The frame counter is raised under the recipient's lock, so frames have no gaps, 
 of one recipient rise in the order of their counter.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
@@ -17,7 +18,6 @@ from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
-from app.stores.bell import WAKE
 from app.stores.groups import Person, samples
 from app.stores.urgency import Urgent, ring
 
@@ -28,13 +28,14 @@ NUMBERS = text("""
     where users.id = n.id
     returning users.id::text, users.frame_seq - n.frames, users.badge_version
 """)
-UNREAD = text("""
+_UNREAD = """
     select user_id::text, count(*) from notifications
     where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
         and archived_at is null and version > 0
     group by user_id
-""")
-_ROWS = text("""
+"""
+UNREAD = text(_UNREAD)
+_ROWS = text(f"""
     update notifications set version = (n.row->>'version')::int,
         seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
         priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
@@ -52,14 +53,17 @@ _ROWS = text("""
             when (n.row->>'gone')::boolean then now() else null end,
         updated_at = (n.row->>'now')::timestamptz
     from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
-    where notifications.id = (n.row->>'id')::uuid
-""")
-OUTBOX = text("""
+    where notifications.id = (n.row->>'id')::uuid;
+    {_UNREAD}
+""")  # noqa: S608 - constants only
+"""What the rows say from now on, and in the same round trip how many are unread then."""
+_OUTBOX = text("""
     insert into outbox (user_id, seq, frame, payload, letter)
     select (f.row->>'userId')::uuid, (f.row->>'seq')::bigint, f.row->>'frame', f.row->'payload',
         f.row->>'letter'
     from jsonb_array_elements(cast(:frames as jsonb)) with ordinality as f (row, place)
-    order by f.place
+    order by f.place;
+    select pg_notify(:channel, '')
 """)
 
 
@@ -135,9 +139,21 @@ def tell(sql: Connection, page: Page) -> Said:
         numbers[key.recipient_id][0] += 1
         seq = rows[told.generation_id].seq = numbers[key.recipient_id][0]
         payloads.append((key, seq, *_frame(rows[told.generation_id], told, seq)))
-    sql.execute(_ROWS, {"rows": orjson.dumps([_words(row) for row in rows.values()]).decode()})
+    words = orjson.dumps([_words(row) for row in rows.values()]).decode()
+    unread = sql.execute(_ROWS, {"rows": words, "ids": sorted(numbers)}).all()
     if payloads:
-        _put(sql, payloads, numbers, _letters(rows.values()))
+        letters = _letters(rows.values())
+        out: list[dict[str, object]] = [
+            {
+                "userId": key.recipient_id,
+                "seq": seq,
+                "frame": frame,
+                "payload": payload,
+                "letter": letters.get(payload["id"]),
+            }
+            for key, seq, frame, payload in payloads
+        ]
+        put(sql, out, numbers, unread)
     urgent = [
         Urgent(key.recipient_id, seq, payload, frame)
         for key, seq, frame, payload in payloads
@@ -280,26 +296,22 @@ def _letters(rows: Iterable[_Row]) -> dict[object, str]:
     return {name: letter for name, letter in sealed.items() if letter}
 
 
-def _put(
+def put(
     sql: Connection,
-    payloads: list[tuple[GroupKey, int, str, dict[str, object]]],
-    numbers: dict[str, list[int]],
-    letters: dict[object, str],
+    frames: Sequence[dict[str, object]],
+    numbers: Mapping[str, Sequence[int]],
+    unread: Iterable[Sequence[Any]],
 ) -> None:
-    """The frames in order, and after the last one of each recipient the badge."""
-    unread = dict(tuple(row) for row in sql.execute(UNREAD, {"ids": sorted(numbers)}))
-    frames: list[dict[str, object]] = [
+    """The frames in order, and after them the badge of each recipient; rings as it commits."""
+    counts = {row[0]: row[1] for row in unread}
+    badges = [
         {
-            "userId": key.recipient_id,
-            "seq": seq,
-            "frame": frame,
-            "payload": payload,
-            "letter": letters.get(payload["id"]),
+            "userId": recipient,
+            "seq": None,
+            "frame": "unread_count",
+            "payload": {"count": counts.get(recipient, 0), "version": version},
         }
-        for key, seq, frame, payload in payloads
+        for recipient, (_, version) in sorted(numbers.items())
     ]
-    for recipient, (_, version) in sorted(numbers.items()):
-        badge = {"count": unread.get(recipient, 0), "version": version}
-        frames.append({"userId": recipient, "seq": None, "frame": "unread_count", "payload": badge})
-    sql.execute(OUTBOX, {"frames": orjson.dumps(frames).decode()})
-    sql.execute(WAKE, {"channel": OUTBOX_CHANNEL})
+    told = orjson.dumps([*frames, *badges]).decode()
+    sql.execute(_OUTBOX, {"frames": told, "channel": OUTBOX_CHANNEL})

@@ -28,10 +28,6 @@ class Person:
 _LOCK = text(
     "select id::text from users where id = any(cast(:ids as uuid[])) order by id for no key update"
 )
-_PEOPLE = text(
-    "select id::text, coalesce(nullif(name, ''), username), avatar_url, is_verified, username "
-    "from users where id = any(cast(:ids as uuid[]))"
-)
 _KEYS = (
     "unnest(cast(:users as uuid[]), cast(:types as text[]), cast(:objects as uuid[])) "
     "as k (user_id, type, object_id)"
@@ -55,13 +51,11 @@ _MEMBERS = text(
     "join notification_actors a on a.notification_id = n.id and a.actor_id = k.actor_id "
     "order by n.generation"
 )
-_INSERT = text("""
+_WRITE = text("""
     insert into notifications (id, user_id, type, priority, object_id, generation, created_at)
     select * from unnest(cast(:ids as uuid[]), cast(:users as uuid[]), cast(:types as text[]),
         cast(:priorities as text[]), cast(:objects as uuid[]), cast(:numbers as int[]),
-        cast(:times as timestamptz[]))
-""")
-_ACTORS = text("""
+        cast(:times as timestamptz[]));
     insert into notification_actors
         (notification_id, actor_id, event_id, seq, active, is_follower, announced)
     select * from unnest(cast(:rows as uuid[]), cast(:actors as uuid[]), cast(:events as uuid[]),
@@ -70,6 +64,7 @@ _ACTORS = text("""
     on conflict (notification_id, actor_id) do update set seq = excluded.seq,
         active = excluded.active, is_follower = excluded.is_follower, announced = excluded.announced
 """)
+"""New rows, then who is in them: one round trip."""
 _DEBTS = text(
     "update notification_actors set announced = true "
     "where notification_id = any(cast(:ids as uuid[])) and active and not announced"
@@ -90,11 +85,6 @@ def lock_recipients(sql: Connection, ids: Iterable[str]) -> set[str]:
     the frame counter and the order of the outbox all rest on it.
     """
     return set(sql.execute(_LOCK, {"ids": sorted(set(ids))}).scalars())
-
-
-def people(sql: Connection, ids: Iterable[str]) -> dict[str, Person]:
-    rows = sql.execute(_PEOPLE, {"ids": sorted(set(ids))})
-    return {row[0]: Person(*row) for row in rows}
 
 
 def load(
@@ -145,38 +135,33 @@ def write(
     opened = [
         (key, one) for key, plan in plans.items() for one in plan.changed.values() if one.is_new
     ]
-    if opened:
-        values = _columns([key for key, _ in opened]) | {
-            "ids": [one.id for _, one in opened],
-            "priorities": ["LOW" for _ in opened],
-            "numbers": [one.number for _, one in opened],
-            "times": [one.opened_at for _, one in opened],
-        }
-        sql.execute(_INSERT, values)
     touched = {
         (member.generation_id, member.actor_id): member
         for plan in plans.values()
         for member in plan.touched
     }
-    if touched:
-        _write_actors(sql, [touched[one] for one in sorted(touched)])
+    if opened or touched:
+        rows = _columns([key for key, _ in opened]) | {
+            "ids": [one.id for _, one in opened],
+            "priorities": ["LOW" for _ in opened],
+            "numbers": [one.number for _, one in opened],
+            "times": [one.opened_at for _, one in opened],
+        }
+        sql.execute(_WRITE, rows | _actors([touched[one] for one in sorted(touched)]))
     if debts:
         sql.execute(_DEBTS, {"ids": list(debts)})
 
 
-def _write_actors(sql: Connection, members: Sequence[Membership]) -> None:
-    sql.execute(
-        _ACTORS,
-        {
-            "rows": [member.generation_id for member in members],
-            "actors": [member.actor_id for member in members],
-            "events": [member.event_id for member in members],
-            "seqs": [member.seq for member in members],
-            "actives": [member.active for member in members],
-            "followers": [member.follower for member in members],
-            "announced": [member.announced for member in members],
-        },
-    )
+def _actors(members: Sequence[Membership]) -> dict[str, object]:
+    return {
+        "rows": [member.generation_id for member in members],
+        "actors": [member.actor_id for member in members],
+        "events": [member.event_id for member in members],
+        "seqs": [member.seq for member in members],
+        "actives": [member.active for member in members],
+        "followers": [member.follower for member in members],
+        "announced": [member.announced for member in members],
+    }
 
 
 def samples(sql: Connection, ids: Sequence[str]) -> dict[str, list[tuple[Person, bool]]]:

@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import Connection, RowMapping, select, text
 
 from app.domain.events import iso
 from app.domain.ledger import Frame
-from app.stores.bell import WAKE
-from app.stores.frames import NUMBERS, OUTBOX, OUTBOX_CHANNEL, UNREAD, faces
+from app.stores.frames import NUMBERS, UNREAD, faces, put
 from app.stores.groups import Person, samples
 from app.stores.tables import notifications
 
@@ -54,13 +52,10 @@ def tell_rows(sql: Connection, lines: Sequence[Line]) -> None:
             if line.frame is Frame.REMOVED
             else frame_of(row, actors, line.new_count)
         )
-        frames.append(_frame(line.owner_id, seq, line.frame.value, payload))
-    unread = {row[0]: row[1] for row in sql.execute(UNREAD, {"ids": sorted(numbers)})}
-    for owner, (_, version) in sorted(numbers.items()):
-        badge: dict[str, object] = {"count": unread.get(owner, 0), "version": version}
-        frames.append(_frame(owner, None, "unread_count", badge))
-    sql.execute(OUTBOX, {"frames": orjson.dumps(frames).decode()})
-    sql.execute(WAKE, {"channel": OUTBOX_CHANNEL})
+        frames.append(
+            {"userId": line.owner_id, "seq": seq, "frame": line.frame.value, "payload": payload}
+        )
+    put(sql, frames, numbers, sql.execute(UNREAD, {"ids": sorted(numbers)}))
 
 
 def _number(sql: Connection, lines: Sequence[Line]) -> dict[str, list[int]]:
@@ -69,10 +64,6 @@ def _number(sql: Connection, lines: Sequence[Line]) -> dict[str, list[int]]:
     ids = sorted(counts)
     rows = sql.execute(NUMBERS, {"ids": ids, "frames": [counts[one] for one in ids]})
     return {row[0]: [row[1], row[2]] for row in rows}
-
-
-def _frame(owner: str, seq: int | None, name: str, payload: dict[str, object]) -> dict[str, object]:
-    return {"userId": owner, "seq": seq, "frame": name, "payload": payload}
 
 
 def frame_of(
