@@ -51,6 +51,14 @@ def patch() -> None:
     wait_with(Always())
 
 
+def breathe() -> None:
+    """In a long loop: everybody has a turn. gevent.sleep(0) lets only those go who are ready by
+    then, fifty times over before it looks at sockets and the clock (measured: 200 ms in S3)."""
+    import gevent
+
+    gevent.sleep(1e-6)
+
+
 def wait_with(patience: Patience) -> None:
     """From now on nobody waits for PostgreSQL longer than that.
 

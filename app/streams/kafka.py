@@ -23,6 +23,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from app.domain.errors import Poisoned, Unavailable
+from app.green import breathe
 from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class KafkaPublisher:
             except REFUSALS as fault:
                 refused[place] = _words(fault)
             if place % YIELD_EVERY == YIELD_EVERY - 1:
-                gevent.sleep(0)
+                breathe()
         with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
             for place, future in futures.items():
                 try:
