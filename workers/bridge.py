@@ -17,12 +17,12 @@ from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import from_fields, seq_of_stream_id
 from app.domain.routing import Topic
 from app.failpoints import reach
-from app.green import breathe
+from app.green import fairly
 from app.stores.figures import Note, Passing, unnoted
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.fallback import FallbackQueue, Waiting
 from app.streams.ingress import Entry, Ingress
-from app.streams.kafka import YIELD_EVERY, Record, Refused
+from app.streams.kafka import Record, Refused
 from app.streams.publisher import Publishes, record_of
 from app.streams.wire import dumps
 
@@ -219,9 +219,7 @@ class Bridge:
     def _parse(self, number: int, entries: Sequence[Entry]) -> list[Queued]:
         """Poison goes the way of its neighbours, to a topic of its own: nobody waits for it."""
         events: list[Queued] = []
-        for place, entry in enumerate(entries):
-            if place % YIELD_EVERY == YIELD_EVERY - 1:
-                breathe()
+        for entry in fairly(entries):
             try:
                 if entry.fields is None:
                     raise Poisoned("the entry was deleted while it was pending")

@@ -28,6 +28,7 @@ from app.domain.ledger import (
     plan_notice,
 )
 from app.domain.preferences import Decision, Filter, Reason
+from app.green import fairly
 from app.stores import fences, groups
 from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
@@ -170,7 +171,7 @@ class Ledger:
     ) -> dict[GroupKey, Plan]:
         doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
         still = still_said(sql, told)
-        for event in told:
+        for event in fairly(told):
             key = GroupKey(event.recipient_id, event.kind, event.group_object)
             doing = _doing(event, rings[event.event_id], still.get(event.event_id))
             doings.setdefault(key, []).append(doing)

@@ -18,6 +18,7 @@ import redis
 from app.domain.events import Event, Kind, from_wire
 from app.domain.routing import priority_of
 from app.domain.windows import Verdict, subject_of, window_name
+from app.green import fairly
 from app.stores.redis import key, script, speaking
 
 EPOCH = "windows:epoch"
@@ -188,7 +189,7 @@ def _closing(name: str, flat: Sequence[str]) -> Closing:
     recipient, kind, subject = subject_of(name.removeprefix("closing:"))
     events = [
         from_wire(orjson.loads(value.split(" ", 2)[2]))
-        for member, value in hash_.items()
+        for member, value in fairly(hash_.items())
         if not member.startswith("~") and value.split(" ", 2)[1] == Verdict.GATHERED
     ]
     return Closing(name, recipient, kind, subject, tuple(events), "~early" in hash_)

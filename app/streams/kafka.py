@@ -23,7 +23,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from app.domain.errors import Poisoned, Unavailable
-from app.green import breathe
+from app.green import fairly
 from app.streams.clients import connected
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,6 @@ JOIN_SECONDS = 75.0
 CLOSE_SECONDS = 3.0
 ACK_SECONDS = 4.0
 CONNECT_SECONDS = 2.0
-YIELD_EVERY = 100
-"""A batch of send() never yields by itself: without this the hub stands still (measured)."""
 SLICE_BYTES = 4_000_000
 """What is in the producer at a time: its accumulator knows no limit of its own."""
 REFUSALS = (
@@ -118,13 +116,11 @@ class KafkaPublisher:
 
     def _sent(self, records: Sequence[Record], part: range) -> dict[int, str]:
         producer, futures, refused = self._connected(), {}, {}
-        for place in part:
+        for place in fairly(part):  # a batch of send() never yields by itself
             try:
                 futures[place] = self._send(producer, records[place])
             except REFUSALS as fault:
                 refused[place] = _words(fault)
-            if place % YIELD_EVERY == YIELD_EVERY - 1:
-                breathe()
         with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
             for place, future in futures.items():
                 try:
