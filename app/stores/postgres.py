@@ -20,7 +20,8 @@ from app.green import SPENT, waiting
 STATEMENT_MS = 1_800
 WORKER_STATEMENT_MS = 30_000
 IDLE_MS = 15_000
-"""Who is frozen in the middle of a transaction holds its locks no longer."""
+"""Who is frozen in the middle of a transaction holds its locks no longer; a request's statement
+time-out if that is less. Above what ten thousand events take between two statements."""
 POOL_SECONDS = 1.8
 POOL_SIZE, URGENT_POOL_SIZE = 5, 2
 KNOCK_SECONDS = 1
@@ -74,7 +75,8 @@ def engine(
             "keepalives_idle": 5,
             "options": (
                 f"-c statement_timeout={statement_ms} -c lock_timeout={statement_ms} "
-                f"-c idle_in_transaction_session_timeout={IDLE_MS} -c timezone=UTC"
+                f"-c idle_in_transaction_session_timeout={min(statement_ms, IDLE_MS)} "
+                "-c timezone=UTC"
             ),
         },
     )
