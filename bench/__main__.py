@@ -12,42 +12,25 @@ patch()
 import argparse
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 
 from bench import bridging, fanout, flush, likes, readers, toast
 from bench.figures import Figure
 from bench.report import show, write
-from bench.stage import Stage, stage
+from bench.stage import stage
 from infra.layout import layout
 
 # Of each figure: how it is measured at length, and in a hurry. In this order whatever was asked:
 # S3 leaves events in the lanes that the workers of S4 and S5 would have to read first.
-FIGURES: dict[str, tuple[Callable[[Stage], Figure], Callable[[Stage], Figure]]] = {
-    "s1": (
-        lambda one: likes.figure(one, rounds=12, seconds=1.0),
-        lambda one: likes.figure(one, rounds=4, seconds=0.5),
-    ),
-    "s2": (
-        lambda one: flush.figure(one, rounds=10),
-        lambda one: flush.figure(one, rounds=3),
-    ),
-    "s4": (
-        lambda one: toast.figure(one, rounds=10, likes=20),
-        lambda one: toast.figure(one, rounds=3, likes=10),
-    ),
-    "s5": (
-        lambda one: readers.figure(one, rounds=5),
-        lambda one: readers.figure(one, rounds=2),
-    ),
-    "s6": (
-        lambda one: fanout.figure(one, rounds=6, times=5),
-        lambda one: fanout.figure(one, rounds=2, times=2),
-    ),
-    "s3": (
-        lambda one: bridging.figure(one, rounds=8),
-        lambda one: bridging.figure(one, rounds=2),
-    ),
+FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any], dict[str, Any]]] = {
+    "s1": (likes.figure, {"rounds": 12, "seconds": 1.0}, {"rounds": 4, "seconds": 0.5}),
+    "s2": (flush.figure, {"rounds": 10}, {"rounds": 3}),
+    "s4": (toast.figure, {"rounds": 10, "likes": 20}, {"rounds": 3, "likes": 10}),
+    "s5": (readers.figure, {"rounds": 5}, {"rounds": 2}),
+    "s6": (fanout.figure, {"rounds": 6, "times": 5}, {"rounds": 2, "times": 2}),
+    "s3": (bridging.figure, {"rounds": 8}, {"rounds": 2}),
 }
 
 
@@ -64,7 +47,8 @@ def main() -> int:
         with stage(folder, console.print) as one:
             for name in [one for one in FIGURES if one in (asked.figures or FIGURES)]:
                 console.print(f"Measuring {name} ...")
-                figures.append(FIGURES[name][asked.quick](one))
+                measure, *ways = FIGURES[name]
+                figures.append(measure(one, **ways[asked.quick]))
                 show(figures[-1], console)
     finally:
         # What was measured is kept, whatever became of the rest.

@@ -11,14 +11,14 @@ import re
 import select
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from bench.child import Child, answer
 
 EVENT = "heard"
 CHANNEL = "bench"
@@ -37,39 +37,22 @@ class Audience:
 
     def __init__(self, port: int, people: Sequence[tuple[str, str]]) -> None:
         """One socket for each (user id, credential); back when all are in."""
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "bench.audience"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._child = Child("bench.audience")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(people, file)
             file.flush()
-            self._ask({"port": port, "people": file.name})
+            self._child.ask({"port": port, "people": file.name})
+
+    def close(self) -> None:
+        self._child.close()
 
     def hears(self, frames: int, patience: float) -> list[float]:
         """How many ms after they were sent so many frames came. Raises RuntimeError when they did
         not: lost frames are quickly delivered."""
-        late = list(self._ask({"frames": frames, "patience": patience})["late_ms"])
+        late = list(self._child.ask({"frames": frames, "patience": patience})["late_ms"])
         if len(late) != frames:
             raise RuntimeError(f"{len(late)} of {frames} frames came within {patience:.0f} s")
         return late
-
-    def close(self) -> None:
-        assert self._child.stdin
-        self._child.stdin.close()
-        self._child.wait(10)
-
-    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._child.stdin
-        assert self._child.stdout
-        self._child.stdin.write(json.dumps(order) + "\n")
-        self._child.stdin.flush()
-        line = self._child.stdout.readline()
-        if not line:
-            raise RuntimeError("the audience's process ended")
-        return dict(json.loads(line))
 
 
 @dataclass(slots=True)
@@ -145,7 +128,7 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     people = json.loads(Path(first["people"]).read_text())
     ears = [entered(first["port"], *one) for one in people]
-    _answer({"connected": len(ears)})
+    answer({"connected": len(ears)})
     poll = select.epoll()
     poll.register(0, select.EPOLLIN)
     by_number = {ear.link.fileno(): ear for ear in ears}
@@ -164,7 +147,7 @@ def main() -> None:
             else:
                 late += heard(by_number[number])
         if goal and (len(late) >= goal or time.monotonic() > until):
-            _answer({"late_ms": late})
+            answer({"late_ms": late})
             late, goal, until = [], 0, float("inf")
 
 
@@ -177,11 +160,6 @@ def heard(ear: Ear) -> list[float]:
         elif found := _SENT_AT.search(payload):
             late.append(now - float(found[1]))
     return late
-
-
-def _answer(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ on a request, a tenth of what any of the servers spends, so it is not what is me
 import json
 import select
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+
+from bench.child import Child, answer
 
 PATIENCE_SECONDS = 10.0
 
@@ -38,42 +39,25 @@ class Client:
     """The parent's hand on the load process."""
 
     def __init__(self) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._child = Child("bench.load")
+
+    def close(self) -> None:
+        self._child.close()
 
     def prepare(self, name: str, lanes: Sequence[Sequence[bytes]]) -> None:
         """One list of requests per connection; they go round."""
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump([[one.decode() for one in lane] for lane in lanes], file)
             file.flush()
-            self._ask({"name": name, "requests": file.name})
+            self._child.ask({"name": name, "requests": file.name})
 
     def run(self, name: str, port: int, seconds: float, least: int = 0) -> dict[str, Any]:
         """`least`: so many requests per connection however long they take. Raises RuntimeError when
         a single answer was not 200: a refusal is faster than a like."""
-        told = self._ask({"name": name, "port": port, "seconds": seconds, "least": least})
+        told = self._child.ask({"name": name, "port": port, "seconds": seconds, "least": least})
         if told["refused"]:
             raise RuntimeError(f"{told['refused']} answers were no 200, e.g. {told['example']}")
         return told
-
-    def close(self) -> None:
-        assert self._child.stdin
-        self._child.stdin.close()
-        self._child.wait(5)
-
-    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._child.stdin
-        assert self._child.stdout
-        self._child.stdin.write(json.dumps(order) + "\n")
-        self._child.stdin.flush()
-        line = self._child.stdout.readline()
-        if not line:
-            raise RuntimeError("the load process ended")
-        return dict(json.loads(line))
 
 
 def request(verb: str, path: str, token: str) -> bytes:
@@ -176,8 +160,7 @@ def main() -> None:
         else:
             lanes_of = prepared[order["name"]]
             told = measure(lanes_of, order["port"], order["seconds"], order["least"])
-        sys.stdout.write(json.dumps(told) + "\n")
-        sys.stdout.flush()
+        answer(told)
 
 
 if __name__ == "__main__":
