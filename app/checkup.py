@@ -77,15 +77,16 @@ def _asked(
 
 def web(host: str, port: int) -> list[Finding]:
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/ready", timeout=3) as answer:
-            return [Finding("web", "ready", f"{answer.status} on {host}:{port}")]
+        with urllib.request.urlopen(f"http://{netloc}/ready", timeout=3) as answer:
+            return [Finding("web", "ready", f"{answer.status} on {netloc}")]
     except urllib.error.HTTPError as fault:
-        reading = f"{fault.code} on {host}:{port}"
+        reading = f"{fault.code} on {netloc}"
         return [Finding("web", "ready", reading, Level.WRONG, "What it leans on is named below.")]
     except OSError as fault:
         remedy = f"Start it: make run. On another port: make diagnose PORT={port + 1}."
-        return [findings.away("web", f"nothing on {host}:{port} ({type(fault).__name__})", remedy)]
+        return [findings.away("web", f"nothing on {netloc} ({type(fault).__name__})", remedy)]
 
 
 def of_redis(outlook: Outlook) -> list[Finding]:

@@ -102,6 +102,12 @@ class Web:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
     @property
+    def bind(self) -> str:
+        """Where to listen, as gunicorn takes it: an IPv6 address stands in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def testing(self) -> bool:
         return self.mode == "testing"
 

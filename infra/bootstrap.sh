@@ -5,18 +5,24 @@ set -eu
 cd "$(dirname "$0")/.."
 
 fail() { printf '%s\n' "$1" >&2; exit 2; }
+version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
+named=
+if [ -n "${PYTHON:-}" ]; then
+    named=$(version "$PYTHON") || fail "PYTHON=$PYTHON does not run; name a Python 3.11 or newer."
+    new_enough "$PYTHON" || fail "PYTHON=$PYTHON is Python $named; name a Python 3.11 or newer."
+fi
 wanted=$(cat requirements.txt requirements-dev.txt | cksum)
-if [ "$(cat .venv/.installed 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+found=$(version .venv/bin/python) || found=
+if [ "$(cat .venv/.installed 2>/dev/null)" = "$wanted $found" ] && [ "${named:-$found}" = "$found" ]; then
     exit 0
 fi
 
-python=
-for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        python=$candidate
-        break
-    fi
+python=${PYTHON:-}
+for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    [ -z "$python" ] || break
+    if new_enough "$candidate"; then python=$candidate; fi
 done
 [ -n "$python" ] || fail "Python 3.11 or newer was not found; install it, or name it: make setup PYTHON=/path/to/python3."
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
@@ -27,12 +33,12 @@ free=$(df -Pk . | awk 'NR == 2 { print $4 }')
 if [ -e .venv ] && [ ! -w .venv ] || [ ! -w . ]; then
     fail "$(pwd) or its .venv belongs to another user; start as that user, or work in a copy of your own."
 fi
-# An interpreter that is gone, or a folder that was moved: made afresh.
-if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-    echo "Making .venv with $("$python" --version)"
+# Made afresh: an interpreter that is gone, a folder that was moved, another version than PYTHON.
+if [ "${named:-$found}" != "$found" ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    echo "Making .venv with $("$python" --version)${found:+ (it had Python $found)}"
     "$python" -m venv --clear .venv || fail ".venv could not be made; see the reason above."
 fi
 echo "Installing the packages of requirements-dev.txt (some minutes the first time)"
 .venv/bin/python -m pip install --disable-pip-version-check -r requirements-dev.txt ||
     fail "The packages could not be installed; check the network (or pip's settings) and run make setup again."
-printf '%s\n' "$wanted" > .venv/.installed
+printf '%s\n' "$wanted $(version .venv/bin/python)" > .venv/.installed

@@ -7,12 +7,11 @@ Out   infra/services.py: `Services(folder, known=three_brokers())`
     services.kill("kafka-2")        # acknowledged records are on one of the two others
 """
 
-import base64
 import signal
 import uuid
 from collections.abc import Mapping
 
-from infra.kafka import API_VERSIONS, LOGGING, PROPERTIES, format_storage
+from infra.kafka import API_VERSIONS, LOGGING, PROPERTIES, cluster_id, format_storage
 from infra.layout import Layout
 from infra.processes import Launch
 from infra.service import Service, ask, java
@@ -42,7 +41,6 @@ class Broker:
                 advertised=ports.get(f"{self.name}_advertised", port),
                 controller=ports[_controller(self.number)],
                 voters=",".join(f"{n}@127.0.0.1:{ports[_controller(n)]}" for n in BROKERS),
-                logs=folder / "logs",
                 node=self.number,
                 replicas=len(BROKERS),
                 in_sync=IN_SYNC,
@@ -78,5 +76,4 @@ def _controller(number: int) -> str:
 
 def _cluster_id(layout: Layout) -> str:
     """The same for all three and for ever, without a file that they would have to agree on."""
-    named = uuid.uuid5(uuid.NAMESPACE_URL, layout.tag("kafka"))
-    return base64.urlsafe_b64encode(named.bytes).rstrip(b"=").decode()
+    return cluster_id(uuid.uuid5(uuid.NAMESPACE_URL, layout.tag("kafka")))

@@ -5,6 +5,7 @@ Out   KAFKA_BOOTSTRAP_SERVERS
 """
 
 import base64
+import re
 import signal
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra import processes
 from infra.layout import Layout
 from infra.processes import Launch
 from infra.service import ask, java
@@ -25,6 +27,8 @@ LOGGING = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
 )
 
+# log.dirs is relative to the service's folder: a comma, a backslash or a letter outside of Latin-1
+# in DATA_DIR would mean something else in this file.
 # The session time-out is what a start after `kill` waits for: until then the controller takes the
 # killed broker for alive and turns its successor away (9 s by default).
 PROPERTIES = """\
@@ -35,7 +39,7 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={logs}
+log.dirs=logs
 auto.create.topics.enable=false
 log.retention.hours=168
 group.initial.rebalance.delay.ms=0
@@ -67,14 +71,13 @@ class Kafka:
                 advertised=ports.get("kafka_advertised", ports["kafka"]),
                 controller=ports["kafka_controller"],
                 voters=f"1@127.0.0.1:{ports['kafka_controller']}",
-                logs=folder / "logs",
                 node=1,
                 replicas=1,
                 in_sync=1,
             )
         )
         if not (folder / "logs" / "meta.properties").exists():
-            format_storage(layout, self.name, properties, _cluster_id(layout))
+            format_storage(layout, self.name, properties, _kept_cluster_id(layout))
         command = java(layout, self.name, [*LOGGING, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
         command += ["kafka.Kafka", str(properties)]
         return Launch(command, folder=folder, log=layout.log(self.name))
@@ -89,17 +92,30 @@ class Kafka:
 
 def format_storage(layout: Layout, name: str, properties: Path, cluster: str) -> None:
     command = java(layout, name, ["-XX:TieredStopAtLevel=1"], "kafka")
-    command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-    command += ["--ignore-formatted"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # One word, because ids of earlier versions may begin with "-".
+    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+    command += ["--config", str(properties), "--ignore-formatted"]
+    folder, environment = properties.parent, processes.environment()
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         layout.log(name).write_text(done.stdout + done.stderr)
         raise Trouble(f"Kafka could not format its storage; see {layout.log(name)}.")
 
 
-def _cluster_id(layout: Layout) -> str:
+def cluster_id(unique: uuid.UUID) -> str:
+    """As Kafka writes it (base64 of 16 bytes), but never with a first bit that is set: one id in 64
+    would begin with "-" and be taken for an option by Kafka's own tools."""
+    first, *rest = unique.bytes
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).rstrip(b"=").decode()
+
+
+def _kept_cluster_id(layout: Layout) -> str:
     """Kept: a log directory belongs to one cluster, and a cut format is repeated with its id."""
     path = layout.folder("kafka") / "cluster.id"
-    if not path.exists():
-        path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
-    return path.read_text()
+    kept = path.read_text() if path.exists() else ""
+    if not re.fullmatch(r"[\w-]{22}", kept, re.ASCII):  # none, or one whose writing was cut
+        kept = cluster_id(uuid.uuid4())
+        path.write_text(kept)
+    return kept

@@ -65,21 +65,24 @@ def main(found: Iterable[psutil.Process], tag: str) -> psutil.Process | None:
     return None
 
 
+def environment() -> dict[str, str]:
+    """Ours, for a service: without settings of other programs that would change it, and without
+    the mark of a run, which is the application's."""
+    theirs = ("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+    # In another locale Java cannot open a path that is not ASCII.
+    return kept | {"LC_ALL": "C.UTF-8"}
+
+
 def spawn(launch: Launch) -> int:
     """In a session of its own, so that Ctrl-C at the terminal does not reach it."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        # Settings of other programs would change ours; the mark of a run is the application's.
-        if not name.startswith(("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_"))
-    }
     if launch.log.exists() and launch.log.stat().st_size > LOG_BYTES:
         launch.log.replace(launch.log.with_suffix(".old.log"))
     with launch.log.open("ab") as log:
         child = subprocess.Popen(
             launch.command,
             cwd=launch.folder,
-            env=environment | dict(launch.environment),
+            env=environment() | dict(launch.environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -146,7 +146,8 @@ def _end(honcho: subprocess.Popen[bytes], place: Layout) -> None:
 
 
 def _address() -> str:
-    return f"http://{os.environ['HOST']}:{port()}"
+    host = os.environ["HOST"]
+    return f"http://[{host}]:{port()}" if ":" in host else f"http://{host}:{port()}"
 
 
 def port() -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from gunicorn.util import parse_address
 
 from app.settings import BadSetting, Settings, load
 
@@ -76,6 +77,16 @@ def test_a_file_gives_what_the_environment_does_not(start, tmp_path: Path) -> No
     web = start(PORT="9002").web
 
     assert (web.host, web.port) == ("0.0.0.0", 9002)  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"), [("127.0.0.1", "127.0.0.1:8000"), ("::1", "[::1]:8000"), ("::", "[::]:8000")]
+)
+def test_gunicorn_reads_the_host_and_port_back_from_bind(start, host: str, bind: str) -> None:
+    settings = start(HOST=host)
+
+    assert settings.web.bind == bind
+    assert parse_address(bind) == (host, 8000)
 
 
 def test_without_an_endpoint_dynamodb_is_that_of_the_region(start) -> None:

@@ -88,6 +88,14 @@ def test_a_port_that_is_none_is_one_sentence(monkeypatch: pytest.MonkeyPatch, po
         run.port()
 
 
+def test_the_printed_address_of_an_ipv6_host_opens_in_a_browser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOST", "::1")
+    monkeypatch.setenv("PORT", "8001")
+    assert run._address() == "http://[::1]:8001"
+
+
 def test_an_address_nobody_can_listen_on_is_one_sentence() -> None:
     with pytest.raises(Trouble, match=r"No program can listen on 192\.0\.2\.1:8000"):
         ports.is_free(8000, "192.0.2.1")
@@ -124,24 +132,103 @@ def test_a_closed_folder_is_seen_on_the_whole_way(tmp_path: Path) -> None:
     assert not account.reachable(stranger, stranger, deep)
 
 
-def test_a_machine_without_a_new_enough_python_hears_so(tmp_path: Path) -> None:
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder with what bootstrap.sh reads, and in bin/ the few programs that every system has."""
     for name in ("infra/bootstrap.sh", "requirements.txt", "requirements-dev.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text())
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("dirname", "cat", "cksum"):
-        (tools / name).symlink_to(f"/usr/bin/{name}")
-    done = subprocess.run(
-        ["/bin/sh", str(tmp_path / "infra" / "bootstrap.sh")],
-        env={"PATH": str(tools)},
+    (tmp_path / "bin").mkdir()
+    for name in ("dirname", "cat", "cksum", "df", "awk"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    return tmp_path
+
+
+def bootstrap(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", str(folder / "infra" / "bootstrap.sh")],
+        env={"PATH": str(folder / "bin")} | environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def python(path: Path, version: str) -> Path:
+    """A stand-in that answers as a Python of this version, and writes down a `-m venv`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"""#!/bin/sh
+case "$*" in
+    *"version_info[:2]"*) echo {version} ;;
+    *"version_info < (3, 11)"*) [ {version.partition(".")[2]} -ge 11 ] ;;
+    --version) echo Python {version}.0 ;;
+    *"-m venv"*) echo "$*" >> '{path}.made'; exit 1 ;;
+esac
+"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+def installed(folder: Path, version: str) -> Path:
+    """A .venv of that version, with everything in it."""
+    inside = python(folder / ".venv" / "bin" / "python", version)
+    wanted = (ROOT / "requirements.txt").read_bytes() + (ROOT / "requirements-dev.txt").read_bytes()
+    sums = subprocess.run(["cksum"], input=wanted, capture_output=True, check=True).stdout.decode()
+    (folder / ".venv" / ".installed").write_text(f"{sums.strip()} {version}\n")
+    return inside
+
+
+def test_a_machine_without_a_new_enough_python_hears_so(bare: Path) -> None:
+    done = bootstrap(bare)
     assert done.returncode == 2
     assert done.stderr.startswith("Python 3.11 or newer was not found; install it")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_complete_venv_is_left_alone(bare: Path) -> None:
+    inside = installed(bare, "3.13")
+    named = python(bare / "a folder" / "python3.13", "3.13")
+    assert bootstrap(bare).returncode == 0
+    assert bootstrap(bare, PYTHON=str(named)).returncode == 0
+    assert inside.exists()
+    assert not Path(f"{named}.made").exists()
+
+
+def test_a_venv_of_another_version_than_the_named_python_is_made_afresh(bare: Path) -> None:
+    installed(bare, "3.11")
+    named = python(bare / "a folder" / "python3.13", "3.13")
+    done = bootstrap(bare, PYTHON=str(named))
+    assert "Making .venv with Python 3.13.0 (it had Python 3.11)" in done.stdout
+    assert Path(f"{named}.made").read_text() == "-m venv --clear .venv\n"
+
+
+def test_packages_installed_for_another_version_are_installed_again(bare: Path) -> None:
+    """The system's python3 was upgraded under a .venv that points to it."""
+    installed(bare, "3.11")
+    python(bare / ".venv" / "bin" / "python", "3.13")
+    python(bare / "bin" / "python3", "3.13")
+    assert "Installing the packages" in bootstrap(bare).stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        pytest.param("3.9", "is Python 3.9; name a Python 3.11 or newer.\n", id="too old"),
+        pytest.param(None, "does not run; name a Python 3.11 or newer.\n", id="not there"),
+    ],
+)
+def test_a_named_python_that_cannot_be_used_is_one_sentence(
+    bare: Path, version: str | None, sentence: str
+) -> None:
+    """And not another Python than the one that was named."""
+    python(bare / "bin" / "python3", "3.13")
+    named = bare / "named"
+    if version:
+        python(named, version)
+    done = bootstrap(bare, PYTHON=str(named))
+    assert (done.returncode, done.stderr) == (2, f"PYTHON={named} {sentence}")
 
 
 def test_our_compose_file_keeps_our_rules() -> None:
