@@ -15,15 +15,18 @@ import gevent
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import Engine, text
 
 from app import breakers
 from app.domain.errors import Unavailable
 from app.settings import Addresses
+from app.stores import postgres
 from app.stores.redis import WRONG_POLICY
 
 SECONDS = 1.0
+HEALTH_MAX_AGE_SECONDS, HEALTH_WAIT_SECONDS = 1.0, 0.5
+"""Of what GET /health says of PostgreSQL. Load balancers often wait no longer than a second."""
 UP, DOWN = "up", "down"
+SILENT = "no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ Reports = Callable[[], Mapping[str, Mapping[str, str]]]
 
 
 class Probes:
-    def __init__(self, engine: Engine, addresses: Addresses, reports: Reports = dict) -> None:
-        # A client of its own: a probe must not wait for a place in the pool that requests use.
+    def __init__(self, addresses: Addresses, reports: Reports = dict) -> None:
+        # Connections of its own: a probe must not wait for a place in a pool that requests use.
         self._redis = redis.Redis.from_url(
             addresses.redis_url,
             socket_timeout=SECONDS,
@@ -48,11 +51,10 @@ class Probes:
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
-        self._engine = engine
         self._addresses = addresses
         self._reports = reports
-        self._database = "unknown"
-        self._next_look = 0.0
+        self._database: gevent.Greenlet[..., Finding] | None = None
+        self._database_asked_at = 0.0
 
     def look(self) -> dict[str, Finding]:
         """All at once; nobody is waited for longer than a second."""
@@ -62,7 +64,9 @@ class Probes:
             "kafka": self._ask_kafka,
             "dynamodb": self._ask_dynamodb,
         }
-        asked = {name: gevent.spawn(_find, question) for name, question in questions.items()}
+        asked = {
+            name: gevent.spawn(_find, question, SECONDS) for name, question in questions.items()
+        }
         told = gevent.spawn(self._told)
         all_asked: list[gevent.Greenlet[..., Any]] = [told, *asked.values()]
         gevent.joinall(all_asked, timeout=SECONDS)
@@ -70,7 +74,7 @@ class Probes:
         processes = [*(told.value or {}).values(), breakers.states()]
         return {
             name: replace(
-                (one.value if one.successful() else None) or Finding(DOWN, reason="no answer"),
+                (one.value if one.successful() else None) or Finding(DOWN, reason=SILENT),
                 breaker=breakers.worst([states[name] for states in processes if name in states]),
             )
             for name, one in asked.items()
@@ -83,16 +87,16 @@ class Probes:
             return {}
 
     def database(self) -> str:
-        """What the last look at PostgreSQL found. Never waits: being alive needs no database."""
+        """Whether PostgreSQL answers: connected or disconnected. Checked at most
+        HEALTH_MAX_AGE_SECONDS ago, and waited for at most HEALTH_WAIT_SECONDS; requests that come
+        at the same time share one check."""
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + 5.0
-            gevent.spawn(self._look_at_database)
-        return self._database
-
-    def _look_at_database(self) -> None:
-        found = _find(self._ask_postgres)
-        self._database = "connected" if found.state == UP else "disconnected"
+        checking = self._database
+        if checking is None or now - self._database_asked_at >= HEALTH_MAX_AGE_SECONDS:
+            checking = self._database = gevent.spawn(_find, self._ask_postgres, HEALTH_WAIT_SECONDS)
+            self._database_asked_at = now
+        checking.join()
+        return "connected" if checking.value and checking.value.state == UP else "disconnected"
 
     def _ask_redis(self) -> str | None:
         """Why writes could be lost; None when they are safe."""
@@ -107,8 +111,7 @@ class Probes:
         return None
 
     def _ask_postgres(self) -> str | None:
-        with self._engine.connect() as sql:
-            sql.execute(text("select 1"))
+        postgres.knock(self._addresses.database_url)
         return None
 
     def _ask_kafka(self) -> str | None:
@@ -136,10 +139,13 @@ def _knock(host: str, port: int) -> None:
     socket.create_connection((host, port), timeout=SECONDS).close()
 
 
-def _find(question: Callable[[], str | None]) -> Finding:
+def _find(question: Callable[[], str | None], seconds: float) -> Finding:
     began = time.perf_counter()
     try:
-        reason = question()
+        with gevent.Timeout(seconds, TimeoutError):
+            reason = question()
+    except TimeoutError:
+        return Finding(DOWN, reason=SILENT)
     except Exception as fault:  # whatever a client raises: the service did not answer
         return Finding(DOWN, reason=type(fault).__name__)
     taken = round((time.perf_counter() - began) * 1000, 1)

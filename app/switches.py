@@ -9,6 +9,7 @@ what a setting points elsewhere is somebody else's.
 
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -28,7 +29,8 @@ LOOK_SECONDS = 10.0
 PATIENCE_SECONDS = 1.5
 TURN_SECONDS = 90.0
 """`start` waits a minute for a service, `stop` a quarter of one."""
-FRESH_SECONDS = 2.0
+FRESH_SECONDS, MAX_AGE_SECONDS = 2.0, 10.0
+"""Of the states: when they are looked at again; how old they may be while that takes its time."""
 VARIABLES = {
     "redis": "REDIS_URL",
     "kafka": "KAFKA_BOOTSTRAP_SERVERS",
@@ -70,7 +72,8 @@ class Switches:
         self._trouble: dict[str, str] = {}
         self._looking = gevent.spawn(lambda: None)
         self._seen: dict[str, dict[str, object]] = {}
-        self._seen_at = -FRESH_SECONDS
+        self._seen_at = -math.inf
+        self._outdated = False
 
     def states(self) -> dict[str, Switch]:
         """The embedded ones by name; empty where all are somebody else's. Raises Unavailable."""
@@ -99,7 +102,7 @@ class Switches:
             self._trouble[name] = str(fault)
         finally:
             del self._doing[name]
-            self._seen_at = -FRESH_SECONDS
+            self._outdated = True
 
     def _switch(self, name: str, seen: Mapping[str, object]) -> Switch:
         port = seen["port"]
@@ -112,11 +115,14 @@ class Switches:
 
     def _look(self) -> dict[str, dict[str, object]]:
         """One look for all who ask within two seconds: it starts an interpreter. On a busy machine
-        that takes its time; then what was seen last is told."""
-        if self._looking.ready() and time.monotonic() - self._seen_at >= FRESH_SECONDS:
+        that takes its time; then what was seen last is told. Raises Unavailable when that is too
+        old."""
+        age = time.monotonic() - self._seen_at
+        if self._looking.ready() and (self._outdated or age >= FRESH_SECONDS):
+            self._outdated = False
             self._looking = gevent.spawn(self._see)
-        self._looking.join(PATIENCE_SECONDS if self._seen else LOOK_SECONDS)
-        if not self._seen:
+        self._looking.join(PATIENCE_SECONDS if age < MAX_AGE_SECONDS else LOOK_SECONDS)
+        if time.monotonic() - self._seen_at >= MAX_AGE_SECONDS:
             raise Unavailable("The services could not be looked at", "infra_slow")
         return self._seen
 

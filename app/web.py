@@ -117,9 +117,7 @@ def _install(app: Flask, parts: Parts) -> None:
     web = parts.settings.web
     app.extensions["parts"] = parts
     app.extensions["guard"] = Guard(parts.redis)
-    app.extensions["probes"] = Probes(
-        parts.engine, parts.settings.addresses, Heartbeats(parts.redis).breakers
-    )
+    app.extensions["probes"] = Probes(parts.settings.addresses, Heartbeats(parts.redis).breakers)
     desk = _desk(parts)
     app.extensions["limits"] = desk.limits
     app.extensions["revocations"] = desk.revocations

@@ -23,7 +23,8 @@ _BEGAN = time.monotonic()
 
 @blueprint.get("/health")
 def health() -> Json:
-    """A superset of what the seed's four services answered. Needs no service."""
+    """A superset of what the seed's four services answered. Needs no service: `database` says
+    whether PostgreSQL answers, and the status is 200 either way."""
     people = cast("Callable[[], int]", current_app.extensions["connected_users"])
     return {
         "status": "healthy",

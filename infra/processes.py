@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 
 NAMES = {"postgres", "valkey-server", "redis-server", "java"}
-"""redis-server: left running by a version that embedded Redis."""
 POLL_SECONDS = 0.02
 LOG_BYTES = 20_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Unavailable
 from app.switches import BUSY, NOT_OURS, Switches, Verb
 from infra.services import Services
 from tests.services.crew import until
@@ -63,6 +63,22 @@ def test_what_a_setting_points_elsewhere_is_not_ours(own: Services) -> None:
 
 def test_a_folder_where_nothing_was_ever_started_has_no_switches(tmp_path: Path) -> None:
     assert Switches(tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0"}).states() == {}
+
+
+def test_states_that_are_too_old_are_not_told(
+    own: Services, switches: Switches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once seen, and then no look succeeds any more."""
+    assert switches.states()["dynamodb"].state == "running"
+    kept = own.layout.ports.read_text()
+    own.layout.ports.write_text("damaged")
+    monkeypatch.setattr("app.switches.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("app.switches.MAX_AGE_SECONDS", 0.0)
+    try:
+        with pytest.raises(Unavailable):
+            switches.states()
+    finally:
+        own.layout.ports.write_text(kept)
 
 
 def test_a_second_command_waits_for_the_first_and_a_repeated_one_changes_nothing(
