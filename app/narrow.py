@@ -19,6 +19,8 @@ from typing import Any
 import gevent
 from gevent.queue import JoinableQueue
 
+from app.packets import Reader
+
 log = logging.getLogger(__name__)
 MOST_PACKETS = 1_000
 MOST_BYTES = 4_000_000
@@ -136,7 +138,8 @@ class Narrow:
 
     def _websocket(self, make: Callable[..., Any]) -> Callable[..., Any]:
         def narrowed(handler: Any, server: Any) -> Any:
-            serve, sid = make(handler, server), handler.__self__.sid
+            sid = handler.__self__.sid
+            serve = make(lambda wire: handler(Reader(wire)), server)
 
             def application(environ: dict[str, Any], start: Any) -> Any:
                 raw = environ.get("gunicorn.socket")

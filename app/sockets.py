@@ -14,7 +14,7 @@ import gevent
 from flask import Flask, request
 from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room, leave_room
 
-from app import slow_bodies
+from app import packets, slow_bodies
 from app.acks import Acks
 from app.crier import Crier, listen
 from app.domain.errors import Rejected, Unavailable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
-SOCKETS_PATH = "/socket.io"
+SOCKETS_PATH = "/socket.io/"
 SWEEP_SECONDS = 30.0
 NAMELESS_SECONDS = 60.0
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -46,6 +46,8 @@ REQUIRED, FOREIGN = "Authentication required", "User ID does not match token"
 
 def _apart(sockets: "WSGIApplication", plain: "WSGIApplication") -> "WSGIApplication":
     """Socket.IO gets its own path and nothing else."""
+
+    sockets = packets.checked(sockets, MAX_MESSAGE_BYTES)
 
     def application(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         slow_bodies.bound(environ)
@@ -90,6 +92,10 @@ class Sockets:
             ping_timeout=20,
             max_http_buffer_size=MAX_MESSAGE_BYTES,
             manage_session=False,
+            serializer=packets.ClientPacket,
+            # Without these both libraries add handlers of their own, past app/logs.py.
+            logger=logging.getLogger("socketio"),
+            engineio_logger=logging.getLogger("engineio"),
         )
         self._narrow = Narrow(self.io.server.eio)
         # Its middleware copies the environment of each request: a like has no use for that.
