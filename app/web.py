@@ -13,6 +13,7 @@ import orjson
 from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.routing import Map, MapAdapter
 
 import blueprints
 from app import cors, stale
@@ -79,9 +80,29 @@ class PageSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
+class Paths(Map):
+    """No path with // leads anywhere. Werkzeug would redirect one to an address made with the
+    caller's Host header, and take // at the beginning for /."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, merge_slashes=False)
+
+    def bind_to_environ(
+        self, environ: Any, server_name: str | None = None, subdomain: str | None = None
+    ) -> MapAdapter:
+        adapter = super().bind_to_environ(environ, server_name, subdomain)
+        if adapter.path_info.startswith("//"):
+            adapter.path_info = "/\0"  # matches no route
+        return adapter
+
+
+class Application(Flask):
+    url_map_class: type[Map] = Paths
+
+
 def create_app(parts: Parts) -> Flask:
     """Connects to nothing yet."""
-    app = Flask(
+    app = Application(
         "notifications",
         root_path=str(ROOT),
         template_folder="jinja",

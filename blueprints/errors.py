@@ -102,6 +102,6 @@ def _answer(
 
 
 def _wants_a_page() -> bool:
-    if request.path.startswith(("/api/", "/socket.io/")):
+    if request.path.split("/", 2)[1] in ("api", "socket.io"):
         return False
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
