@@ -33,6 +33,7 @@ from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
 from app.stores.multiplex import Multiplexer, SharedScript
 from app.stores.windows import Windows
+from app.streams import clients as kafka_clients
 from app.streams.critical import Aside, Critical
 from app.streams.dead_letters import DeadLetters
 from app.streams.fallback import FallbackQueue
@@ -166,13 +167,15 @@ def _aside() -> Aside:
 
 
 def _guard(settings: Settings) -> None:
-    """The breakers by the settings. Redis and PostgreSQL are asked aside whether they are back."""
+    """The breakers by the settings. Redis, PostgreSQL and Kafka are asked aside whether they are
+    back."""
     breakers.configure(settings.breakers.failures, settings.breakers.reset_seconds)
     if not monkey.is_module_patched("socket"):
         return  # nothing runs aside there: a call is the probe
     addresses = settings.addresses
     breakers.REDIS.watch(lambda: redis_store.knock(addresses.redis_url))
     breakers.POSTGRES.watch(lambda: postgres.knock(addresses.database_url))
+    breakers.KAFKA.watch(lambda: kafka_clients.knock(addresses.kafka_bootstrap_servers))
 
 
 def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:

@@ -306,7 +306,7 @@ class Subscriber:
                 session_timeout_ms=10_000,
                 heartbeat_interval_ms=2000,
                 max_poll_interval_ms=60_000,
-                request_timeout_ms=15_000,
+                request_timeout_ms=4000,
                 fetch_max_wait_ms=200,
                 max_poll_records=1000,
                 # So much may wait in memory, of records as large as they may be.
