@@ -20,7 +20,7 @@ from app import breakers
 from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
-from app.domain.routing import Topic
+from app.domain.loops import Loop
 from app.settings import Settings
 from app.stores import postgres
 from app.stores import redis as redis_store
@@ -85,9 +85,10 @@ class WorkerParts:
     dead_letters: DeadLetters
     ledger: Ledger
 
-    def subscriber(self, group: str, topic: Topic) -> Subscriber:
+    def subscriber(self, loop: Loop) -> Subscriber:
+        """By the group of one of loops.READERS."""
         servers = self.parts.settings.addresses.kafka_bootstrap_servers
-        return Subscriber(servers, group, topic.value)
+        return Subscriber(servers, loop.group, str(loop.topic))
 
     def redis_is_safe(self) -> None:
         """Raises Unavailable with the sentence that says what to set. Away is not wrong: whoever

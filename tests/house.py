@@ -18,7 +18,9 @@ import redis
 from sqlalchemy import Engine, text
 
 from app.domain.ledger import Frame
-from app.domain.routing import GROUPS, Topic
+from app.domain.loops import LANE_GROUPS, LOOPS
+from app.domain.routing import LANES as TOPICS_OF_LANES
+from app.domain.routing import Topic
 from app.domain.windows import Rules
 from app.settings import load
 from app.stores.amends import Amends
@@ -43,7 +45,9 @@ NAMES = ("Ann", "Ben", "Cem", "Dan", "Eve", "Fay", "Gus", "Hana")
 RULES = Rules(window_seconds=120.0, jitter_seconds=30.0)
 WINDOW_AND_JITTER = 151.0
 LEASE_SECONDS = 31.0
-LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
+LANES = tuple(TOPICS_OF_LANES.values())
+GROUPS = LANE_GROUPS | {Topic.READY: LOOPS["deliverer"].group}
+"""Of the consumers here. The real ready topic has others as well."""
 
 
 @dataclass(frozen=True)
