@@ -16,8 +16,8 @@ FALLBACK_PATIENCE = 60.0
 """Longer than the breaker stays open, and the backlog drains from its oldest row."""
 GATE_PATIENCE = 60.0
 """The way back takes seconds once all services answer."""
-FLUSH_PATIENCE = 35.0
-"""A flusher that died keeps its claim for 30 s; then another one closes the window."""
+FLUSH_PATIENCE = 15.0
+"""A flusher that died keeps its claim for 6 s; then another one closes the window."""
 BEAT_PATIENCE = 15.0
 
 

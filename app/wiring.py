@@ -16,7 +16,7 @@ from gevent.pool import Pool
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from app import breakers
+from app import breakers, slots
 from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
@@ -87,8 +87,10 @@ class WorkerParts:
 
     def subscriber(self, loop: Loop) -> Subscriber:
         """By the group of one of loops.READERS."""
-        servers = self.parts.settings.addresses.kafka_bootstrap_servers
-        return Subscriber(servers, loop.group, str(loop.topic))
+        settings = self.parts.settings
+        servers = settings.addresses.kafka_bootstrap_servers
+        instance = slots.instance_id(settings.data_dir / "slots", loop.process)
+        return Subscriber(servers, loop.group, str(loop.topic), instance)
 
     def redis_is_safe(self) -> None:
         """Raises Unavailable with the sentence that says what to set. Away is not wrong: whoever

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import gevent
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
+    FencedInstanceIdError,
     InvalidRecordError,
     InvalidTimestampError,
     KafkaError,
@@ -31,6 +32,9 @@ T = TypeVar("T")
 CALL_SECONDS = 20.0
 """Above every time-out that we give kafka-python: only a call that hangs takes longer."""
 JOIN_SECONDS = 75.0
+SESSION_MS = 6000
+"""The least that a broker allows (group.min.session.timeout.ms). After it the partitions of a
+member that is frozen, or whose machine died, go to others."""
 CLOSE_SECONDS = 3.0
 ACK_SECONDS = 4.0
 CONNECT_SECONDS = 2.0
@@ -206,12 +210,18 @@ class Subscriber:
     to come back from a rebalance under load. Whoever does not come back in time is left behind, and
     so is a consumer that never gets into its group; the next call makes a new one, and the offsets
     say where to go on.
+
+    `instance` makes it a static member (KIP-345): a new process with the id of a dead one gets its
+    partitions at once, instead of after its session (docs/adr/0020). Unique among living processes.
     """
 
-    def __init__(self, servers: tuple[str, ...], group: str, topic: str) -> None:
+    def __init__(
+        self, servers: tuple[str, ...], group: str, topic: str, instance: str | None = None
+    ) -> None:
         self._servers = servers
         self._group = group
         self._topic = topic
+        self._instance = instance
         self._consumer: KafkaConsumer | None = None
         self._out_since: float | None = None
 
@@ -247,6 +257,8 @@ class Subscriber:
             try:
                 if ours:
                     consumer.commit(ours, timeout_ms=2000)
+            except FencedInstanceIdError:
+                raise  # another member has our id: this one would read on and never commit
             except KafkaError as fault:
                 log.info("%s did not commit: %s", self._group, type(fault).__name__)
                 return False
@@ -301,10 +313,11 @@ class Subscriber:
                 bootstrap_servers=list(self._servers),
                 bootstrap_timeout_ms=2000,
                 group_id=self._group,
+                group_instance_id=self._instance,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                session_timeout_ms=10_000,
-                heartbeat_interval_ms=2000,
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=SESSION_MS // 4,
                 max_poll_interval_ms=60_000,
                 request_timeout_ms=4000,
                 fetch_max_wait_ms=200,
@@ -336,6 +349,9 @@ def _rewind(consumer: KafkaConsumer) -> None:
 
 
 def _end(consumer: KafkaConsumer, group: str) -> None:
+    """Closes it and leaves the group, so that others have its partitions at once. A static member
+    would stay until its session ends (KIP-345 is for restarts): one that ends on purpose leaves."""
+    consumer._coordinator.is_dynamic_member = lambda: True
     try:
         with gevent.Timeout(CLOSE_SECONDS, TimeoutError):
             consumer.close(autocommit=False, timeout_ms=1000)
