@@ -18,11 +18,13 @@ from kafka.errors import (
     InvalidRecordError,
     InvalidTimestampError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
 from kafka.structs import OffsetAndMetadata
 
+from app.breakers import KAFKA
 from app.domain.errors import Poisoned, Unavailable
 from app.green import fairly
 from app.streams.clients import connected
@@ -183,7 +185,7 @@ def _give_up(producer: KafkaProducer, seconds: float) -> None:
     try:
         producer.close(timeout=seconds)
     except KafkaError as fault:
-        log.info("A producer closed badly: %s", type(fault).__name__)
+        _note("A producer closed badly", fault)
 
 
 def _slices(records: Sequence[Record]) -> Iterator[range]:
@@ -259,7 +261,10 @@ class Subscriber:
                     consumer.commit(ours, timeout_ms=2000)
             except FencedInstanceIdError:
                 raise  # another member has our id: this one would read on and never commit
-            except KafkaError as fault:
+            except KafkaTimeoutError as fault:
+                _note(f"{self._group} did not commit", fault)
+                return False
+            except KafkaError as fault:  # the group is being shared out anew
                 log.info("%s did not commit: %s", self._group, type(fault).__name__)
                 return False
             return bool(held)
@@ -301,7 +306,7 @@ class Subscriber:
     def _leave_behind(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            log.warning("%s begins again with a new consumer", self._group)
+            KAFKA.outage.failed(f"{self._group} begins again with a new consumer")
             gevent.spawn(_end, consumer, self._group)
 
     def _connected(self) -> KafkaConsumer:
@@ -356,7 +361,11 @@ def _end(consumer: KafkaConsumer, group: str) -> None:
         with gevent.Timeout(CLOSE_SECONDS, TimeoutError):
             consumer.close(autocommit=False, timeout_ms=1000)
     except (KafkaError, TimeoutError) as fault:
-        log.info("%s closed badly: %s", group, type(fault).__name__)
+        _note(f"{group} closed badly", fault)
+
+
+def _note(what: str, fault: Exception) -> None:
+    KAFKA.outage.failed(f"{what}: {type(fault).__name__}", what)
 
 
 def by_place(polled: Iterable[Polled]) -> dict[tuple[str, int], list[Polled]]:
