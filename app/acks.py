@@ -74,7 +74,7 @@ class Acks:
             while self.step():
                 pass
         except Unavailable as fault:
-            log.warning("%d acks are lost: %s", len(self._waiting), fault)
+            log.warning("%d acks are lost: %s", len(self._waiting), str(fault))
 
 
 def ack_of(user_id: str, said: Any) -> Ack | None:

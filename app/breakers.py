@@ -10,7 +10,6 @@ would else keep a breaker half-open for ever (resilience4j#903); and deafness fo
 call that began before the last change of state.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -19,8 +18,8 @@ import gevent
 from circuitbreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker
 
 from app.domain.errors import Unavailable
+from app.outages import Outage
 
-log = logging.getLogger(__name__)
 CLOSED, OPEN, HALF_OPEN = STATES = ("closed", "open", "half-open")
 PROBE_SECONDS = 10.0
 ASK_SECONDS, ASK_EVERY_SECONDS = 1.0, 1.0
@@ -47,7 +46,7 @@ class Passage:
         if fault is None:
             self._breaker.passed(self._era)
         elif self._counts(fault):
-            self._breaker.failed(self._era)
+            self._breaker.failed(self._era, fault)
         else:
             self._breaker.left(self._era)
 
@@ -66,6 +65,8 @@ class Breaker:
         self._probe_seconds = probe_seconds
         self._ask: Callable[[], object] | None = None
         self._asking: gevent.Greenlet[..., object] | None = None
+        self.outage = Outage(name, self._start_asking)
+        """Begins with the first failure, here or where nobody asks the breaker."""
         self.configure(failures, reset_seconds)
 
     def configure(self, failures: int, reset_seconds: float) -> None:
@@ -75,10 +76,11 @@ class Breaker:
         self._era = 0
         self._prober: object = None
         self._probe_until = 0.0
+        self.outage.forget()
 
     def watch(self, ask: Callable[[], object]) -> None:
-        """From now on this question is the probe, asked aside while the breaker is open; no call
-        is. It raises while the service is away."""
+        """From now on this question is the probe, asked aside during an outage; no call is. It
+        raises while the service is away."""
         self._ask = ask
 
     def passage(self, counts: Counts) -> Passage:
@@ -101,32 +103,30 @@ class Breaker:
 
     def passed(self, era: int) -> None:
         """The service answered."""
-        if era == self._era and self._core.failure_count:
+        if era != self._era:
+            return
+        if self._core.failure_count:
             if self._core.state != STATE_CLOSED:
                 self._turn()
-                log.warning("%s answers again", self.name)
             self._core.reset()
+        if self.outage.ongoing:
+            self.outage.answered()
 
-    def failed(self, era: int) -> None:
+    def failed(self, era: int, fault: BaseException) -> None:
         """It did not."""
         if era == self._era:
-            self._fail()
+            self._fail(f"{type(fault).__name__}: {fault}", type(fault).__name__)
 
     def left(self, era: int) -> None:
         """Neither: the call ended by a fault that says nothing of the service."""
         if era == self._era:
             self._prober = None
 
-    def _fail(self) -> None:
-        fault = Unavailable(self.name)
-        self._core.__exit__(Unavailable, fault, None)
+    def _fail(self, reason: str, kind: str) -> None:
+        self._core.__exit__(Unavailable, Unavailable(self.name), None)
         if self._core.state == STATE_OPEN:
             self._turn()
-            # The counter goes on with each failed probe: one line is enough.
-            if self._core.failure_count == self._failures:
-                log.warning("%s is taken to be away", self.name)
-            if self._ask is not None and not self._asking:
-                self._asking = gevent.spawn(self._ask_until_it_answers)
+        self.outage.failed(reason, kind)
 
     def _turn(self) -> None:
         self._era += 1
@@ -142,26 +142,35 @@ class Breaker:
             self._prober, self._probe_until = me, now + self._probe_seconds
             return True
         if now >= self._probe_until:
-            self._fail()  # it never returned; should it still, nobody listens
+            # Should it return after all, nobody listens.
+            self._fail("a probe never returned", "a probe never returned")
         return False
 
-    def _ask_until_it_answers(self) -> None:
-        while self.state != CLOSED:
-            gevent.sleep(ASK_EVERY_SECONDS)
-            if self._answers():
-                self.passed(self._era)
-            else:
-                self._fail()
+    def _start_asking(self) -> None:
+        if self._ask is not None and not self._asking:
+            self._asking = gevent.spawn(self._ask_until_it_answers)
 
-    def _answers(self) -> bool:
+    def _ask_until_it_answers(self) -> None:
+        while self.state != CLOSED or self.outage.ongoing:
+            gevent.sleep(ASK_EVERY_SECONDS)
+            fault = self._probe()
+            if fault is None:
+                self.passed(self._era)
+            elif self.state == CLOSED:
+                # No call failed so often that the others should be refused.
+                self.outage.failed(f"no answer to a probe: {fault}", f"probe: {fault}")
+            else:
+                self._fail(f"no answer to a probe: {fault}", f"probe: {fault}")
+
+    def _probe(self) -> str | None:
+        """The kind of fault, if it did not answer."""
         try:
             with gevent.Timeout(ASK_SECONDS, TimeoutError):
                 if self._ask is not None:
                     self._ask()
         except Exception as fault:  # whatever a client raises: it did not answer
-            log.debug("%s stays away: %s", self.name, type(fault).__name__)
-            return False
-        return True
+            return type(fault).__name__
+        return None
 
 
 REDIS, POSTGRES, KAFKA, DYNAMODB = ALL = (
@@ -176,6 +185,18 @@ def configure(failures: int, reset_seconds: float) -> None:
     """All of them, closed: by the settings, or by tests between two tests."""
     for one in ALL:
         one.configure(failures, reset_seconds)
+
+
+_outages = {one.name: one.outage for one in ALL}
+
+
+def outage_of(code: str) -> Outage | None:
+    """The outage that an Unavailable with this code is part of; None for a refusal of another sort
+    ("busy"), of which there is no outage."""
+    service = code.partition("_")[0]
+    if service not in _outages and code.endswith("_unavailable"):
+        _outages[service] = Outage(service)  # the mail server and the like
+    return _outages.get(service)
 
 
 def states() -> dict[str, str]:

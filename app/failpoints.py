@@ -12,6 +12,7 @@ that this is no production.
 import os
 import signal
 
+from app.domain import loops
 from app.domain.errors import Unavailable
 
 NAMES = (
@@ -35,7 +36,6 @@ NAMES = (
     "recorder.recorded",
     "postman.sent",
 )
-_HOSTS = {"relay": "flusher", "recorder": "deliverer", "postman": "deliverer"}
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"
 
 _name, _times, _how = [*os.environ.get("FAILPOINT", "").split(":"), "", ""][:3]
@@ -46,8 +46,7 @@ _left = int(_times or 1)
 
 def process_of(point: str) -> str:
     """The process that comes by that line: a word of the Procfile."""
-    stage = point.partition(".")[0]
-    return _HOSTS.get(stage, stage)
+    return loops.process_of(point.partition(".")[0])
 
 
 def reach(name: str) -> None:

@@ -8,26 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.loops import LOOPS, READERS, beats_of
+
 INGRESS_PATIENCE = 5.0
 OUTBOX_PATIENCE = 5.0
 FALLBACK_PATIENCE = 60.0
 """Longer than the breaker stays open, and the backlog drains from its oldest row."""
 GATE_PATIENCE = 60.0
 """The way back takes seconds once all services answer."""
-FLUSH_PATIENCE = 35.0
-"""A flusher that died keeps its claim for 30 s; then another one closes the window."""
+FLUSH_PATIENCE = 15.0
+"""A flusher that died keeps its claim for 6 s; then another one closes the window."""
 BEAT_PATIENCE = 15.0
-WORKERS = {
-    "bridge": "bridge",
-    "aggregator-critical": "aggregator",
-    "aggregator-high": "aggregator",
-    "aggregator-low": "aggregator",
-    "flusher": "flusher",
-    "relay": "flusher",
-    "deliverer": "deliverer",
-    "recorder": "deliverer",
-}
-"""Each loop that beats, and the line of the Procfile that runs it."""
 
 
 KEEPS = {
@@ -121,24 +112,20 @@ def windows(names_due: Iterable[tuple[str, int]], now_ms: int) -> Finding:
 
 
 def heartbeats(ages: Mapping[str, float]) -> list[Finding]:
-    """One finding per loop. `ages`: seconds since the last beat by `worker:pid`.
+    """One finding per loop. `ages`: seconds since the last beat by `loop:pid`.
 
     A process that ended leaves its last beat for a minute, so the youngest counts.
     """
     found = []
-    for worker, process in WORKERS.items():
-        beats = {
-            name.rpartition(":")[2]: seconds
-            for name, seconds in ages.items()
-            if name.rpartition(":")[0] == worker
-        }
+    for loop in LOOPS.values():
+        beats = beats_of(loop, ages)
         alive = {pid: seconds for pid, seconds in beats.items() if seconds <= BEAT_PATIENCE}
         if alive:
             reading = ", ".join(f"pid {pid}: {age(alive[pid])} ago" for pid in sorted(alive))
-            found.append(Finding("workers", worker, reading))
+            found.append(Finding("workers", loop.name, reading))
         else:
             last = f"last beat {age(min(beats.values()))} ago" if beats else "no heartbeat"
-            found.append(Finding("workers", worker, last, Level.WRONG, start(process)))
+            found.append(Finding("workers", loop.name, last, Level.WRONG, start(loop.process)))
     return found
 
 
@@ -193,5 +180,4 @@ def group(name: str, state: str, members: int, lag: int | None) -> Finding:
         return Finding("kafka", name, reading)
     if members:
         return Finding("kafka", name, reading, Level.NOTE, "It is rebalancing; ask again soon.")
-    process = "deliverer" if name.startswith("delivery") else "aggregator"
-    return Finding("kafka", name, reading, Level.WRONG, start(process))
+    return Finding("kafka", name, reading, Level.WRONG, start(READERS[name].process))

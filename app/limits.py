@@ -7,7 +7,6 @@ Writes are counted in this process alone: a like must stay at one round trip, an
 meant against floods may be as many times higher as there are web processes.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,10 +16,10 @@ from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import breakers
 from app.addresses import block_of
 from app.domain.errors import Rejected
 
-log = logging.getLogger(__name__)
 REDIS_SECONDS = 0.2
 AWAY_SECONDS = 5.0
 # Contract 6.26: failures of an account from one address, from anywhere, and of one address.
@@ -86,7 +85,8 @@ class Shared:
             try:
                 return self._storage.incr(key, seconds, amount)
             except redis.RedisError as fault:
-                log.warning("Limits are counted in memory: %s", type(fault).__name__)
+                said = "Limits are counted in memory"
+                breakers.REDIS.outage.failed(f"{said}: {type(fault).__name__}", said)
                 self._back_at = self._now() + AWAY_SECONDS
         return self._memory.add(key, seconds, amount)
 

@@ -7,7 +7,6 @@ python-socketio waits up to a minute before it tries Redis again, and says nothi
 not hear. This one tries every half second, and reports how long it was deaf.
 """
 
-import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +16,9 @@ import socketio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import breakers
 from app.turns import Turns
 
-log = logging.getLogger(__name__)
 AGAIN_SECONDS = 0.5
 OPTIONS: dict[str, Any] = {
     "socket_timeout": 1.5,
@@ -79,5 +78,6 @@ class Listener(socketio.RedisManager):  # type: ignore[misc]
             except Exception as fault:  # whatever the client raises: the channel is away
                 if deaf_since is None:
                     deaf_since = time.time()
-                    log.warning("Live push is away: %s", type(fault).__name__)
+                    said = "No live push"
+                    breakers.REDIS.outage.failed(f"{said}: {type(fault).__name__}", said)
                 time.sleep(AGAIN_SECONDS)

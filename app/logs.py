@@ -11,8 +11,19 @@ import sys
 from flask import has_request_context, request
 from pythonjsonlogger.json import JsonFormatter
 
+from app import breakers
+from app.domain.errors import Unavailable
+from app.outages import Outage
+
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 NOISY = ("kafka", "botocore", "urllib3", "engineio", "socketio")
+ABOUT = {
+    "kafka": "kafka_unavailable",
+    "botocore": "dynamodb_unavailable",
+    "urllib3": "dynamodb_unavailable",
+    "sqlalchemy": "postgres_unavailable",
+}
+"""Libraries whose errors are about one service. Each logs every attempt: hundreds of lines."""
 CORRELATION, TRACE = "notifications.correlation", "notifications.trace"
 """Where a request's environment keeps its ids (blueprints/identity.py)."""
 WITHHELD = "[withheld]"
@@ -65,10 +76,42 @@ class RequestIds(logging.Filter):
         return True
 
 
+class Outages(logging.Filter):
+    """Counts a record that says that a service is unavailable to the outage of that service, whose
+    lines (app/outages.py) take its place. At level DEBUG the record itself is logged as well."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        outage = _outage(record)
+        if outage is None:
+            return True
+        kind = f"{record.name}: {record.msg}"[:120]
+        outage.failed(f"{record.name}: {record.getMessage()}", kind, _unforeseen(record))
+        return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def _outage(record: logging.LogRecord) -> Outage | None:
+    code = ABOUT.get(record.name.partition(".")[0])
+    if code is not None and record.levelno >= logging.WARNING:
+        return breakers.outage_of(code)
+    args = record.args if isinstance(record.args, tuple) else ()
+    fault = next((one for one in args if isinstance(one, Unavailable)), None)
+    return None if fault is None else breakers.outage_of(fault.code)
+
+
+def _unforeseen(record: logging.LogRecord) -> object:
+    """The traceback of a fault that is none of the network's or of the client library's own."""
+    fault = record.exc_info[1] if record.exc_info else None
+    if fault is None or isinstance(fault, OSError):
+        return None
+    known = {*ABOUT, "psycopg2", "redis"}
+    return None if type(fault).__module__.partition(".")[0] in known else record.exc_info
+
+
 def handler(as_text: bool) -> logging.Handler:
     made = logging.StreamHandler()
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     made.setFormatter(_Text(TEXT) if as_text else _Json(form))
+    made.addFilter(Outages())
     made.addFilter(RequestIds())
     return made
 

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from app import breakers
 from app.domain.errors import Unavailable
-from app.stage_report import COUNTED
+from app.domain.loops import LOOPS, STAGES
 from app.stores.figures import Figures
 from app.stores.heartbeats import Heartbeats
 from app.stores.redis import key, speaking
@@ -98,9 +98,10 @@ class _Pipeline(Collector):
 
     def collect(self) -> Iterable[Metric]:
         try:
-            stages = Figures(self._redis).outcomes(COUNTED)
+            stages = Figures(self._redis).outcomes(STAGES)
             waiting = self._waiting()
             told = Heartbeats(self._redis).breakers()
+            silent = Heartbeats(self._redis).silent()
         except Unavailable:
             return
         events = CounterMetricFamily(
@@ -119,6 +120,14 @@ class _Pipeline(Collector):
             lengths.add_metric([str(shard)], count)
         yield lengths
         yield _breakers("notifications_worker_breaker_state", told)
+        alive = GaugeMetricFamily(
+            "notifications_loop_alive",
+            "1 if a worker process runs this loop, else 0",
+            labels=["loop", "process"],
+        )
+        for loop in LOOPS.values():
+            alive.add_metric([loop.name, loop.process], float(loop.name not in silent))
+        yield alive
 
     def _waiting(self) -> list[int]:
         with speaking("tell its lengths"):

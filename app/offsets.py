@@ -4,7 +4,7 @@ In    Kafka's admin interface; it only looks
 Out   app/checkup.py (lag per group), app/diagnose.py (the table)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,11 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 
 from app.domain.errors import Unavailable
-from app.domain.routing import GROUPS, Topic
+from app.domain.loops import LANE_GROUPS, READERS
 from app.streams.clients import connected
 
-LOG_GROUP = "delivery-log-consumer"
-TOPIC_OF = {group: topic.value for topic, group in GROUPS.items()} | {LOG_GROUP: Topic.READY.value}
+TOPIC_OF = {group: str(loop.topic) for group, loop in READERS.items()}
+LANES = frozenset(TOPIC_OF[group] for group in LANE_GROUPS.values())
 ABSENT = ("absent", 0)
 
 
@@ -60,13 +60,10 @@ def asking(servers: tuple[str, ...]) -> Iterator[Any]:
         admin.close()
 
 
-LANES = (Topic.CRITICAL.value, Topic.HIGH.value, Topic.LOW.value)
-
-
 def lane_ends(servers: tuple[str, ...]) -> dict[str, int]:
     """Of each partition of the lanes. Raises Unavailable."""
     with asking(servers) as admin:
-        ends = _ends(admin, _partitions(admin, set(LANES)))
+        ends = _ends(admin, _partitions(admin, LANES))
     return {f"{place.topic}:{place.partition}": end for place, end in ends.items()}
 
 
@@ -113,7 +110,7 @@ def places_of(admin: Any, groups: Mapping[str, tuple[str, int]]) -> list[Place]:
     return rows
 
 
-def _partitions(admin: Any, topics: set[str]) -> list[Any]:
+def _partitions(admin: Any, topics: Set[str]) -> list[Any]:
     present = sorted(set(admin.list_topics()) & topics)
     return sorted(
         TopicPartition(topic["name"], one["partition_index"])

@@ -269,7 +269,7 @@ class Sockets:
             log.warning("Closing sockets, so that they ask for what they missed: %s", fault)
             self.close_all()
             return
-        log.info("Live push is back; %d people were told what they missed", behind)
+        log.debug("Live push is back; %d people were told what they missed", behind)
 
     def _emit(self, event: str, data: dict[str, Any], room: str) -> None:
         """To the sockets of this process alone."""

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, seq_of_stream_id
+from app.domain.loops import READERS, STAGES
 from app.offsets import Place
 from app.stores.figures import Figures
 from app.stores.open_windows import OpenWindows
@@ -26,14 +27,14 @@ from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
 from app.stores.windows import DUE
 
-COUNTED = ("bridge", "aggregator", "flusher", "relay", "deliverer", "recorder")
 MOST_WINDOWS = 20_000
 ANSWER_SECONDS = 1.7
 GROUPS = {
-    "aggregator": ("critical-consumer", "high-priority-consumer", "low-priority-consumer"),
-    "deliverer": ("delivery-consumer",),
-    "recorder": ("delivery-log-consumer",),
+    stage: [group for group, loop in READERS.items() if loop.stage == stage]
+    for stage in dict.fromkeys(loop.stage for loop in READERS.values() if loop.stage)
 }
+"""Whose lag a stage has."""
+ORDER = (STAGES[0], "fallback", *STAGES[1:])
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class StageReport:
     def stages(self) -> tuple[list[Stage], dict[str, str]]:
         """All of them, and which services did not tell theirs. All are asked at once: one that is
         frozen must not keep the others' figures from whoever looks for the cause."""
-        found = {name: Stage(name) for name in (*COUNTED, "fallback")}
+        found = {name: Stage(name) for name in ORDER}
         questions = {
             "redis": self._ask_redis,
             "postgres": self._ask_postgres,
@@ -100,11 +101,10 @@ class StageReport:
         away = {name: said for name, one in asked.items() if (said := one.get()) is not None}
         for service in away:
             _unknown(found, service)
-        order = ("bridge", "fallback", "aggregator", "flusher", "relay", "deliverer", "recorder")
-        return [found[name] for name in order], away
+        return list(found.values()), away
 
     def _ask_redis(self, found: Mapping[str, Stage]) -> None:
-        counted = Figures(self._redis).outcomes(COUNTED)
+        counted = Figures(self._redis).outcomes(STAGES)
         for name, outcomes in counted.items():
             found[name].outcomes = outcomes
         flusher = found["flusher"]
@@ -173,7 +173,7 @@ def _unknown(found: Mapping[str, Stage], service: str) -> None:
         "postgres": ("fallback", "relay"),
         "kafka": tuple(GROUPS),
     }[service]
-    for name in {"redis": COUNTED, "postgres": ("fallback",)}.get(service, ()):
+    for name in {"redis": STAGES, "postgres": ("fallback",)}.get(service, ()):
         found[name].told = False
     for name in silent:
         found[name].lag = None

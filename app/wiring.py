@@ -16,11 +16,11 @@ from gevent.pool import Pool
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from app import breakers
+from app import breakers, slots
 from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
-from app.domain.routing import Topic
+from app.domain.loops import Loop
 from app.settings import Settings
 from app.stores import postgres
 from app.stores import redis as redis_store
@@ -33,6 +33,7 @@ from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
 from app.stores.multiplex import Multiplexer, SharedScript
 from app.stores.windows import Windows
+from app.streams import clients as kafka_clients
 from app.streams.critical import Aside, Critical
 from app.streams.dead_letters import DeadLetters
 from app.streams.fallback import FallbackQueue
@@ -84,9 +85,12 @@ class WorkerParts:
     dead_letters: DeadLetters
     ledger: Ledger
 
-    def subscriber(self, group: str, topic: Topic) -> Subscriber:
-        servers = self.parts.settings.addresses.kafka_bootstrap_servers
-        return Subscriber(servers, group, topic.value)
+    def subscriber(self, loop: Loop) -> Subscriber:
+        """By the group of one of loops.READERS."""
+        settings = self.parts.settings
+        servers = settings.addresses.kafka_bootstrap_servers
+        instance = slots.instance_id(settings.data_dir / "slots", loop.process)
+        return Subscriber(servers, loop.group, str(loop.topic), instance)
 
     def redis_is_safe(self) -> None:
         """Raises Unavailable with the sentence that says what to set. Away is not wrong: whoever
@@ -166,13 +170,15 @@ def _aside() -> Aside:
 
 
 def _guard(settings: Settings) -> None:
-    """The breakers by the settings. Redis and PostgreSQL are asked aside whether they are back."""
+    """The breakers by the settings. Redis, PostgreSQL and Kafka are asked aside whether they are
+    back."""
     breakers.configure(settings.breakers.failures, settings.breakers.reset_seconds)
     if not monkey.is_module_patched("socket"):
         return  # nothing runs aside there: a call is the probe
     addresses = settings.addresses
     breakers.REDIS.watch(lambda: redis_store.knock(addresses.redis_url))
     breakers.POSTGRES.watch(lambda: postgres.knock(addresses.database_url))
+    breakers.KAFKA.watch(lambda: kafka_clients.knock(addresses.kafka_bootstrap_servers))
 
 
 def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:

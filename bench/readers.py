@@ -14,6 +14,7 @@ from functools import partial
 import gevent
 from sqlalchemy import text
 
+from app.domain.loops import PROCESSES
 from app.stores.posts import Posts
 from app.stores.posts import Slice as Part
 from bench.figures import Figure, Goal, Slice, alternate, slowness, spread
@@ -21,7 +22,6 @@ from bench.likes import CONNECTIONS
 from bench.load import Client, request
 from bench.people import people, posts, token, warm
 from bench.stage import SECRET, Running, Stage, wait_until
-from bench.toast import WORKERS
 
 LIKES, FEW = 10_000, 1_280
 PAGE = 20
@@ -93,7 +93,7 @@ class Reading:
 def figure(stage: Stage, rounds: int) -> Figure:
     engine = stage.parts.parts.engine
     web = stage.web("app.wsgi:app")
-    for name in WORKERS:
+    for name in PROCESSES:
         stage.worker(name, WINDOW)
     plain = stage.web("bench.baselines:app", {"BENCH_APP": "insert"})
     [owner] = people(engine, 1)

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 
 import gevent
 
+from app.domain.loops import PROCESSES
 from bench.figures import Figure, Goal, Slice, alternate, latencies, percentile, slowness, spread
 from bench.hops import hops
 from bench.people import people, posts, token, warm
@@ -21,7 +22,6 @@ from bench.stage import SECRET, Running, Stage
 AT_ONCE = 16
 TOAST_SECONDS = 15.0
 FIRST_TOAST_SECONDS = 60.0
-WORKERS = ("bridge", "aggregator", "flusher", "deliverer")
 ALONE, CROWDED, DIRECT, DIRECT_CROWDED = (
     "click to toast, one at a time",
     f"click to toast, {AT_ONCE} at once",
@@ -127,7 +127,7 @@ class Side:
 def figure(stage: Stage, rounds: int, likes: int) -> Figure:
     web = stage.web("app.wsgi:app")
     bare = stage.web("bench.baselines:app", {"BENCH_APP": "direct"})
-    workers = [stage.worker(name) for name in WORKERS]
+    workers = [stage.worker(name) for name in PROCESSES]
     ours = _side(stage, [web, *workers], lambda user: token(user, SECRET))
     direct = _side(stage, [bare], lambda user: user)
     ours.first()

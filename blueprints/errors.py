@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from app import breakers
 from app.domain.errors import Rejected, Unavailable
 from app.limits import TooMany
 from blueprints.identity import correlation_id
@@ -58,7 +59,7 @@ def _unavailable(fault: Unavailable) -> Response:
 
 
 def _database_away(fault: Exception) -> Response:
-    log.warning("PostgreSQL: %s", type(fault).__name__)
+    breakers.POSTGRES.outage.failed(f"A request failed: {type(fault).__name__}")
     return _unavailable(Unavailable("PostgreSQL did not answer in time", "postgres_unavailable"))
 
 

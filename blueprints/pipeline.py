@@ -5,9 +5,9 @@ Out   app/stage_report.py, stores/progress.py, stores/traces.py
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import gevent
 from flask import Blueprint, current_app
@@ -54,8 +54,7 @@ def pipeline() -> Json:
     return {
         "success": True,
         "stages": [one.shown() for one in stages],
-        "workers": _told(Heartbeats(parts().redis).ages),
-        "breakers": {"web": breakers.states(), **_told(Heartbeats(parts().redis).breakers)},
+        **_heartbeats(),
         "unavailable": away,
         "timestamp": datetime.fromtimestamp(parts().clock(), UTC),
     }
@@ -75,12 +74,17 @@ def _lags() -> Lags:
     return cast("Lags", known)
 
 
-def _told(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """By worker:pid; of nobody while Redis is away."""
+def _heartbeats() -> Json:
+    """Ages and breakers by loop:pid, and the loops that no process runs. Empty without Redis."""
+    here, beats = {"web": breakers.states()}, Heartbeats(parts().redis)
     try:
-        return dict(ask())
+        return {
+            "workers": beats.ages(),
+            "silentLoops": beats.silent(),
+            "breakers": {**here, **beats.breakers()},
+        }
     except Unavailable:
-        return {}
+        return {"workers": {}, "silentLoops": [], "breakers": here}
 
 
 @blueprint.get("/events")

@@ -136,7 +136,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/events/trigger", SERVICE, _ACCEPTED, "", "", EventBody, 202, True),
     # Operations
     Route("GET", "/api/admin/stats", ADMIN, "stats"),
-    Route("GET", "/api/admin/pipeline", ADMIN, "stages workers unavailable timestamp"),
+    Route("GET", "/api/admin/pipeline", ADMIN, "stages workers silentLoops unavailable timestamp"),
     Route("GET", "/api/admin/events", ADMIN, "items", "", "limit:50"),
     Route("GET", "/api/admin/trace/{id}", ADMIN, "eventId steps", "404"),
     Route("GET", "/api/admin/windows", ADMIN, "items nextCursor", "", _LIST),

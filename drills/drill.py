@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.domain.loops import PROCESSES
 from bench.stage import wait_until
 from drills.cast import Cast
 from drills.checker import Bounds
 from drills.ground import Setup
 from drills.processes import Process
-from drills.rig import WORKERS, Rig
+from drills.rig import Rig
 
 WRITES_BY_SCRIPT = frozenset({"like", "unlike", "follow", "unfollow", "comment"})
 NEEDS_POSTGRES = frozenset({"otp", "read", "comment", "follow", "unfollow"})
@@ -158,7 +159,7 @@ class Drill:
 
 
 def for_each_worker(make: Callable[[str], Drill]) -> tuple[Drill, ...]:
-    return tuple(make(name) for name in WORKERS)
+    return tuple(make(name) for name in PROCESSES)
 
 
 def variant(drill: Drill, **changes: Any) -> Drill:

@@ -20,6 +20,7 @@ from types import TracebackType
 import redis
 from sqlalchemy import Engine, create_engine, text
 
+from app.domain.loops import PROCESSES
 from app.stores.postgres import driver_url
 from bench.stage import answers, free_port, procfile, wait_until
 from drills.ground import Setup, migrate, services_in, small_disks, take, write_ports
@@ -28,7 +29,6 @@ from drills.proxy import Proxy
 from infra import ports
 from infra.services import NAMES as SERVICES
 
-WORKERS = ("bridge", "aggregator", "flusher", "deliverer")
 START_SECONDS = 90.0
 SECRET = "the drills' secret, long enough for HS256 and no secret at all"  # noqa: S105
 SETTINGS = {
@@ -174,7 +174,7 @@ class Rig:
         for number in (1, 2):
             port = {"PORT": str(free_port())}
             self.webs.append(self._process(f"web-{number}", lines["web"], port))
-        for name in WORKERS:
+        for name in PROCESSES:
             self.workers[name] = self._process(name, lines[name], {})
         self._supervisor = Supervisor(lambda: self.processes)
         for one in self.processes:

@@ -18,7 +18,9 @@ import redis
 from sqlalchemy import Engine, text
 
 from app.domain.ledger import Frame
-from app.domain.routing import GROUPS, Topic
+from app.domain.loops import LANE_GROUPS, LOOPS
+from app.domain.routing import LANES as TOPICS_OF_LANES
+from app.domain.routing import Topic
 from app.domain.windows import Rules
 from app.settings import load
 from app.stores.amends import Amends
@@ -28,6 +30,7 @@ from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger
 from app.stores.memberships import Standing, Wish
+from app.stores.windows import LEASE_MS
 from app.streams.dead_letters import DeadLetters
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import Relay
@@ -42,8 +45,10 @@ from workers.flusher import Flusher
 NAMES = ("Ann", "Ben", "Cem", "Dan", "Eve", "Fay", "Gus", "Hana")
 RULES = Rules(window_seconds=120.0, jitter_seconds=30.0)
 WINDOW_AND_JITTER = 151.0
-LEASE_SECONDS = 31.0
-LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
+LEASE_SECONDS = LEASE_MS / 1000 + 1
+LANES = tuple(TOPICS_OF_LANES.values())
+GROUPS = LANE_GROUPS | {Topic.READY: LOOPS["deliverer"].group}
+"""Of the consumers here. The real ready topic has others as well."""
 
 
 @dataclass(frozen=True)

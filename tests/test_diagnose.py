@@ -16,13 +16,17 @@ import redis
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from app import findings
+from app import checkup, findings
 from app.diagnose import ask, exit_code
+from app.domain.loops import LOOPS, READERS
 from app.domain.routing import Topic
 from app.findings import Finding, Level
-from app.offsets import offsets
+from app.offsets import ABSENT, offsets
+from app.settings import outlook
+from app.stores.heartbeats import Heartbeats
 from app.streams.topics import create_topics
 from tests.conftest import ROOT
+from tests.contract.waiting import until
 
 NOW_MS = 1_800_000_000_000
 GOOD = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "always"}
@@ -111,6 +115,34 @@ def test_a_worker_is_judged_by_its_youngest_heartbeat(ages: dict[str, float], le
     assert (bridge.what, bridge.level) == ("bridge", level)
 
 
+@pytest.mark.service
+@pytest.mark.parametrize("dead", LOOPS)
+def test_a_loop_without_a_heartbeat_is_named_with_the_process_that_runs_it(
+    environment: dict[str, str],
+    real_redis: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    dead: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for loop in LOOPS:
+        if loop != dead:
+            Heartbeats(real_redis).beat(loop)
+
+    wrong = [one for one in checkup.of_redis(outlook()) if one.level is Level.WRONG]
+
+    assert [one.what for one in wrong] == [dead]
+    assert f"python -m workers {LOOPS[dead].process} " in wrong[0].advice
+
+
+@pytest.mark.parametrize("group", READERS)
+def test_a_group_that_nobody_reads_by_names_the_process_to_start(group: str) -> None:
+    found = findings.group(group, *ABSENT, lag=0)
+
+    assert found.level is Level.WRONG
+    assert f"python -m workers {READERS[group].process} " in found.advice
+
+
 @pytest.mark.parametrize(
     ("state", "members", "level"),
     [
@@ -173,8 +205,8 @@ def test_without_workers_each_missing_one_is_named(
     done = _diagnose(environment | {"PORT": str(_free_port())})
 
     assert done.returncode == 1
-    for worker in findings.WORKERS:
-        assert f"WRONG workers, {worker}: no heartbeat" in done.stdout
+    for loop in LOOPS:
+        assert f"WRONG workers, {loop}: no heartbeat" in done.stdout
     assert "WRONG redis" not in done.stdout
     assert "WRONG postgres" not in done.stdout
 
@@ -189,6 +221,16 @@ def test_a_whole_pipeline_is_well(environment: dict[str, str], real_redis: redis
 
     assert done.stdout.rstrip().endswith("Everything is well.")
     assert done.returncode == 0
+
+
+@pytest.mark.service
+def test_offsets_list_every_group_that_a_loop_reads_by(environment: dict[str, str]) -> None:
+    servers = (environment["KAFKA_BOOTSTRAP_SERVERS"],)
+    create_topics(servers, {topic.value: 3 for topic in Topic}, 1, 7 * 24 * 3_600_000)
+
+    expected = {loop.group for loop in LOOPS.values() if loop.group}
+    # A broker may take a moment to tell of topics that it has just made.
+    assert until(lambda: {one.group for one in offsets(servers)} == expected)
 
 
 @pytest.mark.service

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 
 from app import logs
+from app.domain.loops import LOOPS, of_process
 from app.domain.pacing import jittered
-from app.domain.routing import GROUPS, Topic
 from app.offsets import lane_commits, lane_ends
 from app.seals import Seals
 from app.settings import load
@@ -41,13 +41,12 @@ from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
 from workers.keeper import Keeper, Places
 from workers.life import Worker, supervise
-from workers.postman import LETTERS_GROUP, Postman
+from workers.postman import Postman
 from workers.watchdog import Watchdog
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
 RECORD_SECONDS = 0.4
-LANES = (Topic.CRITICAL, Topic.HIGH, Topic.LOW)
 
 
 def bridge(wired: WorkerParts) -> list[Worker]:
@@ -71,13 +70,11 @@ def aggregator(wired: WorkerParts) -> list[Worker]:
     note = Figures(parts.redis).note
     ends = Ends(parts.windows, wired.ledger, wired.dead_letters, posts, parts.comments, note)
     workers = []
-    for topic in LANES:
-        subscriber = wired.subscriber(GROUPS[topic], topic)
+    for loop in of_process("aggregator"):
+        subscriber = wired.subscriber(loop)
         lane = Aggregator(subscriber, ends, parts.settings.rules, hand)
-        name = f"aggregator-{topic.value.partition('-')[0]}"
-        workers.append(
-            Worker(name, lane.step, _none, parts.heartbeats.beat, wired.ready, subscriber.close)
-        )
+        beat = parts.heartbeats.beat
+        workers.append(Worker(loop.name, lane.step, _none, beat, wired.ready, subscriber.close))
     return workers
 
 
@@ -128,14 +125,14 @@ def keeper(wired: WorkerParts) -> Keeper:
 
 def deliverer(wired: WorkerParts) -> list[Worker]:
     parts = wired.parts
-    ready = wired.subscriber(GROUPS[Topic.READY], Topic.READY)
-    logged = wired.subscriber("delivery-log-consumer", Topic.READY)
+    ready = wired.subscriber(LOOPS["deliverer"])
+    logged = wired.subscriber(LOOPS["recorder"])
     addresses = parts.settings.addresses
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
     note = Figures(parts.redis).note
     cleared = ClearedFrames(parts.redis).up_to
     one = Deliverer(ready, parts.push, wired.dead_letters, cleared, note)
-    letters = wired.subscriber(LETTERS_GROUP, Topic.READY)
+    letters = wired.subscriber(LOOPS["postman"])
     settings = parts.settings
     carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
     seals = Seals(settings.web.secret_key)
@@ -196,6 +193,14 @@ KINDS: dict[str, Callable[[WorkerParts], list[Worker]]] = {
 }
 
 
+def of(process: str, wired: WorkerParts) -> list[Worker]:
+    """Its loops: exactly those of the table, which says to everybody else what must be alive."""
+    made = KINDS[process](wired)
+    if {worker.name for worker in made} != {loop.name for loop in of_process(process)}:
+        raise RuntimeError(f"app/domain/loops.py has other loops for {process}")
+    return made
+
+
 def main(arguments: list[str]) -> int:
     names = list(KINDS) if arguments == ["all"] else arguments
     if not names or any(name not in KINDS for name in names):
@@ -203,7 +208,7 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
-    workers = [worker for name in names for worker in KINDS[name](build_workers(settings, name))]
+    workers = [worker for name in names for worker in of(name, build_workers(settings, name))]
     Watchdog().start()
     return supervise(workers)
 

@@ -4,14 +4,17 @@ import logging
 import random
 import signal
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import gevent
 from gevent.event import Event
 
+from app import breakers
 from app.domain.errors import Unavailable
 from app.domain.pacing import backoff
+from app.outages import Outage
 
 log = logging.getLogger(__name__)
 STEP_SECONDS = 100.0
@@ -41,6 +44,11 @@ class Worker:
     close: Callable[[], object] = _nothing
     stopping: Event = field(default_factory=Event)
     faults: int = 0
+    outage: Outage = field(init=False)
+    """What keeps this loop alone from its work."""
+
+    def __post_init__(self) -> None:
+        self.outage = Outage(self.name)
 
     def run(self) -> None:
         """Until asked to stop. An absent service is waited for, with a growing, drawn pause."""
@@ -55,18 +63,25 @@ class Worker:
                     moved = self.step()
                 pause = 0.0 if moved else self.rest()
                 self.faults = 0
+                self.outage.answered()
             except Unavailable as fault:
-                log.warning("%s rests: %s", self.name, fault)
+                outage = breakers.outage_of(fault.code) or self.outage
+                outage.failed(f"{self.name} rests: {fault}", f"{self.name} rests")
                 pause = self._pause()
             except Stuck:
                 log.exception("%s hangs: it begins again with new clients", self.name)
                 self._begin_again()
                 pause = self._pause()
-            except Exception:
+            except Exception as fault:
                 # A bug, or a library's word we do not know. Nothing was acknowledged, so trying
                 # again is safe; ending would end every process beside us (honcho), which helps
                 # nobody.
-                log.exception("%s met an error it does not know", self.name)
+                kind, line = type(fault).__name__, traceback.extract_tb(fault.__traceback__)[-1]
+                self.outage.failed(
+                    f"{self.name} met an error it does not know: {kind}",
+                    f"{kind} in {line.name}, line {line.lineno}",
+                    fault,
+                )
                 pause = self._pause()
             self.stopping.wait(pause)
 
@@ -80,7 +95,7 @@ class Worker:
 
     def _pause(self) -> float:
         self.faults += 1
-        return backoff(self.faults, base=0.1, cap=2.0, draw=random.random())  # noqa: S311 - a pause
+        return backoff(self.faults, base=0.1, cap=1.0, draw=random.random())  # noqa: S311 - a pause
 
 
 def supervise(workers: Sequence[Worker], grace: float = GRACE_SECONDS) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Priority, checked_uuid
+from app.domain.loops import LOOPS
 from app.failpoints import reach
 from app.seals import Seals
 from app.streams import dead_letters
@@ -23,7 +24,7 @@ from app.streams.letters import Carries, Letter
 from workers.deliverer import parse_ready, positions
 
 log = logging.getLogger(__name__)
-LETTERS_GROUP = "letters-consumer"
+LETTERS_GROUP = LOOPS["postman"].group
 BATCH = 100
 POLL_SECONDS = 0.5
 REMEMBERED = 10_000

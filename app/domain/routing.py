@@ -19,12 +19,6 @@ LANES = {
     Priority.HIGH: Topic.HIGH,
     Priority.LOW: Topic.LOW,
 }
-GROUPS = {
-    Topic.CRITICAL: "critical-consumer",
-    Topic.HIGH: "high-priority-consumer",
-    Topic.LOW: "low-priority-consumer",
-    Topic.READY: "delivery-consumer",
-}
 
 CRITICAL_SHARD = 0
 """Critical events have an ingress shard of their own: no viral post stands before them."""

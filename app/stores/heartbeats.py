@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from app.domain.errors import Unavailable
+from app.domain.loops import silent
 from app.stores.redis import key, speaking
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,10 @@ class Heartbeats:
         """Seconds since the last beat, by `worker:pid`."""
         now = time.time()
         return {name: round(now - float(beat["at"]), 1) for name, beat in self._read().items()}
+
+    def silent(self) -> list[str]:
+        """Names of the loops that no process runs."""
+        return [loop.name for loop in silent(self.ages(), FRESH_SECONDS)]
 
     def breakers(self) -> dict[str, dict[str, str]]:
         """State by service, by `worker:pid`, of those who beat lately."""

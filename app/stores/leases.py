@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from app.stores.postgres import at_once, speaking
 
-SECONDS = 10.0
+SECONDS = 5.0
 RENEW_SECONDS = 1.0
 
 

@@ -27,10 +27,10 @@ DUE = "windows:due"
 CLOSING = "closing:"
 EARLY_PAGE = 500
 """Windows per script: nobody else is served meanwhile."""
-LEASE_MS = 30_000
-"""Outlives the slowest batch write (statement time-out) by far. A second flusher that takes a
-window early only repeats work, since the tables tell once, but it would be wasted.
-"""
+LEASE_MS = 6_000
+"""The windows of a killed flusher are closed within ten seconds. A batch takes less than two
+(measured: 10,000 events in 1.6 s); where one takes longer, a second flusher repeats its work, and
+the tables tell once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Windows:
         return commit
 
     def claim_due(self, now_ms: int, most: int, max_rows: int) -> list[Closing]:
-        """Due windows, oldest first, for a lease of 30 s."""
+        """Due windows, oldest first, for LEASE_MS."""
         with speaking("claim windows"):
             args = [now_ms, LEASE_MS, most, max_rows]
             answer: Any = self._claim(keys=[DUE], args=args)

@@ -14,14 +14,17 @@ from typing import Any, TypeVar
 import gevent
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
+    FencedInstanceIdError,
     InvalidRecordError,
     InvalidTimestampError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
 from kafka.structs import OffsetAndMetadata
 
+from app.breakers import KAFKA
 from app.domain.errors import Poisoned, Unavailable
 from app.green import fairly
 from app.streams.clients import connected
@@ -31,6 +34,9 @@ T = TypeVar("T")
 CALL_SECONDS = 20.0
 """Above every time-out that we give kafka-python: only a call that hangs takes longer."""
 JOIN_SECONDS = 75.0
+SESSION_MS = 6000
+"""The least that a broker allows (group.min.session.timeout.ms). After it the partitions of a
+member that is frozen, or whose machine died, go to others."""
 CLOSE_SECONDS = 3.0
 ACK_SECONDS = 4.0
 CONNECT_SECONDS = 2.0
@@ -179,7 +185,7 @@ def _give_up(producer: KafkaProducer, seconds: float) -> None:
     try:
         producer.close(timeout=seconds)
     except KafkaError as fault:
-        log.info("A producer closed badly: %s", type(fault).__name__)
+        _note("A producer closed badly", fault)
 
 
 def _slices(records: Sequence[Record]) -> Iterator[range]:
@@ -206,12 +212,18 @@ class Subscriber:
     to come back from a rebalance under load. Whoever does not come back in time is left behind, and
     so is a consumer that never gets into its group; the next call makes a new one, and the offsets
     say where to go on.
+
+    `instance` makes it a static member (KIP-345): a new process with the id of a dead one gets its
+    partitions at once, instead of after its session (docs/adr/0020). Unique among living processes.
     """
 
-    def __init__(self, servers: tuple[str, ...], group: str, topic: str) -> None:
+    def __init__(
+        self, servers: tuple[str, ...], group: str, topic: str, instance: str | None = None
+    ) -> None:
         self._servers = servers
         self._group = group
         self._topic = topic
+        self._instance = instance
         self._consumer: KafkaConsumer | None = None
         self._out_since: float | None = None
 
@@ -247,7 +259,12 @@ class Subscriber:
             try:
                 if ours:
                     consumer.commit(ours, timeout_ms=2000)
-            except KafkaError as fault:
+            except FencedInstanceIdError:
+                raise  # another member has our id: this one would read on and never commit
+            except KafkaTimeoutError as fault:
+                _note(f"{self._group} did not commit", fault)
+                return False
+            except KafkaError as fault:  # the group is being shared out anew
                 log.info("%s did not commit: %s", self._group, type(fault).__name__)
                 return False
             return bool(held)
@@ -289,7 +306,7 @@ class Subscriber:
     def _leave_behind(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            log.warning("%s begins again with a new consumer", self._group)
+            KAFKA.outage.failed(f"{self._group} begins again with a new consumer")
             gevent.spawn(_end, consumer, self._group)
 
     def _connected(self) -> KafkaConsumer:
@@ -301,12 +318,13 @@ class Subscriber:
                 bootstrap_servers=list(self._servers),
                 bootstrap_timeout_ms=2000,
                 group_id=self._group,
+                group_instance_id=self._instance,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                session_timeout_ms=10_000,
-                heartbeat_interval_ms=2000,
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=SESSION_MS // 4,
                 max_poll_interval_ms=60_000,
-                request_timeout_ms=15_000,
+                request_timeout_ms=4000,
                 fetch_max_wait_ms=200,
                 max_poll_records=1000,
                 # So much may wait in memory, of records as large as they may be.
@@ -336,11 +354,18 @@ def _rewind(consumer: KafkaConsumer) -> None:
 
 
 def _end(consumer: KafkaConsumer, group: str) -> None:
+    """Closes it and leaves the group, so that others have its partitions at once. A static member
+    would stay until its session ends (KIP-345 is for restarts): one that ends on purpose leaves."""
+    consumer._coordinator.is_dynamic_member = lambda: True
     try:
         with gevent.Timeout(CLOSE_SECONDS, TimeoutError):
             consumer.close(autocommit=False, timeout_ms=1000)
     except (KafkaError, TimeoutError) as fault:
-        log.info("%s closed badly: %s", group, type(fault).__name__)
+        _note(f"{group} closed badly", fault)
+
+
+def _note(what: str, fault: Exception) -> None:
+    KAFKA.outage.failed(f"{what}: {type(fault).__name__}", what)
 
 
 def by_place(polled: Iterable[Polled]) -> dict[tuple[str, int], list[Polled]]:

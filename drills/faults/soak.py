@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from app.domain.loops import PROCESSES
 from drills.drill import EVERYTHING, Drill, Scene
-from drills.rig import WORKERS
 from infra.services import NAMES as SERVICES
 
 MINUTES = 10.0
@@ -38,8 +38,8 @@ def _asleep(name: str) -> Fault:
 FAULTS: list[Fault] = [
     *map(_away, SERVICES),
     *map(_frozen, SERVICES),
-    *map(_killed, (*WORKERS, "web-1", "web-2")),
-    *map(_asleep, WORKERS),
+    *map(_killed, (*PROCESSES, "web-1", "web-2")),
+    *map(_asleep, PROCESSES),
 ]
 
 

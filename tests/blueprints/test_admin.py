@@ -12,8 +12,10 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.domain.events import Priority
+from app.domain.loops import LOOPS, STAGES
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb, item
+from app.stores.heartbeats import Heartbeats
 from app.stores.postgres import engine as postgres
 from app.web import create_app
 from app.wiring import build, new_id
@@ -199,19 +201,19 @@ def _told(house: House) -> Any:
 def test_each_stage_balances(admin: Admin, house: House) -> None:
     _told(house)
     found = admin("GET /pipeline")
-    assert [one["name"] for one in found["stages"]] == [
-        "bridge",
-        "fallback",
-        "aggregator",
-        "flusher",
-        "relay",
-        "deliverer",
-        "recorder",
-    ]
+    assert [one["name"] for one in found["stages"]] == ["bridge", "fallback", *STAGES[1:]]
     for one in found["stages"]:
         assert one["in"] == one["out"] + one["held"] + one["failed"], one
     flusher = found["stages"][3]
     assert (flusher["in"], flusher["held"], flusher["out"]) == (5, 5, 0)
+
+
+def test_the_loops_that_no_process_runs_are_named(admin: Admin, house: House) -> None:
+    for loop in LOOPS:
+        if loop not in ("keeper", "courier"):
+            Heartbeats(house.redis).beat(loop)
+
+    assert admin("GET /pipeline")["silentLoops"] == ["keeper", "courier"]
 
 
 def test_windows_are_listed_and_fall_due_when_told_to(admin: Admin, house: House) -> None:

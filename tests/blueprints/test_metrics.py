@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.domain.loops import LOOPS
 from app.stores.heartbeats import Heartbeats
 from app.web import create_app
 
@@ -56,6 +57,18 @@ def test_in_production_it_is_for_loopback_or_a_token(
     client = _client(fakes, token)
     told = client.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
     assert told.status_code == status
+
+
+def test_a_loop_without_a_heartbeat_is_not_alive(client: FlaskClient, fakes: Any) -> None:
+    Heartbeats(fakes.redis).beat("keeper")
+
+    lines = client.get("/metrics").text.splitlines()
+
+    alive = [one for one in lines if one.startswith("notifications_loop_alive{")]
+    assert len(alive) == len(LOOPS)
+    assert [one for one in alive if one.endswith(" 1.0")] == [
+        'notifications_loop_alive{loop="keeper",process="flusher"} 1.0'
+    ]
 
 
 def test_breakers_are_told_here_and_of_the_workers(client: FlaskClient, fakes: Any) -> None:

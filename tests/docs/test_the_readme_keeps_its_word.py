@@ -134,7 +134,7 @@ def test_topics_and_groups_are_those_of_the_code() -> None:
     section = _section("Where what is kept").partition("**Kafka**")[2].partition("**Redis**")[0]
     named = set(re.findall(r"`([a-z-]+-(?:notifications|consumer))`", section))
     source = (ROOT / "app/domain/routing.py").read_text()
-    source += (ROOT / "workers/__main__.py").read_text()
+    source += (ROOT / "app/domain/loops.py").read_text()
 
     assert named == set(re.findall(r'"([a-z-]+-(?:notifications|consumer))"', source))
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from app.domain.events import Kind, Priority
 from app.domain.routing import (
     CRITICAL_SHARD,
-    GROUPS,
     LANES,
     partition_key,
     priority_of,
@@ -44,11 +43,10 @@ def test_lanes(kind: Kind, by_others: Priority, by_followers: Priority) -> None:
     assert priority_of(kind, follower=True) is by_followers
 
 
-def test_each_lane_has_a_topic_and_a_group_of_its_own() -> None:
+def test_each_lane_has_a_topic_of_its_own() -> None:
     topics = [LANES[priority] for priority in Priority]
 
     assert len(set(topics)) == len(topics)
-    assert len({GROUPS[topic] for topic in topics}) == len(topics)
 
 
 def test_an_event_goes_to_its_lane_keyed_by_its_recipient() -> None:

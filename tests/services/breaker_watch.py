@@ -18,26 +18,35 @@ from app.patience import RequestPatience
 from app.settings import load
 from app.stores import postgres
 from app.stores import redis as redis_store
-from app.wiring import Parts, build
+from app.streams.kafka import Record
+from app.streams.topics import create_topics
+from app.wiring import WorkerParts, build_workers
+
+TOPIC = "asked-by-a-test"
 
 
-def ask(parts: Parts, name: str) -> None:
+def ask(wired: WorkerParts, name: str) -> None:
     if name == "redis":
         with redis_store.speaking("answer"):
-            parts.redis.ping()
+            wired.parts.redis.ping()
+    elif name == "kafka":
+        wired.publisher.publish([Record(TOPIC, "key", b"value")])
     else:
-        with postgres.speaking("answer"), parts.engine.connect() as sql:
+        with postgres.speaking("answer"), wired.parts.engine.connect() as sql:
             sql.execute(text("select 1"))
 
 
 def main(name: str) -> None:
     wait_with(RequestPatience())  # as the web process waits; a worker has forty seconds a call
-    parts = build(load())
-    breaker = {"redis": breakers.REDIS, "postgres": breakers.POSTGRES}[name]
+    settings = load()
+    wired = build_workers(settings, "test")
+    if name == "kafka":
+        create_topics(settings.addresses.kafka_bootstrap_servers, {TOPIC: 1}, 1, 3_600_000)
+    breaker = next(one for one in breakers.ALL if one.name == name)
     while True:
         began, said = time.monotonic(), "done"
         try:
-            ask(parts, name)
+            ask(wired, name)
         except Unavailable:
             said = "refused"
         sys.stdout.write(f"{said} {time.monotonic() - began:.3f} {breaker.state}\n")

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import redis
 
+from app.domain.loops import PROCESSES
 from app.stores.gate import OPEN
 from tests.conftest import ROOT
 
-NAMES = ("bridge", "aggregator", "flusher", "deliverer")
+NAMES = PROCESSES
 STOP_SECONDS = 4.0
 START_SECONDS = 45.0
 """Imports take two seconds of CPU, and a machine of two cores may have more to do."""

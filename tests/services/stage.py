@@ -15,7 +15,8 @@ from tests.cast import people
 from tests.services.crew import Crew, until
 
 REST_SECONDS = 90.0
-"""The longest chain of leases, a flusher's claim (30 s) and a relay's (10 s), on a busy machine."""
+"""The longest chain: a frozen transaction (15 s), a flusher's claim (6 s), a relay's lease (5 s),
+on a busy machine."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from infra.services import Services
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.service
+NAMES = ("redis", "postgres", "kafka")
 MOST_LINES = 2_000
 AT_ONCE_SECONDS = 0.2
 
@@ -24,10 +25,10 @@ def own() -> Iterator[Services]:
         Path(d).chmod(0o755)
         running = Services(d)
         try:
-            running.start("redis", "postgres")
+            running.start(*NAMES)
             yield running
         finally:
-            running.stop("redis", "postgres")
+            running.stop(*NAMES)
 
 
 class Watcher:
@@ -58,14 +59,14 @@ class Watcher:
         self._process.communicate()
 
 
-@pytest.mark.parametrize("name", ["redis", "postgres"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("fault", "cure"), [("pause", "resume"), ("kill", "start")], ids=["frozen", "killed"]
 )
 def test_a_service_that_is_away_is_waited_for_a_few_times_and_no_more(
     own: Services, environment: dict[str, str], name: str, fault: str, cure: str
 ) -> None:
-    watcher = Watcher(environment | own.env("redis", "postgres"), name)
+    watcher = Watcher(environment | own.env(*NAMES), name)
     try:
         watcher.until("done", "closed")
 

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 def rests(member: Member) -> bool:
     assert member.alive, member.said()
-    return " rests: " in member.said()
+    return "Outage begins" in member.said()
 
 
 def test_workers_wait_for_services_that_are_not_there_and_stop_while_they_wait(

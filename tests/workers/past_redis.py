@@ -17,7 +17,7 @@ from app import breakers
 from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
-from app.domain.routing import GROUPS, Topic
+from app.domain.routing import Topic
 from app.stores import redis as redis_store
 from app.stores.comments import Comments
 from app.stores.direct_words import DirectWords, Seqs
@@ -29,7 +29,7 @@ from app.streams.ingress import Ingress
 from app.streams.straight import Straight
 from app.wiring import new_id
 from tests.fakes import MemoryKafka
-from tests.house import LANES, House
+from tests.house import GROUPS, LANES, House
 from workers.aggregator import Aggregator
 from workers.keeper import Keeper, Places
 

@@ -8,12 +8,12 @@ from sqlalchemy import text
 
 from app.domain.errors import Unavailable
 from app.domain.events import parse
-from app.domain.routing import GROUPS, Topic
+from app.domain.routing import Topic
 from app.streams.kafka import Record
 from app.streams.publisher import record_of
 from app.wiring import new_id
 from tests.cast import EARLIEST
-from tests.house import NAMES, RULES, WINDOW_AND_JITTER, House, Lanes
+from tests.house import GROUPS, NAMES, RULES, WINDOW_AND_JITTER, House, Lanes
 
 pytestmark = pytest.mark.service
 LOW = Topic.LOW.value

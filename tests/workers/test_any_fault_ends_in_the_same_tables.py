@@ -20,14 +20,14 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import Engine
 
 from app.domain.errors import Unavailable
-from app.domain.routing import GROUPS, Topic
+from app.domain.routing import Topic
 from app.domain.windows import Rules
 from app.failpoints import NAMES as ALL_POINTS
 from app.stores.marks import Marks
 from app.wiring import WorkerParts
 from drills.books import Books
 from tests.conftest import empty_redis, empty_tables
-from tests.house import LANES, House, Person
+from tests.house import GROUPS, LANES, House, Person
 from tests.workers.past_redis import PastRedis
 from workers.aggregator import Aggregator
 

@@ -7,11 +7,11 @@ import pytest
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
-from app.domain.routing import GROUPS, Topic
+from app.domain.routing import Topic
 from app.stores.memberships import Standing, Wish
 from app.streams.kafka import Record
 from drills.books import Books
-from tests.house import NAMES, WINDOW_AND_JITTER, House, Lanes, Person
+from tests.house import GROUPS, NAMES, WINDOW_AND_JITTER, House, Lanes, Person
 from tests.workers.past_redis import PastRedis
 from workers.aggregator import Aggregator
 

@@ -23,7 +23,7 @@ const queues = admin ? [new Queue("fallback", again), new Queue("dead-letters", 
 const passing = admin ? new Series("chart-rates", ["accepted", "aggregated", "delivered", "logged"]) : null;
 const waiting = admin ? new Series("chart-waiting", ["ingress", "fallback queue", "windows", "Kafka lanes"]) : null;
 
-function paintPipeline({ stages, workers, unavailable, timestamp }) {
+function paintPipeline({ stages, workers, silentLoops, unavailable, timestamp }) {
   const at = new Date(timestamp).getTime();
   const found = rates(stages, at);
   const by = Object.fromEntries(stages.map((stage) => [stage.name, stage]));
@@ -32,7 +32,7 @@ function paintPipeline({ stages, workers, unavailable, timestamp }) {
   shown.web = { rate: found.bridge, waiting: undefined, oldest: null };
   picture.show(shown);
   paintStages(byId("stages"), stages, found);
-  paintWorkers(workers);
+  paintWorkers(workers, silentLoops);
   const away = Object.entries(unavailable).map(([name, why]) => `${name}: ${why}`);
   say(byId("away"), away.length ? `Not told: ${away.join("; ")}` : "");
   passing.add(at, [found.bridge, found.aggregator, found.deliverer, found.recorder]);

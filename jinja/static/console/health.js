@@ -39,15 +39,17 @@ export function paintServices(found) {
   reconcile(byId("services"), shown, ([name]) => name, card, paint);
 }
 
-export function paintWorkers(ages) {
+export function paintWorkers(ages, silentLoops) {
   const body = byId("workers");
-  const rows = Object.entries(ages).sort();
+  const beats = Object.entries(ages);
+  const unheard = silentLoops.filter((loop) => !beats.some(([name]) => name.startsWith(`${loop}:`)));
+  const rows = [...beats, ...unheard.map((loop) => [loop, null])].sort();
   byId("no-workers").hidden = rows.length > 0;
   reconcile(body, rows, ([name]) => name,
     ([name]) => el("tr", {}, el("th", { scope: "row" }, name.split(":")[0]), el("td", {}, name.split(":")[1] ?? ""), el("td", {}), el("td", {})),
     (row, [, age]) => {
-      const silent = age > SILENT_SECONDS;
-      say(row.children[2], `${seconds(age)} ago`);
+      const silent = age === null || age > SILENT_SECONDS;
+      say(row.children[2], age === null ? "none" : `${seconds(age)} ago`);
       say(row.children[3], silent ? "silent" : "alive");
       row.dataset.state = silent ? "down" : "up";
     });
