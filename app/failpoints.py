@@ -33,9 +33,15 @@ NAMES = (
     "deliverer.polled",
     "deliverer.emitted",
     "recorder.recorded",
-    "postman.sent",
+    "mail_consumer.queued",
+    "mailer.sent",
 )
-_HOSTS = {"relay": "flusher", "recorder": "deliverer", "postman": "deliverer"}
+_HOSTS = {
+    "relay": "flusher",
+    "recorder": "deliverer",
+    "mail_consumer": "deliverer",
+    "mailer": "deliverer",
+}
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"
 
 _name, _times, _how = [*os.environ.get("FAILPOINT", "").split(":"), "", ""][:3]

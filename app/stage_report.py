@@ -22,17 +22,29 @@ from app.domain.events import SEQ_PER_MS, seq_of_stream_id
 from app.offsets import Place
 from app.stores.figures import Figures
 from app.stores.open_windows import OpenWindows
+from app.stores.outgoing import MAIL_BACKLOG
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
 from app.stores.windows import DUE
 
-COUNTED = ("bridge", "aggregator", "flusher", "relay", "deliverer", "recorder")
+COUNTED = ("bridge", "aggregator", "flusher", "relay", "deliverer", "recorder", "mail")
+ORDER = (
+    "bridge",
+    "fallback",
+    "aggregator",
+    "flusher",
+    "relay",
+    "deliverer",
+    "recorder",
+    "mail",
+)
 MOST_WINDOWS = 20_000
 ANSWER_SECONDS = 1.7
 GROUPS = {
     "aggregator": ("critical-consumer", "high-priority-consumer", "low-priority-consumer"),
     "deliverer": ("delivery-consumer",),
     "recorder": ("delivery-log-consumer",),
+    "mail": ("letters-consumer",),
 }
 
 
@@ -100,8 +112,7 @@ class StageReport:
         away = {name: said for name, one in asked.items() if (said := one.get()) is not None}
         for service in away:
             _unknown(found, service)
-        order = ("bridge", "fallback", "aggregator", "flusher", "relay", "deliverer", "recorder")
-        return [found[name] for name in order], away
+        return [found[name] for name in ORDER], away
 
     def _ask_redis(self, found: Mapping[str, Stage]) -> None:
         counted = Figures(self._redis).outcomes(COUNTED)
@@ -128,6 +139,7 @@ class StageReport:
         with asking_postgres("tell what waits"), self._engine.connect() as sql:
             queue = sql.execute(_QUEUE, {"retries": self._retries}).one()
             waiting, oldest = sql.execute(_OUTBOX).one()
+            unsent, unsent_oldest = sql.execute(MAIL_BACKLOG).one()
         fallback, relay = found["fallback"], found["relay"]
         fallback.outcomes = {"published": queue[0], "discarded": queue[1], "failed": queue[3]}
         fallback.came_in = queue[5]
@@ -135,6 +147,8 @@ class StageReport:
         fallback.oldest = _seconds(queue[4])
         relay.held = relay.lag = waiting
         relay.oldest = _seconds(oldest)
+        mail = found["mail"]  # its lag: what the ready topic has and the table has not
+        mail.held, mail.oldest = unsent, _seconds(unsent_oldest)
 
     def _ask_kafka(self, found: Mapping[str, Stage]) -> None:
         places = self._lags()
@@ -170,7 +184,7 @@ def _unknown(found: Mapping[str, Stage], service: str) -> None:
     """Not nought: nobody knows."""
     silent = {
         "redis": ("bridge", "flusher"),
-        "postgres": ("fallback", "relay"),
+        "postgres": ("fallback", "relay", "mail"),
         "kafka": tuple(GROUPS),
     }[service]
     for name in {"redis": COUNTED, "postgres": ("fallback",)}.get(service, ()):
