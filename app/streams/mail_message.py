@@ -4,6 +4,7 @@ In    workers/mailer.py: Message
 Out   bytes for streams/transports.py
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from app.domain.mail import Sender
 
 MAX_LINE_BYTES = 998
 """RFC 5322, 2.1.1. A longer line needs a transfer encoding."""
+_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f\s\"(),:;<>@\[\\\]]+")
 _BREAKS = frozenset({"Cc", "Zl", "Zp"})
 
 
@@ -55,11 +57,19 @@ _HEADERS.map_to_type("list-unsubscribe", _Unfolded)  # type: ignore[arg-type]
 
 def mailbox(address: str) -> str:
     """The one address that mail goes to. Raises Rejected for what is none, or more than one."""
+    return _recipient(address).addr_spec
+
+
+def _recipient(address: str) -> Address:
     local, _, domain = address.rpartition("@")
     try:
         # A domain of other scripts goes by its ASCII form, which every server takes.
-        spec = address if domain.isascii() else f"{local}@{domain.encode('idna').decode()}"
-        return Address(addr_spec=spec).addr_spec
+        domain = domain.encode("idna").decode()
+        if local.isascii():
+            return Address(addr_spec=f"{local}@{domain}")
+        if not _LOCAL_PART.fullmatch(local) or not domain:
+            raise ValueError(address)
+        return Address(username=local, domain=domain)  # addr_spec takes ASCII only
     except (MessageError, ValueError, IndexError) as fault:
         raise Rejected("not an address that mail can go to", "refused") from fault
 
@@ -69,8 +79,8 @@ def email_bytes(message: Message, sender: Sender, eight_bit: bool = False) -> by
 
     Raises Rejected for an address that mail cannot go to, Poisoned for what cannot be written.
     """
-    to = mailbox(message.to)
-    policy = (SMTP if to.isascii() else SMTPUTF8).clone(header_factory=_HEADERS)
+    to = _recipient(message.to)
+    policy = (SMTP if to.addr_spec.isascii() else SMTPUTF8).clone(header_factory=_HEADERS)
     try:
         return _email(message, sender, to, policy, eight_bit).as_bytes()
     except Exception as fault:  # whatever the library makes of it: it will again
@@ -85,12 +95,12 @@ def text_message_bytes(message: Message) -> bytes:
 
 
 def _email(
-    message: Message, sender: Sender, to: str, policy: Policy, eight_bit: bool
+    message: Message, sender: Sender, to: Address, policy: Policy, eight_bit: bool
 ) -> EmailMessage:
     mail = EmailMessage(policy=policy.clone(cte_type="8bit" if eight_bit else "7bit"))
     mail["Date"] = message.created_at
     mail["From"] = Address(sender.name, addr_spec=sender.address)
-    mail["To"] = Address(addr_spec=to)  # not a text, which could name two
+    mail["To"] = to  # an Address: a text could name two
     mail["Subject"] = _one_line(message.title)
     mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
