@@ -9,11 +9,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import parseaddr
+from email.headerregistry import HeaderRegistry
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from environs import Env, EnvError
@@ -317,15 +316,15 @@ def _url(env: Env, name: str, schemes: tuple[str, ...]) -> str | None:
 
 def _sender(env: Env, name: str, default: str) -> Sender:
     value = env.str(name, "") or default
-    shown, address = parseaddr(value)
     try:
+        header: Any = HeaderRegistry()("from", value)
+        (found,) = header.addresses
         # Its domain is in every Message-ID, which has to be ASCII.
-        if not address.isascii() or not Address(addr_spec=address).domain:
-            raise ValueError(address)
-        Address(shown)
+        if header.defects or not found.domain or not found.addr_spec.isascii():
+            raise ValueError(value)
     except (MessageError, ValueError, IndexError) as fault:
         raise BadSetting(f"{name} is {value!r}; expected something like {default}.") from fault
-    return Sender(shown, address)
+    return Sender(found.display_name, found.addr_spec)
 
 
 def _public_url(env: Env) -> str:

@@ -165,7 +165,7 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     beat = parts.heartbeats.beat
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
-        Worker("mail-consumer", mail_consumer.step, _none, beat, wired.ready, mail.close),
+        Worker("mail-queue", mail_consumer.step, _none, beat, wired.ready, mail.close),
         Worker("mailer", mailer.step, mailer_rest, beat, tables_are_there, mailer.close),
         Worker("recorder", record_unhurried, _record_rest, beat, recorder_ready, logged.close),
     ]
