@@ -1,6 +1,7 @@
 """Breakers: after some failures in a row a service is taken to be away, and nobody waits for it.
 
-In    whoever asks Redis, PostgreSQL, Kafka or DynamoDB, by stores/redis.py `speaking` and the like
+In    whoever asks Redis, PostgreSQL, Kafka or DynamoDB, by stores/redis.py `speaking` and the like;
+      streams/transports.py before the mail server and the SMS webhook
 Out   Unavailable at once while a breaker is open; `states()` for /ready, /metrics, the heartbeats
 
 The counting and the clock are the library's (circuitbreaker); it holds no lock during a call, so
@@ -173,11 +174,13 @@ class Breaker:
         return None
 
 
-REDIS, POSTGRES, KAFKA, DYNAMODB = ALL = (
+REDIS, POSTGRES, KAFKA, DYNAMODB, EMAIL, SMS = ALL = (
     Breaker("redis"),
     Breaker("postgres"),
     Breaker("kafka"),
     Breaker("dynamodb"),
+    Breaker("email"),
+    Breaker("sms"),
 )
 
 

@@ -48,6 +48,17 @@ _BACKLOG = text(
 _GATE = text(
     "select state, extract(epoch from now() - changed_at), reason from gates where name = 'ingress'"
 )
+# Due are only the oldest of each recipient: what stands behind them waits for them.
+_MAIL = text("""
+    select count(*), extract(epoch from now() - min(h.due_at)),
+        count(*) filter (where m.last_error is not null),
+        (array_agg(m.last_error order by m.id) filter (where m.last_error is not null))[1]
+    from outgoing_messages m left join (
+        select distinct on (user_id, channel, critical) id, due_at from outgoing_messages
+        where status = 'waiting' order by user_id, channel, critical, id
+    ) h on h.id = m.id
+    where m.status = 'waiting'
+""")
 _LETTERS = text(
     "select count(*) over (), reason from dead_letters where status = 'waiting' "
     "order by created_at desc limit 1"
@@ -136,6 +147,7 @@ def of_postgres(outlook: Outlook) -> list[Finding]:
             unpublished, frame_age = sql.execute(_OUTBOX).one()
             row_age = sql.execute(_BACKLOG).scalar()
             gate = sql.execute(_GATE).one_or_none() or (None, 0, "")
+            mail = sql.execute(_MAIL).one()
             letters = sql.execute(_LETTERS).one_or_none() or (0, None)
         pending, failed = FallbackQueue(engine, outlook.limits.fallback_max_retries).counts()
     outbox = Finding("outbox", "unpublished", "", advice=findings.start("flusher"))
@@ -145,6 +157,7 @@ def of_postgres(outlook: Outlook) -> list[Finding]:
         findings.waiting(backlog, pending, _seconds(row_age), findings.FALLBACK_PATIENCE),
         findings.fallback_failed(failed),
         findings.waiting(outbox, unpublished, _seconds(frame_age), findings.OUTBOX_PATIENCE),
+        findings.mail(mail[0], _seconds(mail[1]) or 0.0, mail[2], mail[3]),
         findings.gate(gate[0], float(gate[1]), gate[2]),
         findings.dead_letters(letters[0], letters[1]),
     ]

@@ -34,7 +34,8 @@ NAMES = (
     "deliverer.polled",
     "deliverer.emitted",
     "recorder.recorded",
-    "postman.sent",
+    "mail-consumer.queued",
+    "mailer.sent",
 )
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"
 

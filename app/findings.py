@@ -18,6 +18,8 @@ GATE_PATIENCE = 60.0
 """The way back takes seconds once all services answer."""
 FLUSH_PATIENCE = 15.0
 """A flusher that died keeps its claim for 6 s; then another one closes the window."""
+MAIL_PATIENCE = 60.0
+"""A claim of a mailer that died runs out by then."""
 BEAT_PATIENCE = 15.0
 
 
@@ -162,6 +164,23 @@ def dead_letters(count: int, newest_reason: str | None) -> Finding:
     return Finding(
         "dead letters", "waiting", reading, Level.NOTE, "Read their reasons: table dead_letters."
     )
+
+
+def mail(waiting: int, overdue: float, deferred: int, error: str | None) -> Finding:
+    """Messages that wait to be sent. `overdue`: seconds that one which nothing holds back is due;
+    `error`: what the oldest deferred one was told."""
+    reading = f"{waiting:,} waiting, {deferred:,} of them deferred or not reached"
+    if error:
+        reading += f"; the oldest: {error}"
+    if overdue > MAIL_PATIENCE:
+        advice = "If the mail server and the SMS webhook answer, the mailer does not turn. "
+        advice += start("deliverer")
+        reading += f"; one is overdue by {age(overdue)}"
+        return Finding("mail", "outgoing messages", reading, Level.WRONG, advice)
+    if deferred:
+        advice = "The mail server or the SMS webhook refuses them for now; they are tried again."
+        return Finding("mail", "outgoing messages", reading, Level.NOTE, advice)
+    return Finding("mail", "outgoing messages", reading)
 
 
 def topics(present: Iterable[str], wanted: Iterable[str]) -> Finding:

@@ -1,6 +1,6 @@
 """Metrics: what this process counts, read when somebody asks, so that no request pays for it.
 
-In    app/web.py (one addition per answer), the sockets, stores/figures.py
+In    app/web.py (one addition per answer), the sockets, stores/figures.py, stores/outgoing.py
 Out   Prometheus text (blueprints/metrics.py)
 
 Workers open no port of their own: what they did is in Redis (stage figures), and each web process
@@ -27,6 +27,7 @@ from app.domain.errors import Unavailable
 from app.domain.loops import LOOPS, STAGES
 from app.stores.figures import Figures
 from app.stores.heartbeats import Heartbeats
+from app.stores.outgoing import OutgoingMessages
 from app.stores.redis import key, speaking
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -43,7 +44,13 @@ CRITICAL_SECONDS = Histogram(
 
 
 class Metrics:
-    def __init__(self, connection: redis.Redis, shards: range, people: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        connection: redis.Redis,
+        shards: range,
+        people: Callable[[], int],
+        messages: OutgoingMessages,
+    ) -> None:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -51,6 +58,7 @@ class Metrics:
         registry.register(_Here(people))
         registry.register(CRITICAL_SECONDS)
         registry.register(_Pipeline(connection, shards))
+        registry.register(_Mail(messages))
         self._registry = registry
 
     def text(self) -> bytes:
@@ -84,6 +92,28 @@ def _breakers(name: str, processes: Mapping[str, Mapping[str, str]]) -> Metric:
         for dependency, state in states.items():
             gauge.add_metric([dependency, process], breakers.STATES.index(state))
     return gauge
+
+
+class _Mail(Collector):
+    """The same in every process; left out while PostgreSQL is away."""
+
+    def __init__(self, messages: OutgoingMessages) -> None:
+        self._messages = messages
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else registering would ask PostgreSQL
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            waiting, oldest = self._messages.backlog()
+        except Unavailable:
+            return
+        yield GaugeMetricFamily(
+            "notifications_mail_waiting", "E-mails and text messages not sent yet", waiting
+        )
+        yield GaugeMetricFamily(
+            "notifications_mail_oldest_seconds", "Age of the oldest of them", oldest or 0.0
+        )
 
 
 class _Pipeline(Collector):

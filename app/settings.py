@@ -8,13 +8,17 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.errors import MessageError
+from email.headerregistry import HeaderRegistry
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError
 from limits import parse
 
+from app.domain.mail import Sender
 from app.domain.windows import Rules
 
 T = TypeVar("T", int, float)
@@ -29,6 +33,8 @@ _ADDRESSES = {
     "KAFKA_BOOTSTRAP_SERVERS": (r"[^\s,]+:\d+(\s*,\s*[^\s,]+:\d+)*", "host:9092,host:9092"),
 }
 """What an address looks like, and an example to show who got it wrong."""
+_PUBLIC_URL = re.compile(r"https?://[^\s<>?#\"]{1,300}", re.ASCII)
+"""Short enough for one line of a header of an e-mail."""
 MIN_SECRET_LETTERS = 8
 PLACEHOLDERS = ("your-secret", "change-me", "changeme", "replace-me", "secret-key", "password")
 
@@ -123,6 +129,9 @@ class Settings:
     data_dir: Path
     smtp_url: str | None
     sms_webhook_url: str | None
+    mail_from: Sender
+    public_url: str
+    """Where people reach this site; without a slash at its end."""
     log_level: str
     log_format: str
 
@@ -193,6 +202,8 @@ def _settings(env: Env) -> Settings:
         data_dir=data_dir,
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps")),
         sms_webhook_url=_url(env, "SMS_WEBHOOK_URL", ("http", "https")),
+        mail_from=_sender(env, "MAIL_FROM", "Notifications <notifications@localhost>"),
+        public_url=_public_url(env),
         log_level=_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=_choice(env, "LOG_FORMAT", "auto", ("auto", "text", "json")),
     )
@@ -306,6 +317,31 @@ def _url(env: Env, name: str, schemes: tuple[str, ...]) -> str | None:
     if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         # Without the value: it may hold a password.
         raise BadSetting(f"{name} must begin with {' or '.join(f'{one}://' for one in schemes)}.")
+    return value
+
+
+def _sender(env: Env, name: str, default: str) -> Sender:
+    value = env.str(name, "") or default
+    try:
+        header: Any = HeaderRegistry()("from", value)
+        (found,) = header.addresses
+        # Its domain is in every Message-ID, which has to be ASCII.
+        if header.defects or not found.domain or not found.addr_spec.isascii():
+            raise ValueError(value)
+    except (MessageError, ValueError, IndexError) as fault:
+        raise BadSetting(f"{name} is {value!r}; expected something like {default}.") from fault
+    return Sender(found.display_name, found.addr_spec)
+
+
+def _public_url(env: Env) -> str:
+    host, port = _place(env)
+    here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    value = (_url(env, "PUBLIC_URL", ("http", "https")) or here).rstrip("/")
+    parts = urlsplit(value)
+    if not _PUBLIC_URL.fullmatch(value) or not parts.hostname:
+        raise BadSetting(
+            "PUBLIC_URL must be an address without query, such as https://chime.example.org."
+        )
     return value
 
 

@@ -23,6 +23,7 @@ from app.domain.loops import READERS, STAGES
 from app.offsets import Place
 from app.stores.figures import Figures
 from app.stores.open_windows import OpenWindows
+from app.stores.outgoing import MAIL_BACKLOG
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
 from app.stores.windows import DUE
@@ -101,7 +102,7 @@ class StageReport:
         away = {name: said for name, one in asked.items() if (said := one.get()) is not None}
         for service in away:
             _unknown(found, service)
-        return list(found.values()), away
+        return [found[name] for name in ORDER], away
 
     def _ask_redis(self, found: Mapping[str, Stage]) -> None:
         counted = Figures(self._redis).outcomes(STAGES)
@@ -128,6 +129,7 @@ class StageReport:
         with asking_postgres("tell what waits"), self._engine.connect() as sql:
             queue = sql.execute(_QUEUE, {"retries": self._retries}).one()
             waiting, oldest = sql.execute(_OUTBOX).one()
+            unsent, unsent_oldest = sql.execute(MAIL_BACKLOG).one()
         fallback, relay = found["fallback"], found["relay"]
         fallback.outcomes = {"published": queue[0], "discarded": queue[1], "failed": queue[3]}
         fallback.came_in = queue[5]
@@ -135,6 +137,8 @@ class StageReport:
         fallback.oldest = _seconds(queue[4])
         relay.held = relay.lag = waiting
         relay.oldest = _seconds(oldest)
+        mail = found["mail"]  # its lag: what the ready topic has and the table has not
+        mail.held, mail.oldest = unsent, _seconds(unsent_oldest)
 
     def _ask_kafka(self, found: Mapping[str, Stage]) -> None:
         places = self._lags()
@@ -170,7 +174,7 @@ def _unknown(found: Mapping[str, Stage], service: str) -> None:
     """Not nought: nobody knows."""
     silent = {
         "redis": ("bridge", "flusher"),
-        "postgres": ("fallback", "relay"),
+        "postgres": ("fallback", "relay", "mail"),
         "kafka": tuple(GROUPS),
     }[service]
     for name in {"redis": STAGES, "postgres": ("fallback",)}.get(service, ()):

@@ -29,6 +29,7 @@ from app.revocations import Revocations
 from app.settings import Web
 from app.sockets import Sockets
 from app.stores.heartbeats import Heartbeats
+from app.stores.outgoing import OutgoingMessages
 from app.stores.secrets import Secrets
 from app.stores.sessions import Sessions
 from app.stores.subjects import PERSON
@@ -151,7 +152,8 @@ def _install(app: Flask, parts: Parts) -> None:
     app.extensions["sockets"] = sockets
     app.extensions["connected_users"] = sockets.people
     shards = range(parts.settings.limits.ingress_shards + 1)
-    app.extensions["metrics"] = Metrics(parts.redis, shards, sockets.people)
+    messages = OutgoingMessages(parts.engine)
+    app.extensions["metrics"] = Metrics(parts.redis, shards, sockets.people, messages)
 
 
 def _desk(parts: Parts) -> Desk:

@@ -92,6 +92,7 @@ def register(app: Flask) -> None:
         simulate,
         switches,
         trials,
+        unsubscribe,
         users,
     )
 
@@ -117,6 +118,7 @@ def register(app: Flask) -> None:
         people_forms,
         choices,
         recovery,
+        unsubscribe,
     ):
         app.register_blueprint(module.blueprint)
     if parts().settings.web.testing:

@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request
 
 from app.domain.events import Kind
+from app.links import path_of
 from app.stores.notifications import Filter, Notifications
 from blueprints import parts
 from blueprints.notifications import place, rows
 from blueprints.paging import next_cursor, paging
 from blueprints.signed_in import reader
-from blueprints.views import Json
 
 blueprint = Blueprint("inbox", __name__)
 PER_PAGE = 20
@@ -50,7 +50,7 @@ def notifications() -> str:
     store, view = Notifications(parts().engine), _view()
     wanted = _wanted(view)
     found = store.newest(reading.id, wanted, part.slice)
-    shown = [row | {"href": _href(row)} for row in rows(found[:PER_PAGE])]
+    shown = [row | {"href": path_of(row)} for row in rows(found[:PER_PAGE])]
     counts = _counts([dict(one) for one in store.stats(reading.id)], wanted.kind)
     counts |= {"shown": len(shown), "older": next_cursor(found, PER_PAGE, place)}
     return render_template(
@@ -82,15 +82,3 @@ def _counts(stats: list[dict[str, Any]], kind: str | None) -> dict[str, Any]:
         "unread": sum(one["unread"] for one in chosen),
         "mentions": sum(one["count"] for one in stats if one["type"] == Kind.MENTION.value),
     }
-
-
-def _href(row: Json) -> str:
-    """As jinja/static/bell/rows.js: to the post, the comment, or the new follower."""
-    url, comment = row["metadata"].get("postUrl"), row["metadata"].get("commentId")
-    if isinstance(url, str) and url.startswith("/posts/"):
-        return url if "#" in url or not comment else f"{url}#comment-{comment}"
-    if row["targetType"] == "POST" and row["targetId"]:
-        return f"/posts/{row['targetId']}"
-    if row["type"] == Kind.FOLLOW.value and row["actors"]:
-        return f"/users/{row['actors'][0]['username']}"
-    return "/notifications"

@@ -22,7 +22,7 @@ _IDS = IdsBody()
 
 def _queues() -> Queues:
     limits = parts().settings.limits
-    return Queues(parts().engine, limits.fallback_max_retries, limits.ingress_shards)
+    return Queues(parts().engine, limits.fallback_max_retries, limits.ingress_shards, parts().clock)
 
 
 @blueprint.get("/fallback")

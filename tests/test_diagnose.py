@@ -156,6 +156,21 @@ def test_a_group_without_members_is_wrong(state: str, members: int, level: Level
     assert findings.group("low-priority-consumer", state, members, lag=70).level is level
 
 
+@pytest.mark.parametrize(
+    ("overdue", "deferred", "level"),
+    [
+        pytest.param(0.0, 0, Level.OK, id="on its way"),
+        pytest.param(0.0, 2, Level.NOTE, id="deferred by the server"),
+        pytest.param(61.0, 0, Level.WRONG, id="nobody sends it"),
+    ],
+)
+def test_mail_is_wrong_when_it_is_overdue(overdue: float, deferred: int, level: Level) -> None:
+    found = findings.mail(3, overdue, deferred, "450 4.1.2 at RCPT" if deferred else None)
+
+    assert found.level is level
+    assert ("450 4.1.2 at RCPT" in found.reading) is bool(deferred)
+
+
 def test_dead_letters_are_told_but_are_no_fault_of_the_pipeline() -> None:
     found = findings.dead_letters(3, "not JSON")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from gunicorn.util import parse_address
 
+from app.domain.mail import Sender
 from app.settings import BadSetting, Settings, load
 
 GOOD = {
@@ -49,6 +50,33 @@ def test_the_defaults_are_those_of_the_contract(start) -> None:
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8000)
     assert (settings.web.access_minutes, settings.web.refresh_days) == (15, 30)
     assert settings.web.rate_limit_register == "1000 per hour"
+    assert settings.mail_from == Sender("Notifications", "notifications@localhost")
+    assert settings.public_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("us@example.org", Sender("", "us@example.org")),
+        ('"Chime, Inc." <us@example.org>', Sender("Chime, Inc.", "us@example.org")),
+        ("Schöne Grüße <us@example.org>", Sender("Schöne Grüße", "us@example.org")),
+    ],
+)
+def test_the_sender_has_a_name_and_an_address(start, given: str, found: Sender) -> None:
+    assert start(MAIL_FROM=given).mail_from == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"PUBLIC_URL": "https://chime.example.org/"}, "https://chime.example.org"),
+        ({"PUBLIC_URL": "https://example.org/chime/"}, "https://example.org/chime"),
+        ({"PUBLIC_URL": "", "PORT": "9001"}, "http://127.0.0.1:9001"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+    ],
+)
+def test_links_lead_to_the_public_address(start, given: dict[str, str], found: str) -> None:
+    assert start(**given).public_url == found
 
 
 def test_production_is_the_default_and_stricter(start) -> None:
@@ -114,6 +142,14 @@ def test_without_an_endpoint_dynamodb_is_that_of_the_region(start) -> None:
         pytest.param("TRUSTED_PROXIES", "me", "networks", id="no such proxy"),
         pytest.param("SMTP_URL", "mail:25", "smtp://", id="a mail server without its scheme"),
         pytest.param("SMS_WEBHOOK_URL", "file:///x", "http", id="a webhook that is a file"),
+        pytest.param("MAIL_FROM", "Chime", "<notifications@", id="a sender without an address"),
+        pytest.param("MAIL_FROM", "a@b, c@d", "<notifications@", id="two senders"),
+        pytest.param("MAIL_FROM", "us@exämple.org", "<notifications@", id="a sender beyond ASCII"),
+        pytest.param("PUBLIC_URL", "chime.example.org", "http", id="an address without scheme"),
+        pytest.param("PUBLIC_URL", "https://", "without query", id="no host"),
+        pytest.param("PUBLIC_URL", "https://a.b/?x=1", "without query", id="a query"),
+        pytest.param("PUBLIC_URL", "https://a.b/<x>", "without query", id="an angle bracket"),
+        pytest.param("PUBLIC_URL", "https://" + "a" * 301, "without query", id="no end"),
         pytest.param("PORT", "http", "integer", id="a word as port"),
         pytest.param("PORT", "0", "1 to 65535", id="port zero"),
         pytest.param("PORT", "65536", "1 to 65535", id="a port that no machine has"),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app import logs
 from app.domain.loops import LOOPS, of_process
 from app.domain.pacing import jittered
+from app.links import Links
 from app.offsets import lane_commits, lane_ends
 from app.seals import Seals
 from app.settings import load
@@ -25,28 +26,30 @@ from app.stores.figures import Figures
 from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
 from app.stores.leases import Lease
+from app.stores.outgoing import OutgoingMessages
 from app.stores.urgency import CRITICAL_CHANNEL
-from app.stores.urgent_letters import UrgentLetters
-from app.stores.users import Users
-from app.streams.letters import carriers
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import Relay
+from app.streams.transports import transports
 from app.wiring import WorkerParts, build_workers, check_tables, new_id
 from workers.aggregator import Aggregator, Ends
 from workers.aggregator import Hand as AggregatorHand
 from workers.bridge import Bridge
-from workers.courier import Courier, Scribe
 from workers.deliverer import BATCH as RECORD_BATCH
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
 from workers.keeper import Keeper, Places
 from workers.life import Worker, supervise
-from workers.postman import Postman
+from workers.mail_consumer import MailConsumer
+from workers.mailer import Hand as MailerHand
+from workers.mailer import Mailer, Writer
 from workers.watchdog import Watchdog
 
 FLUSH_SECONDS, FLUSH_SPREAD = 0.25, 0.1
 HELD_SECONDS, HELD_SPREAD = 1.0, 0.3
 RECORD_SECONDS = 0.4
+MAIL_SECONDS = 0.25
+"""While messages are under way the mailer looks this often for others."""
 
 
 def bridge(wired: WorkerParts) -> list[Worker]:
@@ -132,15 +135,10 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     note = Figures(parts.redis).note
     cleared = ClearedFrames(parts.redis).up_to
     one = Deliverer(ready, parts.push, wired.dead_letters, cleared, note)
-    letters = wired.subscriber(LOOPS["postman"])
-    settings = parts.settings
-    carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
-    seals = Seals(settings.web.secret_key)
-    emails = Users(parts.engine).emails
-    postman = Postman(letters, carried, emails, wired.dead_letters, seals)
-    lease = Lease(parts.engine, "courier", new_id())
-    scribe = Scribe(emails, seals)
-    courier = Courier(UrgentLetters(parts.engine), carried, scribe, wired.dead_letters, lease)
+    mail = wired.subscriber(LOOPS["mail-consumer"])
+    messages = OutgoingMessages(parts.engine)
+    mail_consumer = MailConsumer(mail, messages, time.time)
+    mailer = _mailer(wired, messages)
     bell = Bell(addresses.database_url, CRITICAL_CHANNEL)
     recorder = Recorder(logged, delivery_log, time.time, note)
 
@@ -151,8 +149,9 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     def tables_are_there() -> None:
         check_tables(parts.engine)  # a code by e-mail waits for nothing else
 
-    def courier_rest() -> float:
-        bell.wait(jittered(1.0, 0.3, random.random()))  # noqa: S311 - a pause
+    def mailer_rest() -> float:
+        if not mailer.wait(MAIL_SECONDS):
+            bell.wait(jittered(1.0, 0.3, random.random()))  # noqa: S311 - a pause
         return 0.0
 
     def record_unhurried() -> int:
@@ -163,10 +162,21 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     beat = parts.heartbeats.beat
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
-        Worker("postman", postman.step, _none, beat, wired.ready, letters.close),
-        Worker("courier", courier.step, courier_rest, beat, tables_are_there, lease.release),
+        Worker("mail-consumer", mail_consumer.step, _none, beat, wired.ready, mail.close),
+        Worker("mailer", mailer.step, mailer_rest, beat, tables_are_there, mailer.close),
         Worker("recorder", record_unhurried, _record_rest, beat, recorder_ready, logged.close),
     ]
+
+
+def _mailer(wired: WorkerParts, messages: OutgoingMessages) -> Mailer:
+    settings = wired.parts.settings
+    by_channel = transports(
+        settings.data_dir, settings.smtp_url, settings.sms_webhook_url, settings.mail_from
+    )
+    secret = settings.web.secret_key
+    writer = Writer(Seals(secret), Links(secret, settings.public_url))
+    hand = MailerHand(time.time, random.random)
+    return Mailer(messages, by_channel, writer, hand, Figures(wired.parts.redis).note)
 
 
 def _none() -> float:

@@ -38,9 +38,9 @@ LOOPS = {
         Loop("held", "flusher"),
         Loop("relay", "flusher", "relay"),
         Loop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
-        Loop("postman", "deliverer", topic=Topic.READY, group="letters-consumer"),
-        Loop("courier", "deliverer"),
         Loop("recorder", "deliverer", "recorder", Topic.READY, "delivery-log-consumer"),
+        Loop("mail-consumer", "deliverer", "mail", Topic.READY, "letters-consumer"),
+        Loop("mailer", "deliverer", "mail"),
     )
 }
 """By name, in the order of the stages."""

@@ -11,14 +11,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Event, Kind, iso
+from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Event, Kind, iso, occurred_at
 from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
-from app.domain.preferences import Hold, Send
+from app.domain.preferences import Channel, Hold, Send
 from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
+from app.stores.outgoing import NewMessage, enqueue
 from app.stores.urgency import Urgent, ring
 
 OUTBOX_CHANNEL = "outbox"
@@ -160,6 +161,7 @@ def tell(sql: Connection, page: Page) -> Said:
         if key.kind in CRITICAL_KINDS
     ]
     ring(sql, urgent)
+    enqueue(sql, (_message(one, rows[str(one.data["id"])]) for one in urgent if one.rings))
     return Said(len(payloads), tuple(urgent))
 
 
@@ -288,6 +290,19 @@ def _words(row: _Row) -> dict[str, object]:
         "gone": row.generation.actors == 0 and row.kind not in UNGROUPED_KINDS,
         "now": iso(row.who.now),
     }
+
+
+def _message(frame: Urgent, row: _Row) -> NewMessage:
+    """The e-mail and the text message of a critical frame. A code is valid from its event on."""
+    return NewMessage(
+        user_id=frame.user_id,
+        seq=row.seq,
+        notification_id=row.generation.id,
+        version=row.generation.version,
+        kind=row.kind,
+        channels=tuple(one for one in row.decision.channels if one is not Channel.PUSH),
+        created_at=occurred_at(row.event.seq) if row.event else row.who.now,
+    )
 
 
 def _letters(rows: Iterable[_Row]) -> dict[object, str]:

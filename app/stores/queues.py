@@ -8,17 +8,18 @@ breaker, and a dead letter keeps the seq it had, so an old word stays an old wor
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from app.domain.errors import Poisoned
 from app.domain.events import Event, from_fields, from_wire
 from app.domain.routing import Topic, partition_key, priority_of, shard_of_event, topic_of
 from app.domain.secrecy import shown
+from app.stores import outgoing
 from app.stores.audits import note
 from app.stores.postgres import speaking
 
@@ -39,10 +40,17 @@ class Doing:
 
 
 class Queues:
-    def __init__(self, engine: Engine, max_retries: int, shards: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        max_retries: int,
+        shards: int,
+        now: Callable[[], float],
+    ) -> None:
         self._engine = engine
         self._max_retries = max_retries
         self._shards = shards
+        self._now = now
 
     def fallback(self, limit: int, before: int | None) -> list[dict[str, Any]]:
         """Rows that are not on Kafka yet, newest first."""
@@ -67,18 +75,27 @@ class Queues:
         return self._change("dead_letters.discard", doing, _uuids(doing.ids), _DISCARD_LETTERS)
 
     def replay_letters(self, doing: Doing) -> int:
-        """Back to where they were read. What is still poison comes back as a new letter."""
+        """Back to where they were read. What is still poison comes back as a new letter; a message
+        that fails again, as the same one."""
         with speaking("replay dead letters"), self._engine.begin() as sql:
             letters = sql.execute(_WAITING, {"ids": _uuids(doing.ids)}).mappings().all()
             known = [(one["id"], again(dict(one), self._shards)) for one in letters]
             rows = [row for _, row in known if row is not None]
-            if not rows:
+            settled = [one for one, row in known if row is not None]
+            settled += self._requeued(sql, [dict(one) for one in letters])
+            if not settled:
                 return 0
             sql.execute(_ENQUEUE, {"rows": orjson.dumps(rows).decode()})
-            settled = [one for one, row in known if row is not None]
             sql.execute(_REPLAYED, {"ids": settled})
             note(sql, doing.actor_id, "dead_letters.replay", " ".join(settled))
             return len(settled)
+
+    def _requeued(self, sql: Connection, letters: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The letters whose e-mail or text message waits to be sent again."""
+        mail = {int(one["position"]): one["id"] for one in letters if _is_message(one)}
+        if not mail:
+            return []
+        return [mail[one] for one in outgoing.requeue(sql, list(mail), self._now())]
 
     def _rows(self, query: TextClause, values: dict[str, Any]) -> list[dict[str, Any]]:
         with speaking("show a queue"), self._engine.connect() as sql:
@@ -101,10 +118,14 @@ def _uuids(ids: Sequence[str]) -> list[str]:
     return [one for one in ids if UUID.fullmatch(one)]
 
 
+def _is_message(letter: Mapping[str, Any]) -> bool:
+    return bool(letter["origin"] == outgoing.ORIGIN)
+
+
 def again(letter: Mapping[str, Any], shards: int) -> dict[str, Any] | None:
     """A letter as a row of the fallback queue; None when what it held is not whole."""
     payload = letter["payload"]
-    if payload is None or len(payload) >= WHOLE:
+    if payload is None or len(payload) >= WHOLE or _is_message(letter):
         return None
     event = _event(letter, payload)
     record: dict[str, Any] = {"key": "", "raw": payload, "headers": []}

@@ -59,7 +59,16 @@ _WHAT = {
     "told frames": _old(
         "outbox",
         f"published_at < {_DONE} and (seq is null or seq <= "  # noqa: S608
-        "(select frame_seq from users u where u.id = t.user_id) - :kept)",
+        "(select frame_seq from users u where u.id = t.user_id) - :kept) "
+        # What a message says that may still be sent stands in its frame.
+        "and not exists (select from outgoing_messages m where m.user_id = t.user_id "
+        "and m.seq = t.seq and m.status in ('waiting', 'failed'))",
+    ),
+    "sent messages": _old(
+        "outgoing_messages",
+        f"ended_at < {_DONE} and not exists (select from dead_letters d "
+        "where d.origin = 'outgoing_messages' and d.position = t.id::text "
+        "and d.status = 'waiting')",
     ),
     "rows of the fallback queue": _old(
         "kafka_fallback_queue", f"processed and processed_at < {_DONE}"

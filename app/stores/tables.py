@@ -496,16 +496,49 @@ kept_keys = Table(
     Index("ix_kept_keys_until", "until"),
 )
 
-urgent_letters = Table(
-    "urgent_letters",
+outgoing_messages = Table(
+    "outgoing_messages",
     metadata,
-    # E-mails and text messages of critical frames that have yet to go; gone, the row goes too. What
-    # they say stands in the outbox.
+    # One row per e-mail or text message. What it says stands in the outbox, under user_id and seq.
     Column("id", BigInteger, primary_key=True, autoincrement=True),
     _ref("user_id", "users"),
     Column("seq", BigInteger, nullable=False),
+    Column("notification_id", _Id, nullable=False),
+    Column("version", Integer, nullable=False),
     Column("channel", String(10), nullable=False),
+    Column("type", String(20), nullable=False),
+    Column("critical", Boolean, nullable=False),
+    Column("status", String(20), nullable=False, server_default=text("'waiting'")),
+    _number("attempts"),
+    Column("last_error", Text),
+    # The next attempt. While one is under way: when it may be taken for dead.
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    # No attempt is made after it: a code is no longer valid, or a day has passed.
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    # Who makes the present attempt; a new value for each.
+    Column("claim", _Id),
     _time("created_at"),
-    Index("ix_urgent_letters_channel_id", "channel", "id"),
-    Index("ix_urgent_letters_user_id", "user_id"),
+    _time("ended_at", default=False),
+    CheckConstraint(
+        "status in ('waiting', 'delivered', 'expired', 'preference', 'failed')", name="status"
+    ),
+    # The ready topic may bring a frame twice.
+    UniqueConstraint("notification_id", "version", "channel"),
+    Index(
+        "ix_outgoing_messages_due",
+        "channel",
+        "critical",
+        "due_at",
+        postgresql_where=text("status = 'waiting'"),
+    ),
+    Index(
+        "ix_outgoing_messages_recipient",
+        "user_id",
+        "channel",
+        "critical",
+        "id",
+        postgresql_where=text("status = 'waiting'"),
+    ),
+    Index("ix_outgoing_messages_user_id_seq", "user_id", "seq"),
+    Index("ix_outgoing_messages_ended_at", "ended_at"),
 )

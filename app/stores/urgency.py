@@ -12,12 +12,10 @@ from sqlalchemy import Connection, text
 
 from app.domain.events import Event, Priority, iso, occurred_at
 from app.domain.ledger import Frame
-from app.domain.preferences import Channel, Preferences, Send, decide
+from app.domain.preferences import Preferences, Send, decide
 from app.domain.wording import notice, title
 
 CRITICAL_CHANNEL = "critical"
-LETTERS = [Channel.EMAIL.value, Channel.SMS.value]
-"""No preference holds them (domain/preferences.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +27,18 @@ class Urgent:
     data: dict[str, object]
     event: str = Frame.ANNOUNCED.value
 
+    @property
+    def rings(self) -> bool:
+        """Whether it goes by e-mail and text message as well."""
+        return self.event == Frame.ANNOUNCED.value
+
 
 def ring(sql: Connection, frames: Sequence[Urgent]) -> None:
-    """Heard by every web process as the transaction commits, and not at all if it does not; with
-    it the letters that are to go."""
+    """Heard by every web process and by the mailer as the transaction commits, and not at all if
+    it does not."""
     if frames:
         users, seqs = [one.user_id for one in frames], [one.seq for one in frames]
-        ours = {"users": users, "seqs": seqs, "letters": LETTERS}
-        sql.execute(_RING, {"channel": CRITICAL_CHANNEL} | ours)
+        sql.execute(_RING, {"channel": CRITICAL_CHANNEL, "users": users, "seqs": seqs})
 
 
 def provisional(event: Event) -> Urgent:
@@ -73,11 +75,6 @@ def provisional(event: Event) -> Urgent:
 
 
 _RING = text("""
-    with told as (
-        select * from unnest(cast(:users as uuid[]), cast(:seqs as bigint[])) as told (who, seq)
-    ), letters as (
-        insert into urgent_letters (user_id, seq, channel)
-        select who, seq, unnest(cast(:letters as text[])) from told
-    )
-    select pg_notify(:channel, who || ' ' || seq) from told
+    select pg_notify(:channel, who || ' ' || seq)
+    from unnest(cast(:users as uuid[]), cast(:seqs as bigint[])) as told (who, seq)
 """)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,18 +11,25 @@ import redis
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from app.domain.events import Priority
+from app.domain.errors import Rejected
+from app.domain.events import Event, Kind, Priority
 from app.domain.loops import LOOPS, STAGES
+from app.links import Links
+from app.seals import Seals
 from app.settings import load
 from app.stores.delivery_log import DeliveryLog, dynamodb, item
+from app.stores.figures import Figures
 from app.stores.heartbeats import Heartbeats
+from app.stores.outgoing import OutgoingMessages
 from app.stores.postgres import engine as postgres
+from app.streams.mail_message import Message
 from app.web import create_app
 from app.wiring import build, new_id
 from tests.cast import assemble, code, like
 from tests.house import NAMES, House
 from tests.house import house as house
 from tests.house import wired as wired
+from workers.mailer import Hand, Mailer, Writer
 
 pytestmark = pytest.mark.service
 ROUTES = (
@@ -210,10 +217,64 @@ def test_each_stage_balances(admin: Admin, house: House) -> None:
 
 def test_the_loops_that_no_process_runs_are_named(admin: Admin, house: House) -> None:
     for loop in LOOPS:
-        if loop not in ("keeper", "courier"):
+        if loop not in ("keeper", "mailer"):
             Heartbeats(house.redis).beat(loop)
 
-    assert admin("GET /pipeline")["silentLoops"] == ["keeper", "courier"]
+    assert admin("GET /pipeline")["silentLoops"] == ["keeper", "mailer"]
+
+
+@dataclass
+class Refusing:
+    """A channel that refuses everything until it is mended."""
+
+    fault: Exception | None = None
+    sent: int = 0
+
+    def send(self, message: Message) -> None:
+        if self.fault:
+            raise self.fault
+        self.sent += 1
+
+
+def test_a_message_that_failed_is_seen_and_sent_once_it_is_replayed(
+    admin: Admin, house: House
+) -> None:
+    box = Refusing(Rejected("550 5.1.1 No such user at RCPT"))
+    settings = house.wired.parts.settings
+    writer = Writer(Seals(settings.web.secret_key), Links(settings.web.secret_key, "http://x"))
+    mailer = Mailer(
+        OutgoingMessages(house.engine),
+        {"EMAIL": box, "SMS": box},
+        writer,
+        Hand(time.time, lambda: 0.0),
+        Figures(house.redis).note,
+    )
+
+    def mail() -> Any:
+        while mailer.step() or mailer.wait(10):
+            pass
+        (stage,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+        return {name: stage[name] for name in ("in", "out", "held", "failed")}
+
+    alarm = Event(new_id(), Kind.SECURITY_ALERT, house.alice.id, message="Was this you?")
+    house.actions.raise_event(alarm)
+    (before,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+    assert (before["in"], before["held"], before["oldestAgeSeconds"] is not None) == (2, 2, True)
+    assert mail() == {"in": 2, "out": 0, "held": 0, "failed": 2}
+
+    letters = admin("GET /dead-letters")["items"]
+    assert {one["origin"] for one in letters} == {"outgoing_messages"}
+    assert {one["reason"] for one in letters} == {
+        f"{channel}: 550 5.1.1 No such user at RCPT" for channel in ("EMAIL", "SMS")
+    }
+    assert "Was this you" not in str(letters)
+
+    box.fault = None
+    ids = [one["id"] for one in letters]
+    assert admin("POST /dead-letters/replay", {"ids": ids})["changed"] == 2
+    assert mail() == {"in": 4, "out": 2, "held": 0, "failed": 2}
+    assert box.sent == 2
+    assert admin("GET /dead-letters")["items"] == []
 
 
 def test_windows_are_listed_and_fall_due_when_told_to(admin: Admin, house: House) -> None:

@@ -8,7 +8,16 @@ from flask.testing import FlaskClient
 
 from app.domain.loops import LOOPS
 from app.stores.heartbeats import Heartbeats
+from app.stores.postgres import engine
 from app.web import create_app
+
+
+@pytest.fixture
+def fakes(fakes: Any) -> Any:
+    """With a PostgreSQL that is away."""
+    fakes.engine = engine(fakes.settings.addresses.database_url)
+    return fakes
+
 
 TOKEN = {"Authorization": "Bearer a-long-token"}
 

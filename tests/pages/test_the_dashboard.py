@@ -22,7 +22,7 @@ def dashboard(visit: Visit, admin: Person, watch: Watch) -> Page:
     watch.forgive("503 (SERVICE UNAVAILABLE)")  # what is slow on a busy machine, the page says
     page = visit(admin)
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(7)
+    expect(page.locator("#stages tr")).to_have_count(8)
     return page
 
 
@@ -145,7 +145,7 @@ def test_who_is_no_administrator_is_told_how_to_become_one(person: Meet, visit: 
 def test_it_can_be_read_by_everybody(visit: Visit, admin: Person, look: Look) -> None:
     page = visit(admin, look=look)
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(7)
+    expect(page.locator("#stages tr")).to_have_count(8)
     page.click("[data-demo=follow]")
     expect(page.locator("#demo-state")).to_have_text("Announced.")
     page.click("#demo-trace")
@@ -161,6 +161,6 @@ def test_it_can_be_read_by_everybody(visit: Visit, admin: Person, look: Look) ->
 def test_it_fits_a_screen_of_320_pixels(visit: Visit, admin: Person) -> None:
     page = visit(admin, look=Look(320, 640, "light"))
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(7)
+    expect(page.locator("#stages tr")).to_have_count(8)
 
     check_width(page)

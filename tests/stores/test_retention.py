@@ -69,6 +69,50 @@ def test_frames_that_were_not_told_stay(engine: Engine, cast: Cast) -> None:
     assert _one(engine, "select count(*) from outbox") == 1
 
 
+MESSAGE = (
+    "insert into outgoing_messages (id, user_id, seq, notification_id, version, channel, type, "
+    "critical, status, due_at, expires_at, ended_at) select n, :alice, n, uuidv7(), 1, 'EMAIL', "
+    "'OTP', true, :status, now(), now(), case when :status <> 'waiting' then now() "
+    "- make_interval(days => :days) end from generate_series(1, 3) n"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "left"),
+    [
+        pytest.param("delivered", 3, 0, id="sent"),
+        pytest.param("delivered", 1, 3, id="sent lately: its frame may be read again"),
+        pytest.param("failed", 3, 1, id="failed: as long as its dead letter waits"),
+        pytest.param("waiting", 0, 3, id="not sent yet"),
+    ],
+)
+def test_messages_go_when_nobody_can_ask_for_them(
+    engine: Engine, cast: Cast, status: str, days: int, left: int
+) -> None:
+    _do(engine, MESSAGE, alice=cast.alice, status=status, days=days)
+    _do(
+        engine,
+        "insert into dead_letters (origin, position, reason, status) select 'outgoing_messages', "
+        "id::text, 'r', case id when 2 then 'waiting' else 'discarded' end "
+        "from outgoing_messages where status = 'failed'",
+    )
+    dict(Retention(engine).purge())
+    assert _one(engine, "select count(*) from outgoing_messages") == left
+
+
+def test_what_a_message_says_stays_as_long_as_it_may_be_sent(engine: Engine, cast: Cast) -> None:
+    _do(engine, MESSAGE, alice=cast.alice, status="failed", days=1)
+    _do(
+        engine,
+        "insert into outbox (user_id, seq, frame, payload, published_at) select :alice, n, "
+        "'notification', '{}', now() - interval '3 days' from generate_series(1, 5) n",
+        alice=cast.alice,
+    )
+    _do(engine, "update users set frame_seq = 400 where id = :alice", alice=cast.alice)
+    dict(Retention(engine).purge())
+    assert _one(engine, "select array_agg(seq order by seq) from outbox") == [1, 2, 3]
+
+
 def test_counts_are_made_afresh(engine: Engine, cast: Cast, real_redis: redis.Redis) -> None:
     _do(engine, LIKE.format(active="true", days=0), post=cast.post, user=cast.bob)
     _do(engine, "update posts set like_count = 99")

@@ -293,7 +293,8 @@ def test_a_person_can_send_a_failed_row_again(house: House) -> None:
     [(row,)] = house.rows("select id::text from kafka_fallback_queue where not processed")
 
     house.kafka.most_bytes = 1_000_000
-    again = Queues(house.engine, 5, 4).replay_fallback(Doing(house.alice.id, (row,)))
+    queues = Queues(house.engine, 5, 4, house.clock.now)
+    again = queues.replay_fallback(Doing(house.alice.id, (row,)))
     house.bridge = house.new_bridge()
     house.leases_run_out()
     while house.bridge.step():

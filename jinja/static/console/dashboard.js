@@ -13,6 +13,8 @@ import { paintRecent, showTrace, startTrace } from "./trace.js";
 import { paintWindows, startWindows } from "./windows.js";
 
 const EVERY_MS = 2000;
+// Stages whose figure of interest is what they hold; of the others it is their lag.
+const HOLDS = new Set(["flusher", "fallback", "mail"]);
 const root = byId("dashboard");
 const admin = root.dataset.admin === "true";
 const testing = root.dataset.testing === "true";
@@ -28,7 +30,7 @@ function paintPipeline({ stages, workers, silentLoops, unavailable, timestamp })
   const found = rates(stages, at);
   const by = Object.fromEntries(stages.map((stage) => [stage.name, stage]));
   const shown = Object.fromEntries(stages.map((stage) => [stage.name,
-    { rate: found[stage.name], waiting: stage.name === "flusher" || stage.name === "fallback" ? stage.held : stage.lag, oldest: stage.oldestAgeSeconds }]));
+    { rate: found[stage.name], waiting: HOLDS.has(stage.name) ? stage.held : stage.lag, oldest: stage.oldestAgeSeconds }]));
   shown.web = { rate: found.bridge, waiting: undefined, oldest: null };
   picture.show(shown);
   paintStages(byId("stages"), stages, found);

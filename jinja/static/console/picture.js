@@ -11,18 +11,19 @@ const NODES = {
   aggregator: { title: "Aggregator", does: "at once, or later?", at: [2, 0] },
   flusher: { title: "Windows", does: "gather, then flush", at: [2, 1] },
   relay: { title: "Ledger and relay", does: "one transaction", at: [3, 0] },
+  mail: { title: "Mailer", does: "e-mail and SMS", at: [3, 1] },
   deliverer: { title: "Deliverer", does: "emits to sockets", at: [4, 0] },
   recorder: { title: "Recorder", does: "delivery log", at: [4, 1] },
 };
 const EDGES = [
   ["web", "bridge"], ["bridge", "fallback"], ["bridge", "aggregator"], ["fallback", "aggregator"],
-  ["aggregator", "flusher"], ["aggregator", "relay"], ["flusher", "relay"], ["relay", "deliverer"], ["relay", "recorder"],
+  ["aggregator", "flusher"], ["aggregator", "relay"], ["flusher", "relay"], ["relay", "deliverer"], ["relay", "recorder"], ["relay", "mail"],
 ];
 const STEPS = {
   accepted: "web", published: "bridge", spilled: "fallback", queued: "fallback", "sent from the queue": "fallback",
   aggregated: "aggregator", closed: "flusher", written: "relay", announced: "relay", relayed: "relay", emitted: "deliverer",
 };
-const LATE_SECONDS = { bridge: 5, relay: 5, fallback: 5, flusher: 5 };
+const LATE_SECONDS = { bridge: 5, relay: 5, fallback: 5, flusher: 5, mail: 300 };
 const LIT_MS = 1600;
 
 export class Picture {
