@@ -117,6 +117,10 @@ class Breaker:
         if era == self._era:
             self._prober = None
 
+    def answered(self) -> None:
+        """The service answered a question that was asked beside this breaker."""
+        self.passed(self._era)
+
     def _fail(self) -> None:
         fault = Unavailable(self.name)
         self._core.__exit__(Unavailable, fault, None)
@@ -149,7 +153,7 @@ class Breaker:
         while self.state != CLOSED:
             gevent.sleep(ASK_EVERY_SECONDS)
             if self._answers():
-                self.passed(self._era)
+                self.answered()
             else:
                 self._fail()
 

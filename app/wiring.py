@@ -181,7 +181,7 @@ def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:
     limits, publisher = settings.limits, GuardedPublisher(kafka)
     together = monkey.is_module_patched("socket")
     fallback = FallbackQueue(engine, limits.fallback_max_retries)
-    words = DirectWords(engine, gate, Seqs(time.time))
+    words = DirectWords(engine, Seqs(time.time))
     return Direct(gate, words, Straight(publisher, fallback, limits.ingress_shards, together))
 
 

@@ -114,7 +114,7 @@ def flusher(wired: WorkerParts) -> list[Worker]:
 def keeper(wired: WorkerParts) -> Keeper:
     parts = wired.parts
     servers = parts.settings.addresses.kafka_bootstrap_servers
-    words = DirectWords(parts.engine, parts.gate, Seqs(time.time))
+    words = DirectWords(parts.engine, Seqs(time.time))
     places = Places(
         parts.ingress,
         wired.fallback,

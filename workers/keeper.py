@@ -22,8 +22,8 @@ import redis
 from app.domain.errors import Unavailable
 from app.domain.events import Kind
 from app.domain.pacing import jittered
-from app.stores.direct_words import GIVEN_UP_SECONDS, DirectWords
-from app.stores.gate import KEPT, OPEN, Gate
+from app.stores.direct_words import DirectWords
+from app.stores.gate import KEPT, OPEN, Gate, State
 from app.stores.leases import Lease
 from app.stores.redis import key, script, speaking
 from app.stores.windows import Windows
@@ -31,7 +31,13 @@ from app.streams.fallback import FallbackQueue
 from app.streams.ingress import Ingress
 
 log = logging.getLogger(__name__)
-HOLD_SECONDS, HOLD_PAUSE_SECONDS = 0.8, 0.02
+HOLD_SECONDS, HOLD_PAUSE_SECONDS = 1.0, 0.02
+HOLD_REST_SECONDS = 1.5
+"""Between two holds: those who waited go on meanwhile."""
+YOUNG_SECONDS, CATCH_UP_SECONDS = 0.5, 3.0
+"""A hold begins when all words under way are so young: they arrive before its end. Or after so
+long: people may go on speaking faster than words arrive, and then the hold helps them along."""
+FORGET_SECONDS = 2.0
 IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
@@ -102,17 +108,19 @@ class Keeper:
             self._words.prune()
         gate, kept = self._seen()
         if state.kept is not None and kept != state.kept:
-            self._emptied(state.kept)
+            self._emptied(state, gate)
             return 0
         self._waiting = sum(self._places.ingress.lengths().values())
         if state.state == "open" and gate is not None:
             return 0
+        if gate is not None:
+            # It was cut off when the row was closed, or carries out late what it was told before.
+            self._gate.shut(gate)
         if self._way_back is None:
-            self._gate.close("its key is gone, or it was never opened")
-            self._gate.let_go()  # a keeper may have died on the way
-            self._gate.shut()
+            self._gate.close("its key is gone, or it was never opened", state.since or None)
             since = self._gate.state().since
-            self._way_back = self._back(state.kept or self._new_id(), since)
+            self._gate.let_go(since)  # a keeper may have died on the way
+            self._way_back = self._back(state.kept, since)
         if next(self._way_back, True):
             self._way_back = None
         return 0
@@ -122,10 +130,11 @@ class Keeper:
             told: Any = self._redis.mget([OPEN, KEPT])
         return told[0], told[1]
 
-    def _emptied(self, kept: str) -> None:
+    def _emptied(self, state: State, gate: str | None) -> None:
         self._way_back = None
-        self._gate.close("Redis was emptied")
-        self._gate.shut()
+        self._gate.close("Redis was emptied", state.since)
+        if gate is not None:
+            self._gate.shut(gate)
         lost = "an unknown number of" if self._waiting is None else str(self._waiting)
         log.warning(
             "Redis was emptied: %s events that the bridge had not moved yet are lost (as counted "
@@ -133,12 +142,14 @@ class Keeper:
             "Kafka and PostgreSQL",
             lost,
         )
-        self._gate.note_loss({"at": time.time(), "events": self._waiting})
+        times = int((state.lost or {}).get("times", 0)) + 1
+        self._gate.note_loss({"at": time.time(), "events": self._waiting, "times": times})
+        self._waiting = None
         with speaking("mark an emptied Redis"):
-            self._redis.set(KEPT, kept)
+            self._redis.set(KEPT, str(state.kept))
 
-    def _back(self, kept: str, since: str) -> Iterator[bool]:
-        """Yields False while it waits, and ends when the gate is open."""
+    def _back(self, kept: str | None, since: str) -> Iterator[bool]:
+        """Yields False while it waits, and ends when the gate is open or must be looked at anew."""
         closed_ms = self._now_ms()
         while self._places.ingress.has_older(closed_ms):
             yield False
@@ -147,13 +158,14 @@ class Keeper:
         while self._places.windows.unsettled(pages):
             yield False
         while True:
-            # So old, they were never published, unless they are still on the way.
-            lost_words = self._words.unsettled(GIVEN_UP_SECONDS)
-            if lost_words:
+            given_up = self._words.given_up()
+            if given_up:
+                # So old, they were never published, unless they are still on the way.
                 yield from self._moved_on()
-            if self._opens(kept, since, lost_words):
+            yield from self._caught_up(given_up)
+            if self._opens(kept, since, given_up):
                 return
-            yield False
+            yield from _rests(HOLD_REST_SECONDS)
 
     def _moved_on(self) -> Iterator[bool]:
         """Until what is in the fallback queue and the lanes now is in windows or tables."""
@@ -180,33 +192,47 @@ class Keeper:
             for place, end in ends.items()
         )
 
-    def _opens(self, kept: str, since: str, lost_words: int) -> bool:
-        """For a moment nobody speaks. Not open: some word has not come yet; then later again."""
-        if self._words.unsettled() - lost_words > MANY:
+    def _caught_up(self, given_up: int) -> Iterator[bool]:
+        """Until the words under way are young, or for so long."""
+        until = time.monotonic() + CATCH_UP_SECONDS
+        while self._words.unsettled(given_up, YOUNG_SECONDS) and time.monotonic() < until:
+            yield False
+
+    def _opens(self, kept: str | None, since: str, given_up: int) -> bool:
+        """For a moment nobody speaks. False: some word has not come yet; then later again."""
+        try:
+            if not self._gate.hold(since):
+                return True  # a twin of ours opened it; if it is closed again, from the start
+        except Unavailable as fault:
+            log.info("Somebody who speaks does not end: %s", fault)
             return False
-        if not self._gate.hold(since):
-            return True  # a twin of ours opened it meanwhile; if it is closed again, from the start
         try:
             until = time.monotonic() + HOLD_SECONDS
-            while self._words.unsettled() > lost_words:
+            while self._words.unsettled(given_up):
                 if time.monotonic() > until:
                     return False
                 time.sleep(HOLD_PAUSE_SECONDS)
-            self._open(kept)
+            self._open(kept, since)
         finally:
-            self._gate.let_go()
-        if lost_words:
-            log.warning("%d words past Redis were noted and never came", lost_words)
+            self._gate.let_go(since)
+        if given_up:
+            log.warning("Words past Redis up to %d were noted and never came", given_up)
         return True
 
-    def _open(self, kept: str) -> None:
+    def _open(self, kept: str | None, since: str) -> None:
         subjects = self._words.subjects()
         forgotten = [key(*name, of) for kind, of in subjects for name in _FORGOTTEN[kind]]
+        mark, must_be_there = kept or self._new_id(), int(kept is not None)
+        deadline_ms = int((time.time() + FORGET_SECONDS) * 1000)
         with speaking("forget what is out of date"):
-            self._forget(keys=[KEPT], args=[kept, *forgotten])
-        self._gate.open(kept, self._new_id())
-        log.warning("The gate is open: %d subjects are read afresh", len(subjects))
+            done = self._forget(keys=[KEPT], args=[deadline_ms, mark, must_be_there, *forgotten])
+        if done == "forgotten" and self._gate.open(mark, self._new_id(), since):
+            log.warning("The gate is open: %d subjects are read afresh", len(subjects))
+        else:
+            log.warning("The gate stays closed: %s", done)
 
 
-MANY = 200
-"""Words under way that surely do not all arrive in the moment for which people wait."""
+def _rests(seconds: float) -> Iterator[bool]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield False

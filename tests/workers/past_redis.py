@@ -70,7 +70,7 @@ class PastRedis:
         away: redis.Redis = redis_store.client(NOWHERE)
         self.away = away
         here = Gate(house.redis, engine)
-        self.words = DirectWords(engine, here, Seqs(time.time))
+        self.words = DirectWords(engine, Seqs(time.time))
         fallback = house.wired.fallback
         self.direct = Direct(
             here, self.words, Straight(house.publisher, fallback, BOUNDS.shards, together=True)
