@@ -39,6 +39,7 @@ YOUNG_SECONDS, CATCH_UP_SECONDS = 0.5, 3.0
 long: people may go on speaking faster than words arrive, and then the hold helps them along."""
 FORGET_SECONDS = 2.0
 IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
+COMMITS_SECONDS = 1.0
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
     Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
@@ -150,13 +151,17 @@ class Keeper:
 
     def _back(self, kept: str | None, since: str) -> Iterator[bool]:
         """Yields False while it waits, and ends when the gate is open or must be looked at anew."""
+        log.info("Failback: waiting for the ingress")
         closed_ms = self._now_ms()
         while self._places.ingress.has_older(closed_ms):
             yield False
+        log.info("Failback: waiting for the fallback queue and Kafka")
         yield from self._moved_on()
+        log.info("Failback: waiting for open windows to be written")
         pages = self._places.windows.write_early()
         while self._places.windows.unsettled(pages):
             yield False
+        log.info("Failback: waiting for writes that went past Redis")
         while True:
             given_up = self._words.given_up()
             if given_up:
@@ -172,25 +177,27 @@ class Keeper:
         last = self._places.fallback.last()
         while self._places.fallback.waits(last):
             yield False
-        ends = self._places.ends()
-        while self._behind(ends):
-            yield False
+        ends = {place: end for place, end in self._places.ends().items() if end}
+        while ends := self._behind(ends, self._places.commits()):
+            # Kafka's word costs a connection each time; Redis knows of all that was applied lately.
+            look_at = time.monotonic() + COMMITS_SECONDS
+            while ends and time.monotonic() < look_at:
+                yield False
+                ends = self._behind(ends, {})
 
     def _now_ms(self) -> int:
         with speaking("tell the time"):
             seconds, micros = self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def _behind(self, ends: dict[str, int]) -> bool:
-        """Whether a lane has events up to these ends that are in no window and no table."""
+    def _behind(self, ends: dict[str, int], committed: dict[str, int]) -> dict[str, int]:
+        """The lanes that have events up to these ends in no window and no table."""
         applied = self._places.windows.progress()
-        if all(applied.get(place, -1) + 1 >= end for place, end in ends.items() if end):
-            return False
-        committed = self._places.commits()
-        return any(
-            max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
+        return {
+            place: end
             for place, end in ends.items()
-        )
+            if max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
+        }
 
     def _caught_up(self, given_up: int) -> Iterator[bool]:
         """Until the words under way are young, or for so long."""

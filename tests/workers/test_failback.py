@@ -311,3 +311,19 @@ def test_windows_whose_claim_was_not_answered_do_not_wait_for_the_lease(
 
     assert house.rows("select like_count from posts") == [(5,)]
     assert house.clock.now() - began < 25
+
+
+def test_a_failover_write_in_the_fallback_queue_is_on_kafka_within_seconds(
+    house: House, past: PastRedis, crowd: list[Person]
+) -> None:
+    past.goes_back()  # the bridge has found an empty fallback queue
+    house.kafka.away = True
+    past.actions.like(crowd[0].id, house.posts["Hello"], Wish.ON)
+    house.kafka.away = False
+    assert house.rows("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
+
+    began = time.monotonic()
+    until(lambda: house.bridge.step() > 0)
+
+    assert time.monotonic() - began < 3
+    assert house.rows("select count(*) from kafka_fallback_queue where not processed") == [(0,)]
