@@ -20,6 +20,7 @@ from app import stale
 from app.domain.errors import Unavailable
 from app.domain.events import Event
 from app.stores.bell import Bell
+from app.stores.comment_deletions import CommentDeletion
 from app.stores.direct_words import DirectWords
 from app.stores.gate import CLOSED_CODE, PAST_REDIS, Gate, Holding, NotClosed
 from app.stores.memberships import Asked, Standing
@@ -121,6 +122,17 @@ class Direct:
         # What belongs together has one seq: a withdrawn mention must not overtake its comment.
         others = [replace(one, seq=own.seq, direct=True) for one in events[1:]]
         self._straight.publish([own, *others])
+
+    def delete_later(self, one: CommentDeletion) -> None:
+        self._words.delete_later(one)
+
+    def tell_redis(self, act: Callable[[], None]) -> None:
+        """Of what the tables have already. While Redis is away, writes go past it until it was
+        told, which workers/keeper.py does: so nobody is answered by what it knew before."""
+        try:
+            self.either(act, self._words.closed)
+        except Unavailable as fault:
+            log.info("Redis is told later: %s", fault)
 
     def events(self, events: Sequence[Event]) -> None:
         self._straight.publish(self._words.plain(events))

@@ -32,6 +32,7 @@ from app.stores.heartbeats import Heartbeats
 from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
 from app.stores.multiplex import Multiplexer, SharedScript
+from app.stores.removals import Removals
 from app.stores.windows import Windows
 from app.streams.critical import Aside, Critical
 from app.streams.dead_letters import DeadLetters
@@ -70,6 +71,7 @@ class Parts:
     push: Push
     critical: Critical
     heartbeats: Heartbeats
+    removals: Removals
     clock: Callable[[], float]
 
 
@@ -221,5 +223,6 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
         push=push,
         critical=critical,
         heartbeats=Heartbeats(connection, breakers.states),
+        removals=Removals(engine, connection, Hand(time.time, new_id), direct.tell_redis),
         clock=time.time,
     )

@@ -19,9 +19,10 @@ from typing import Any
 
 import redis
 
-from app.domain.errors import Unavailable
+from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.pacing import jittered
+from app.stores.comment_deletions import CommentDeletions
 from app.stores.direct_words import DirectWords
 from app.stores.gate import KEPT, OPEN, Gate, State
 from app.stores.leases import Lease
@@ -39,7 +40,7 @@ YOUNG_SECONDS, CATCH_UP_SECONDS = 0.5, 3.0
 long: people may go on speaking faster than words arrive, and then the hold helps them along."""
 FORGET_SECONDS = 2.0
 IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
-COMMITS_SECONDS = 1.0
+COMMITS_SECONDS, TELL_SECONDS = 1.0, 2.0
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
     Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
@@ -59,6 +60,16 @@ class Places:
     windows: Windows
 
 
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """What was deleted while Redis was away. `tell_redis`: of those so old; whether there may be
+    more. `delete_comment`: by whom, and which. Raises Rejected when it is not theirs."""
+
+    tell_redis: Callable[[float], bool]
+    comments: CommentDeletions
+    delete_comment: Callable[[str, str], None]
+
+
 class Keeper:
     def __init__(
         self,
@@ -66,6 +77,7 @@ class Keeper:
         gate: Gate,
         words: DirectWords,
         places: Places,
+        deletions: Deletions,
         lease: Lease,
         new_id: Callable[[], str],
     ) -> None:
@@ -74,6 +86,8 @@ class Keeper:
         self._gate = gate
         self._words = words
         self._places = places
+        self._deletions = deletions
+        self._tell_at = 0.0
         self._lease = lease
         self._new_id = new_id
         self._way_back: Iterator[bool] | None = None
@@ -113,6 +127,7 @@ class Keeper:
             return 0
         self._waiting = sum(self._places.ingress.lengths().values())
         if state.state == "open" and gate is not None:
+            self._tell_redis()
             return 0
         if gate is not None:
             # It was cut off when the row was closed, or carries out late what it was told before.
@@ -125,6 +140,12 @@ class Keeper:
         if next(self._way_back, True):
             self._way_back = None
         return 0
+
+    def _tell_redis(self) -> None:
+        """Of deletions whose process died before it did so."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_SECONDS
+            self._deletions.tell_redis(TELL_SECONDS)
 
     def _seen(self) -> tuple[str | None, str | None]:
         with speaking("tell the gate"):
@@ -167,6 +188,9 @@ class Keeper:
             if given_up:
                 # So old, they were never published, unless they are still on the way.
                 yield from self._moved_on()
+            self._delete_comments()
+            while self._deletions.tell_redis(0.0):
+                yield False
             yield from self._caught_up(given_up)
             if self._opens(kept, since, given_up):
                 return
@@ -199,6 +223,15 @@ class Keeper:
             if max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
         }
 
+    def _delete_comments(self) -> None:
+        """Those that nobody but Redis knew: by now they have rows."""
+        for one in self._deletions.comments.waiting():
+            try:
+                self._deletions.delete_comment(one.actor_id, one.comment_id)
+            except Rejected as refusal:
+                log.info("A comment is not deleted: %s", refusal)
+            self._deletions.comments.done(one)
+
     def _caught_up(self, given_up: int) -> Iterator[bool]:
         """Until the words under way are young, or for so long."""
         until = time.monotonic() + CATCH_UP_SECONDS
@@ -219,6 +252,10 @@ class Keeper:
                 if time.monotonic() > until:
                     return False
                 time.sleep(HOLD_PAUSE_SECONDS)
+            if self._deletions.comments.waiting():
+                return False
+            while self._deletions.tell_redis(0.0):
+                pass
             self._open(kept, since)
         finally:
             self._gate.let_go(since)

@@ -15,6 +15,8 @@ import orjson
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from app.domain.events import SEQ_PER_MS, Event, Kind
+from app.stores import comment_deletions
+from app.stores.comment_deletions import CommentDeletion
 from app.stores.gate import admit
 from app.stores.memberships import Asked, Standing, Wish
 from app.stores.postgres import speaking
@@ -79,6 +81,16 @@ class DirectWords:
             spoken = replace(event, seq=self._seqs.next(newest), direct=True)
             _note(sql, spoken, post_id, event.member, said)
         return spoken
+
+    def delete_later(self, one: CommentDeletion) -> None:
+        """A comment that only Redis may know, which is away."""
+        with self._speaking(one.comment_id) as sql:
+            comment_deletions.note(sql, one)
+
+    def closed(self) -> None:
+        """Whether writes go past Redis: raises Holding, NotClosed."""
+        with speaking("tell the gate"), self._engine.begin() as sql:
+            admit(sql)
 
     def plain(self, events: Sequence[Event]) -> list[Event]:
         """Events that are no rows need no note."""

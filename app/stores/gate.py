@@ -219,8 +219,10 @@ def admit(sql: Connection) -> None:
     """Lets words be spoken past Redis in this transaction; the keeper waits for its end. Raises
     Holding; NotClosed when they go by way of Redis."""
     row = sql.execute(_SHARED, {"lock": LOCK}).first()
-    if row is None or row[0] == "open":
-        raise NotClosed(row and row[1])
+    if row is None:
+        raise NotClosed(None)
+    if row[0] == "open":
+        raise NotClosed(row[1])
     if row[0] == "holding":
         raise Holding(row[1])
 

@@ -486,6 +486,25 @@ direct_words = Table(
     Index("ix_direct_words_member_id", "member_id"),
 )
 
+redis_updates = Table(
+    "redis_updates",
+    metadata,
+    # What Redis must learn of a deletion that is committed (stores/redis_updates.py).
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("data", JSONB, nullable=False),
+    _time("created_at"),
+)
+
+comment_deletions = Table(
+    "comment_deletions",
+    metadata,
+    # Asked for while nobody but Redis knew the comment, and Redis was away
+    # (stores/comment_deletions.py). No foreign keys: the comment has no row yet.
+    Column("comment_id", _Id, primary_key=True),
+    Column("actor_id", _Id, primary_key=True),
+    _time("created_at"),
+)
+
 kept_keys = Table(
     "kept_keys",
     metadata,
