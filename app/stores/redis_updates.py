@@ -8,7 +8,7 @@ with posts and counts that the tables no longer have. Applying an update twice, 
 nothing more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -35,16 +35,8 @@ class RedisUpdate:
 
 
 class RedisUpdates:
-    """`drop_about`: takes away what was told of comments that have no rows."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        connection: redis.Redis,
-        drop_about: Callable[[Sequence[str]], None],
-    ) -> None:
+    def __init__(self, engine: Engine, connection: redis.Redis) -> None:
         self._engine = engine
-        self._drop_about = drop_about
         self._redis = connection
         self._amends = Amends(connection)
 
@@ -81,10 +73,6 @@ class RedisUpdates:
 
     def _forget_post(self, post_id: str) -> None:
         """Likes and comments of it are refused at once; the keys go when nobody asks any more."""
-        with speaking("list what waits"):
-            pending = list(map(str, self._redis.hkeys(key("comment", "pending", post_id))))
-        if pending:
-            self._drop_about(pending)
         with speaking("forget the post"):
             pipeline = self._redis.pipeline(transaction=True)
             pipeline.set(key("post", "owner", post_id), "", ex=GONE_SECONDS)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, text
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
@@ -65,7 +65,7 @@ class Removals:
     ) -> None:
         self._engine = engine
         self._hand = hand
-        self.updates = RedisUpdates(engine, connection, self._drop_about)
+        self.updates = RedisUpdates(engine, connection)
         self._tell_redis = tell_redis
 
     def post(self, owner_id: str, post_id: str) -> None:
@@ -86,29 +86,23 @@ class Removals:
 
     def _post(self, sql: Connection, owner_id: str, post_id: str) -> bool:
         """False: somebody was told of it after we locked those who had been."""
-        values = {"post": post_id}
-        found = _about(sql, _ABOUT, values)
-        locked = lock_recipients(sql, {one.owner_id for one in found} | {owner_id})
+        values = {"post": post_id, "url": f"/posts/{post_id}"}
+        locked = lock_recipients(sql, {one.owner_id for one in _about(sql, values)} | {owner_id})
         # From here on nobody writes a like or a comment of it; people first, as the ledger does.
         owner = sql.execute(_LOCK_POST, values).scalar()
         if owner is None:
             raise posts.MISSING
         if owner != owner_id:
             raise NOT_YOUR_POST
-        groups = _about(sql, _ABOUT, values)
+        groups = _about(sql, values)
         if not {one.owner_id for one in groups} <= locked:
             return False
-        _drop(sql, groups)
+        ids = {"ids": [one.id for one in groups]}
+        sql.execute(_HIDE, ids)
+        tell_rows(sql, [Line(g.owner_id, g.id, Frame.REMOVED) for g in groups if g.shown])
+        sql.execute(_DROP, ids)
         sql.execute(text("delete from posts where id = :post"), values)
         return True
-
-    def _drop_about(self, comment_ids: Sequence[str]) -> None:
-        """Groups about comments of a deleted post that were never written: nobody is told of these
-        comments any more, so what is found at first is all."""
-        values = {"comments": list(comment_ids)}
-        with speaking("delete what was told"), self._engine.begin() as sql:
-            lock_recipients(sql, {one.owner_id for one in _about(sql, _ABOUT_COMMENTS, values)})
-            _drop(sql, _about(sql, _ABOUT_COMMENTS, values))
 
     def account(self, user_id: str) -> None:
         """Step by step out of everything, then the row. Raises Rejected (404)."""
@@ -166,29 +160,19 @@ def _without(user_id: str, left: Left) -> RedisUpdate:
     return RedisUpdate(members=[*likes, *follows], keys=[*comments, *own])
 
 
-def _about(sql: Connection, statement: TextClause, values: Mapping[str, object]) -> list[About]:
-    return [About(*row) for row in sql.execute(statement, values)]
+def _about(sql: Connection, values: Mapping[str, object]) -> list[About]:
+    return [About(*row) for row in sql.execute(_ABOUT, values)]
 
 
-def _drop(sql: Connection, groups: Sequence[About]) -> None:
-    """Their owners hear it. The owners must be locked."""
-    ids = {"ids": [one.id for one in groups]}
-    sql.execute(_HIDE, ids)
-    tell_rows(sql, [Line(g.owner_id, g.id, Frame.REMOVED) for g in groups if g.shown])
-    sql.execute(_DROP, ids)
-
-
-_COLUMNS = (
-    "select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null "
-    "from notifications"
-)
-_ABOUT = text(f"""
-    {_COLUMNS} where object_id = :post
-        or object_id in (select id from comments where post_id = :post)
+# A comment may have no row yet, and yet somebody was told that it names or answers them.
+_ABOUT = text("""
+    select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null
+    from notifications where id in (
+        select id from notifications where object_id in (
+            select cast(:post as uuid) union all select id from comments where post_id = :post)
+        union select id from notifications
+            where type in ('MENTION', 'COMMENT_REPLY') and metadata->>'postUrl' = :url)
     order by user_id, seq
-""")  # noqa: S608 - constants only
-_ABOUT_COMMENTS = text(f"""
-    {_COLUMNS} where object_id = any(cast(:comments as uuid[])) order by user_id, seq
 """)
 _LOCK_POST = text("select user_id::text from posts where id = :post for update")
 # So that the badge that is told with them does not count them.

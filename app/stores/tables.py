@@ -258,6 +258,11 @@ notifications = Table(
     ),
     # What is about a post, when the post goes.
     Index("ix_notifications_object_id", "object_id"),
+    Index(
+        "ix_notifications_post_url",
+        text("(metadata ->> 'postUrl')"),
+        postgresql_where=text("type in ('MENTION', 'COMMENT_REPLY')"),
+    ),
     Index("ix_notifications_held", "held_until", postgresql_where=text("held_until is not null")),
 )
 

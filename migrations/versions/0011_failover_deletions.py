@@ -31,8 +31,15 @@ def upgrade() -> None:
         _created_at(),
         sa.PrimaryKeyConstraint("comment_id", "actor_id", name=op.f("pk_comment_deletions")),
     )
+    op.create_index(
+        "ix_notifications_post_url",
+        "notifications",
+        [sa.text("(metadata ->> 'postUrl')")],
+        postgresql_where=sa.text("type in ('MENTION', 'COMMENT_REPLY')"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_notifications_post_url", "notifications")
     op.drop_table("comment_deletions")
     op.drop_table("redis_updates")

@@ -93,6 +93,44 @@ def _write(parts: Parts, cast: Cast) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("caller", "path", "status"),
+    [
+        ("other", "/api/posts/{post}", 403),
+        ("other", "/api/comments/{comment}", 403),
+        ("owner", "/api/posts/00000000-0000-4000-8000-000000000000", 404),
+        ("owner", "/api/comments/00000000-0000-4000-8000-000000000000", 404),
+    ],
+)
+def test_without_redis_a_deletion_is_refused_for_the_usual_reasons(
+    away: tuple[str, Flask], parts: Parts, cast: Cast, caller: str, path: str, status: int
+) -> None:
+    service, app = away
+    if service != "redis":
+        return
+    _write(parts, cast)
+
+    answer: Any = app.test_client().delete(
+        path.format(**vars(cast)), headers=headers(parts, cast, caller)
+    )
+
+    assert answer.status_code == status, answer.get_data(as_text=True)
+
+
+def test_without_redis_a_post_is_gone_for_readers_at_once(
+    away: tuple[str, Flask], parts: Parts, cast: Cast
+) -> None:
+    service, app = away
+    if service != "redis":
+        return
+    client, mine = app.test_client(), headers(parts, cast, "owner")
+
+    answer: Any = client.delete(f"/api/posts/{cast.post}", headers=mine)
+
+    assert (answer.status_code, answer.json["success"]) == (200, True)
+    assert client.get(f"/api/posts/{cast.post}", headers=mine).status_code == 404
+
+
 def test_a_like_and_its_reading_say_that_counts_may_lag(
     away: tuple[str, Flask], parts: Parts, cast: Cast
 ) -> None:
