@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.settings import load
 from app.stores.gate import OPEN
 from app.stores.memberships import Wish
+from app.stores.service_keys import ServiceKeys
 from app.streams.topics import create_topics
 from app.web import create_app
 from app.wiring import Parts, build, new_id
@@ -115,6 +116,25 @@ def test_without_redis_a_deletion_is_refused_for_the_usual_reasons(
     )
 
     assert answer.status_code == status, answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("kind", ["OTP", "LIKE", "MARKETING"])
+def test_without_redis_events_of_other_servers_are_accepted(
+    away: tuple[str, Flask], parts: Parts, cast: Cast, kind: str
+) -> None:
+    service, app = away
+    if service != "redis":
+        return
+    secret = new_id()
+    ServiceKeys(parts.engine).add(new_id(), "a test", secret)
+    event = {"type": kind, "targetId": cast.owner, "actorId": cast.other}
+    about = {"targetType": "POST", "targetEntityId": cast.post, "message": "Hello"}
+
+    answer: Any = app.test_client().post(
+        "/api/events", json=event | about, headers={"X-Api-Key": secret}
+    )
+
+    assert answer.status_code == 202, answer.get_data(as_text=True)
 
 
 def test_without_redis_a_post_is_gone_for_readers_at_once(
