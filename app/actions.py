@@ -20,7 +20,9 @@ from app.direct import Direct
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.failpoints import reach
+from app.stores.comment_deletions import CommentDeletion
 from app.stores.comments import Comment, Comments
+from app.stores.gate import PAST_REDIS
 from app.stores.memberships import Asked, Memberships, Standing, Wish
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.subjects import PERSON, POST
@@ -153,8 +155,23 @@ class Actions:
         return self._say(Kind.COMMENT_REPLY, made, parent.user_id, "COMMENT", parent.id, trace)
 
     def delete_comment(self, actor_id: str, comment_id: str, trace: str | None = None) -> None:
-        """Out of everybody's sight at once; out of window, group and text as the event passes."""
-        said = self._comments.find(comment_id)
+        """Out of everybody's sight at once; out of window, group and text as the event passes. One
+        that only Redis knows, which is away, is deleted as soon as it is written."""
+        direct = self._direct
+        try:
+            said = self._comments.find(comment_id)
+        except Unavailable as fault:
+            if direct is None or fault.code not in PAST_REDIS:
+                raise
+            later = CommentDeletion(comment_id, actor_id)
+            direct.either(
+                lambda: self._delete_found(actor_id, self._comments.find(comment_id), trace),
+                lambda: direct.delete_later(later),
+            )
+            return
+        self._delete_found(actor_id, said, trace)
+
+    def _delete_found(self, actor_id: str, said: Comment, trace: str | None) -> None:
         if said.user_id != actor_id:
             raise NOT_YOUR_COMMENT
         kind, of, subject = Kind.COMMENT, "POST", said.post_id

@@ -123,6 +123,10 @@ class Breaker:
         if era == self._era:
             self._prober = None
 
+    def answered(self) -> None:
+        """The service answered a question that was asked beside this breaker."""
+        self.passed(self._era)
+
     def _fail(self, reason: str, kind: str) -> None:
         self._core.__exit__(Unavailable, Unavailable(self.name), None)
         if self._core.state == STATE_OPEN:
@@ -156,7 +160,7 @@ class Breaker:
             gevent.sleep(ASK_EVERY_SECONDS)
             fault = self._probe()
             if fault is None:
-                self.passed(self._era)
+                self.answered()
             elif self.state == CLOSED:
                 # No call failed so often that the others should be refused.
                 self.outage.failed(f"no answer to a probe: {fault}", f"probe: {fault}")

@@ -32,6 +32,7 @@ from app.stores.heartbeats import Heartbeats
 from app.stores.ledger import Hand, Ledger
 from app.stores.memberships import Bounds, Memberships
 from app.stores.multiplex import Multiplexer, SharedScript
+from app.stores.removals import Removals
 from app.stores.windows import Windows
 from app.streams import clients as kafka_clients
 from app.streams.critical import Aside, Critical
@@ -71,6 +72,7 @@ class Parts:
     push: Push
     critical: Critical
     heartbeats: Heartbeats
+    removals: Removals
     clock: Callable[[], float]
 
 
@@ -187,7 +189,7 @@ def _direct(settings: Settings, engine: Engine, gate: Gate) -> Direct:
     limits, publisher = settings.limits, GuardedPublisher(kafka)
     together = monkey.is_module_patched("socket")
     fallback = FallbackQueue(engine, limits.fallback_max_retries)
-    words = DirectWords(engine, gate, Seqs(time.time))
+    words = DirectWords(engine, Seqs(time.time))
     return Direct(gate, words, Straight(publisher, fallback, limits.ingress_shards, together))
 
 
@@ -227,5 +229,6 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
         push=push,
         critical=critical,
         heartbeats=Heartbeats(connection, breakers.states),
+        removals=Removals(engine, connection, Hand(time.time, new_id), direct.tell_redis),
         clock=time.time,
     )

@@ -201,5 +201,8 @@ def _only_ours(made: Stage) -> None:
     made.parts.parts.redis.flushall()
     # Words go by way of Redis, as a keeper leaves it; S1 has none.
     made.parts.parts.redis.set(KEPT, "the bench")
-    made.parts.parts.gate.close("the bench begins")
-    made.parts.parts.gate.open("the bench", "the bench")
+    gate = made.parts.parts.gate
+    gate.close("the bench begins")
+    since = gate.state().since
+    gate.hold(since)
+    gate.open("the bench", "the bench", since)

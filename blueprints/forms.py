@@ -10,10 +10,7 @@ from werkzeug.wrappers import Response
 
 from app.actions import Wish
 from app.stores.bookmarks import Bookmarks
-from app.stores.ledger import Hand
 from app.stores.marks import ARCHIVED, UNREAD, Mark, Marks
-from app.stores.removals import Removals
-from app.wiring import new_id
 from blueprints import actions, parts
 from blueprints.acting import acting, back, wish
 from blueprints.comments import words
@@ -69,8 +66,7 @@ def bookmark(post_id: str) -> Response:
 @blueprint.post("/posts/<post_id>/delete")
 def delete_post(post_id: str) -> Response:
     person = acting()
-    hand = Hand(parts().clock, new_id)
-    Removals(parts().engine, parts().redis, hand).post(person.id, uuid_of(post_id))
+    parts().removals.post(person.id, uuid_of(post_id))
     return back()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 from flask import Blueprint, request
 
+from app import stale
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
 from app.stores.audits import Audits
@@ -28,7 +29,10 @@ LOG_SECONDS = 1.8
 def windows() -> Json:
     administrator()
     part = paging(50, 100)
-    found = OpenWindows(parts().redis).listed(part.limit + 1, _place(part.cursor))
+    place, store = _place(part.cursor), OpenWindows(parts().redis)
+    found: list[OpenWindow] = []
+    with stale.unless_away():
+        found = store.listed(part.limit + 1, place)
     return {
         "success": True,
         "items": [_window(one) for one in found[: part.limit]],

@@ -9,11 +9,8 @@ from datetime import datetime
 from flask import Blueprint, Response, request
 
 from app.domain.errors import Rejected
-from app.stores.ledger import Hand
 from app.stores.posts import Post, Posts
-from app.stores.removals import Removals
 from app.stores.users import Users
-from app.wiring import new_id
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
 from blueprints.once import once
@@ -83,7 +80,7 @@ def publish(user_id: str, caption: str | None, image_url: str | None) -> str:
 @blueprint.delete("/<post_id>")
 def delete(post_id: str) -> Json:
     asking, wanted = person(), uuid_of(post_id)
-    Removals(parts().engine, parts().redis, Hand(parts().clock, new_id)).post(asking, wanted)
+    parts().removals.post(asking, wanted)
     return {"success": True, "message": "Post deleted"}
 
 

@@ -144,7 +144,7 @@ def simulated(count: int) -> list[NewUser]:
         _hash[PASSWORD] = Passwords().hash(PASSWORD)
     moment = int(parts().clock() * 1000)
     people = [_one(name, moment, i) for i, name in enumerate(islice(cycle(NAMES), count))]
-    Simulated(parts().engine, parts().redis).create(people)
+    Simulated(parts().engine, parts().redis, parts().removals).create(people)
     return people
 
 
@@ -169,7 +169,7 @@ def cleanup() -> Json:
     """They take back what they did, as anybody would, before they go: so counts, groups and badges
     follow by the usual way."""
     person()
-    store = Simulated(parts().engine, parts().redis)
+    store = Simulated(parts().engine, parts().redis, parts().removals)
     removed = 0
     while batch := store.some():
         renew()

@@ -11,10 +11,7 @@ from marshmallow import ValidationError, validate
 from app.domain.errors import Rejected
 from app.passwords import Passwords
 from app.stores.follows import Follows
-from app.stores.ledger import Hand
-from app.stores.removals import Removals
 from app.stores.users import MISSING, Mini, Users
-from app.wiring import new_id
 from blueprints import parts
 from blueprints.identity import owner, uuid_of, viewer
 from blueprints.paging import Paging, bad_cursor, cursor, number, paging
@@ -111,7 +108,7 @@ def remove(user_id: str) -> Json:
         raise MISSING
     if not _passwords().fits(given["password"], found.password_hash):
         raise Rejected("The password is wrong", "wrong_password", 403)
-    Removals(parts().engine, parts().redis, Hand(parts().clock, new_id)).account(asking)
+    parts().removals.account(asking)
     return {"success": True, "message": "Account removed"}
 
 

@@ -253,8 +253,9 @@ MUTANTS = (
         "a process goes on answering by Redis when another speaks past it",
         "tests/workers/test_the_gate_is_heard.py",
         "app/stores/gate.py",
-        '                sql.execute(WAKE, {"channel": CHANNEL})\n',
-        "",
+        '                sql.execute(WAKE, {"channel": CHANNEL})\n'
+        '                log.warning("The gate is closed: %s", reason)\n',
+        '                log.warning("The gate is closed: %s", reason)\n',
     ),
     _bug(
         "a-lock-around-a-lease",

@@ -44,6 +44,8 @@ class Bounds:
     push_back: float = 5.0
     returns: tuple[float, ...] = ()
     """When Redis came back; live push is back that many seconds later at most."""
+    normal_after: float = float("inf")
+    """Seconds after the last return from which no answer may be stale, nor slow as in an outage."""
 
 
 @dataclass
@@ -75,6 +77,9 @@ def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
         "sockets": lambda: hearing.faults(ledger, evidence, bounds.may_reload),
         "critical in time": lambda: hearing.critical_late(ledger, evidence, bounds.critical_p99),
         "live push": lambda: hearing.push_late(ledger, bounds.returns, bounds.push_back),
+        "normal operation": lambda: reading.normal_late(
+            ledger, bounds.returns, bounds.normal_after
+        ),
         "tables": lambda: evidence.books,
         "counts": lambda: same_counts(evidence),
         "dead letters": lambda: dead_letters(evidence, bounds),

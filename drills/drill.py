@@ -122,6 +122,8 @@ class Drill:
     may_reload: bool = False
     may_lose: bool = False
     """As many as the act says in figures["may lose"]."""
+    normal_after: float = float("inf")
+    """Seconds after Redis's last return from which no answer may be stale."""
     longest: float = LONGEST_SECONDS
     critical: float = CRITICAL_SECONDS
     memory_mb: float = 600.0
@@ -155,6 +157,7 @@ class Drill:
             poison=frozenset(scene.poison),
             push_back=PUSH_BACK_SECONDS + slack,
             returns=tuple(scene.returns),
+            normal_after=self.normal_after + slack,
         )
 
 

@@ -4,7 +4,13 @@ In    drills/ledger.py
 Out   drills/checker.py
 """
 
+import math
+from statistics import median
+
 from drills.ledger import OK, PUT_OFF, UNKNOWN, WISHES, Attempt, Ledger
+
+SLOWER, SLACK_SECONDS = 3.0, 0.05
+"""Writes after an outage may take so many times what they took before, and so much more."""
 
 
 def counts_never_fall(ledger: Ledger) -> list[str]:
@@ -70,6 +76,37 @@ def own_writes(ledger: Ledger) -> list[str]:
         elif _shows(one, "active") and one.answer["active"] not in known:
             out.append(f"{one.actor} was shown {one.answer['active']} of {one.object}")
     return out
+
+
+def normal_again(ledger: Ledger, returned: float) -> float:
+    """Seconds from a return of Redis until the last stale answer; 0 if there was none."""
+    last = max((one.answered for one in ledger.attempts if _is_stale(one)), default=returned)
+    return max(0.0, last - returned)
+
+
+def normal_late(ledger: Ledger, returns: tuple[float, ...], bound: float) -> list[str]:
+    """Of several returns in a row the last one counts. Normal operation: no answer is stale, and
+    writes take about as long as before the outage."""
+    if not returns or math.isinf(bound):
+        return []
+    took = normal_again(ledger, returns[-1])
+    out = [f"an answer was stale {took:.1f} s after Redis's return"] if took > bound else []
+    outage = min((one.sent for one in ledger.attempts if _is_stale(one)), default=returns[-1])
+    before = usual_seconds(ledger, 0.0, outage)
+    after = usual_seconds(ledger, returns[-1] + bound, math.inf)
+    if after > SLOWER * before + SLACK_SECONDS:
+        out.append(f"writes take {after * 1000:.0f} ms, before the outage {before * 1000:.0f} ms")
+    return out
+
+
+def usual_seconds(ledger: Ledger, since: float, until: float) -> float:
+    """The median of what likes took that were sent in that time."""
+    likes = [one for one in ledger.of("like") if one.outcome == OK and since <= one.sent < until]
+    return median(one.seconds for one in likes) if likes else 0.0
+
+
+def _is_stale(one: Attempt) -> bool:
+    return bool(one.answer.get("stale"))
 
 
 def _shows(one: Attempt, what: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from drills import cast as casting
 from drills import evidence as looking
-from drills import hearing, ledger
+from drills import hearing, ledger, reading
 from drills.cast import Behaviour
 from drills.checker import Bounds, Found, check
 from drills.drill import Drill, Scene
@@ -139,6 +139,9 @@ def _fill(
     if scene.returns:
         took = hearing.push_back(book, scene.returns[-1])
         row.figures["live push back after s"] = took and round(took, 2)
+        row.figures["last stale answer after s"] = round(
+            reading.normal_again(book, scene.returns[-1]), 2
+        )
     row.faults |= found.faults
     if len(found.lost) > bounds.may_lose:
         row.faults["lost"] = found.lost

@@ -19,6 +19,7 @@ from app.offsets import lane_commits, lane_ends
 from app.seals import Seals
 from app.settings import load
 from app.stores.bell import Bell
+from app.stores.comment_deletions import CommentDeletions
 from app.stores.delivery_log import DeliveryLog, dynamodb
 from app.stores.direct_words import DirectWords, Seqs
 from app.stores.fences import ClearedFrames
@@ -38,7 +39,7 @@ from workers.bridge import Bridge
 from workers.deliverer import BATCH as RECORD_BATCH
 from workers.deliverer import Deliverer, Recorder
 from workers.flusher import Flusher
-from workers.keeper import Keeper, Places
+from workers.keeper import Deletions, Keeper, Places
 from workers.life import Worker, supervise
 from workers.mail_consumer import MailConsumer
 from workers.mailer import Hand as MailerHand
@@ -114,7 +115,7 @@ def flusher(wired: WorkerParts) -> list[Worker]:
 def keeper(wired: WorkerParts) -> Keeper:
     parts = wired.parts
     servers = parts.settings.addresses.kafka_bootstrap_servers
-    words = DirectWords(parts.engine, parts.gate, Seqs(time.time))
+    words = DirectWords(parts.engine, Seqs(time.time))
     places = Places(
         parts.ingress,
         wired.fallback,
@@ -122,8 +123,13 @@ def keeper(wired: WorkerParts) -> Keeper:
         lambda: lane_commits(servers),
         parts.windows,
     )
+    deletions = Deletions(
+        parts.removals.updates.apply_waiting,
+        CommentDeletions(parts.engine),
+        parts.actions.delete_comment,
+    )
     lease = Lease(parts.engine, "keeper", new_id())
-    return Keeper(parts.redis, parts.gate, words, places, lease, new_id)
+    return Keeper(parts.redis, parts.gate, words, places, deletions, lease, new_id)
 
 
 def deliverer(wired: WorkerParts) -> list[Worker]:

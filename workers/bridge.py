@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 WAIT_SECONDS = 0.5
 RENEW_SECONDS = 1.0
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""The end of a failover waits for what the web processes put into the fallback queue."""
 Queued = tuple[str, int, Record]
 """Event id, seq and record."""
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import redis
 
-from app.domain.errors import Unavailable
+from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.pacing import jittered
-from app.stores.direct_words import GIVEN_UP_SECONDS, DirectWords
-from app.stores.gate import KEPT, OPEN, Gate
+from app.stores.comment_deletions import CommentDeletions
+from app.stores.direct_words import DirectWords
+from app.stores.gate import KEPT, OPEN, Gate, State
 from app.stores.leases import Lease
 from app.stores.redis import key, script, speaking
 from app.stores.windows import Windows
@@ -31,8 +32,15 @@ from app.streams.fallback import FallbackQueue
 from app.streams.ingress import Ingress
 
 log = logging.getLogger(__name__)
-HOLD_SECONDS, HOLD_PAUSE_SECONDS = 0.8, 0.02
+HOLD_SECONDS, HOLD_PAUSE_SECONDS = 1.0, 0.02
+HOLD_REST_SECONDS = 1.5
+"""Between two holds: those who waited go on meanwhile."""
+YOUNG_SECONDS, CATCH_UP_SECONDS = 0.5, 3.0
+"""A hold begins when all words under way are so young: they arrive before its end. Or after so
+long: people may go on speaking faster than words arrive, and then the hold helps them along."""
+FORGET_SECONDS = 2.0
 IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
+COMMITS_SECONDS, TELL_SECONDS = 1.0, 2.0
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
     Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
@@ -52,6 +60,16 @@ class Places:
     windows: Windows
 
 
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """What was deleted while Redis was away. `tell_redis`: of those so old; whether there may be
+    more. `delete_comment`: by whom, and which. Raises Rejected when it is not theirs."""
+
+    tell_redis: Callable[[float], bool]
+    comments: CommentDeletions
+    delete_comment: Callable[[str, str], None]
+
+
 class Keeper:
     def __init__(
         self,
@@ -59,6 +77,7 @@ class Keeper:
         gate: Gate,
         words: DirectWords,
         places: Places,
+        deletions: Deletions,
         lease: Lease,
         new_id: Callable[[], str],
     ) -> None:
@@ -67,6 +86,8 @@ class Keeper:
         self._gate = gate
         self._words = words
         self._places = places
+        self._deletions = deletions
+        self._tell_at = 0.0
         self._lease = lease
         self._new_id = new_id
         self._way_back: Iterator[bool] | None = None
@@ -102,30 +123,40 @@ class Keeper:
             self._words.prune()
         gate, kept = self._seen()
         if state.kept is not None and kept != state.kept:
-            self._emptied(state.kept)
+            self._emptied(state, gate)
             return 0
         self._waiting = sum(self._places.ingress.lengths().values())
         if state.state == "open" and gate is not None:
+            self._tell_redis()
             return 0
+        if gate is not None:
+            # It was cut off when the row was closed, or carries out late what it was told before.
+            self._gate.shut(gate)
         if self._way_back is None:
-            self._gate.close("its key is gone, or it was never opened")
-            self._gate.let_go()  # a keeper may have died on the way
-            self._gate.shut()
+            self._gate.close("its key is gone, or it was never opened", state.since or None)
             since = self._gate.state().since
-            self._way_back = self._back(state.kept or self._new_id(), since)
+            self._gate.let_go(since)  # a keeper may have died on the way
+            self._way_back = self._back(state.kept, since)
         if next(self._way_back, True):
             self._way_back = None
         return 0
+
+    def _tell_redis(self) -> None:
+        """Of deletions whose process died before it did so."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_SECONDS
+            self._deletions.tell_redis(TELL_SECONDS)
 
     def _seen(self) -> tuple[str | None, str | None]:
         with speaking("tell the gate"):
             told: Any = self._redis.mget([OPEN, KEPT])
         return told[0], told[1]
 
-    def _emptied(self, kept: str) -> None:
+    def _emptied(self, state: State, gate: str | None) -> None:
         self._way_back = None
-        self._gate.close("Redis was emptied")
-        self._gate.shut()
+        self._gate.close("Redis was emptied", state.since)
+        if gate is not None:
+            self._gate.shut(gate)
         lost = "an unknown number of" if self._waiting is None else str(self._waiting)
         log.warning(
             "Redis was emptied: %s events that the bridge had not moved yet are lost (as counted "
@@ -133,80 +164,119 @@ class Keeper:
             "Kafka and PostgreSQL",
             lost,
         )
-        self._gate.note_loss({"at": time.time(), "events": self._waiting})
+        times = int((state.lost or {}).get("times", 0)) + 1
+        self._gate.note_loss({"at": time.time(), "events": self._waiting, "times": times})
+        self._waiting = None
         with speaking("mark an emptied Redis"):
-            self._redis.set(KEPT, kept)
+            self._redis.set(KEPT, str(state.kept))
 
-    def _back(self, kept: str, since: str) -> Iterator[bool]:
-        """Yields False while it waits, and ends when the gate is open."""
+    def _back(self, kept: str | None, since: str) -> Iterator[bool]:
+        """Yields False while it waits, and ends when the gate is open or must be looked at anew."""
+        log.info("Failback: waiting for the ingress")
         closed_ms = self._now_ms()
         while self._places.ingress.has_older(closed_ms):
             yield False
+        log.info("Failback: waiting for the fallback queue and Kafka")
         yield from self._moved_on()
+        log.info("Failback: waiting for open windows to be written")
         pages = self._places.windows.write_early()
         while self._places.windows.unsettled(pages):
             yield False
+        log.info("Failback: waiting for writes that went past Redis")
         while True:
-            # So old, they were never published, unless they are still on the way.
-            lost_words = self._words.unsettled(GIVEN_UP_SECONDS)
-            if lost_words:
+            given_up = self._words.given_up()
+            if given_up:
+                # So old, they were never published, unless they are still on the way.
                 yield from self._moved_on()
-            if self._opens(kept, since, lost_words):
+            self._delete_comments()
+            while self._deletions.tell_redis(0.0):
+                yield False
+            yield from self._caught_up(given_up)
+            if self._opens(kept, since, given_up):
                 return
-            yield False
+            yield from _rests(HOLD_REST_SECONDS)
 
     def _moved_on(self) -> Iterator[bool]:
         """Until what is in the fallback queue and the lanes now is in windows or tables."""
         last = self._places.fallback.last()
         while self._places.fallback.waits(last):
             yield False
-        ends = self._places.ends()
-        while self._behind(ends):
-            yield False
+        ends = {place: end for place, end in self._places.ends().items() if end}
+        while ends := self._behind(ends, self._places.commits()):
+            # Kafka's word costs a connection each time; Redis knows of all that was applied lately.
+            look_at = time.monotonic() + COMMITS_SECONDS
+            while ends and time.monotonic() < look_at:
+                yield False
+                ends = self._behind(ends, {})
 
     def _now_ms(self) -> int:
         with speaking("tell the time"):
             seconds, micros = self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def _behind(self, ends: dict[str, int]) -> bool:
-        """Whether a lane has events up to these ends that are in no window and no table."""
+    def _behind(self, ends: dict[str, int], committed: dict[str, int]) -> dict[str, int]:
+        """The lanes that have events up to these ends in no window and no table."""
         applied = self._places.windows.progress()
-        if all(applied.get(place, -1) + 1 >= end for place, end in ends.items() if end):
-            return False
-        committed = self._places.commits()
-        return any(
-            max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
+        return {
+            place: end
             for place, end in ends.items()
-        )
+            if max(applied.get(place, -1) + 1, committed.get(place, 0)) < end
+        }
 
-    def _opens(self, kept: str, since: str, lost_words: int) -> bool:
-        """For a moment nobody speaks. Not open: some word has not come yet; then later again."""
-        if self._words.unsettled() - lost_words > MANY:
+    def _delete_comments(self) -> None:
+        """Those that nobody but Redis knew: by now they have rows."""
+        for one in self._deletions.comments.waiting():
+            try:
+                self._deletions.delete_comment(one.actor_id, one.comment_id)
+            except Rejected as refusal:
+                log.info("A comment is not deleted: %s", refusal)
+            self._deletions.comments.done(one)
+
+    def _caught_up(self, given_up: int) -> Iterator[bool]:
+        """Until the words under way are young, or for so long."""
+        until = time.monotonic() + CATCH_UP_SECONDS
+        while self._words.unsettled(given_up, YOUNG_SECONDS) and time.monotonic() < until:
+            yield False
+
+    def _opens(self, kept: str | None, since: str, given_up: int) -> bool:
+        """For a moment nobody speaks. False: some word has not come yet; then later again."""
+        try:
+            if not self._gate.hold(since):
+                return True  # a twin of ours opened it; if it is closed again, from the start
+        except Unavailable as fault:
+            log.info("Somebody who speaks does not end: %s", fault)
             return False
-        if not self._gate.hold(since):
-            return True  # a twin of ours opened it meanwhile; if it is closed again, from the start
         try:
             until = time.monotonic() + HOLD_SECONDS
-            while self._words.unsettled() > lost_words:
+            while self._words.unsettled(given_up):
                 if time.monotonic() > until:
                     return False
                 time.sleep(HOLD_PAUSE_SECONDS)
-            self._open(kept)
+            if self._deletions.comments.waiting():
+                return False
+            while self._deletions.tell_redis(0.0):
+                pass
+            self._open(kept, since)
         finally:
-            self._gate.let_go()
-        if lost_words:
-            log.warning("%d words past Redis were noted and never came", lost_words)
+            self._gate.let_go(since)
+        if given_up:
+            log.warning("Words past Redis up to %d were noted and never came", given_up)
         return True
 
-    def _open(self, kept: str) -> None:
+    def _open(self, kept: str | None, since: str) -> None:
         subjects = self._words.subjects()
         forgotten = [key(*name, of) for kind, of in subjects for name in _FORGOTTEN[kind]]
+        mark, must_be_there = kept or self._new_id(), int(kept is not None)
+        deadline_ms = int((time.time() + FORGET_SECONDS) * 1000)
         with speaking("forget what is out of date"):
-            self._forget(keys=[KEPT], args=[kept, *forgotten])
-        self._gate.open(kept, self._new_id())
-        log.warning("The gate is open: %d subjects are read afresh", len(subjects))
+            done = self._forget(keys=[KEPT], args=[deadline_ms, mark, must_be_there, *forgotten])
+        if done == "forgotten" and self._gate.open(mark, self._new_id(), since):
+            log.warning("The gate is open: %d subjects are read afresh", len(subjects))
+        else:
+            log.warning("The gate stays closed: %s", done)
 
 
-MANY = 200
-"""Words under way that surely do not all arrive in the moment for which people wait."""
+def _rests(seconds: float) -> Iterator[bool]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield False

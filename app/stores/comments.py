@@ -18,6 +18,7 @@ from app import stale
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import iso
 from app.stores import fences
+from app.stores.comment_deletions import may_be_pending
 from app.stores.gate import OPEN, Gate, sure
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
@@ -96,12 +97,15 @@ class Comments:
                     found.setdefault(comment_id, _pending(post_id, comment_id, raw))
                 else:
                     gone.add(comment_id)
+            for comment_id, actor_id in sql.execute(_DELETIONS, {"ids": list(found)}):
+                if found[comment_id].user_id == actor_id:
+                    gone.add(comment_id)
         here = [comment for one, comment in found.items() if one not in gone]
         return sorted(here, key=lambda comment: (comment.created_at, comment.id))
 
     def find(self, comment_id: str) -> Comment:
         """One comment, pending or written. Raises Rejected (404). While Redis is away, as far as
-        PostgreSQL knows it."""
+        PostgreSQL knows it: Unavailable when only Redis may know it."""
         away: Unavailable | None = None
         try:
             pending = self._waiting(comment_id)
@@ -112,8 +116,9 @@ class Comments:
             return pending
         found = self._spoken(comment_id)
         if found is None:
-            # It may wait there to be written: nobody can tell.
-            raise away or COMMENT_MISSING
+            if away is not None and may_be_pending(comment_id):
+                raise away
+            raise COMMENT_MISSING
         try:
             with speaking("tell what was deleted"):
                 gone = self._redis.zscore(key("comment", "gone", found.post_id), comment_id)
@@ -290,6 +295,10 @@ _SPOKEN = text("""
     where w.kind = 'COMMENT' and w.subject_id = :post and coalesce(c.seq, 0) < w.seq
     order by w.member_id, w.seq desc
 """)
+_DELETIONS = text(
+    "select comment_id::text, actor_id::text from comment_deletions "
+    "where comment_id = any(cast(:ids as uuid[]))"
+)
 _WORD = text("""
     select w.subject_id::text, w.active, w.said::text from direct_words w
     left join comments c on c.id = w.member_id

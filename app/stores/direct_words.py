@@ -14,9 +14,10 @@ from dataclasses import replace
 import orjson
 from sqlalchemy import Connection, Engine, TextClause, text
 
-from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, Event, Kind
-from app.stores.gate import Gate, admits
+from app.stores import comment_deletions
+from app.stores.comment_deletions import CommentDeletion
+from app.stores.gate import admit
 from app.stores.memberships import Asked, Standing, Wish
 from app.stores.postgres import speaking
 from app.stores.subjects import PERSON
@@ -39,14 +40,14 @@ class Seqs:
 
 
 class DirectWords:
-    def __init__(self, engine: Engine, gate: Gate, seqs: Seqs) -> None:
+    """Each verb raises Holding; NotClosed when words go by way of Redis."""
+
+    def __init__(self, engine: Engine, seqs: Seqs) -> None:
         self._engine = engine
-        self._gate = gate
         self._seqs = seqs
 
     def wish(self, asked: Asked) -> tuple[Event, Standing]:
-        """Compared with what stands in rows and words, and noted. Raises Rejected, Unavailable,
-        Holding."""
+        """Compared with what stands in rows and words, and noted. Raises Rejected, Unavailable."""
         subject = asked.subject
         with self._speaking(f"{asked.subject_id}{asked.actor_id}") as sql:
             values = {"subject": asked.subject_id, "actor": asked.actor_id}
@@ -81,14 +82,32 @@ class DirectWords:
             _note(sql, spoken, post_id, event.member, said)
         return spoken
 
+    def delete_later(self, one: CommentDeletion) -> None:
+        """A comment that only Redis may know, which is away."""
+        with self._speaking(one.comment_id) as sql:
+            comment_deletions.note(sql, one)
+
+    def closed(self) -> None:
+        """Whether writes go past Redis: raises Holding, NotClosed."""
+        with speaking("tell the gate"), self._engine.begin() as sql:
+            admit(sql)
+
     def plain(self, events: Sequence[Event]) -> list[Event]:
         """Events that are no rows need no note."""
         return [replace(one, seq=self._seqs.next(), direct=True) for one in events]
 
-    def unsettled(self, older_than: float = 0.0) -> int:
-        """How many words the rows do not have yet; only those noted so long ago."""
+    def unsettled(self, after: int = 0, older_than: float = 0.0) -> int:
+        """How many words the rows do not have yet: those noted after that one, and so long ago."""
+        return self._unsettled(after, older_than)[0]
+
+    def given_up(self) -> int:
+        """The last word that the rows do not have although it is old; 0 if there is none."""
+        return self._unsettled(0, GIVEN_UP_SECONDS)[1]
+
+    def _unsettled(self, after: int, older_than: float) -> tuple[int, int]:
         with speaking("count words"), self._engine.connect() as sql:
-            return int(sql.execute(_UNSETTLED, {"seconds": older_than}).scalar() or 0)
+            row = sql.execute(_UNSETTLED, {"after": after, "seconds": older_than}).one()
+        return int(row[0]), int(row[1])
 
     def prune(self) -> int:
         """Forgets words that the rows have, but the newest about each subject, which says that
@@ -105,14 +124,10 @@ class DirectWords:
     @contextmanager
     def _speaking(self, row: str) -> Iterator[Connection]:
         """A transaction in which the gate is surely closed, and nobody else speaks of this row."""
-        for _ in range(3):
-            with speaking("note a word"), self._engine.begin() as sql:
-                if admits(sql):
-                    sql.execute(_ALONE, {"row": row})
-                    yield sql
-                    return
-            self._gate.close("words are spoken past Redis")
-        raise Unavailable("The gate opens and closes", "busy")
+        with speaking("note a word"), self._engine.begin() as sql:
+            admit(sql)
+            sql.execute(_ALONE, {"row": row})
+            yield sql
 
 
 def _note(sql: Connection, event: Event, subject: str, member: str, said: str | None) -> None:
@@ -178,8 +193,8 @@ _PRUNE = text(f"""
         where n.kind = w.kind and n.subject_id = w.subject_id and n.id > w.id) limit :limit)
 """)  # noqa: S608 - constants only
 _UNSETTLED = text(f"""
-    select count(*) from {_WITH_ROWS}
-    where coalesce(l.seq, f.seq, c.seq, 0) < w.seq
+    select count(*), coalesce(max(w.id), 0) from {_WITH_ROWS}
+    where w.id > :after and coalesce(l.seq, f.seq, c.seq, 0) < w.seq
         and w.created_at <= now() - make_interval(secs => :seconds)
         and exists (select from users where id = w.actor_id)
         and (exists (select from posts where id = w.subject_id)

@@ -16,6 +16,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, text
 
+from app import stale
 from app.domain.errors import Poisoned
 from app.domain.events import COMMENT_KINDS, Event, Kind, from_fields, from_wire, occurred_at
 from app.domain.windows import Verdict
@@ -62,7 +63,11 @@ class Pending:
     def of(self, table: str, limit: int) -> list[dict[str, Any]]:
         """The newest first. Raises Unavailable."""
         if table == "notification-history":
-            return [_line(one) for one in OpenWindows(self._redis).listed(limit, None)]
+            windows = OpenWindows(self._redis)
+            listed: list[OpenWindow] = []
+            with stale.unless_away():
+                listed = windows.listed(limit, None)
+            return [_line(one) for one in listed]
         kinds = TABLES[table]
         found = [one for one in self._events(limit) if one.event.kind in kinds]
         found.sort(key=lambda one: one.event.seq, reverse=True)
@@ -72,9 +77,11 @@ class Pending:
         ]
 
     def _events(self, limit: int) -> Iterator[Waiting]:
-        yield from self._in_windows()
+        with stale.unless_away():
+            yield from self._in_windows()
         yield from self._in_queue(limit)
-        yield from self._in_ingress(limit)
+        with stale.unless_away():
+            yield from self._in_ingress(limit)
 
     def _in_ingress(self, limit: int) -> Iterator[Waiting]:
         with speaking("tell what waits"):

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, text
 
+from app import stale
 from app.domain.events import SEQ_PER_MS
 from app.domain.progress import GATHERED, Stand, stand
 from app.stores.postgres import speaking as asking_postgres
@@ -60,16 +61,23 @@ class Watch:
     def of(self, event_ids: Sequence[str]) -> list[Progress]:
         """In the order asked. An unknown event is one that nobody has moved yet."""
         found = [Progress(one) for one in event_ids]
-        self._noted(found)
+        with stale.unless_away():
+            self._noted(found)
         self._told(found)
         return found
 
     def newest(self, limit: int) -> list[Progress]:
         """The events that were moved last, newest first; frames are noted among them."""
-        with speaking("list what was noted"):
-            names: Any = self._redis.lrange("trace:recent", -5 * limit, -1)
-        events = [str(one) for one in reversed(names) if not str(one).startswith("frame-")]
+        names: list[str] = []
+        with stale.unless_away():
+            names = self._recent(5 * limit)
+        events = [one for one in reversed(names) if not one.startswith("frame-")]
         return self.of(events[:limit])
+
+    def _recent(self, limit: int) -> list[str]:
+        with speaking("list what was noted"):
+            names: Any = self._redis.lrange("trace:recent", -limit, -1)
+        return [str(one) for one in names]
 
     def _noted(self, found: Sequence[Progress]) -> None:
         with speaking("tell what was noted"):
@@ -100,7 +108,9 @@ class Watch:
             frames = sql.execute(_WRITTEN, values).all() if about else []
         for event_id, written, relayed, _ in frames:
             by_id[event_id].moments |= _known(written=written, relayed=relayed)
-        self._emitted(by_id, {row[0]: row[3] for row in frames if row[3] is not None})
+        relayed_as = {row[0]: row[3] for row in frames if row[3] is not None}
+        with stale.unless_away():
+            self._emitted(by_id, relayed_as)
 
     def _emitted(self, by_id: Mapping[str, Progress], frames: Mapping[str, int]) -> None:
         with speaking("tell what went out"):

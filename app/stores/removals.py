@@ -5,10 +5,10 @@ Out   PostgreSQL: the rows, and the groups about them (live: notification_remove
       Redis: counts and standings
 
 Nothing is half done for a reader: what can be cut off between two steps is repeated by asking
-again.
+again, and what Redis must learn is noted in the same transaction (stores/redis_updates.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -18,19 +18,19 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.ledger import Frame
 from app.stores import posts, users
-from app.stores.amends import Amends
 from app.stores.groups import lock_recipients
 from app.stores.ledger import Hand
 from app.stores.postgres import speaking
 from app.stores.redis import key
-from app.stores.redis import speaking as asking_redis
+from app.stores.redis_updates import RedisUpdate, RedisUpdates
 from app.stores.telling import Line, tell_rows
 from app.stores.withdrawals import Leaver, take_out
 
 NOT_YOUR_POST = Rejected("Cannot delete another user's post", "forbidden", 403)
 TRIES = 5
 AT_ONCE = 200
-FORGOTTEN_SECONDS = 24 * 3600
+TellRedis = Callable[[Callable[[], None]], None]
+"""Does it; while Redis is away, makes sure that nobody is answered by what Redis knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +51,42 @@ class Left:
     commented: Sequence[str] = ()
 
 
+def at_once(act: Callable[[], None]) -> None:
+    act()
+
+
 class Removals:
-    def __init__(self, engine: Engine, connection: redis.Redis, hand: Hand) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        connection: redis.Redis,
+        hand: Hand,
+        tell_redis: TellRedis = at_once,
+    ) -> None:
         self._engine = engine
-        self._redis = connection
         self._hand = hand
-        self._amends = Amends(connection)
+        self.updates = RedisUpdates(engine, connection)
+        self._tell_redis = tell_redis
 
     def post(self, owner_id: str, post_id: str) -> None:
         """Raises Rejected (404, 403)."""
-        with asking_redis("list what waits"):
-            pending = list(map(str, self._redis.hkeys(key("comment", "pending", post_id))))
         for _ in range(TRIES):
             with speaking("delete the post"), self._engine.begin() as sql:
-                if self._post(sql, owner_id, post_id, pending):
+                if self._post(sql, owner_id, post_id):
+                    place = self.updates.note(sql, RedisUpdate(posts=[post_id]))
                     break
                 sql.rollback()
         else:
             raise Unavailable("The post is too busy to be deleted now", "busy")
-        self._forget_post(post_id)
+        self.tell(place)
 
-    def _post(self, sql: Connection, owner_id: str, post_id: str, pending: Sequence[str]) -> bool:
+    def tell(self, place: int) -> None:
+        """Has Redis learn of what was noted there; later, when it is away."""
+        self._tell_redis(lambda: self.updates.apply(place))
+
+    def _post(self, sql: Connection, owner_id: str, post_id: str) -> bool:
         """False: somebody was told of it after we locked those who had been."""
-        values = {"post": post_id, "pending": list(pending)}
+        values = {"post": post_id, "url": f"/posts/{post_id}"}
         locked = lock_recipients(sql, {one.owner_id for one in _about(sql, values)} | {owner_id})
         # From here on nobody writes a like or a comment of it; people first, as the ledger does.
         owner = sql.execute(_LOCK_POST, values).scalar()
@@ -91,16 +104,6 @@ class Removals:
         sql.execute(text("delete from posts where id = :post"), values)
         return True
 
-    def _forget_post(self, post_id: str) -> None:
-        """Likes and comments of it are refused at once; the keys go when nobody asks any more."""
-        with asking_redis("forget the post"):
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.set(key("post", "owner", post_id), "", ex=FORGOTTEN_SECONDS)
-            pipeline.delete(key("comment", "pending", post_id), key("comment", "gone", post_id))
-            for prefix, what in (("like", "count"), ("like", "users"), ("comment", "count")):
-                pipeline.expire(key(prefix, what, post_id), FORGOTTEN_SECONDS)
-            pipeline.execute()
-
     def account(self, user_id: str) -> None:
         """Step by step out of everything, then the row. Raises Rejected (404)."""
         for _ in range(TRIES):
@@ -110,27 +113,14 @@ class Removals:
                 with speaking("leave the groups"), self._engine.begin() as sql:
                     lock_recipients(sql, recipients)
                     take_out(sql, Leaver(user_id, tuple(recipients)), self._hand)
-            # Redis first: cut off here, the next try finds the rows and begins again.
-            self._uncount(user_id, Left(self._ids(_LIKES, user_id), self._ids(_FOLLOWS, user_id)))
             with speaking("remove the account"), self._engine.begin() as sql:
                 if (left := self._account(sql, user_id)) is not None:
+                    place = self.updates.note(sql, _without(user_id, left))
                     break
                 sql.rollback()
         else:
             raise Unavailable("The account is too busy to be removed now", "busy")
-        self._uncount(user_id, left)
-        with asking_redis("forget the account"):
-            # Counted afresh from the rows at the next comment or by the next reader.
-            stale = [key("comment", "count", post) for post in left.commented]
-            own = [key("follow", "count", user_id), key("follow", "users", user_id)]
-            self._redis.delete(*stale, *own)
-
-    def _uncount(self, user_id: str, left: Left) -> None:
-        """Again is no change."""
-        for post_id in left.likes:
-            self._amends.uncount(Kind.LIKE, post_id, user_id)
-        for other_id in left.follows:
-            self._amends.uncount(Kind.FOLLOW, other_id, user_id)
+        self.tell(place)
 
     def _account(self, sql: Connection, user_id: str) -> Left | None:
         """What it leaves behind. None: they did something meanwhile for somebody not locked."""
@@ -161,15 +151,27 @@ class Removals:
             return list(sql.execute(statement, values).scalars())  # type: ignore[call-overload]
 
 
+def _without(user_id: str, left: Left) -> RedisUpdate:
+    likes = [(Kind.LIKE.value, post_id, user_id) for post_id in left.likes]
+    follows = [(Kind.FOLLOW.value, other_id, user_id) for other_id in left.follows]
+    # Counted afresh from the rows at the next comment or by the next reader.
+    comments = [key("comment", "count", post_id) for post_id in left.commented]
+    own = [key("follow", "count", user_id), key("follow", "users", user_id)]
+    return RedisUpdate(members=[*likes, *follows], keys=[*comments, *own])
+
+
 def _about(sql: Connection, values: Mapping[str, object]) -> list[About]:
     return [About(*row) for row in sql.execute(_ABOUT, values)]
 
 
+# A comment may have no row yet, and yet somebody was told that it names or answers them.
 _ABOUT = text("""
     select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null
-    from notifications where object_id = :post
-        or object_id in (select id from comments where post_id = :post)
-        or object_id = any(cast(:pending as uuid[]))
+    from notifications where id in (
+        select id from notifications where object_id in (
+            select cast(:post as uuid) union all select id from comments where post_id = :post)
+        union select id from notifications
+            where type in ('MENTION', 'COMMENT_REPLY') and metadata->>'postUrl' = :url)
     order by user_id, seq
 """)
 _LOCK_POST = text("select user_id::text from posts where id = :post for update")
@@ -200,4 +202,6 @@ _CORRECTIONS = (
         "update users set follower_count = greatest(0, follower_count - 1) where id in "
         "(select following_id from follows where follower_id = :user and active)"
     ),
+    # Their failover writes count no more; what was written about is read afresh all the same.
+    text("update direct_words set active = false where actor_id = :user and active"),
 )

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
+from app import stale
 from app.stores.postgres import speaking
 from app.stores.redis import key
 from app.stores.redis import speaking as asking_redis
+from app.stores.redis_updates import RedisUpdate
+from app.stores.removals import Removals
 from app.stores.users import NewUser
 
 BATCH = 200
@@ -29,9 +32,10 @@ class Pair:
 
 
 class Simulated:
-    def __init__(self, engine: Engine, connection: redis.Redis) -> None:
+    def __init__(self, engine: Engine, connection: redis.Redis, removals: Removals) -> None:
         self._engine = engine
         self._redis = connection
+        self._removals = removals
 
     def create(self, people: Sequence[NewUser]) -> None:
         """All of them in one statement."""
@@ -60,10 +64,8 @@ class Simulated:
     def comments(self, user_ids: Sequence[str]) -> list[Pair]:
         """Who said which comment, written or still pending."""
         found: set[tuple[str, str]] = set()
-        with asking_redis("find what they said"):
-            for name in self._redis.scan_iter(key("comment", "pending", "*"), count=500):
-                for one, raw in self._redis.hgetall(name).items():
-                    found.add((str(json.loads(raw)[0]), str(one)))
+        with stale.unless_away():
+            found |= self._pending_comments()
         with speaking("find what they said"), self._engine.connect() as sql:
             found |= {(row[0], row[1]) for row in sql.execute(_SAID, {"ids": list(user_ids)})}
         return [Pair(*pair) for pair in sorted(found) if pair[0] in set(user_ids)]
@@ -74,12 +76,26 @@ class Simulated:
         with speaking("find what they did"), self._engine.connect() as sql:
             for row in sql.execute(_ROWS[prefix], {"ids": list(user_ids)}):
                 found.add((row[0], row[1]))
+        with stale.unless_away():
+            found |= self._members(prefix, user_ids)
+        yield from (Pair(*pair) for pair in sorted(found))
+
+    def _pending_comments(self) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        with asking_redis("find what they said"):
+            for name in self._redis.scan_iter(key("comment", "pending", "*"), count=500):
+                for one, raw in self._redis.hgetall(name).items():
+                    found.add((str(json.loads(raw)[0]), str(one)))
+        return found
+
+    def _members(self, prefix: str, user_ids: Sequence[str]) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
         with asking_redis("find what they did"):
             for name in self._redis.scan_iter(key(prefix, "users", "*"), count=500):
                 here = self._redis.smismember(name, list(user_ids))
                 subject = str(name).rpartition(":")[2]
                 found |= {(one, subject) for one, yes in zip(user_ids, here, strict=True) if yes}
-        yield from (Pair(*pair) for pair in sorted(found))
+        return found
 
     def wait_until_withdrawn(self, user_ids: Sequence[str], seconds: float) -> bool:
         """Whether no row of theirs is in force any more: groups and badges know it by then."""
@@ -97,15 +113,22 @@ class Simulated:
         with speaking("remove simulated people"), self._engine.begin() as sql:
             # Locked first: whoever writes a row of theirs waits, and then finds them gone.
             sql.execute(_LOCK, values)
-            posts = list(sql.execute(_COMMENTED, values).scalars())
+            update = self._what_redis_must_learn(sql, values)
             for statement in _CORRECTIONS:
                 sql.execute(statement, values)
             removed = sql.execute(_DELETE, values).rowcount
-        with asking_redis("forget comment counts"):
-            for post in posts:
-                # Counted afresh from the rows at the next comment or by the next reader.
-                self._redis.delete(key("comment", "count", post))
+            place = self._removals.updates.note(sql, update)
+        self._removals.tell(place)
         return int(removed)
+
+    def _what_redis_must_learn(self, sql: Connection, values: dict[str, list[str]]) -> RedisUpdate:
+        """What they like and follow still, and where they commented: that is counted afresh."""
+        posts = sql.execute(_COMMENTED, values).scalars()
+        likes = [("LIKE", post, user) for user, post in sql.execute(_ROWS["like"], values)]
+        follows = [("FOLLOW", other, user) for user, other in sql.execute(_ROWS["follow"], values)]
+        return RedisUpdate(
+            members=[*likes, *follows], keys=[key("comment", "count", post) for post in posts]
+        )
 
 
 _INSERT = text("""

@@ -258,6 +258,11 @@ notifications = Table(
     ),
     # What is about a post, when the post goes.
     Index("ix_notifications_object_id", "object_id"),
+    Index(
+        "ix_notifications_post_url",
+        text("(metadata ->> 'postUrl')"),
+        postgresql_where=text("type in ('MENTION', 'COMMENT_REPLY')"),
+    ),
     Index("ix_notifications_held", "held_until", postgresql_where=text("held_until is not null")),
 )
 
@@ -484,6 +489,25 @@ direct_words = Table(
     _time("created_at"),
     Index("ix_direct_words_subject_id_member_id", "subject_id", "member_id", "seq"),
     Index("ix_direct_words_member_id", "member_id"),
+)
+
+redis_updates = Table(
+    "redis_updates",
+    metadata,
+    # What Redis must learn of a deletion that is committed (stores/redis_updates.py).
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("data", JSONB, nullable=False),
+    _time("created_at"),
+)
+
+comment_deletions = Table(
+    "comment_deletions",
+    metadata,
+    # Asked for while nobody but Redis knew the comment, and Redis was away
+    # (stores/comment_deletions.py). No foreign keys: the comment has no row yet.
+    Column("comment_id", _Id, primary_key=True),
+    Column("actor_id", _Id, primary_key=True),
+    _time("created_at"),
 )
 
 kept_keys = Table(

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 from sqlalchemy import Connection, Engine, text
 
+from app import stale
 from app.domain.events import SEQ_PER_MS
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, speaking
@@ -29,8 +30,9 @@ class Traces:
 
     def of(self, event_id: str) -> list[Step]:
         """In order of time; empty for an unknown event. Raises Unavailable."""
-        with speaking("tell a trace"):
-            noted = {str(k): str(v) for k, v in self._redis.hgetall(key("trace", event_id)).items()}
+        noted: dict[str, str] = {}
+        with stale.unless_away():
+            noted = self._noted(event_id)
         steps = [_step(name, value) for name, value in noted.items()]
         seq = next((int(one["seq"]) for one in steps if "seq" in one), None)
         if seq is not None:
@@ -42,6 +44,11 @@ class Traces:
                 steps += self._told(sql, about, event_id)
         # Clocks differ by a hair between the stores; the way itself does not.
         return sorted(steps, key=lambda one: (one["at"], ORDER.get(one["name"], 9)))
+
+    def _noted(self, event_id: str) -> dict[str, str]:
+        with speaking("tell a trace"):
+            noted = self._redis.hgetall(key("trace", event_id))
+        return {str(name): str(value) for name, value in noted.items()}
 
     def _asides(self, sql: Connection, event_id: str) -> Iterator[Step]:
         positions = {"position": f"event:{event_id}", "origins": list(LANES)}

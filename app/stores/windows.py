@@ -129,7 +129,8 @@ class Windows:
 
     def write_early(self) -> list[str]:
         """Has the rows of all open windows written now; their ends are told in their time. What
-        must be settled for that: the pages this makes, and all that is claimed already."""
+        must be settled for that: the pages this makes, and all that is claimed already. A claim
+        whose answer was lost would keep its windows for the whole lease: they are due at once."""
         with speaking("write windows early"):
             due: Any = self._redis.zrange(DUE, 0, -1)
             # Looked at twice: what is closed in between is claimed by then.
@@ -139,6 +140,8 @@ class Windows:
                 pages += self._early(keys=[DUE], args=names[first : first + EARLY_PAGE])
             due = self._redis.zrange(DUE, 0, -1)
             claimed = [str(name) for name in due if str(name).startswith(CLOSING)]
+            if claimed:
+                self._redis.zadd(DUE, dict.fromkeys(claimed, 0), xx=True)
         return list({*map(str, pages), *claimed})
 
     def unsettled(self, names: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from drills import reading
 from drills.checker import Bounds, Found, check
 from drills.evidence import Evidence
 from drills.ledger import OK, PUT_OFF, REFUSED, UNKNOWN, Attempt, Frame, Join, Ledger
@@ -389,3 +390,34 @@ def test_looks_that_say_themselves_that_they_lag_are_not_held_against_anybody() 
     world = World()
     world.says("read", "ben", "p0", count=0, active=False, comments=0, stale=True)
     assert world.found().faults == {}
+
+
+def normal_late(world: World) -> list[str]:
+    """Redis was back at 2.0 s and had 10 s."""
+    return reading.normal_late(world.ledger, (2.0,), 10.0)
+
+
+def likes_at(world: World, sent: float, seconds: float, **answer: object) -> None:
+    one = world.says("like", "ben", "p0", count=1, active=True, **answer)
+    one.sent, one.answered = sent, sent + seconds
+
+
+def test_answers_that_are_stale_soon_after_an_outage_are_in_order() -> None:
+    world = World()
+    likes_at(world, 0.5, 0.05)
+    likes_at(world, 5.0, 0.4, stale=True)
+    likes_at(world, 15.0, 0.05)
+    assert normal_late(world) == []
+
+
+def test_an_answer_that_is_stale_later_is_named() -> None:
+    world = World()
+    likes_at(world, 15.0, 0.05, stale=True)
+    assert normal_late(world) == ["an answer was stale 13.1 s after Redis's return"]
+
+
+def test_writes_that_stay_slow_after_an_outage_are_named() -> None:
+    world = World()
+    likes_at(world, 0.5, 0.05)
+    likes_at(world, 15.0, 0.4)
+    assert normal_late(world) == ["writes take 400 ms, before the outage 50 ms"]

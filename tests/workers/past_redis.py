@@ -19,11 +19,14 @@ from app.direct import Direct
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.stores import redis as redis_store
+from app.stores.comment_deletions import CommentDeletions
 from app.stores.comments import Comments
 from app.stores.direct_words import DirectWords, Seqs
 from app.stores.gate import OPEN, Gate
 from app.stores.leases import Lease
+from app.stores.ledger import Hand
 from app.stores.memberships import Bounds, Memberships
+from app.stores.removals import Removals
 from app.stores.windows import Windows
 from app.streams.ingress import Ingress
 from app.streams.straight import Straight
@@ -31,7 +34,7 @@ from app.wiring import new_id
 from tests.fakes import MemoryKafka
 from tests.house import GROUPS, LANES, House
 from workers.aggregator import Aggregator
-from workers.keeper import Keeper, Places
+from workers.keeper import Deletions, Keeper, Places
 
 BOUNDS = Bounds(4, 1_000_000, 1.1)
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -70,7 +73,7 @@ class PastRedis:
         away: redis.Redis = redis_store.client(NOWHERE)
         self.away = away
         here = Gate(house.redis, engine)
-        self.words = DirectWords(engine, here, Seqs(time.time))
+        self.words = DirectWords(engine, Seqs(time.time))
         fallback = house.wired.fallback
         self.direct = Direct(
             here, self.words, Straight(house.publisher, fallback, BOUNDS.shards, together=True)
@@ -110,7 +113,16 @@ class PastRedis:
             house.windows,
         )
         lease = Lease(engine, "keeper", new_id())
-        self.keeper = Keeper(house.redis, here, self.words, places, lease, new_id)
+        self.removals = Removals(engine, away, Hand(time.time, new_id), outside.tell_redis)
+        self.removals_back = Removals(
+            engine, house.redis, Hand(time.time, new_id), self.direct.tell_redis
+        )
+        deletions = Deletions(
+            self.removals_back.updates.apply_waiting,
+            CommentDeletions(engine),
+            self.back.delete_comment,
+        )
+        self.keeper = Keeper(house.redis, here, self.words, places, deletions, lease, new_id)
 
     def new_lane(self, topic: Topic) -> Aggregator:
         """An aggregator that finds no windows."""

@@ -60,7 +60,7 @@ def test_a_process_doubts_what_it_may_have_missed(
     doubted: list[bool] = []
 
     class Doubted:
-        def doubt(self) -> None:
+        def has_changed(self) -> None:
             doubted.append(True)
 
     with pytest.raises(Over):
@@ -77,10 +77,20 @@ def bell(environment: dict[str, str]) -> Iterator[Bell]:
     made.close()
 
 
+def opens(gate: Gate) -> str:
+    """As the keeper opens it; since when it is open."""
+    gate.close("a test")
+    since = gate.state().since
+    assert gate.hold(since)
+    assert gate.open("kept", "token", since)
+    return gate.state().since
+
+
 @pytest.mark.service
 def test_closing_the_gate_rings_once(engine: Engine, real_redis: redis.Redis, bell: Bell) -> None:
     gate = Gate(real_redis, engine)
-    gate.open("kept", "token")
+    opens(gate)
+    assert set(bell.wait(10)) == {""}
     gate.close("words are spoken past Redis")
     assert bell.wait(10) == [""]
 
