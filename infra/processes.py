@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-NAMES = {"postgres", "redis-server", "java"}
+NAMES = {"postgres", "valkey-server", "redis-server", "java"}
 POLL_SECONDS = 0.02
 LOG_BYTES = 20_000_000
 
