@@ -53,6 +53,12 @@ ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 UNGROUPED_KINDS = ACTORLESS_KINDS
 _COMMENT_IDS = ("commentId", "postId")
 _NEED_OBJECT = frozenset(Kind) - UNGROUPED_KINDS - COMMENT_KINDS - {Kind.FOLLOW}
+_OBJECT_TYPES = {
+    Kind.COMMENT_REPLY: "COMMENT",
+    Kind.FOLLOW: "USER",
+    Kind.STORY_VIEW: "STORY",
+}
+"""What a kind is about when its event does not say; any other kind is about a post."""
 
 SEQ_PER_MS = 1024
 """A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact
@@ -128,7 +134,19 @@ class Event:
             return self.event_id
         if self.kind is Kind.FOLLOW:
             return self.recipient_id
-        return self.object_id or self.event_id
+        return self.object_id or self._commented() or self.event_id
+
+    def _commented(self) -> str | None:
+        """What a comment is about, if its event names no object: its parent or its post."""
+        name = "parentId" if self.kind is Kind.COMMENT_REPLY else "postId"
+        return cast("str | None", self.metadata.get(name)) if self.kind in COMMENT_KINDS else None
+
+    @property
+    def target_type(self) -> str | None:
+        """What kind of thing the notification leads to; None for critical ones and letters."""
+        if self.object_type is not None or self.kind in UNGROUPED_KINDS:
+            return self.object_type
+        return _OBJECT_TYPES.get(self.kind, "POST")
 
     @property
     def member(self) -> str:
@@ -324,4 +342,5 @@ def _of_kind(kind: Kind, metadata: Mapping[str, object]) -> Mapping[str, object]
     if not isinstance(metadata.get("content"), str):
         raise Poisoned("metadata.content is not a text")
     ids = {name: checked_uuid(metadata.get(name), f"metadata.{name}") for name in _COMMENT_IDS}
-    return {**metadata, **ids}
+    parent = _optional_uuid(metadata.get("parentId"), "metadata.parentId")
+    return {**metadata, **ids, **({"parentId": parent} if parent else {})}

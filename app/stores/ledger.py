@@ -35,7 +35,7 @@ from app.stores.audience import Audience, audience
 from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
 from app.stores.rows import ROW_KINDS, write_rows
-from app.stores.still_said import still_said
+from app.stores.standing_comments import remaining
 from app.stores.urgency import Urgent
 
 
@@ -170,10 +170,10 @@ class Ledger:
         closes: set[GroupKey],
     ) -> dict[GroupKey, Plan]:
         doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
-        still = still_said(sql, told)
+        left = remaining(sql, told)
         for event in fairly(told):
             key = GroupKey(event.recipient_id, event.kind, event.group_object)
-            doing = _doing(event, rings[event.event_id], still.get(event.event_id))
+            doing = _doing(event, rings[event.event_id], left.get(event.event_id, ()))
             doings.setdefault(key, []).append(doing)
         keys = group_by_key(doings)
         pairs = [(key, doing.actor_id) for key in keys for doing in doings[key] if doing.actor_id]
@@ -220,9 +220,8 @@ def _by_preference(decision: Decision) -> str | None:
     return decision.reason.value if isinstance(decision, Filter) else None
 
 
-def _doing(event: Event, ring: Ring, still: str | None) -> Doing:
+def _doing(event: Event, ring: Ring, left: tuple[int, ...]) -> Doing:
     said = event.metadata.get("content") if event.kind in COMMENT_KINDS else event.message
-    said = said if still is None else still
     quotes = event.kind in COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
     return Doing(
         actor_id=event.actor_id or "",
@@ -232,5 +231,5 @@ def _doing(event: Event, ring: Ring, still: str | None) -> Doing:
         ring=ring,
         event_id=event.event_id,
         text=str(said) if quotes and said else None,
-        stays=still is not None,
+        remaining=left,
     )

@@ -44,12 +44,15 @@ def provisional(event: Event) -> Urgent:
     yet."""
     decision = decide(event.kind, Preferences(), occurred_at(event.seq))
     channels = decision.channels if isinstance(decision, Send) else ()
+    words = {
+        "title": event.title or title(event.kind, 1),
+        "message": event.message or notice(event.kind),
+    }
     data: dict[str, object] = {
         "id": event.event_id,
         "type": event.kind.value,
         "priority": Priority.CRITICAL.value,
-        "title": event.title or title(event.kind, 1),
-        "message": event.message or notice(event.kind),
+        **words,
         "actorId": None,
         "actorName": None,
         "actorAvatar": None,
@@ -58,9 +61,11 @@ def provisional(event: Event) -> Urgent:
         "targetId": event.object_id,
         "timestamp": iso(occurred_at(event.seq)),
         "isRead": False,
+        "seenAt": None,
         "version": 1,
         "generation": 1,
         "actors": [],
+        "group": words,
         "metadata": {
             "isAggregated": False,
             "aggregatedCount": 0,
