@@ -114,7 +114,8 @@ def load(
 def _generation(group: Group, row: Sequence[object]) -> Generation:
     known = group.generations.get(str(row[3]))
     if known is None:
-        known = Generation(*row[3:11], stored=Stored(*row[11:16]))  # type: ignore[arg-type]
+        known = Generation(*row[3:11])  # type: ignore[arg-type]
+        known.stored = Stored(*row[11:16])  # type: ignore[arg-type]
         group.generations[known.id] = known
     return known
 
