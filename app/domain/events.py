@@ -126,6 +126,8 @@ class Event:
     metadata: Mapping[str, object] = field(default_factory=dict)
     direct: bool = False
     """It went past Redis, and so past every window: told at once."""
+    names_recipient: bool = False
+    """Its text also mentions its recipient, who is told of it once (app/domain/causes.py)."""
 
     @property
     def group_object(self) -> str:
@@ -158,7 +160,7 @@ class Event:
     def to_wire(self, priority: Priority) -> Json:
         """The JSON value on Kafka (contract 5): the seed's fields plus eventId, seq, occurredAt."""
         moment = iso(occurred_at(self.seq))
-        past: Json = {"direct": True} if self.direct else {}
+        marks = {"direct": self.direct, "namesRecipient": self.names_recipient}
         return {
             "id": self.event_id,
             "eventId": self.event_id,
@@ -178,7 +180,7 @@ class Event:
             "follower": self.follower,
             "traceparent": self.traceparent,
             "metadata": dict(self.metadata),
-            **past,
+            **{name: True for name, is_set in marks.items() if is_set},
         }
 
     @property
@@ -205,6 +207,7 @@ class Event:
             "imageUrl": self.image_url,
             "traceparent": self.traceparent,
             "metadata": self._said() if self.metadata else None,
+            "namesRecipient": "1" if self.names_recipient else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -215,6 +218,7 @@ def from_fields(stream_id: str, fields: Mapping[str, str]) -> Event:
     wire["seq"] = seq_of_stream_id(stream_id)
     wire["active"] = fields.get("active", "1") == "1"
     wire["follower"] = fields.get("follower", "0") == "1"
+    wire["namesRecipient"] = fields.get("namesRecipient", "0") == "1"
     raw = fields.get("metadata")
     if raw and len(raw.encode()) > MAX_METADATA_BYTES:
         raise Poisoned(f"metadata is longer than {MAX_METADATA_BYTES} bytes")
@@ -250,6 +254,7 @@ def from_wire(wire: object) -> Event:
         traceparent=_text(wire, "traceparent"),
         metadata=_of_kind(kind, _metadata(wire.get("metadata"))),
         direct=_flag(wire, "direct", False),
+        names_recipient=_flag(wire, "namesRecipient", False),
     )
     if kind in _NEED_OBJECT and event.object_id is None:
         raise Poisoned(f"{kind.value} names no targetEntityId")

@@ -161,7 +161,7 @@ def plan(group: Group, doings: Iterable[Doing], closes: bool, terms: Terms) -> P
 
 def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | None:
     member = group.members.get(doing.actor_id)
-    if member is not None and member.seq >= doing.seq:
+    if member is not None and _is_known(group, member, doing):
         return None
     if member is None or not _stays(group, member, terms):
         generation = _open_generation(group, terms)
@@ -173,13 +173,22 @@ def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | N
     if not member.active:
         generation.actors += 1
         generation.owed += 0 if member.announced else 1
-    member.active, member.seq, member.follower = True, doing.seq, doing.follower
+    member.active, member.follower = True, doing.follower
+    member.seq = max(member.seq, doing.seq)
     out.touched.append(member)
     out.changed[generation.id] = generation
     out.texts[generation.id] = doing.text
     if doing.ring is Ring.AT_ONCE and not member.announced and not generation.hidden:
         _announce_one(generation, member, doing, out)
     return generation
+
+
+def _is_known(group: Group, member: Membership, doing: Doing) -> bool:
+    """Whether the place says this already, or something newer. One person's comments may come in
+    another order than they were made; the table of comments lets only changes through."""
+    if group.key.kind in COMMENT_KINDS:
+        return member.seq == doing.seq
+    return member.seq >= doing.seq
 
 
 def _stays(group: Group, member: Membership, terms: Terms) -> bool:
@@ -213,7 +222,7 @@ def _leave(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | 
     """Out of every generation but those in which another comment of theirs still stands. The last
     one is answered, if they were known at all."""
     member = group.members.get(doing.actor_id)
-    if member is None or member.seq >= doing.seq:
+    if member is None or _is_known(group, member, doing):
         return None
     since = 0
     for place in group.earlier.get(doing.actor_id, ()):
@@ -226,7 +235,7 @@ def _leave(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | 
         any(since < seq for seq in doing.remaining),
         out,
     )
-    member.seq = doing.seq
+    member.seq = max(member.seq, doing.seq)
     out.touched.append(member)
     return group.generations[member.generation_id]
 
