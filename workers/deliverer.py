@@ -18,6 +18,7 @@ import orjson
 from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import Kind, Priority, checked_uuid
 from app.domain.preferences import Channel
+from app.domain.secrecy import with_code
 from app.failpoints import reach
 from app.stores.delivery_log import DeliveryLog, item
 from app.stores.figures import Note, Passing, unnoted
@@ -93,7 +94,8 @@ class Deliverer:
         """All of them, or none is acknowledged: they are told when Redis is back."""
         try:
             for one in frames:
-                self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
+                data = with_code(one["data"], one.get("letter"))
+                self._push.emit(one["frame"], data, room_of(one["targetId"]))
         except Unavailable:
             # Read again rather than kept in hand: who does not poll for a minute is sent away.
             self._waiting = []
@@ -164,7 +166,7 @@ def parse_ready(value: bytes | None) -> dict[str, Any]:
         raise Poisoned("not a frame we know")
     _check(ready, _OUTSIDE, needed=True)
     checked_uuid(ready["targetId"], "targetId")
-    _check(ready, {"seq": int}, needed=False)
+    _check(ready, {"seq": int, "letter": str}, needed=False)
     _check_data(ready["data"])
     try:
         datetime.fromisoformat(ready["at"])

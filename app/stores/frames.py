@@ -15,7 +15,7 @@ from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, UNGROUPED_KINDS, Ev
 from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Hold, Send
 from app.domain.routing import priority_of
-from app.domain.secrecy import letter_of
+from app.domain.secrecy import letter_of, with_code
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
@@ -167,8 +167,8 @@ def tell(sql: Connection, page: Page) -> Said:
         payloads.append((key, seq, *_frame(rows[told.generation_id], told, seq)))
     words = orjson.dumps([_words(row) for row in rows.values()]).decode()
     unread = sql.execute(_ROWS, {"rows": words, "ids": sorted(numbers)}).all()
+    letters = _letters(rows.values())
     if payloads:
-        letters = _letters(rows.values())
         out: list[dict[str, object]] = [
             {
                 "userId": key.recipient_id,
@@ -181,7 +181,7 @@ def tell(sql: Connection, page: Page) -> Said:
         ]
         put(sql, out, numbers, unread)
     urgent = [
-        Urgent(key.recipient_id, seq, payload, frame)
+        Urgent(key.recipient_id, seq, with_code(payload, letters.get(payload["id"])), frame)
         for key, seq, frame, payload in payloads
         if key.kind in CRITICAL_KINDS
     ]
@@ -325,7 +325,7 @@ def _words(row: _Row) -> dict[str, object]:
 
 
 def _letters(rows: Iterable[_Row]) -> dict[object, str]:
-    """What only a letter says, sealed, by the id of its row. No socket and no list has it."""
+    """Codes and reset tokens, sealed, by the id of the row. No list has them."""
     sealed = {row.generation.id: row.event and letter_of(row.event.metadata) for row in rows}
     return {name: letter for name, letter in sealed.items() if letter}
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from app.domain.events import Event, Priority, iso, occurred_at
 from app.domain.ledger import Frame
 from app.domain.preferences import Channel, Preferences, Send, decide
+from app.domain.secrecy import letter_of, with_code
 from app.domain.wording import notice, title
 
 CRITICAL_CHANNEL = "critical"
@@ -74,7 +75,7 @@ def provisional(event: Event) -> Urgent:
             "channels": [channel.value for channel in channels],
         },
     }
-    return Urgent(event.recipient_id, None, data)
+    return Urgent(event.recipient_id, None, with_code(data, letter_of(event.metadata)))
 
 
 _RING = text("""
