@@ -8,7 +8,7 @@ Everything is derived from what the rows really changed, in the same transaction
 late or doubled batch changes nothing and tells nothing: exactly once needs no other mechanism.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -33,12 +33,16 @@ from app.green import fairly
 from app.stores import fences, groups
 from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
+from app.stores.endings import Ending, log_endings
 from app.stores.frames import Page, tell
 from app.stores.one_cause import told_before
 from app.stores.postgres import speaking
-from app.stores.rows import ROW_KINDS, write_rows
+from app.stores.rows import ROW_KINDS, Written, write_rows
 from app.stores.standing_comments import remaining
 from app.stores.urgency import Urgent
+
+_ENDS = frozenset({"self", "muted", "blocked", "preference", "expired"})
+"""Outcomes of events that their recipient never hears of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class Ledger:
         if len(batch.entries) == 1:
             event = batch.entries[0].event
             reason = f"refused by PostgreSQL: {type(fault).__name__}"
+            with speaking("log a failure"), self._engine.begin() as sql:
+                log_endings(sql, [Ending(event, "failed")])
             return Settled({event.event_id: "failed"}, [(event, reason)])
         middle = len(batch.entries) // 2
         first = self.write(Batch(batch.entries[:middle]))
@@ -132,7 +138,7 @@ class Ledger:
 
     def _write(self, sql: Connection, batch: Batch) -> Settled:
         fence, settled = fences.shared(sql), Settled()
-        late = [one.event.event_id for one in batch.entries if one.event.seq <= fence]
+        late = [one.event for one in batch.entries if one.event.seq <= fence]
         batch = Batch(tuple(one for one in batch.entries if one.event.seq > fence), batch.closes)
         wanted = {entry.event.recipient_id for entry in batch.entries}
         wanted |= {key.recipient_id for key in batch.closes}
@@ -141,6 +147,7 @@ class Ledger:
         settled.expired = written.expired
         settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
+        settled.outcomes |= {event.event_id: "retracted" for event in written.retracted}
         rings = {entry.event.event_id: entry.ring for entry in batch.entries}
         now = datetime.fromtimestamp(self._hand.now(), UTC)
         named = [e for e in written.changed if _is_named(e, rings[e.event_id])]
@@ -149,7 +156,10 @@ class Ledger:
         told = self._admit(written.changed, present, who, before, settled)
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
-        settled.outcomes |= dict.fromkeys(late, "expired")
+        settled.outcomes |= {event.event_id: "expired" for event in late}
+        log_endings(
+            sql, _endings([*late, *(e.event for e in batch.entries)], written, settled, plans)
+        )
         said = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
         settled.frames, settled.urgent = said.frames, said.urgent
         return settled
@@ -188,9 +198,8 @@ class Ledger:
         doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
         left = remaining(sql, told)
         for event in fairly(told):
-            key = GroupKey(event.recipient_id, event.kind, event.group_object)
             doing = _doing(event, _ring(event, rings), left)
-            doings.setdefault(key, []).append(doing)
+            doings.setdefault(_key(event), []).append(doing)
         keys = group_by_key(doings)
         pairs = [(key, doing.actor_id) for key in keys for doing in doings[key] if doing.actor_id]
         known = groups.load(sql, keys, pairs)
@@ -207,6 +216,28 @@ class Ledger:
         if group.key.kind in UNGROUPED_KINDS:
             return plan_notice(group, doings[0].event_id, terms)
         return plan(group, doings, closes, terms)
+
+
+def _endings(
+    events: Iterable[Event],
+    written: Written,
+    settled: Settled,
+    plans: Mapping[GroupKey, Plan],
+) -> Iterator[Ending]:
+    """Events that nobody hears of: not told for a reason, or withdrawn before they were told."""
+    unwritten = {event.event_id for event in written.retracted}
+    told = {key for key, plan in plans.items() if plan.told}
+    for event in events:
+        outcome = settled.outcomes[event.event_id]
+        withdrawn = outcome == "retracted" and (
+            event.event_id in unwritten or not any(_key(one) in told for one in withdrawals(event))
+        )
+        if withdrawn or outcome in _ENDS:
+            yield Ending(event, outcome)
+
+
+def _key(event: Event) -> GroupKey:
+    return GroupKey(event.recipient_id, event.kind, event.group_object)
 
 
 def _is_named(event: Event, ring: Ring) -> bool:
