@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.direct import Direct
+from app.domain.causes import merge_mentions
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.failpoints import reach
@@ -136,7 +137,7 @@ class Actions:
         bells = [self._event(Kind.BELL_POST, actor_id, one, about, trace) for one in recipients]
         mentions = self._mentions(actor_id, about, trace)
         if bells or mentions:
-            self._raise(bells + mentions)
+            self._raise(merge_mentions(bells, mentions))
         return post_id
 
     def comment(
@@ -189,7 +190,7 @@ class Actions:
             replace(one, active=False, message=None)
             for one in self._mentions(actor_id, about, trace)
         ]
-        self._append(said.post_id, [withdrawn, *mentions], gone, deleted=True)
+        self._append(said.post_id, merge_mentions([withdrawn], mentions), gone, deleted=True)
 
     def share(self, actor_id: str, post_id: str, trace: str | None = None) -> None:
         owner = self._comments.owner_of(post_id)
@@ -227,7 +228,7 @@ class Actions:
         event = self._said(kind, made, recipient, of, subject, trace)
         # Each text is a group of its own: being named again in another comment rings again.
         said = About("COMMENT", made.id, made.post_id, made.content)
-        events = [event, *self._mentions(made.user_id, said, trace)]
+        events = merge_mentions([event], self._mentions(made.user_id, said, trace))
         self._append(made.post_id, events, made)
         return made
 
@@ -293,6 +294,7 @@ class Actions:
     def _event(
         self, kind: Kind, actor: str, recipient: str, about: About, trace: str | None
     ) -> Event:
+        comment = {"commentId": about.id} if about.type == "COMMENT" else {}
         return Event(
             event_id=self._clock.new_id(),
             kind=kind,
@@ -303,7 +305,7 @@ class Actions:
             message=about.text,
             image_url=about.image_url,
             traceparent=trace,
-            metadata={"postUrl": f"/posts/{about.post_id}", "postId": about.post_id},
+            metadata={"postUrl": f"/posts/{about.post_id}", "postId": about.post_id, **comment},
         )
 
 

@@ -15,8 +15,9 @@ import gevent
 from app.accounts import Desk, alert
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
+from app.domain.secrecy import CODE_MINUTES
 from app.seals import Seals
-from app.stores.secrets import CODE_MINUTES, RESET_MINUTES, Secrets
+from app.stores.secrets import RESET_MINUTES, Secrets
 from app.tokens import Claims, invalid
 
 log = logging.getLogger(__name__)
@@ -98,9 +99,12 @@ class Credentials:
             f"It is good for {RESET_MINUTES} minutes. If this was not you, do nothing."
         )
         event = self._seals.hide(self._event(Kind.PASSWORD_RESET, user_id, message), ASKED)
+        kept = False
         for pause in (*RETRY_SECONDS, None):
             try:
-                self._secrets.keep_reset(user_id, token)
+                if not kept:  # once it is told, keeping it again would take it out of its letter
+                    self._secrets.keep_reset(user_id, token)
+                    kept = True
                 self._desk.raise_event(event)
                 return
             except Unavailable as fault:

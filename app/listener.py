@@ -36,7 +36,8 @@ OPTIONS: dict[str, Any] = {
 
 class Listener(socketio.RedisManager):  # type: ignore[misc]
     """`resumed(deaf_since)` is called after each subscription that follows a loss; `takes` says
-    of each frame whether the sockets are to have it, and `turns` which of them not now."""
+    of each frame whether the sockets are to have it, `turns` which of them not now, and `reveal`
+    opens what is sealed for its owner."""
 
     def __init__(
         self,
@@ -44,16 +45,21 @@ class Listener(socketio.RedisManager):  # type: ignore[misc]
         resumed: Callable[[float], None],
         takes: Callable[[str, Any, object], bool],
         turns: Turns,
+        reveal: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> None:
         super().__init__(redis_url, channel="flask-socketio", redis_options=OPTIONS)
         self._resumed = resumed
         self._takes = takes
         self._turns = turns
+        self._reveal = reveal
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
         """From Redis, or from here for all processes."""
         data, room = message["data"], message.get("room")
         one = data[0] if isinstance(data, list) and len(data) == 1 else data
+        if isinstance(one, dict):
+            one = self._reveal(one)
+            message = message | {"data": one}
         if self._takes(message["event"], one, room):
             skipped = self._turns.passed_over(room, message["event"], one)
             super()._handle_emit(message | {"skip_sid": skipped})

@@ -22,6 +22,7 @@ from app.handshake import origins, since_of
 from app.heard import Heard
 from app.listener import Listener
 from app.narrow import Narrow
+from app.seals import Seals
 from app.stores.bell import Bell
 from app.stores.history import History, Missed, Since
 from app.stores.seen import Seen
@@ -75,6 +76,7 @@ class Sockets:
         self._tokens = tokens
         self._history = History(parts.engine)
         self._turns = Turns()
+        self._seals = Seals(web.secret_key)
         self.acks = Acks(Seen(parts.engine).record)
         self._heard = Heard()
         self._crier = Crier(History(parts.urgent), self._heard, self._emit)
@@ -86,7 +88,11 @@ class Sockets:
             app,
             async_mode="gevent",
             client_manager=Listener(
-                parts.settings.addresses.redis_url, self._resumed, self._crier.takes, self._turns
+                parts.settings.addresses.redis_url,
+                self._resumed,
+                self._crier.takes,
+                self._turns,
+                self._seals.reveal,
             ),
             cors_allowed_origins=origins(web.cors_origins),
             ping_timeout=20,
@@ -242,7 +248,7 @@ class Sockets:
             "epoch": found.epoch or None,
             "seq": found.seq if found.epoch else None,
             "recovered": found.recovered,
-            "missed": list(found.frames),
+            "missed": [one | {"data": self._seals.reveal(one["data"])} for one in found.frames],
         }
         emit("joined", answer, ignore_queue=True)
 
@@ -273,7 +279,7 @@ class Sockets:
 
     def _emit(self, event: str, data: dict[str, Any], room: str) -> None:
         """To the sockets of this process alone."""
-        self.io.emit(event, data, to=room, ignore_queue=True)
+        self.io.emit(event, self._seals.reveal(data), to=room, ignore_queue=True)
 
 
 def _sid() -> str:

@@ -21,6 +21,7 @@ from app.actions import Actions, Clock
 from app.direct import Direct
 from app.domain.errors import Unavailable
 from app.domain.loops import Loop
+from app.seals import Seals
 from app.settings import Settings
 from app.stores import postgres
 from app.stores import redis as redis_store
@@ -213,6 +214,7 @@ def _parts(settings: Settings, engine: Engine) -> Parts:
         push,
         time.time,
         _aside(),
+        Seals(settings.web.secret_key),
     )
     clock = Clock(time.time, new_id)
     return Parts(

@@ -10,7 +10,6 @@ from flask import Blueprint, Response, request
 
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import Event, from_wire
-from app.seals import Seals
 from app.stores.service_keys import ServiceKeys
 from app.wiring import new_id
 from blueprints import actions, drawn_id, parts
@@ -43,10 +42,6 @@ def _accept() -> tuple[Json, int]:
     }, 202
 
 
-def _seals() -> Seals:
-    return Seals(parts().settings.web.secret_key)
-
-
 def _check_key(key: str) -> None:
     if not key or len(key) > MAX_KEY or not ServiceKeys(parts().engine).knows(key):
         raise Rejected("A valid service key is required", "no_service_key", 401)
@@ -63,7 +58,7 @@ def _event(given: Json) -> Event:
         is_id = name in ("actorId", "targetId", "targetEntityId")
         wire[name] = str(value) if is_id and value is not None else value
     try:
-        event = _seals().hide_tokens(replace(from_wire(wire), seq=0))
+        event = replace(from_wire(wire), seq=0)
     except Poisoned as fault:
         raise Rejected(f"Missing required fields: {fault}", "invalid", 400) from fault
     if not event.fits:

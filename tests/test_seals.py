@@ -1,12 +1,17 @@
 """Seals: what only a letter may say is nowhere to be read on its way."""
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from app.domain.errors import Rejected
-from app.domain.events import Event, Kind
-from app.domain.secrecy import letter_of
+from app.domain.events import Event, Kind, Priority
+from app.domain.secrecy import CODE_MINUTES, LETTER, MASK, MASKED_CODE, letter_of, with_code
 from app.seals import Seals
 from tests.cast import new_id
+from tests.fakes import Clock
 
 SEALS = Seals("a secret of all processes")
 TEXT = "Go on with token=abc-123"
@@ -34,15 +39,61 @@ def test_a_hidden_event_says_so_in_its_letter_alone() -> None:
     assert SEALS.open(sealed) == TEXT
 
 
+@pytest.mark.parametrize("kind", [Kind.OTP, Kind.PASSWORD_RESET])
+def test_of_a_secret_nothing_is_left_but_the_sealed_text(kind: Kind) -> None:
+    made = replace(event(kind, "Code 493817"), title="493817 is it", metadata={"code": "493817"})
+
+    hidden = SEALS.hide_secrets(made)
+
+    assert "493817" not in json.dumps(hidden.to_wire(Priority.CRITICAL))
+    assert SEALS.open(letter_of(hidden.metadata) or "") == "Code 493817"
+    assert hidden.title == f"{MASK} is it"
+    assert SEALS.hide_secrets(hidden) == hidden
+
+
+def test_what_only_looks_sealed_is_sealed() -> None:
+    made = replace(event(Kind.OTP, "Code 493817"), metadata={LETTER: "nobody sealed this"})
+
+    hidden = SEALS.hide_secrets(made)
+
+    assert hidden.message == MASKED_CODE
+    assert SEALS.open(letter_of(hidden.metadata) or "") == "Code 493817"
+
+
 @pytest.mark.parametrize(
-    ("kind", "message", "hides"),
+    ("kind", "message"),
     [
-        pytest.param(Kind.PASSWORD_RESET, TEXT, True, id="a token in a reset"),
-        pytest.param(Kind.PASSWORD_RESET, "Somebody asked", False, id="a reset without one"),
-        pytest.param(Kind.PASSWORD_RESET, None, False, id="no words"),
-        pytest.param(Kind.SECURITY_ALERT, TEXT, False, id="another kind"),
+        pytest.param(Kind.SECURITY_ALERT, TEXT, id="another kind"),
+        pytest.param(Kind.OTP, None, id="no words"),
     ],
 )
-def test_other_servers_tokens_are_hidden(kind: Kind, message: str | None, hides: bool) -> None:
-    made = event(kind, message)
-    assert (SEALS.hide_tokens(made) != made) is hides
+def test_what_has_no_secret_needs_no_seal(kind: Kind, message: str | None) -> None:
+    assert letter_of(SEALS.hide_secrets(event(kind, message)).metadata) is None
+
+
+def frame_of(kind: Kind, seals: Seals) -> dict[str, Any]:
+    hidden = seals.hide_secrets(event(kind, "Code 493817"))
+    frame = {"type": kind.value, "message": hidden.message}
+    return with_code(frame, letter_of(hidden.metadata))
+
+
+def test_a_code_is_shown_to_its_owner_while_it_is_good() -> None:
+    clock = Clock()
+    seals = Seals("a secret of all processes", clock.now)
+    frame = frame_of(Kind.OTP, seals)
+    assert "493817" not in json.dumps(frame)
+
+    clock.forward(CODE_MINUTES * 60)
+    assert seals.reveal(frame) == {"type": "OTP", "message": "Code 493817"}
+    clock.forward(1)
+    assert seals.reveal(frame) == {"type": "OTP", "message": MASKED_CODE}
+
+
+def test_a_code_sealed_by_another_stays_masked() -> None:
+    frame = frame_of(Kind.OTP, Seals("another"))
+
+    assert SEALS.reveal(frame) == {"type": "OTP", "message": MASKED_CODE}
+
+
+def test_a_reset_is_never_in_a_frame() -> None:
+    assert frame_of(Kind.PASSWORD_RESET, SEALS) == {"type": "PASSWORD_RESET", "message": None}

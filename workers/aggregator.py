@@ -143,36 +143,38 @@ class Aggregator:
             events += parsed
         reach("aggregator.gathered")
         told = [
-            Entry(event, Ring.AT_ONCE)
+            # One that names its recipient may be no matter for its window: that is decided now.
+            Entry(event, Ring.AT_ONCE if verdict is Verdict.INSTANT else Ring.LATER)
             for (_, event), verdict in zip(events, verdicts, strict=True)
-            if verdict is Verdict.INSTANT
+            if verdict is Verdict.INSTANT or event.names_recipient
         ]
         settled = self._ends.ledger.write(Batch(tuple(told)))
         reach("aggregator.written")
         self._written.note(one.event for one in told)
         after_writing(settled, self._ends.dead_letters)
         self._commit_or_wait({place: records[-1].offset for place, records in batches.items()})
-        self._say(batches, events, outcomes(events, verdicts, settled))
+        became = outcomes(events, verdicts, settled)
+        self._say(batches, became, passings(events, became, settled))
         self._ends.posts.note(event for _, event in events)
 
     def _say(
         self,
         batches: Mapping[tuple[str, int], Sequence[Polled]],
-        events: Sequence[tuple[int, Event]],
         became: Sequence[str],
+        traced: Mapping[str, str],
     ) -> None:
         """The figures of this stage, and the steps of these events' traces."""
         read = sum(len(records) for records in batches.values())
         self._ends.note(
             Passing(
                 "aggregator",
-                outcomes=Counter(became) + Counter(failed=read - len(events)),
+                outcomes=Counter(became) + Counter(failed=read - len(became)),
                 places={
                     records[0].place: (records[-1].offset, len(records))
                     for records in batches.values()
                 },
                 step="aggregated",
-                events=passings(events, became),
+                events=traced,
             )
         )
 

@@ -18,9 +18,12 @@ import orjson
 from app.domain.errors import Poisoned, Unavailable
 from app.domain.events import Kind, Priority, checked_uuid
 from app.domain.preferences import Channel
+from app.domain.secrecy import with_code
 from app.failpoints import reach
 from app.stores.delivery_log import DeliveryLog, item
+from app.stores.endings import ENDED
 from app.stores.figures import Note, Passing, unnoted
+from app.stores.seen import SEEN
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber
 from app.streams.push import Push, room_of
@@ -28,10 +31,13 @@ from app.streams.push import Push, room_of
 log = logging.getLogger(__name__)
 BATCH = 500
 POLL_SECONDS = 0.5
-BADGE, SEEN = "unread_count", "seen"
-FRAMES = frozenset({"notification", "notification_updated", "notification_removed", BADGE, SEEN})
+BADGE = "unread_count"
+LOG_ONLY = frozenset({SEEN, ENDED})
+"""What no socket hears of."""
+FRAMES = LOG_ONLY | {"notification", "notification_updated", "notification_removed", BADGE}
 _OUTSIDE = {"id": int, "targetId": str, "at": str, "data": dict}
 _INSIDE = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
+_ENDING = {"id": str, "status": str, "at": str, "count": int}
 MAX_ID = 64
 
 
@@ -61,8 +67,8 @@ class Deliverer:
         # What was told of rows that an administrator cleared since is nobody's news any more.
         fence = self._cleared()
         frames = [one for one in ready if one is not None and one["id"] > fence]
-        acks = [one for one in frames if one["frame"] == SEEN]  # news for the log alone
-        frames = [one for one in frames if one["frame"] != SEEN]
+        logged = [one for one in frames if one["frame"] in LOG_ONLY]
+        frames = [one for one in frames if one["frame"] not in LOG_ONLY]
         last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
         # Of several badges only the newest is worth a frame.
         worth = [o for o in frames if o["frame"] != BADGE or last_badge[o["targetId"]] == o["id"]]
@@ -77,8 +83,8 @@ class Deliverer:
                 outcomes={
                     "delivered": len(emitted) + badges,
                     "merged": len(frames) - len(emitted) - badges,
-                    "self": len(acks),
-                    "expired": len(ready) - ready.count(None) - len(acks) - len(frames),
+                    "self": len(logged),
+                    "expired": len(ready) - ready.count(None) - len(logged) - len(frames),
                     "failed": ready.count(None),
                 },
                 places=counted(self._waiting),
@@ -93,7 +99,8 @@ class Deliverer:
         """All of them, or none is acknowledged: they are told when Redis is back."""
         try:
             for one in frames:
-                self._push.emit(one["frame"], one["data"], room_of(one["targetId"]))
+                data = with_code(one["data"], one.get("letter"))
+                self._push.emit(one["frame"], data, room_of(one["targetId"]))
         except Unavailable:
             # Read again rather than kept in hand: who does not poll for a minute is sent away.
             self._waiting = []
@@ -164,8 +171,10 @@ def parse_ready(value: bytes | None) -> dict[str, Any]:
         raise Poisoned("not a frame we know")
     _check(ready, _OUTSIDE, needed=True)
     checked_uuid(ready["targetId"], "targetId")
-    _check(ready, {"seq": int}, needed=False)
+    _check(ready, {"seq": int, "letter": str}, needed=False)
     _check_data(ready["data"])
+    if ready["frame"] == ENDED:
+        _check(ready["data"], _ENDING, needed=True)
     try:
         datetime.fromisoformat(ready["at"])
     except ValueError as fault:

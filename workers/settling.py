@@ -63,18 +63,28 @@ def outcomes(
     events: Sequence[tuple[int, Event]], verdicts: Sequence[Verdict], settled: Settled
 ) -> list[str]:
     """The coded outcome of each, in order. Who went on into a window is settled there."""
-    return [
-        settled.outcomes[event.event_id]
-        if verdict is Verdict.INSTANT
-        else (GATHERED if verdict is Verdict.GATHERED else "merged")
-        for (_, event), verdict in zip(events, verdicts, strict=True)
-    ]
+    pairs = zip(events, verdicts, strict=True)
+    return [_outcome(event, verdict, settled) for (_, event), verdict in pairs]
 
 
-def passings(events: Sequence[tuple[int, Event]], became: Sequence[str]) -> dict[str, str]:
+def _outcome(event: Event, verdict: Verdict, settled: Settled) -> str:
+    """One that names its recipient may be settled before its window ends."""
+    known = settled.outcomes.get(event.event_id)
+    if verdict is Verdict.INSTANT and known is not None:
+        return known
+    waits = known is None or (known == "delivered" and event.event_id not in settled.told_as)
+    if verdict is Verdict.GATHERED and waits:
+        return GATHERED
+    return known or "merged"
+
+
+def passings(
+    events: Sequence[tuple[int, Event]], became: Sequence[str], settled: Settled
+) -> dict[str, str]:
     """For the trace: what became of it, and where the tables keep it."""
+    told = [settled.told_as.get(event.event_id, event) for _, event in events]
     return {
         event.event_id: f"{outcome} {event.seq} {event.recipient_id} {event.kind.value} "
         f"{event.group_object} {event.actor_id or '-'}"
-        for (_, event), outcome in zip(events, became, strict=True)
+        for event, outcome in zip(told, became, strict=True)
     }

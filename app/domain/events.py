@@ -53,6 +53,12 @@ ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 UNGROUPED_KINDS = ACTORLESS_KINDS
 _COMMENT_IDS = ("commentId", "postId")
 _NEED_OBJECT = frozenset(Kind) - UNGROUPED_KINDS - COMMENT_KINDS - {Kind.FOLLOW}
+_OBJECT_TYPES = {
+    Kind.COMMENT_REPLY: "COMMENT",
+    Kind.FOLLOW: "USER",
+    Kind.STORY_VIEW: "STORY",
+}
+"""What a kind is about when its event does not say; any other kind is about a post."""
 
 SEQ_PER_MS = 1024
 """A stream id `ms-n` is `ms * 1024 + n`: one whole number that orders like the id, and stays exact
@@ -120,6 +126,8 @@ class Event:
     metadata: Mapping[str, object] = field(default_factory=dict)
     direct: bool = False
     """It went past Redis, and so past every window: told at once."""
+    names_recipient: bool = False
+    """Its text also mentions its recipient, who is told of it once (app/domain/causes.py)."""
 
     @property
     def group_object(self) -> str:
@@ -128,7 +136,19 @@ class Event:
             return self.event_id
         if self.kind is Kind.FOLLOW:
             return self.recipient_id
-        return self.object_id or self.event_id
+        return self.object_id or self._commented() or self.event_id
+
+    def _commented(self) -> str | None:
+        """What a comment is about, if its event names no object: its parent or its post."""
+        name = "parentId" if self.kind is Kind.COMMENT_REPLY else "postId"
+        return cast("str | None", self.metadata.get(name)) if self.kind in COMMENT_KINDS else None
+
+    @property
+    def target_type(self) -> str | None:
+        """What kind of thing the notification leads to; None for critical ones and letters."""
+        if self.object_type is not None or self.kind in UNGROUPED_KINDS:
+            return self.object_type
+        return _OBJECT_TYPES.get(self.kind, "POST")
 
     @property
     def member(self) -> str:
@@ -140,7 +160,7 @@ class Event:
     def to_wire(self, priority: Priority) -> Json:
         """The JSON value on Kafka (contract 5): the seed's fields plus eventId, seq, occurredAt."""
         moment = iso(occurred_at(self.seq))
-        past: Json = {"direct": True} if self.direct else {}
+        marks = {"direct": self.direct, "namesRecipient": self.names_recipient}
         return {
             "id": self.event_id,
             "eventId": self.event_id,
@@ -160,7 +180,7 @@ class Event:
             "follower": self.follower,
             "traceparent": self.traceparent,
             "metadata": dict(self.metadata),
-            **past,
+            **{name: True for name, is_set in marks.items() if is_set},
         }
 
     @property
@@ -187,6 +207,7 @@ class Event:
             "imageUrl": self.image_url,
             "traceparent": self.traceparent,
             "metadata": self._said() if self.metadata else None,
+            "namesRecipient": "1" if self.names_recipient else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -197,6 +218,7 @@ def from_fields(stream_id: str, fields: Mapping[str, str]) -> Event:
     wire["seq"] = seq_of_stream_id(stream_id)
     wire["active"] = fields.get("active", "1") == "1"
     wire["follower"] = fields.get("follower", "0") == "1"
+    wire["namesRecipient"] = fields.get("namesRecipient", "0") == "1"
     raw = fields.get("metadata")
     if raw and len(raw.encode()) > MAX_METADATA_BYTES:
         raise Poisoned(f"metadata is longer than {MAX_METADATA_BYTES} bytes")
@@ -232,6 +254,7 @@ def from_wire(wire: object) -> Event:
         traceparent=_text(wire, "traceparent"),
         metadata=_of_kind(kind, _metadata(wire.get("metadata"))),
         direct=_flag(wire, "direct", False),
+        names_recipient=_flag(wire, "namesRecipient", False),
     )
     if kind in _NEED_OBJECT and event.object_id is None:
         raise Poisoned(f"{kind.value} names no targetEntityId")
@@ -324,4 +347,5 @@ def _of_kind(kind: Kind, metadata: Mapping[str, object]) -> Mapping[str, object]
     if not isinstance(metadata.get("content"), str):
         raise Poisoned("metadata.content is not a text")
     ids = {name: checked_uuid(metadata.get(name), f"metadata.{name}") for name in _COMMENT_IDS}
-    return {**metadata, **ids}
+    parent = _optional_uuid(metadata.get("parentId"), "metadata.parentId")
+    return {**metadata, **ids, **({"parentId": parent} if parent else {})}

@@ -50,8 +50,19 @@ class Doing:
     ring: Ring
     event_id: str
     text: str | None = None
-    stays: bool = False
-    """A withdrawn comment whose author has another one there, which says `text`."""
+    remaining: tuple[int, ...] = ()
+    """Of a withdrawn comment: the seqs of its author's other comments that still stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a row says already that no actor changes: frames have it whatever led to them."""
+
+    target_type: str | None = None
+    target_id: str | None = None
+    image_url: str | None = None
+    seen_at: datetime | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -69,6 +80,7 @@ class Generation:
     hidden: bool = False
     """Archived or deleted by its owner: who is in it is still known, but nothing is told."""
     is_new: bool = False
+    stored: Stored = field(default_factory=Stored)
 
 
 @dataclass(slots=True)
@@ -149,7 +161,7 @@ def plan(group: Group, doings: Iterable[Doing], closes: bool, terms: Terms) -> P
 
 def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | None:
     member = group.members.get(doing.actor_id)
-    if member is not None and member.seq >= doing.seq:
+    if member is not None and _is_known(group, member, doing):
         return None
     if member is None or not _stays(group, member, terms):
         generation = _open_generation(group, terms)
@@ -161,13 +173,22 @@ def _join(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | N
     if not member.active:
         generation.actors += 1
         generation.owed += 0 if member.announced else 1
-    member.active, member.seq, member.follower = True, doing.seq, doing.follower
+    member.active, member.follower = True, doing.follower
+    member.seq = max(member.seq, doing.seq)
     out.touched.append(member)
     out.changed[generation.id] = generation
     out.texts[generation.id] = doing.text
     if doing.ring is Ring.AT_ONCE and not member.announced and not generation.hidden:
         _announce_one(generation, member, doing, out)
     return generation
+
+
+def _is_known(group: Group, member: Membership, doing: Doing) -> bool:
+    """Whether the place says this already, or something newer. One person's comments may come in
+    another order than they were made; the table of comments lets only changes through."""
+    if group.key.kind in COMMENT_KINDS:
+        return member.seq == doing.seq
+    return member.seq >= doing.seq
 
 
 def _stays(group: Group, member: Membership, terms: Terms) -> bool:
@@ -198,28 +219,38 @@ def _announce_one(generation: Generation, member: Membership, doing: Doing, out:
 
 
 def _leave(group: Group, doing: Doing, terms: Terms, out: Plan) -> Generation | None:
-    """Out of every generation. The last one is answered, if they were known at all."""
+    """Out of every generation but those in which another comment of theirs still stands. The last
+    one is answered, if they were known at all."""
     member = group.members.get(doing.actor_id)
-    if member is None or member.seq >= doing.seq:
+    if member is None or _is_known(group, member, doing):
         return None
-    places = [*group.earlier.get(doing.actor_id, ()), member]
-    for place in places:
-        _step_out(group.generations[place.generation_id], place, doing, out)
+    since = 0
+    for place in group.earlier.get(doing.actor_id, ()):
+        stays = any(since < seq <= place.seq for seq in doing.remaining)
+        since = place.seq
+        _step_out(group.generations[place.generation_id], place, stays, out)
+    _step_out(
+        group.generations[member.generation_id],
+        member,
+        any(since < seq for seq in doing.remaining),
+        out,
+    )
+    member.seq = max(member.seq, doing.seq)
+    out.touched.append(member)
     return group.generations[member.generation_id]
 
 
-def _step_out(generation: Generation, place: Membership, doing: Doing, out: Plan) -> None:
-    if place.active and not doing.stays:
+def _step_out(generation: Generation, place: Membership, stays: bool, out: Plan) -> None:
+    if not place.active:
+        return
+    if not stays:
         generation.actors -= 1
         generation.owed -= 0 if place.announced else 1
-        out.changed[generation.id] = generation
         place.active = False
-    elif place.active and generation.actors == 1:
+        out.touched.append(place)
+    if not stays or generation.actors == 1:
         # Alone in the row, they are quoted in it: it must not go on saying what was withdrawn.
         out.changed[generation.id] = generation
-        out.texts[generation.id] = doing.text
-    place.seq = doing.seq
-    out.touched.append(place)
 
 
 def _takes(generation: Generation, terms: Terms) -> bool:

@@ -5,12 +5,23 @@ Works on text, because what is put aside is often no JSON, or was cut.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from app.domain.events import CRITICAL_KINDS
+from app.domain.events import CRITICAL_KINDS, Kind
 
 WITHHELD = "[withheld]"
 LETTER = "letter"
 """The name under which an event's metadata carries the sealed text of a letter (app/seals.py)."""
+SEALED = "sealed"
+"""The name under which a frame carries the sealed text that its owner's screens may show."""
+SECRET_KINDS = frozenset({Kind.OTP, Kind.PASSWORD_RESET})
+"""Their texts are secrets: sealed on their way and at rest."""
+CODE_MINUTES = 5
+"""A log-in code is good, and shown to its owner, for so long."""
+MASK = "••••••"
+MASKED_CODE = f"Your log-in code is {MASK}"
+"""What lists, and everything else but the toast and the letter, say of a code."""
+_WITH_DIGITS = re.compile(r"\S*\d\S*")
 _CODED = re.compile("OTP|PASSWORD_RESET", re.IGNORECASE)
 _CRITICAL = re.compile("|".join(sorted(CRITICAL_KINDS)), re.IGNORECASE)
 _WORDS = re.compile(r'("(?:title|message|text|content)"\s*:\s*")(?:\\.|[^"\\])*', re.DOTALL)
@@ -37,3 +48,16 @@ def letter_of(metadata: Mapping[str, object]) -> str | None:
     """What only a letter says, still sealed."""
     sealed = metadata.get(LETTER)
     return sealed if isinstance(sealed, str) else None
+
+
+def mask(title: str | None) -> str | None:
+    """A title without any word that may be a code."""
+    return title and _WITH_DIGITS.sub(MASK, title)
+
+
+def with_code(frame: dict[str, Any], letter: str | None) -> dict[str, Any]:
+    """The frame with its log-in code, sealed, for the web process that shows it to its owner. A
+    reset token is for the letter alone."""
+    if letter is None or frame.get("type") != Kind.OTP.value:
+        return frame
+    return frame | {SEALED: letter}

@@ -24,6 +24,7 @@ from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 
 log = logging.getLogger(__name__)
+BEING_REBUILT = Unavailable("Temporarily unavailable, please retry", "busy")
 POST_MISSING = Rejected("Post not found", "post_not_found", 404)
 COMMENT_MISSING = Rejected("Comment not found", "comment_not_found", 404)
 PLACE_SECONDS = 7 * 24 * 3600
@@ -107,18 +108,20 @@ class Comments:
         """One comment, pending or written. Raises Rejected (404). While Redis is away, as far as
         PostgreSQL knows it: Unavailable when only Redis may know it."""
         away: Unavailable | None = None
+        gate, pending = None, None
         try:
-            pending = self._waiting(comment_id)
+            gate, pending = self._waiting(comment_id)
         except Unavailable as fault:
             log.info("A comment is looked for in PostgreSQL alone: %s", fault)
-            pending, away = None, fault
+            away = fault
         if pending is not None:
             return pending
         found = self._spoken(comment_id)
         if found is None:
-            if away is not None and may_be_pending(comment_id):
-                raise away
-            raise COMMENT_MISSING
+            if not may_be_pending(comment_id):
+                raise COMMENT_MISSING
+            # It may wait in Redis to be written.
+            raise away or self._unknown(gate)
         try:
             with speaking("tell what was deleted"):
                 gone = self._redis.zscore(key("comment", "gone", found.post_id), comment_id)
@@ -137,13 +140,25 @@ class Comments:
             return False
         return True
 
-    def _waiting(self, comment_id: str) -> Comment | None:
-        """Among the pending ones of its post."""
+    def _waiting(self, comment_id: str) -> tuple[str | None, Comment | None]:
+        """The gate's token, and the comment if it is among the pending ones of its post."""
         with speaking("find a comment"):
+            gate = self._gate_token()
             post, _ = self._place(comment_id)
             name = key("comment", "pending", post or "")
             raw = self._redis.hget(name, comment_id) if post else None
-        return _pending(post, comment_id, str(raw)) if post and raw else None
+        return gate, _pending(post, comment_id, str(raw)) if post and raw else None
+
+    def _gate_token(self) -> str | None:
+        token = self._redis.get(OPEN)
+        return None if token is None else str(token)
+
+    def _unknown(self, gate: str | None) -> Rejected | Unavailable:
+        """What to answer about a comment that neither store has. An emptied Redis has forgotten
+        those whose rows are not written yet; they are written before the gate opens again."""
+        with speaking("tell the gate"):
+            known = gate is not None and self._gate_token() == gate
+        return COMMENT_MISSING if known else BEING_REBUILT
 
     def _spoken(self, comment_id: str) -> Comment | None:
         """Written, or on its way past Redis; None: not known here. Raises Rejected (404) for one
@@ -254,10 +269,14 @@ class Comments:
                 pipeline = self._redis.pipeline(transaction=False)
                 pipeline.hgetall(key("comment", "pending", post_id))
                 pipeline.zrange(key("comment", "gone", post_id), 0, -1)
-                rows, gone = pipeline.execute()
+                pipeline.exists(OPEN)
+                rows, gone, gate = pipeline.execute()
         except Unavailable as fault:
             log.warning("Only written comments can be shown: %s", fault)
+            stale.mark()
             return [], set()
+        if not gate:
+            stale.mark()
         pending = [_pending(post_id, str(one), str(raw)) for one, raw in rows.items()]
         return pending, {str(one) for one in gone}
 

@@ -15,6 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 
 from app import breakers
 from app.domain.errors import Unavailable
+from app.stores.endings import ENDED
+from app.stores.seen import SEEN
 
 log = logging.getLogger(__name__)
 TABLE = "NotificationLogs"
@@ -137,23 +139,35 @@ class DeliveryLog:
 
 
 def item(ready: dict[str, Any], now: float) -> dict[str, Any]:
-    """The log's item for one ready record: who, which row, which version, by which channels."""
+    """The log's item for one ready record: who, which row, which version, by which channels; or
+    which events ended without a row, and why."""
     data = ready["data"]
     channels = data.get("metadata", {}).get("channels", [])
-    status = "SENT" if "PUSH" in channels or ready["frame"] != "notification" else "FILTERED"
-    if ready["frame"] == "seen":
-        status = "SEEN"
+    ended = ready["frame"] == ENDED
+    name = f"outbox:{ready['id']}:{ready['at']}"
+    if ended:
+        name = f"ended:{data.get('id')}:{data.get('status')}"
     return {
-        "id": {"S": str(uuid5(NAMESPACE_URL, f"outbox:{ready['id']}:{ready['at']}"))},
-        "createdAt": {"S": ready["at"]},
+        "id": {"S": str(uuid5(NAMESPACE_URL, name))},
+        "createdAt": {"S": data["at"] if ended else ready["at"]},
         "userId": {"S": ready["targetId"]},
         "priority": {"S": str(data.get("priority", "LOW"))},
         "notificationId": {"S": str(data.get("id"))},
         "type": {"S": str(data.get("type", ready["frame"]))},
         "frame": {"S": ready["frame"]},
-        "status": {"S": status},
+        "status": {"S": _status(ready["frame"], data, channels)},
+        "count": {"N": str(data.get("count", 1))},
         "version": {"N": str(data.get("version", 0))},
         "seq": {"N": str(ready.get("seq") or 0)},
         "channels": {"L": [{"S": str(channel)} for channel in channels]},
         "expiresAt": {"N": str(int(now) + KEPT_SECONDS)},
     }
+
+
+def _status(frame: str, data: dict[str, Any], channels: list[str]) -> str:
+    if frame == ENDED:
+        return str(data["status"])
+    if frame == SEEN:
+        return "SEEN"
+    # Announced on no channel: switched off since it was written.
+    return "SENT" if channels or frame != "notification" else "FILTERED_PREFS"

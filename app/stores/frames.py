@@ -11,18 +11,29 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Event, Kind, iso, occurred_at
+from app.domain.events import (
+    COMMENT_KINDS,
+    CRITICAL_KINDS,
+    UNGROUPED_KINDS,
+    Event,
+    Kind,
+    iso,
+    occurred_at,
+)
 from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Channel, Hold, Send
 from app.domain.routing import priority_of
-from app.domain.secrecy import letter_of
+from app.domain.secrecy import letter_of, with_code
 from app.domain.wording import line, notice, single, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
 from app.stores.outgoing import NewMessage, enqueue
+from app.stores.standing_comments import Quote, quotes
 from app.stores.urgency import Urgent, ring
 
 OUTBOX_CHANNEL = "outbox"
+_LINKS = frozenset({"postUrl", "commentId"})
+"""Of an event's metadata: what its row and its frames keep."""
 NUMBERS = text("""
     update users set frame_seq = frame_seq + n.frames, badge_version = badge_version + 1
     from unnest(cast(:ids as uuid[]), cast(:frames as int[])) as n (id, frames)
@@ -86,7 +97,11 @@ class _Row:
     sample: list[tuple[Person, bool]]
     text: str | None
     event: Event | None
+    """The newest of this transaction that adds to it. There may be none: then only `generation`
+    says what the row is about."""
     who: Audience
+    quote: Quote | None = None
+    """Of a row about comments: the comment of the one named first."""
     seq: int = 0
 
     @property
@@ -104,7 +119,7 @@ class _Row:
             return (self.event and self.event.message) or self._notice()
         first = self.sample[0][0].name
         if self.generation.actors == 1:
-            return single(self.kind, first, self.text)
+            return single(self.kind, first, self.quote.content if self.quote else self.text)
         return line(self.kind, first, self.generation.actors - 1)
 
     @property
@@ -115,6 +130,25 @@ class _Row:
     def decision(self) -> Send | Hold:
         decided = self.who.decision(self.kind, self.key.recipient_id)
         return decided if isinstance(decided, Send | Hold) else Send(())
+
+    @property
+    def target_id(self) -> str | None:
+        """Where it leads to: what the group is about, or what a critical event names."""
+        if self.kind not in UNGROUPED_KINDS:
+            return self.key.object_id
+        return self.event.object_id if self.event else self.generation.stored.target_id
+
+    @property
+    def links(self) -> dict[str, object]:
+        """What else the row knows of it: new words over those that are stored."""
+        said = dict(self.generation.stored.metadata)
+        if self.event:
+            said |= {n: v for n, v in self.event.metadata.items() if n in _LINKS and v}
+        if self.quote:
+            said["commentId"] = self.quote.comment_id
+        if self.kind is Kind.FOLLOW:
+            said["isVerified"] = bool(self.sample and self.sample[0][0].is_verified)
+        return said
 
     def _notice(self) -> str:
         return notice(self.kind) if self.kind in UNGROUPED_KINDS else ""
@@ -142,8 +176,8 @@ def tell(sql: Connection, page: Page) -> Said:
         payloads.append((key, seq, *_frame(rows[told.generation_id], told, seq)))
     words = orjson.dumps([_words(row) for row in rows.values()]).decode()
     unread = sql.execute(_ROWS, {"rows": words, "ids": sorted(numbers)}).all()
+    letters = _letters(rows.values())
     if payloads:
-        letters = _letters(rows.values())
         out: list[dict[str, object]] = [
             {
                 "userId": key.recipient_id,
@@ -156,7 +190,7 @@ def tell(sql: Connection, page: Page) -> Said:
         ]
         put(sql, out, numbers, unread)
     urgent = [
-        Urgent(key.recipient_id, seq, payload, frame)
+        Urgent(key.recipient_id, seq, with_code(payload, letters.get(payload["id"])), frame)
         for key, seq, frame, payload in payloads
         if key.kind in CRITICAL_KINDS
     ]
@@ -170,9 +204,18 @@ def _rows(sql: Connection, page: Page) -> Iterator[_Row]:
         (key, plan, one) for key, plan in page.plans.items() for one in plan.changed.values()
     ]
     found = samples(sql, [one.id for _, _, one in changed])
+    quoted = quotes(
+        sql,
+        {
+            one.id: found[one.id][0][0].id
+            for key, _, one in changed
+            if key.kind in COMMENT_KINDS and found[one.id]
+        },
+    )
     events = {
         GroupKey(event.recipient_id, event.kind, event.group_object): event
         for event in page.events.values()
+        if event.active
     }
     for key, plan, generation in changed:
         yield _Row(
@@ -182,6 +225,7 @@ def _rows(sql: Connection, page: Page) -> Iterator[_Row]:
             plan.texts.get(generation.id),
             events.get(key),
             page.who,
+            quoted.get(generation.id),
         )
 
 
@@ -202,6 +246,8 @@ def _frame(row: _Row, told: Told, seq: int) -> tuple[str, dict[str, object]]:
     if frame is Frame.ANNOUNCED and isinstance(row.decision, Hold):
         frame = Frame.UPDATED  # quiet hours: in the list and the badge now, it rings when they end
     payload = _payload(row, told, seq)
+    if frame is not Frame.ANNOUNCED and row.generation.stored.seen_at:
+        payload["seenAt"] = iso(row.generation.stored.seen_at)
     if told.actor_id and told.actor_id in row.who.people:
         payload |= _about_one(row, told, row.who.people[told.actor_id])
     return frame.value, payload
@@ -224,17 +270,19 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "targetId": words["targetId"],
         "timestamp": words["now"],
         "isRead": row.generation.closed,
+        "seenAt": None,
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
         "actors": faces(row.sample),
+        "group": {"title": row.title, "message": row.message},
         "metadata": {
+            **row.links,
             "isAggregated": told.actors > 1,
             "aggregatedCount": told.actors,
             "newCount": told.new_count,
             "aggregatedActors": [person.id for person, _ in row.sample],
             "channels": words["channels"],
-            **(words["metadata"] if isinstance(words["metadata"], dict) else {}),
         },
     }
 
@@ -248,10 +296,9 @@ def faces(sample: Sequence[tuple[Person, bool]]) -> list[dict[str, object]]:
 
 
 def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
-    """An instant announcement names its one actor (contract 6.6); `group` is how the row reads, for
-    the list."""
+    """An instant announcement names its one actor (contract 6.6); how the whole row reads stays in
+    `group`, for the list."""
     return {
-        "group": {"title": row.title, "message": row.message},
         "title": title(row.kind, 1),
         "message": single(row.kind, person.name, told.text),
         "actorId": person.id,
@@ -262,13 +309,8 @@ def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
 
 def _words(row: _Row) -> dict[str, object]:
     first = row.sample[0][0] if row.sample else None
-    decision, event = row.decision, row.event
-    extra: dict[str, object] = {}
-    if row.kind is Kind.FOLLOW and first and first.is_verified:
-        extra["isVerified"] = True
-    for name in ("postUrl", "commentId"):
-        if event and event.metadata.get(name):
-            extra[name] = event.metadata[name]
+    decision, event, stored = row.decision, row.event, row.generation.stored
+    image = (event and event.image_url) or row.who.images.get(row.key.object_id)
     return {
         "id": row.generation.id,
         "version": row.generation.version,
@@ -281,12 +323,12 @@ def _words(row: _Row) -> dict[str, object]:
         "owed": row.generation.owed,
         "title": row.title,
         "message": row.message,
-        "imageUrl": (event and event.image_url) or row.who.images.get(row.key.object_id),
-        "targetType": event.object_type if event else None,
-        "targetId": event.object_id if event else None,
+        "imageUrl": image or stored.image_url,
+        "targetType": event.target_type if event else stored.target_type,
+        "targetId": row.target_id,
         "channels": [channel.value for channel in decision.channels],
         "heldUntil": iso(decision.until) if isinstance(decision, Hold) else None,
-        "metadata": extra,
+        "metadata": row.links,
         "gone": row.generation.actors == 0 and row.kind not in UNGROUPED_KINDS,
         "now": iso(row.who.now),
     }
@@ -306,7 +348,7 @@ def _message(frame: Urgent, row: _Row) -> NewMessage:
 
 
 def _letters(rows: Iterable[_Row]) -> dict[object, str]:
-    """What only a letter says, sealed, by the id of its row. No socket and no list has it."""
+    """Codes and reset tokens, sealed, by the id of the row. No list has them."""
     sealed = {row.generation.id: row.event and letter_of(row.event.metadata) for row in rows}
     return {name: letter for name, letter in sealed.items() if letter}
 

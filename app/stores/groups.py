@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from app.domain.events import Kind
-from app.domain.ledger import Generation, Group, GroupKey, Membership, Plan
+from app.domain.ledger import Generation, Group, GroupKey, Membership, Plan, Stored
 
 SAMPLE = 8
 """The newest actors that travel with a row (contract 3)."""
@@ -34,7 +34,8 @@ _KEYS = (
 )
 _GENERATION = (
     "n.id::text, n.generation, n.created_at, (n.is_read or n.archived_at is not null), n.version, "
-    "n.actor_count, n.owed_count, n.archived_at is not null"
+    "n.actor_count, n.owed_count, n.archived_at is not null, "
+    "n.target_type, n.target_id::text, n.image_url, n.seen_at, n.metadata"
 )
 _LATEST = text(
     f"select distinct on (n.user_id, n.type, n.object_id) n.user_id::text, n.type, "  # noqa: S608 - constants only
@@ -101,7 +102,7 @@ def load(
         for row in sql.execute(_MEMBERS, values):
             group = groups[GroupKey(row[0], Kind(row[1]), row[2])]
             generation = _generation(group, row)
-            actor, seq, active, announced, follower, event_id = row[11:17]
+            actor, seq, active, announced, follower, event_id = row[16:22]
             if (before := group.members.get(actor)) is not None and before.active:
                 group.earlier.setdefault(actor, []).append(before)
             group.members[actor] = Membership(
@@ -114,6 +115,7 @@ def _generation(group: Group, row: Sequence[object]) -> Generation:
     known = group.generations.get(str(row[3]))
     if known is None:
         known = Generation(*row[3:11])  # type: ignore[arg-type]
+        known.stored = Stored(*row[11:16])  # type: ignore[arg-type]
         group.generations[known.id] = known
     return known
 

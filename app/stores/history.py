@@ -9,10 +9,12 @@ whoever reads the counter first finds every frame up to it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
 from app.domain.events import MAX_SEQ
+from app.domain.secrecy import with_code
 from app.stores.postgres import speaking
 
 MOST = 300
@@ -34,7 +36,7 @@ class Missed:
     epoch: str
     seq: int
     recovered: bool
-    frames: tuple[dict[str, object], ...]
+    frames: tuple[dict[str, Any], ...]
     badge: tuple[int, int] | None = None
     """(version, count) of the badge as it stood with them."""
 
@@ -51,7 +53,7 @@ class History:
             if since is None or since.epoch != epoch or not 0 <= seq - since.seq <= MOST:
                 return Missed(epoch, seq, False, (), badge)
             rows = sql.execute(_FRAMES, {"user": user_id, "since": since.seq, "seq": seq})
-            frames = tuple({"event": row[0], "data": row[1]} for row in rows)
+            frames = tuple({"event": row[0], "data": with_code(row[1], row[2])} for row in rows)
         # A gap: retention has taken older frames away.
         whole = len(frames) == seq - since.seq
         return Missed(epoch, seq, whole, frames if whole else (), badge)
@@ -68,7 +70,8 @@ class History:
         those who are connected."""
         values = {"user": user_id, "since": since, "seq": MAX_SEQ}
         with speaking("tell what was missed"), self._engine.connect() as sql:
-            frames = [(row[0], row[1]) for row in sql.execute(_FRAMES, values)]
+            rows = sql.execute(_FRAMES, values)
+            frames = [(row[0], with_code(row[1], row[2])) for row in rows]
             badge = sql.execute(_BADGE, values).one_or_none()
         if badge is not None:
             frames.append(("unread_count", {"count": badge[0], "version": badge[1]}))
@@ -92,8 +95,8 @@ _POSITION = text("""
     from users u where u.id = :user
 """)
 _FRAMES = text(
-    "select frame, payload from outbox where user_id = :user and seq > :since and seq <= :seq "
-    "order by seq"
+    "select frame, payload, letter from outbox "
+    "where user_id = :user and seq > :since and seq <= :seq order by seq"
 )
 _POSITIONS = text("select id::text, frame_seq from users where id = any(cast(:users as uuid[]))")
 # The badge in one look with its version, so that they belong together.

@@ -8,13 +8,14 @@ Everything is derived from what the rows really changed, in the same transaction
 late or doubled batch changes nothing and tells nothing: exactly once needs no other mechanism.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
+from app.domain.causes import ways, withdrawals
 from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind
 from app.domain.ledger import (
     Doing,
@@ -27,16 +28,21 @@ from app.domain.ledger import (
     plan,
     plan_notice,
 )
-from app.domain.preferences import Decision, Filter, Reason
+from app.domain.preferences import Filter, Reason
 from app.green import fairly
 from app.stores import fences, groups
 from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
+from app.stores.endings import Ending, log_endings
 from app.stores.frames import Page, tell
+from app.stores.one_cause import told_before
 from app.stores.postgres import speaking
-from app.stores.rows import ROW_KINDS, write_rows
-from app.stores.still_said import still_said
+from app.stores.rows import ROW_KINDS, Written, write_rows
+from app.stores.standing_comments import remaining
 from app.stores.urgency import Urgent
+
+_ENDS = frozenset({"self", "muted", "blocked", "preference", "expired"})
+"""Outcomes of events that their recipient never hears of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Settled:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     refused: list[tuple[Event, str]] = field(default_factory=list)
+    told_as: dict[str, Event] = field(default_factory=dict)
+    """By event: the kind of notification that it became, where that is not its own."""
     frames: int = 0
     urgent: tuple[Urgent, ...] = ()
     expired: tuple[Event, ...] = ()
@@ -114,6 +122,8 @@ class Ledger:
         if len(batch.entries) == 1:
             event = batch.entries[0].event
             reason = f"refused by PostgreSQL: {type(fault).__name__}"
+            with speaking("log a failure"), self._engine.begin() as sql:
+                log_endings(sql, [Ending(event, "failed")])
             return Settled({event.event_id: "failed"}, [(event, reason)])
         middle = len(batch.entries) // 2
         first = self.write(Batch(batch.entries[:middle]))
@@ -121,13 +131,14 @@ class Ledger:
         return Settled(
             first.outcomes | second.outcomes,
             first.refused + second.refused,
+            first.told_as | second.told_as,
             first.frames + second.frames,
             first.urgent + second.urgent,
         )
 
     def _write(self, sql: Connection, batch: Batch) -> Settled:
         fence, settled = fences.shared(sql), Settled()
-        late = [one.event.event_id for one in batch.entries if one.event.seq <= fence]
+        late = [one.event for one in batch.entries if one.event.seq <= fence]
         batch = Batch(tuple(one for one in batch.entries if one.event.seq > fence), batch.closes)
         wanted = {entry.event.recipient_id for entry in batch.entries}
         wanted |= {key.recipient_id for key in batch.closes}
@@ -136,30 +147,45 @@ class Ledger:
         settled.expired = written.expired
         settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
+        settled.outcomes |= {event.event_id: "retracted" for event in written.retracted}
         rings = {entry.event.event_id: entry.ring for entry in batch.entries}
         now = datetime.fromtimestamp(self._hand.now(), UTC)
         named = [e for e in written.changed if _is_named(e, rings[e.event_id])]
         who = audience(sql, written.changed, named, present, now)
-        told = self._admit(written.changed, present, who, settled)
+        before = told_before(sql, written.changed)
+        told = self._admit(written.changed, present, who, before, settled)
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
-        settled.outcomes |= dict.fromkeys(late, "expired")
+        settled.outcomes |= {event.event_id: "expired" for event in late}
+        log_endings(
+            sql, _endings([*late, *(e.event for e in batch.entries)], written, settled, plans)
+        )
         said = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
         settled.frames, settled.urgent = said.frames, said.urgent
         return settled
 
     def _admit(
-        self, changed: Sequence[Event], present: set[str], who: Audience, settled: Settled
+        self,
+        changed: Sequence[Event],
+        present: set[str],
+        who: Audience,
+        before: Mapping[str, Kind],
+        settled: Settled,
     ) -> list[Event]:
-        """Those whose recipient is to know; the others with the reason why not."""
+        """What the recipients are to know, each event in one way; of the others the reason why
+        not. A withdrawal leaves every way. `before`: how events were told that come again."""
         told = []
         for event in changed:
             reason = _refusal(event, present, who)
-            settled.outcomes[event.event_id] = reason or (
-                "delivered" if event.active else "retracted"
-            )
+            chosen: list[Event] = []
             if reason is None:
-                told.append(event)
+                chosen = _chosen(event, who, before.get(event.event_id))
+                reason = None if chosen else Reason.PREFERENCE.value
+            outcome = reason or ("delivered" if event.active else "retracted")
+            settled.outcomes[event.event_id] = outcome
+            if event.active and chosen and chosen[0].kind is not event.kind:
+                settled.told_as[event.event_id] = chosen[0]
+            told += chosen
         return told
 
     def _plans(
@@ -170,11 +196,10 @@ class Ledger:
         closes: set[GroupKey],
     ) -> dict[GroupKey, Plan]:
         doings: dict[GroupKey, list[Doing]] = {key: [] for key in closes}
-        still = still_said(sql, told)
+        left = remaining(sql, told)
         for event in fairly(told):
-            key = GroupKey(event.recipient_id, event.kind, event.group_object)
-            doing = _doing(event, rings[event.event_id], still.get(event.event_id))
-            doings.setdefault(key, []).append(doing)
+            doing = _doing(event, _ring(event, rings), left)
+            doings.setdefault(_key(event), []).append(doing)
         keys = group_by_key(doings)
         pairs = [(key, doing.actor_id) for key in keys for doing in doings[key] if doing.actor_id]
         known = groups.load(sql, keys, pairs)
@@ -193,17 +218,58 @@ class Ledger:
         return plan(group, doings, closes, terms)
 
 
+def _endings(
+    events: Iterable[Event],
+    written: Written,
+    settled: Settled,
+    plans: Mapping[GroupKey, Plan],
+) -> Iterator[Ending]:
+    """Events that nobody hears of: not told for a reason, or withdrawn before they were told."""
+    unwritten = {event.event_id for event in written.retracted}
+    told = {key for key, plan in plans.items() if plan.told}
+    for event in events:
+        outcome = settled.outcomes[event.event_id]
+        withdrawn = outcome == "retracted" and (
+            event.event_id in unwritten or not any(_key(one) in told for one in withdrawals(event))
+        )
+        if withdrawn or outcome in _ENDS:
+            yield Ending(event, outcome)
+
+
+def _key(event: Event) -> GroupKey:
+    return GroupKey(event.recipient_id, event.kind, event.group_object)
+
+
 def _is_named(event: Event, ring: Ring) -> bool:
     """Its line names its actor; or no row of its own has shown yet that the actor exists."""
-    return ring is Ring.AT_ONCE or event.kind not in ROW_KINDS
+    return ring is Ring.AT_ONCE or event.kind not in ROW_KINDS or event.names_recipient
+
+
+def _ring(event: Event, rings: Mapping[str, Ring]) -> Ring:
+    """A comment that became a mention waits for no window."""
+    is_mention = event.names_recipient and event.kind not in COMMENT_KINDS
+    return Ring.AT_ONCE if is_mention else rings[event.event_id]
+
+
+def _chosen(event: Event, who: Audience, before: Kind | None) -> list[Event]:
+    """The first way that the recipient did not switch off on all channels; one that comes again
+    keeps its way. Empty: all of them are off. Who leaves, leaves, whatever was chosen since."""
+    if not event.active:
+        return withdrawals(event)
+    return [
+        one
+        for one in ways(event)
+        if one.kind is before
+        or (before is None and not isinstance(who.decision(one.kind, one.recipient_id), Filter))
+    ][:1]
 
 
 def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
-    """The coded outcome of an event that nobody is told about; None for one that goes on."""
+    """Why nobody is told of an event, whatever they chose to hear; None for one that goes on."""
     if event.recipient_id not in present:
         return "expired"
     if event.kind in UNGROUPED_KINDS:
-        return _by_preference(who.decision(event.kind, event.recipient_id))
+        return None
     if event.kind not in ROW_KINDS and event.actor_id not in who.people:
         return "expired"
     if event.actor_id == event.recipient_id:
@@ -211,18 +277,11 @@ def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
     if not event.active:
         return None  # who leaves, leaves, whatever was muted since
     silence = who.silenced(event)
-    return (
-        silence.value if silence else _by_preference(who.decision(event.kind, event.recipient_id))
-    )
+    return silence.value if silence else None
 
 
-def _by_preference(decision: Decision) -> str | None:
-    return decision.reason.value if isinstance(decision, Filter) else None
-
-
-def _doing(event: Event, ring: Ring, still: str | None) -> Doing:
+def _doing(event: Event, ring: Ring, left: Mapping[str, tuple[int, ...]]) -> Doing:
     said = event.metadata.get("content") if event.kind in COMMENT_KINDS else event.message
-    said = said if still is None else still
     quotes = event.kind in COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
     return Doing(
         actor_id=event.actor_id or "",
@@ -232,5 +291,5 @@ def _doing(event: Event, ring: Ring, still: str | None) -> Doing:
         ring=ring,
         event_id=event.event_id,
         text=str(said) if quotes and said else None,
-        stays=still is not None,
+        remaining=left.get(event.event_id, ()) if event.kind in COMMENT_KINDS else (),
     )

@@ -22,8 +22,9 @@ from sqlalchemy import Connection, Engine, RowMapping, text
 
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import Preferences
+from app.domain.secrecy import CODE_MINUTES
 from app.stores.postgres import at_once, speaking
-from app.stores.secrets import CODE_MINUTES, RESET_MINUTES
+from app.stores.secrets import RESET_MINUTES
 
 ORIGIN = "outgoing_messages"
 """`origin` of a dead letter that is a message; its `position` is the message's id."""

@@ -19,10 +19,12 @@ ROW_KINDS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The events that changed a row, and those left out because what they are about is gone."""
+    """The events that changed a row, and those left out because what they are about is gone.
+    `retracted`: of those that took something back before its row was written, the last ones."""
 
     changed: tuple[Event, ...]
     expired: tuple[Event, ...]
+    retracted: tuple[Event, ...] = ()
 
 
 _LIKES = text("""
@@ -110,16 +112,18 @@ def write_rows(sql: Connection, events: Iterable[Event]) -> Written:
         by_kind.setdefault(kind, []).append(event)
     changed: list[Event] = []
     expired: list[Event] = []
+    retracted: list[Event] = []
     for kind in sorted(by_kind):
         if kind in (Kind.LIKE, Kind.FOLLOW, Kind.COMMENT):
             written = _write(sql, kind, _newest(by_kind[kind]))
             changed += written.changed
             expired += written.expired
+            retracted += written.retracted
         else:
             here, gone = _with_post(sql, by_kind[kind])
             changed += here
             expired += gone
-    return Written(tuple(changed), tuple(expired))
+    return Written(tuple(changed), tuple(expired), tuple(retracted))
 
 
 def _with_post(sql: Connection, events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
@@ -165,7 +169,8 @@ def _write(sql: Connection, kind: Kind, newest: dict[tuple[str, str], Event]) ->
     changed = [newest[(row[0], row[1])] for row in returned if row[2] != row[3]]
     expired = _left_out(sql, kind, newest, returned) if len(returned) < len(newest) else []
     _count(sql, kind, changed)
-    return Written(tuple(changed), tuple(expired))
+    retracted = [newest[(row[0], row[1])] for row in returned if not row[2] and not row[3]]
+    return Written(tuple(changed), tuple(expired), tuple(retracted))
 
 
 def _pair_values(rows: Sequence[Event]) -> dict[str, object]:

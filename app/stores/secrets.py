@@ -6,11 +6,12 @@ Out   the tables one_time_secrets and users (a new password ends the sessions of
 
 from sqlalchemy import Connection, Engine, text
 
+from app.domain.events import Kind
+from app.domain.secrecy import CODE_MINUTES
 from app.stores.postgres import speaking
 from app.stores.sessions import digest, end_all_within
 
 RESET_MINUTES = 30
-CODE_MINUTES = 5
 CODE_ATTEMPTS = 5
 
 
@@ -39,7 +40,8 @@ class Secrets:
             if user_id is None:
                 return None
             sql.execute(_PASSWORD, {"user": user_id, "hash": password_hash})
-            sql.execute(_VOID, {"user": user_id, "purpose": "otp"})
+            _void(sql, str(user_id), "otp")
+            _forget(sql, str(user_id), "password_reset")
             return end_all_within(sql, str(user_id))
 
     def change(
@@ -51,7 +53,7 @@ class Secrets:
             values = {"user": user_id, "old": old_hash, "hash": new_hash}
             if sql.execute(_CHANGE, values).rowcount != 1:
                 return None
-            sql.execute(_VOID, {"user": user_id, "purpose": "password_reset"})
+            _void(sql, user_id, "password_reset")
             return end_all_within(sql, user_id, but)
 
     def try_code(self, user_id: str, code_hash: str) -> bool:
@@ -62,6 +64,7 @@ class Secrets:
             if kept is None or kept.secret_hash != code_hash:
                 return False
             sql.execute(_USED, {"id": kept.id})
+            _forget(sql, user_id, "otp")
             return True
 
 
@@ -69,11 +72,27 @@ def _replace(sql: Connection, user_id: str, purpose: str, secret: str, minutes: 
     # One at a time, or two requests at once would leave two that are good. Not by the person's row:
     # whoever writes a viral post's likes holds it for long, and a code cannot wait.
     sql.execute(_LOCK, {"user": user_id})
-    sql.execute(_VOID, {"user": user_id, "purpose": purpose})
+    _void(sql, user_id, purpose)
     values = {"user": user_id, "purpose": purpose, "hash": secret, "minutes": minutes}
     sql.execute(_KEEP, values)
 
 
+def _void(sql: Connection, user_id: str, purpose: str) -> None:
+    """It is no longer good, and no longer to be read."""
+    sql.execute(_VOID, {"user": user_id, "purpose": purpose})
+    _forget(sql, user_id, purpose)
+
+
+def _forget(sql: Connection, user_id: str, purpose: str) -> None:
+    """From now on its frames say that there was one, and no more."""
+    sql.execute(_FORGET, {"user": user_id, "kind": _KINDS[purpose].value})
+
+
+_KINDS = {"otp": Kind.OTP, "password_reset": Kind.PASSWORD_RESET}
+_FORGET = text(
+    "update outbox set letter = null "
+    "where user_id = :user and letter is not null and payload->>'type' = :kind"
+)
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended('secret:' || :user, 0))")
 _VOID = text("delete from one_time_secrets where user_id = :user and purpose = :purpose")
 _KEEP = text(

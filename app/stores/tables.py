@@ -296,7 +296,7 @@ outbox = Table(
     Column("seq", BigInteger),
     Column("frame", String(30), nullable=False),
     Column("payload", JSONB, nullable=False),
-    # What only e-mail and text messages say, sealed (app/seals.py).
+    # A code or a reset token, sealed (app/seals.py); null once it is used or replaced.
     Column("letter", Text),
     _time("created_at"),
     # Kept after publishing: the history from which a client that was away catches up.
@@ -304,6 +304,7 @@ outbox = Table(
     Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at is null")),
     Index("ix_outbox_user_id_seq", "user_id", "seq"),
     Index("ix_outbox_published_at", "published_at"),
+    Index("ix_outbox_letter", "user_id", postgresql_where=text("letter is not null")),
     # An ack of the same version is recorded once, however many screens send it.
     Index(
         "uq_outbox_seen",

@@ -52,6 +52,8 @@ def tell_rows(sql: Connection, lines: Sequence[Line]) -> None:
             if line.frame is Frame.REMOVED
             else frame_of(row, actors, line.new_count)
         )
+        if line.frame is Frame.ANNOUNCED:
+            payload["seenAt"] = None  # its news was not before anybody's eyes yet
         frames.append(
             {"userId": line.owner_id, "seq": seq, "frame": line.frame.value, "payload": payload}
         )
@@ -89,6 +91,7 @@ def frame_of(
         "seq": row["seq"],
         "generation": row["generation"],
         "actors": faces(actors),
+        "group": {"title": row["title"], "message": row["message"]},
         "metadata": {
             **row["metadata"],
             "isAggregated": row["actor_count"] > 1,

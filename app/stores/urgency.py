@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from app.domain.events import Event, Priority, iso, occurred_at
 from app.domain.ledger import Frame
 from app.domain.preferences import Preferences, Send, decide
+from app.domain.secrecy import letter_of, with_code
 from app.domain.wording import notice, title
 
 CRITICAL_CHANNEL = "critical"
@@ -46,12 +47,15 @@ def provisional(event: Event) -> Urgent:
     yet."""
     decision = decide(event.kind, Preferences(), occurred_at(event.seq))
     channels = decision.channels if isinstance(decision, Send) else ()
+    words = {
+        "title": event.title or title(event.kind, 1),
+        "message": event.message or notice(event.kind),
+    }
     data: dict[str, object] = {
         "id": event.event_id,
         "type": event.kind.value,
         "priority": Priority.CRITICAL.value,
-        "title": event.title or title(event.kind, 1),
-        "message": event.message or notice(event.kind),
+        **words,
         "actorId": None,
         "actorName": None,
         "actorAvatar": None,
@@ -60,9 +64,11 @@ def provisional(event: Event) -> Urgent:
         "targetId": event.object_id,
         "timestamp": iso(occurred_at(event.seq)),
         "isRead": False,
+        "seenAt": None,
         "version": 1,
         "generation": 1,
         "actors": [],
+        "group": words,
         "metadata": {
             "isAggregated": False,
             "aggregatedCount": 0,
@@ -71,7 +77,7 @@ def provisional(event: Event) -> Urgent:
             "channels": [channel.value for channel in channels],
         },
     }
-    return Urgent(event.recipient_id, None, data)
+    return Urgent(event.recipient_id, None, with_code(data, letter_of(event.metadata)))
 
 
 _RING = text("""

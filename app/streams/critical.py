@@ -18,6 +18,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import SEQ_PER_MS, Event
 from app.domain.ledger import Ring
 from app.domain.routing import CRITICAL_SHARD
+from app.seals import Seals
 from app.stores.ledger import Batch, Entry, Ledger
 from app.stores.urgency import Urgent, provisional
 from app.streams.fallback import FallbackQueue
@@ -46,7 +47,9 @@ class Critical:
         push: Push,
         now: Callable[[], float],
         aside: Aside,
+        seals: Seals,
     ) -> None:
+        self._seals = seals
         self._ledger = ledger
         self._ingress = ingress
         self._fallback = fallback
@@ -57,7 +60,7 @@ class Critical:
 
     def tell(self, event: Event) -> None:
         """Returns when it is safe and told. Raises Unavailable, Rejected."""
-        event = replace(event, seq=int(self._now() * 1000) * SEQ_PER_MS)
+        event = replace(self._seals.hide_secrets(event), seq=int(self._now() * 1000) * SEQ_PER_MS)
         try:
             urgent = self._write(event)
         except Unavailable as fault:

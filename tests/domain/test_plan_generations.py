@@ -106,10 +106,9 @@ def test_a_comment_after_the_row_was_read_opens_a_new_one_even_by_the_same_perso
     assert group.lines[-1] == "row 2 v1 rings: 1 new of 1"
 
 
-def withdraws(actor: str, seq: int, still_says: str | None = None) -> Doing:
-    """Deletes a comment; `still_says`: another one of theirs that stands."""
-    left = leaves(actor, seq)
-    return left if still_says is None else replace(left, stays=True, text=still_says)
+def withdraws(actor: str, seq: int, *remaining: int) -> Doing:
+    """Deletes a comment; `remaining`: the seqs of those of theirs that stand."""
+    return replace(leaves(actor, seq), remaining=remaining)
 
 
 def commented(*doings: Doing) -> GroupUnderTest:
@@ -121,17 +120,35 @@ def commented(*doings: Doing) -> GroupUnderTest:
 def test_who_deletes_one_of_two_comments_stays_and_is_no_longer_quoted_with_it() -> None:
     group = commented(waits(A, 1, "first"), waits(A, 2, "second"))
 
-    made = group.takes(withdraws(A, 3, still_says="first"))
+    group.takes(withdraws(A, 3, 1))
 
     assert group.lines == ["row 1 v1 rings: 1 new of 1", "row 1 v2 reads: 0 new of 1"]
-    assert made.texts == {"row 1": "first"}
     assert group.active == {A}
+
+
+@pytest.mark.parametrize(
+    ("remaining", "told"),
+    [
+        pytest.param((1,), ["row 1 v2 reads: 0 new of 1", "row 2 v2 goes: 0 new of 0"], id="first"),
+        pytest.param((2,), ["row 1 v2 goes: 0 new of 0", "row 2 v2 reads: 0 new of 1"], id="last"),
+    ],
+)
+def test_who_deletes_one_of_two_comments_leaves_the_row_it_was_told_in(
+    remaining: tuple[int, ...], told: list[str]
+) -> None:
+    group = commented(waits(A, 1))
+    group.is_read()
+    group.takes(waits(A, 2))
+
+    group.takes(withdraws(A, 3, *remaining))
+
+    assert group.lines[2:] == told
 
 
 def test_among_others_a_deleted_comment_of_two_changes_nothing_that_is_told() -> None:
     group = commented(waits(A, 1), waits(A, 2), waits(B, 3))
 
-    group.takes(withdraws(A, 4, still_says="first"))
+    group.takes(withdraws(A, 4, 1))
 
     assert group.lines == ["row 1 v1 rings: 2 new of 2"]
 

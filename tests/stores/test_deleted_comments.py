@@ -1,11 +1,18 @@
 """A deleted comment leaves everything: the page, the count, the window, the group, the text."""
 
+from collections.abc import Callable
+
 import pytest
 
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Unavailable
 from app.domain.ledger import Frame
+from app.stores.ledger import Hand
+from app.stores.mutes import Mutes
+from app.stores.removals import Removals
+from app.wiring import new_id
 from drills.books import Books
-from tests.house import House, Person, house, wired
+from tests.house import WINDOW_AND_JITTER, House, Person, house, wired
+from tests.workers.past_redis import PastRedis
 
 __all__ = ["house", "wired"]
 pytestmark = pytest.mark.service
@@ -85,6 +92,123 @@ def test_whoever_has_another_comment_there_stays_with_that_one(house: House, ann
     assert told == ['Ann commented: "first"']
     assert (shown(house), house.alice.badge) == ((1, ["first"]), 1)
     assert faults(house) == []
+
+
+def updates(house: House) -> list[str]:
+    return [frame["message"] for frame in house.alice.frames(Frame.UPDATED)]
+
+
+def removes_account(house: House, person: Person) -> None:
+    Removals(house.engine, house.redis, Hand(house.clock.now, new_id)).account(person.id)
+
+
+def is_blocked(house: House, person: Person) -> None:
+    Mutes(house.engine, Hand(house.clock.now, new_id)).block(house.alice.id, person.id)
+
+
+def withdraws(house: House, person: Person) -> None:
+    person.deletes_comment(house.posts["second"])
+
+
+@pytest.mark.parametrize("leaves", [withdraws, removes_account, is_blocked])
+def test_the_one_that_is_left_is_quoted(
+    house: House, ann: Person, leaves: Callable[[House, Person], None]
+) -> None:
+    (ben,) = house.people("Ben")
+    first = ann.comments("Hello", "first")
+    house.posts["second"] = ben.comments("Hello", "second")
+    house.closes()
+
+    leaves(house, ben)
+    house.run()
+
+    assert house.alice.toasts == ["Ben and 1 other commented on your post"]
+    assert updates(house) == ['Ann commented: "first"']
+    assert house.alice.frames(Frame.UPDATED)[0]["metadata"]["commentId"] == first
+    assert house.rows(
+        "select message, metadata->>'commentId' from notifications where user_id = :alice",
+        alice=house.alice.id,
+    ) == [('Ann commented: "first"', first)]
+
+
+def test_the_one_that_is_left_of_replies_is_quoted(house: House, ann: Person) -> None:
+    (ben,) = house.people("Ben")
+    parent = house.alice.comments("Hello", "What do you think?")
+    ann.replies(parent, "first")
+    second = ben.replies(parent, "second")
+    house.closes()
+
+    ben.deletes_comment(second)
+    house.run()
+
+    assert updates(house) == ['Ann replied: "first"']
+
+
+def test_a_comment_of_an_earlier_row_is_not_quoted_in_a_later_one(
+    house: House, ann: Person
+) -> None:
+    (ben,) = house.people("Ben")
+    ann.comments("Hello", "first")
+    ben_said = ben.comments("Hello", "second")
+    house.closes()
+    with house.engine.begin() as sql:
+        sql.exec_driver_sql("update notifications set is_read = true")
+    ann.comments("Hello", "third")
+    house.closes()
+
+    ben.deletes_comment(ben_said)
+    house.run()
+
+    assert house.rows("select message from notifications order by generation") == [
+        ('Ann commented: "first"',),
+        ('Ann commented: "third"',),
+    ]
+
+
+@pytest.fixture
+def emptied(house: House, ann: Person, monkeypatch: pytest.MonkeyPatch) -> PastRedis:
+    """Ann has commented, and Redis was emptied while the window of it was open."""
+    monkeypatch.setattr("workers.keeper.HOLD_SECONDS", 0.0)
+    past = PastRedis(house)
+    past.goes_back()
+    house.posts["comment"] = ann.comments("Hello", "Nice")
+    house.run()
+    house.redis.flushall()
+    return past
+
+
+def test_after_redis_was_emptied_a_single_comment_is_still_quoted(
+    house: House, emptied: PastRedis
+) -> None:
+    emptied.goes_back()
+
+    house.clock.forward(WINDOW_AND_JITTER)
+    house.run()
+
+    assert house.alice.toasts == ['Ann commented: "Nice"']
+    assert house.alice.frames()[0]["metadata"]["commentId"] == house.posts["comment"]
+
+
+def test_while_redis_is_rebuilt_a_comment_in_a_window_is_not_called_missing(
+    house: House, ann: Person, emptied: PastRedis
+) -> None:
+    for act in (
+        lambda: ann.deletes_comment(house.posts["comment"]),
+        lambda: ann.replies(house.posts["comment"], "And again"),
+    ):
+        with pytest.raises(Unavailable):
+            act()
+
+
+def test_after_redis_was_rebuilt_it_can_be_deleted(
+    house: House, ann: Person, emptied: PastRedis
+) -> None:
+    emptied.goes_back()
+
+    ann.deletes_comment(house.posts["comment"])
+    house.closes()
+
+    assert (shown(house), house.alice.toasts, house.alice.badge) == ((0, []), [], 0)
 
 
 def test_a_deleted_reply_leaves_the_group_of_its_parent(house: House, ann: Person) -> None:

@@ -34,8 +34,8 @@ def ready(user: str, place: int = 1, frame: str = "notification", **changes: Any
     ("frame", "channels", "status"),
     [
         pytest.param("notification", ["PUSH"], "SENT", id="an announcement"),
-        pytest.param("notification", [], "FILTERED", id="one without a channel"),
-        pytest.param("notification", ["EMAIL"], "FILTERED", id="one that does not push"),
+        pytest.param("notification", [], "FILTERED_PREFS", id="one without a channel"),
+        pytest.param("notification", ["EMAIL"], "SENT", id="one that does not push"),
         pytest.param("notification_updated", [], "SENT", id="a correction"),
     ],
 )
