@@ -25,6 +25,8 @@ from app.stores.figures import Figures
 from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
 from app.stores.leases import Lease
+from app.stores.profile_changes import ProfileChanges
+from app.stores.serializer import Presenter
 from app.stores.urgency import CRITICAL_CHANNEL
 from app.stores.urgent_letters import UrgentLetters
 from app.stores.users import Users
@@ -107,6 +109,14 @@ def flusher(wired: WorkerParts) -> list[Worker]:
         Worker("keeper", gate.step, gate.rest, beat, tables_are_there, gate.release),
         # What quiet hours held rings at their end.
         Worker("held", Held(parts.engine, time.time).ring_due, _held_rest, beat, wired.ready),
+        # Open pages that show somebody's former name or picture are corrected.
+        Worker(
+            "profile-changes",
+            ProfileChanges(parts.engine).step,
+            _held_rest,
+            beat,
+            tables_are_there,
+        ),
         Worker("relay", relay.step, relay_rest, beat, wired.ready, relay.release),
     ]
 
@@ -134,13 +144,14 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
     note = Figures(parts.redis).note
     cleared = ClearedFrames(parts.redis).up_to
-    one = Deliverer(ready, parts.push, wired.dead_letters, cleared, note)
+    present = Presenter(parts.engine).present
+    one = Deliverer(ready, parts.push, present, wired.dead_letters, cleared, note)
     letters = wired.subscriber(LETTERS_GROUP, Topic.READY)
     settings = parts.settings
     carried = carriers(settings.data_dir, settings.smtp_url, settings.sms_webhook_url)
     seals = Seals(settings.web.secret_key)
     emails = Users(parts.engine).emails
-    postman = Postman(letters, carried, emails, wired.dead_letters, seals)
+    postman = Postman(letters, carried, emails, present, wired.dead_letters, seals)
     lease = Lease(parts.engine, "courier", new_id())
     scribe = Scribe(emails, seals)
     courier = Courier(UrgentLetters(parts.engine), carried, scribe, wired.dead_letters, lease)

@@ -29,22 +29,27 @@ POLL_SECONDS = 0.5
 REMEMBERED = 10_000
 ANNOUNCED = "notification"
 Addresses = Callable[[Sequence[str]], Mapping[str, str]]
+Present = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
+"""Puts current names into frames. Raises Unavailable."""
 
 
 class Postman:
-    """`addresses` tells the e-mail addresses of those who still have an account."""
+    """`addresses` tells the e-mail addresses of those who still have an account, `present` what
+    people are called now."""
 
     def __init__(
         self,
         subscriber: Subscriber,
         carriers: Mapping[str, Carries],
         addresses: Addresses,
+        present: Present,
         dead_letters: DeadLetters,
         seals: Seals,
     ) -> None:
         self._subscriber = subscriber
         self._carriers = carriers
         self._addresses = addresses
+        self._present = present
         self._dead_letters = dead_letters
         self._seals = seals
         self._waiting: list[Polled] = []
@@ -59,10 +64,11 @@ class Postman:
         asked = [(one, frame) for one in self._waiting if (frame := _announcement(one))]
         known = self._addresses([frame["targetId"] for _, frame in asked]) if asked else {}
         away: dict[str, Unavailable] = {}
-        for record, frame in asked:
+        shown = self._present([frame["data"] for _, frame in asked])
+        for (record, frame), data in zip(asked, shown, strict=True):
             address = known.get(frame["targetId"])
             if address:
-                letter = letter_of(frame["data"], frame.get("letter"), address, self._seals)
+                letter = letter_of(data, frame.get("letter"), address, self._seals)
                 self._send(record, letter, _channels(frame), away)
         for fault in away.values():
             raise fault  # nothing is acknowledged: the next step goes on with what has not gone

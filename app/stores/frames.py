@@ -16,9 +16,10 @@ from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Hold, Send
 from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of
-from app.domain.wording import line, notice, single, title
+from app.domain.wording import notice, preview, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
+from app.stores.serializer import Current, with_names
 from app.stores.urgency import Urgent, ring
 
 OUTBOX_CHANNEL = "outbox"
@@ -39,9 +40,8 @@ _ROWS = text(f"""
     update notifications set version = (n.row->>'version')::int,
         seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
         priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
-        actor_name = n.row->>'actorName', actor_avatar = n.row->>'actorAvatar',
         actor_count = (n.row->>'actors')::int, owed_count = (n.row->>'owed')::int,
-        title = n.row->>'title', message = n.row->>'message',
+        title = n.row->>'title', message = n.row->>'message', quote = n.row->>'quote',
         image_url = coalesce(n.row->>'imageUrl', notifications.image_url),
         target_type = coalesce(n.row->>'targetType', notifications.target_type),
         target_id = coalesce((n.row->>'targetId')::uuid, notifications.target_id),
@@ -99,12 +99,14 @@ class _Row:
 
     @property
     def message(self) -> str:
-        if not self.sample:
-            return (self.event and self.event.message) or self._notice()
-        first = self.sample[0][0].name
-        if self.generation.actors == 1:
-            return single(self.kind, first, self.text)
-        return line(self.kind, first, self.generation.actors - 1)
+        """The text of a notice. What names people is put together when it is shown."""
+        if self.kind not in UNGROUPED_KINDS:
+            return ""
+        return (self.event and self.event.message) or notice(self.kind)
+
+    @property
+    def quote(self) -> str | None:
+        return preview(self.text) if self.text and self.generation.actors == 1 else None
 
     @property
     def title(self) -> str:
@@ -114,9 +116,6 @@ class _Row:
     def decision(self) -> Send | Hold:
         decided = self.who.decision(self.kind, self.key.recipient_id)
         return decided if isinstance(decided, Send | Hold) else Send(())
-
-    def _notice(self) -> str:
-        return notice(self.kind) if self.kind in UNGROUPED_KINDS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def tell(sql: Connection, page: Page) -> Said:
         ]
         put(sql, out, numbers, unread)
     urgent = [
-        Urgent(key.recipient_id, seq, payload, frame)
+        Urgent(key.recipient_id, seq, with_names(payload, Current()), frame)
         for key, seq, frame, payload in payloads
         if key.kind in CRITICAL_KINDS
     ]
@@ -201,12 +200,13 @@ def _frame(row: _Row, told: Told, seq: int) -> tuple[str, dict[str, object]]:
         frame = Frame.UPDATED  # quiet hours: in the list and the badge now, it rings when they end
     payload = _payload(row, told, seq)
     if told.actor_id and told.actor_id in row.who.people:
-        payload |= _about_one(row, told, row.who.people[told.actor_id])
+        payload |= _about_one(row, told)
     return frame.value, payload
 
 
 def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
-    """The seed's fields (seed-notes 2) and what contract 4 adds."""
+    """The seed's fields (seed-notes 2) and what contract 4 adds, but for names: those are looked up
+    when it is shown (stores/serializer.py)."""
     words = _words(row)
     return {
         "id": row.generation.id,
@@ -214,9 +214,8 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "priority": row.priority,
         "title": row.title,
         "message": row.message,
+        "quote": row.quote,
         "actorId": words["actorId"],
-        "actorName": words["actorName"],
-        "actorAvatar": words["actorAvatar"],
         "imageUrl": words["imageUrl"],
         "targetType": words["targetType"],
         "targetId": words["targetId"],
@@ -225,7 +224,6 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
-        "actors": faces(row.sample),
         "metadata": {
             "isAggregated": told.actors > 1,
             "aggregatedCount": told.actors,
@@ -237,24 +235,14 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
     }
 
 
-def faces(sample: Sequence[tuple[Person, bool]]) -> list[dict[str, object]]:
-    """The newest actors as a list draws them, so that no client has to ask again."""
-    return [
-        {"id": one.id, "name": one.name, "username": one.username, "avatarUrl": one.avatar_url}
-        for one, _ in sample
-    ]
-
-
-def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
+def _about_one(row: _Row, told: Told) -> dict[str, object]:
     """An instant announcement names its one actor (contract 6.6); `group` is how the row reads, for
     the list."""
     return {
-        "group": {"title": row.title, "message": row.message},
+        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quote},
         "title": title(row.kind, 1),
-        "message": single(row.kind, person.name, told.text),
-        "actorId": person.id,
-        "actorName": person.name,
-        "actorAvatar": person.avatar_url,
+        "quote": preview(told.text) if told.text else None,
+        "actorId": told.actor_id,
     }
 
 
@@ -273,12 +261,11 @@ def _words(row: _Row) -> dict[str, object]:
         "seq": row.seq,
         "priority": row.priority,
         "actorId": first.id if first else None,
-        "actorName": first.name if first else None,
-        "actorAvatar": first.avatar_url if first else None,
         "actors": row.generation.actors,
         "owed": row.generation.owed,
         "title": row.title,
         "message": row.message,
+        "quote": row.quote,
         "imageUrl": (event and event.image_url) or row.who.images.get(row.key.object_id),
         "targetType": event.object_type if event else None,
         "targetId": event.object_id if event else None,

@@ -7,13 +7,14 @@ The frame counter and the outbox rows are written in one transaction under the r
 whoever reads the counter first finds every frame up to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
 from app.domain.events import MAX_SEQ
 from app.stores.postgres import speaking
+from app.stores.serializer import present
 
 MOST = 300
 """Past it a fresh start by REST is cheaper than catching up."""
@@ -50,8 +51,10 @@ class History:
             seq, badge = (found[0], (found[1], found[2])) if found else (0, None)
             if since is None or since.epoch != epoch or not 0 <= seq - since.seq <= MOST:
                 return Missed(epoch, seq, False, (), badge)
-            rows = sql.execute(_FRAMES, {"user": user_id, "since": since.seq, "seq": seq})
-            frames = tuple({"event": row[0], "data": row[1]} for row in rows)
+            later = _frames(sql, {"user": user_id, "since": since.seq, "seq": seq})
+        frames: tuple[dict[str, object], ...] = tuple(
+            {"event": event, "data": data} for event, data in later
+        )
         # A gap: retention has taken older frames away.
         whole = len(frames) == seq - since.seq
         return Missed(epoch, seq, whole, frames if whole else (), badge)
@@ -68,11 +71,17 @@ class History:
         those who are connected."""
         values = {"user": user_id, "since": since, "seq": MAX_SEQ}
         with speaking("tell what was missed"), self._engine.connect() as sql:
-            frames = [(row[0], row[1]) for row in sql.execute(_FRAMES, values)]
+            frames = _frames(sql, values)
             badge = sql.execute(_BADGE, values).one_or_none()
         if badge is not None:
             frames.append(("unread_count", {"count": badge[0], "version": badge[1]}))
         return frames
+
+
+def _frames(sql: Connection, values: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
+    """(event, data) in order, with the names that people have now."""
+    rows = sql.execute(_FRAMES, values).all()
+    return list(zip((row[0] for row in rows), present(sql, [row[1] for row in rows]), strict=True))
 
 
 def _epoch(sql: Connection) -> str:

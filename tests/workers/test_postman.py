@@ -18,6 +18,7 @@ from sqlalchemy import Engine, text
 from app.domain.errors import Rejected, Unavailable
 from app.domain.routing import Topic
 from app.seals import Seals
+from app.stores.serializer import Presenter
 from app.stores.users import Users
 from app.streams.dead_letters import DeadLetters
 from app.streams.kafka import Record
@@ -56,7 +57,8 @@ class Desk:
         subscriber: Any = self.kafka.subscriber(LETTERS_GROUP, READY)
         boxes = {"EMAIL": self.mail, "SMS": self.sms}
         letters = DeadLetters(self.engine, self.kafka.publisher())
-        return Postman(subscriber, boxes, Users(self.engine).emails, letters, SEALS)
+        present = Presenter(self.engine).present
+        return Postman(subscriber, boxes, Users(self.engine).emails, present, letters, SEALS)
 
     def announce(
         self, *channels: str, frame: str = "notification", letter: str | None = None, **data: Any
