@@ -34,8 +34,8 @@ class Current:
 
 
 def message_of(kind: Kind, first: str | None, count: int, quote: str | None) -> str:
-    """The text of a row or frame with `count` actors; `first`: the name of the one named in it. None:
-    the account is gone."""
+    """The text of a row or frame with `count` actors. `first`: the name of the one named in it;
+    None: the account is gone."""
     name = first or REMOVED_ACCOUNT
     return single(kind, name, quote) if count <= 1 else line(kind, name, count - 1)
 
