@@ -12,8 +12,9 @@ from sqlalchemy import RowMapping
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind, Priority
+from app.stores.groups import Person
 from app.stores.notifications import MISSING, Actor, Filter, Notifications
-from app.stores.users import Mini
+from app.stores.serializer import naming
 from blueprints import parts
 from blueprints.identity import owner, person, uuid_of
 from blueprints.paging import Paging, bad_cursor, next_cursor, paging
@@ -99,7 +100,7 @@ def why(notification_id: str) -> Json:
         raise MISSING
     if found.row["user_id"] != asking:
         raise FOREIGN
-    return {"success": True} | told(found)
+    return {"success": True} | told(found, rows([found.row])[0]["message"])
 
 
 @blueprint.get("/<notification_id>/actors")
@@ -130,25 +131,26 @@ def _after(part: Paging) -> tuple[bool, int, str] | None:
 
 
 def rows(found: list[RowMapping]) -> list[Json]:
-    """Rows as the list shows them, each with its newest actors."""
+    """Rows as the list shows them, each with its first actors."""
     people = Notifications(parts().engine).samples([row["id"] for row in found])
     return [_row(row, people[row["id"]]) for row in found]
 
 
-def _row(row: RowMapping, people: list[Mini]) -> Json:
+def _row(row: RowMapping, people: list[Person]) -> Json:
     """The seed's fields in the seed's order (seed-notes 1.2), then contract 3's."""
+    named = naming(Kind(row["type"]), people, row["actor_count"], row["quote"], row["message"])
     seed: dict[str, Any] = {
         "id": row["id"],
         "userId": row["user_id"],
         "type": row["type"],
         "priority": row["priority"],
-        "actorId": row["actor_id"],
-        "actorName": row["actor_name"],
-        "actorAvatar": row["actor_avatar"],
+        "actorId": named["actorId"],
+        "actorName": named["actorName"],
+        "actorAvatar": named["actorAvatar"],
         "isAggregated": row["actor_count"] > 1,
         "aggregatedCount": max(1, row["actor_count"]),
         "title": row["title"],
-        "message": row["message"],
+        "message": named["message"],
         "imageUrl": row["image_url"],
         "targetType": row["target_type"],
         "targetId": row["target_id"],
@@ -161,15 +163,7 @@ def _row(row: RowMapping, people: list[Mini]) -> Json:
         "version": row["version"],
         "generation": row["generation"],
         "seq": row["seq"],
-        "actors": [
-            {
-                "id": one.id,
-                "name": one.name or one.username,
-                "username": one.username,
-                "avatarUrl": one.avatar_url,
-            }
-            for one in people
-        ],
+        "actors": named["actors"],
         "seenAt": row["seen_at"],
         "readAt": row["read_at"],
         "archivedAt": row["archived_at"],

@@ -15,13 +15,15 @@ from app.stores.seen import SEEN
 from blueprints.views import Json
 
 
-def told(found: Why) -> Json:
+def told(found: Why, message: str) -> Json:
+    """`message`: the row's text as the list shows it."""
     row, kind = found.row, Kind(found.row["type"])
     follower = any(one["is_follower"] for one in found.actors if one["active"])
     lane = LANES[priority_of(kind, follower)]
     return {
         "notificationId": row["id"],
         "type": kind.value,
+        "message": message,
         "lane": {
             "topic": lane.value,
             "priority": row["priority"],
@@ -57,6 +59,8 @@ def _gathering(kind: Kind) -> str:
 def _actor(one: Any) -> Json:
     return {
         "id": one["actor_id"],
+        "name": one["name"],
+        "username": one["username"],
         "eventId": one["event_id"],
         "follower": one["is_follower"],
         "active": one["active"],

@@ -30,6 +30,7 @@ from app.stores.held import Held
 from app.stores.ledger import Hand as LedgerHand
 from app.stores.ledger import Ledger
 from app.stores.memberships import Standing, Wish
+from app.stores.serializer import Presenter
 from app.stores.windows import LEASE_MS
 from app.streams.dead_letters import DeadLetters
 from app.streams.post_updates import PostUpdates
@@ -37,6 +38,7 @@ from app.streams.relay import Relay
 from app.wiring import WorkerParts, build_workers, new_id
 from tests.cast import people
 from tests.fakes import Clock, MemoryKafka, PushList
+from tests.inbox import inbox
 from workers.aggregator import Aggregator, Ends, Hand
 from workers.bridge import Bridge
 from workers.deliverer import Deliverer
@@ -95,6 +97,11 @@ class Person:
         """The number on the bell, as last told."""
         badges = self.house.push.told(self.id, "unread_count")
         return int(badges[-1]["count"]) if badges else 0
+
+    @property
+    def inbox(self) -> list[dict[str, Any]]:
+        """Their list, as it is shown now."""
+        return inbox(self.house.engine, self.id)
 
     def frames(self, frame: Frame = Frame.ANNOUNCED) -> list[dict[str, Any]]:
         return self.house.push.told(self.id, frame.value)
@@ -180,7 +187,8 @@ class House:
         subscriber: Any = self.kafka.subscriber(GROUPS[Topic.READY], Topic.READY.value)
         push: Any = self.push
         cleared = ClearedFrames(self.redis).up_to
-        return Deliverer(subscriber, push, self.dead_letters, cleared, self.note)
+        present = Presenter(self.engine).present
+        return Deliverer(subscriber, push, present, self.dead_letters, cleared, self.note)
 
     def run(self) -> int:
         """All workers, in the order data flows, until nothing moves. Time stands still."""

@@ -28,6 +28,8 @@ from app.stores.frames import OUTBOX_CHANNEL
 from app.stores.held import Held
 from app.stores.leases import Lease
 from app.stores.outgoing import OutgoingMessages
+from app.stores.profile_changes import ProfileChanges
+from app.stores.serializer import Presenter
 from app.stores.urgency import CRITICAL_CHANNEL
 from app.streams.post_updates import PostUpdates
 from app.streams.relay import Relay
@@ -108,6 +110,14 @@ def flusher(wired: WorkerParts) -> list[Worker]:
         Worker("keeper", gate.step, gate.rest, beat, tables_are_there, gate.release),
         # What quiet hours held rings at their end.
         Worker("held", Held(parts.engine, time.time).ring_due, _held_rest, beat, wired.ready),
+        # Open pages that show somebody's former name or picture are corrected.
+        Worker(
+            "profile-changes",
+            ProfileChanges(parts.engine).step,
+            _held_rest,
+            beat,
+            tables_are_there,
+        ),
         Worker("relay", relay.step, relay_rest, beat, wired.ready, relay.release),
     ]
 
@@ -140,7 +150,8 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     delivery_log = DeliveryLog(dynamodb(addresses.dynamodb_endpoint_url, addresses.aws_region))
     note = Figures(parts.redis).note
     cleared = ClearedFrames(parts.redis).up_to
-    one = Deliverer(ready, parts.push, wired.dead_letters, cleared, note)
+    present = Presenter(parts.engine).present
+    one = Deliverer(ready, parts.push, present, wired.dead_letters, cleared, note)
     mail = wired.subscriber(LOOPS["mail-consumer"])
     messages = OutgoingMessages(parts.engine)
     mail_consumer = MailConsumer(mail, messages, time.time)

@@ -4,12 +4,15 @@ In    topic ready-notifications, groups "delivery-consumer" and "delivery-log-co
 Out   streams/push.py (room of the person), stores/delivery_log.py
 Next  jinja/static/bell.js
 
+The topic carries no names: they are looked up as a frame goes out (stores/serializer.py), so that
+one that waited shows what people are called now.
+
 The log reads the topic by itself, so a DynamoDB that is away delays no toast, and Kafka keeps what
 the log has yet to write.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +27,7 @@ from app.stores.delivery_log import DeliveryLog, item
 from app.stores.endings import ENDED
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.seen import SEEN
+from app.stores.serializer import Json, check_names, names_people
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber
 from app.streams.push import Push, room_of
@@ -39,6 +43,8 @@ _OUTSIDE = {"id": int, "targetId": str, "at": str, "data": dict}
 _INSIDE = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
 _ENDING = {"id": str, "status": str, "at": str, "count": int}
 MAX_ID = 64
+Present = Callable[[Sequence[Json]], list[Json]]
+"""Puts current names into frames. Raises Unavailable."""
 
 
 class Deliverer:
@@ -46,6 +52,7 @@ class Deliverer:
         self,
         subscriber: Subscriber,
         push: Push,
+        present: Present,
         dead_letters: DeadLetters,
         cleared: Callable[[], int] = lambda: 0,
         note: Note = unnoted,
@@ -54,6 +61,7 @@ class Deliverer:
         self._subscriber = subscriber
         self._cleared = cleared
         self._push = push
+        self._present = present
         self._dead_letters = dead_letters
         self._waiting: list[Polled] = []
 
@@ -96,9 +104,9 @@ class Deliverer:
         return moved
 
     def _emit(self, frames: list[dict[str, Any]]) -> None:
-        """All of them, or none is acknowledged: they are told when Redis is back."""
+        """All of them, or none is acknowledged: they are told when Redis and the names are back."""
         try:
-            for one in frames:
+            for one in self._with_names(frames):
                 data = with_code(one["data"], one.get("letter"))
                 self._push.emit(one["frame"], data, room_of(one["targetId"]))
         except Unavailable:
@@ -106,6 +114,17 @@ class Deliverer:
             self._waiting = []
             self._subscriber.rewind()
             raise
+
+    def _with_names(self, frames: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """One look-up for all. When it fails, those that name nobody (codes, alerts) still go."""
+        try:
+            shown = self._present([one["data"] for one in frames])
+        except Unavailable:
+            nameless = [one for one in frames if not names_people(one["data"])]
+            shown = self._present([one["data"] for one in nameless])
+            yield from _with_data(nameless, shown)
+            raise
+        yield from _with_data(frames, shown)
 
     def _parse(self, record: Polled) -> dict[str, Any] | None:
         try:
@@ -182,6 +201,11 @@ def parse_ready(value: bytes | None) -> dict[str, Any]:
     return ready
 
 
+def _with_data(frames: list[dict[str, Any]], shown: list[Json]) -> Iterator[dict[str, Any]]:
+    for one, data in zip(frames, shown, strict=True):
+        yield one | {"data": data}
+
+
 def _check(of: dict[str, Any], fields: dict[str, type], needed: bool) -> None:
     for name, kind in fields.items():
         value = of.get(name)
@@ -198,6 +222,7 @@ def _check_data(data: dict[str, Any]) -> None:
         raise Poisoned("type is none that we know")
     if data.get("priority", Priority.LOW) not in set(Priority):
         raise Poisoned("priority is none that we know")
+    check_names(data)
     channels = (data.get("metadata") or {}).get("channels", [])
     if not isinstance(channels, list) or not set(map(str, channels)) <= set(Channel):
         raise Poisoned("channels are none that we know")

@@ -1,5 +1,7 @@
 """Words: a group -> the line a person reads."""
 
+import regex
+
 from app.domain.events import COMMENT_KINDS, Kind
 
 _DOINGS = {
@@ -22,11 +24,41 @@ _NOTICES = {
     Kind.DIGEST: ("Your digest", "What you missed."),
 }
 QUOTE_LENGTH = 100
+_DIRECTION_CONTROL = regex.compile(r"\p{Bidi_Control}")
+_BREAKS = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}]+")
+_RIGHT_TO_LEFT = regex.compile(r"[\p{bc=R}\p{bc=AL}\p{bc=AN}]")
+
+
+def isolated(name: str) -> str:
+    """A name as it is put into a sentence: it cannot change the direction of the words around it.
+
+    A name with right-to-left characters stands between FIRST STRONG ISOLATE and POP DIRECTIONAL
+    ISOLATE (UAX #9); any other stays as it is. Direction controls are removed, because an unmatched
+    one would end the isolate; line breaks and other controls become spaces.
+    """
+    plain = _BREAKS.sub(" ", _DIRECTION_CONTROL.sub("", name)).strip()
+    return _between_isolates(plain) if _RIGHT_TO_LEFT.search(plain) else plain
+
+
+def _quoted(text: str, mark: str = '"') -> str:
+    """The quotation with its marks; isolated where it could turn them or what follows."""
+    quote = f"{mark}{preview(text)}{mark}"
+    turns = _RIGHT_TO_LEFT.search(quote) or _DIRECTION_CONTROL.search(quote)
+    return _between_isolates(quote) if turns else quote
+
+
+def _between_isolates(text: str) -> str:
+    return f"\u2068{text}\u2069"
+
+
+def preview(text: str) -> str:
+    """As much of a text as a line quotes."""
+    return text if len(text) <= QUOTE_LENGTH else text[: QUOTE_LENGTH - 1] + "…"
 
 
 def line(kind: Kind, first: str, others: int) -> str:
     """`Hana and 7 others liked your post`. `others` counts the rest of the whole group."""
-    doing = _DOINGS[kind][0]
+    doing, first = _DOINGS[kind][0], isolated(first)
     if others <= 0:
         return f"{first} {doing}"
     return f"{first} and {others:,} {'other' if others == 1 else 'others'} {doing}"
@@ -36,14 +68,14 @@ def single(kind: Kind, first: str, text: str | None) -> str:
     """One actor's doing; a comment, a mention and a new post carry their own text."""
     if not text:
         return line(kind, first, 0)
-    quote = text if len(text) <= QUOTE_LENGTH else text[: QUOTE_LENGTH - 1] + "…"
+    name = isolated(first)
     if kind in COMMENT_KINDS:
         verb = "commented" if kind is Kind.COMMENT else "replied"
-        return f'{first} {verb}: "{quote}"'
+        return f"{name} {verb}: {_quoted(text)}"
     if kind is Kind.BELL_POST:
-        return f"{first} posted: {quote}"
+        return f"{name} posted: {_quoted(text, mark='')}"
     if kind is Kind.MENTION:
-        return f'{first} mentioned you: "{quote}"'
+        return f"{name} mentioned you: {_quoted(text)}"
     return line(kind, first, 0)
 
 

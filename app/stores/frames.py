@@ -24,10 +24,11 @@ from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Channel, Hold, Send
 from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of, with_code
-from app.domain.wording import line, notice, single, title
+from app.domain.wording import notice, preview, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
 from app.stores.outgoing import NewMessage, enqueue
+from app.stores.serializer import Current, with_names
 from app.stores.standing_comments import Quote, quotes
 from app.stores.urgency import Urgent, ring
 
@@ -51,9 +52,8 @@ _ROWS = text(f"""
     update notifications set version = (n.row->>'version')::int,
         seq = greatest(notifications.seq, (n.row->>'seq')::bigint),
         priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
-        actor_name = n.row->>'actorName', actor_avatar = n.row->>'actorAvatar',
         actor_count = (n.row->>'actors')::int, owed_count = (n.row->>'owed')::int,
-        title = n.row->>'title', message = n.row->>'message',
+        title = n.row->>'title', message = n.row->>'message', quote = n.row->>'quote',
         image_url = coalesce(n.row->>'imageUrl', notifications.image_url),
         target_type = coalesce(n.row->>'targetType', notifications.target_type),
         target_id = coalesce((n.row->>'targetId')::uuid, notifications.target_id),
@@ -100,7 +100,7 @@ class _Row:
     """The newest of this transaction that adds to it. There may be none: then only `generation`
     says what the row is about."""
     who: Audience
-    quote: Quote | None = None
+    comment: Quote | None = None
     """Of a row about comments: the comment of the one named first."""
     seq: int = 0
 
@@ -115,12 +115,15 @@ class _Row:
 
     @property
     def message(self) -> str:
-        if not self.sample:
-            return (self.event and self.event.message) or self._notice()
-        first = self.sample[0][0].name
-        if self.generation.actors == 1:
-            return single(self.kind, first, self.quote.content if self.quote else self.text)
-        return line(self.kind, first, self.generation.actors - 1)
+        """The text of a notice. What names people is put together when it is shown."""
+        if self.kind not in UNGROUPED_KINDS:
+            return ""
+        return (self.event and self.event.message) or notice(self.kind)
+
+    @property
+    def quote(self) -> str | None:
+        said = self.comment.content if self.comment else self.text
+        return preview(said) if said and self.generation.actors == 1 else None
 
     @property
     def title(self) -> str:
@@ -144,14 +147,11 @@ class _Row:
         said = dict(self.generation.stored.metadata)
         if self.event:
             said |= {n: v for n, v in self.event.metadata.items() if n in _LINKS and v}
-        if self.quote:
-            said["commentId"] = self.quote.comment_id
+        if self.comment:
+            said["commentId"] = self.comment.comment_id
         if self.kind is Kind.FOLLOW:
             said["isVerified"] = bool(self.sample and self.sample[0][0].is_verified)
         return said
-
-    def _notice(self) -> str:
-        return notice(self.kind) if self.kind in UNGROUPED_KINDS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,12 @@ def tell(sql: Connection, page: Page) -> Said:
         ]
         put(sql, out, numbers, unread)
     urgent = [
-        Urgent(key.recipient_id, seq, with_code(payload, letters.get(payload["id"])), frame)
+        Urgent(
+            key.recipient_id,
+            seq,
+            with_code(with_names(payload, Current()), letters.get(payload["id"])),
+            frame,
+        )
         for key, seq, frame, payload in payloads
         if key.kind in CRITICAL_KINDS
     ]
@@ -249,12 +254,13 @@ def _frame(row: _Row, told: Told, seq: int) -> tuple[str, dict[str, object]]:
     if frame is not Frame.ANNOUNCED and row.generation.stored.seen_at:
         payload["seenAt"] = iso(row.generation.stored.seen_at)
     if told.actor_id and told.actor_id in row.who.people:
-        payload |= _about_one(row, told, row.who.people[told.actor_id])
+        payload |= _about_one(row, told)
     return frame.value, payload
 
 
 def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
-    """The seed's fields (seed-notes 2) and what contract 4 adds."""
+    """The seed's fields (seed-notes 2) and what contract 4 adds, but for names: those are looked up
+    when it is shown (stores/serializer.py)."""
     words = _words(row)
     return {
         "id": row.generation.id,
@@ -262,9 +268,8 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "priority": row.priority,
         "title": row.title,
         "message": row.message,
+        "quote": row.quote,
         "actorId": words["actorId"],
-        "actorName": words["actorName"],
-        "actorAvatar": words["actorAvatar"],
         "imageUrl": words["imageUrl"],
         "targetType": words["targetType"],
         "targetId": words["targetId"],
@@ -274,8 +279,8 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
-        "actors": faces(row.sample),
-        "group": {"title": row.title, "message": row.message},
+        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quote},
+        "ofOne": False,
         "metadata": {
             **row.links,
             "isAggregated": told.actors > 1,
@@ -287,23 +292,14 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
     }
 
 
-def faces(sample: Sequence[tuple[Person, bool]]) -> list[dict[str, object]]:
-    """The newest actors as a list draws them, so that no client has to ask again."""
-    return [
-        {"id": one.id, "name": one.name, "username": one.username, "avatarUrl": one.avatar_url}
-        for one, _ in sample
-    ]
-
-
-def _about_one(row: _Row, told: Told, person: Person) -> dict[str, object]:
+def _about_one(row: _Row, told: Told) -> dict[str, object]:
     """An instant announcement names its one actor (contract 6.6); how the whole row reads stays in
     `group`, for the list."""
     return {
+        "ofOne": True,
         "title": title(row.kind, 1),
-        "message": single(row.kind, person.name, told.text),
-        "actorId": person.id,
-        "actorName": person.name,
-        "actorAvatar": person.avatar_url,
+        "quote": preview(told.text) if told.text else None,
+        "actorId": told.actor_id,
     }
 
 
@@ -317,12 +313,11 @@ def _words(row: _Row) -> dict[str, object]:
         "seq": row.seq,
         "priority": row.priority,
         "actorId": first.id if first else None,
-        "actorName": first.name if first else None,
-        "actorAvatar": first.avatar_url if first else None,
         "actors": row.generation.actors,
         "owed": row.generation.owed,
         "title": row.title,
         "message": row.message,
+        "quote": row.quote,
         "imageUrl": image or stored.image_url,
         "targetType": event.target_type if event else stored.target_type,
         "targetId": row.target_id,

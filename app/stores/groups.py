@@ -11,7 +11,10 @@ from app.domain.events import Kind
 from app.domain.ledger import Generation, Group, GroupKey, Membership, Plan, Stored
 
 SAMPLE = 8
-"""The newest actors that travel with a row (contract 3)."""
+"""The actors that travel with a row (contract 3)."""
+ACTOR_ORDER = "a.is_follower desc, a.seq desc, a.actor_id desc"
+"""The one order of a row's actors, wherever they are shown: followers first, then the newest."""
+SHOWN_NAME = "coalesce(nullif(u.name, ''), u.username)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,15 @@ _DEBTS = text(
     "update notification_actors set announced = true "
     "where notification_id = any(cast(:ids as uuid[])) and active and not announced"
 )
-_SAMPLE = text("""
+_SAMPLE = text(f"""
     select g.id::text, a.actor_id::text, a.is_follower,
-        coalesce(nullif(u.name, ''), u.username), u.avatar_url, u.is_verified, u.username
+        {SHOWN_NAME}, u.avatar_url, u.is_verified, u.username
     from unnest(cast(:ids as uuid[])) as g (id) cross join lateral (
-        select * from notification_actors where notification_id = g.id and active
-        order by is_follower desc, seq desc limit :sample) a
+        select * from notification_actors a where a.notification_id = g.id and a.active
+        order by {ACTOR_ORDER} limit :sample) a
     join users u on u.id = a.actor_id
-    order by g.id, a.is_follower desc, a.seq desc
-""")
+    order by g.id, {ACTOR_ORDER}
+""")  # noqa: S608 - constants only
 
 
 def lock_recipients(sql: Connection, ids: Iterable[str]) -> set[str]:
@@ -167,7 +170,7 @@ def _actors(members: Sequence[Membership]) -> dict[str, object]:
 
 
 def samples(sql: Connection, ids: Sequence[str]) -> dict[str, list[tuple[Person, bool]]]:
-    """The newest actors of each row, followers first, with whether each is a follower."""
+    """The first actors of each row in ACTOR_ORDER, with whether each is a follower."""
     found: dict[str, list[tuple[Person, bool]]] = {one: [] for one in ids}
     for row in sql.execute(_SAMPLE, {"ids": list(ids), "sample": SAMPLE}):
         found[row[0]].append((Person(row[1], *row[3:7]), row[2]))

@@ -7,7 +7,7 @@ The frame counter and the outbox rows are written in one transaction under the r
 whoever reads the counter first finds every frame up to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from app.domain.events import MAX_SEQ
 from app.domain.secrecy import with_code
 from app.stores.postgres import speaking
+from app.stores.serializer import present
 
 MOST = 300
 """Past it a fresh start by REST is cheaper than catching up."""
@@ -52,8 +53,10 @@ class History:
             seq, badge = (found[0], (found[1], found[2])) if found else (0, None)
             if since is None or since.epoch != epoch or not 0 <= seq - since.seq <= MOST:
                 return Missed(epoch, seq, False, (), badge)
-            rows = sql.execute(_FRAMES, {"user": user_id, "since": since.seq, "seq": seq})
-            frames = tuple({"event": row[0], "data": with_code(row[1], row[2])} for row in rows)
+            later = _frames(sql, {"user": user_id, "since": since.seq, "seq": seq})
+        frames: tuple[dict[str, object], ...] = tuple(
+            {"event": event, "data": data} for event, data in later
+        )
         # A gap: retention has taken older frames away.
         whole = len(frames) == seq - since.seq
         return Missed(epoch, seq, whole, frames if whole else (), badge)
@@ -70,12 +73,18 @@ class History:
         those who are connected."""
         values = {"user": user_id, "since": since, "seq": MAX_SEQ}
         with speaking("tell what was missed"), self._engine.connect() as sql:
-            rows = sql.execute(_FRAMES, values)
-            frames = [(row[0], with_code(row[1], row[2])) for row in rows]
+            frames = _frames(sql, values)
             badge = sql.execute(_BADGE, values).one_or_none()
         if badge is not None:
             frames.append(("unread_count", {"count": badge[0], "version": badge[1]}))
         return frames
+
+
+def _frames(sql: Connection, values: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
+    """(event, data) in order, with the names that people have now and codes for their owner."""
+    rows = sql.execute(_FRAMES, values).all()
+    shown = present(sql, [row[1] for row in rows])
+    return [(row[0], with_code(data, row[2])) for row, data in zip(rows, shown, strict=True)]
 
 
 def _epoch(sql: Connection) -> str:

@@ -12,13 +12,14 @@ from sqlalchemy import ColumnElement, Engine, RowMapping, func, select, text, tu
 
 from app.domain.errors import Rejected
 from app.domain.events import Priority
+from app.stores import groups
+from app.stores.groups import ACTOR_ORDER, SHOWN_NAME, Person
 from app.stores.postgres import speaking
 from app.stores.posts import Slice
 from app.stores.tables import notifications
 from app.stores.users import Mini
 
 MISSING = Rejected("Notification not found", "notification_not_found", 404)
-SAMPLE = 8
 GROUPED = 100
 _N = notifications.c
 # Version 0: not told yet, so it is nobody's to see (the window of a comment is still open).
@@ -52,7 +53,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """A row, its newest actors with how each came in, and what was told about it, oldest first."""
+    """A row, its first actors with how each came in, and what was told about it, oldest first."""
 
     row: RowMapping
     actors: list[RowMapping]
@@ -118,14 +119,13 @@ class Notifications:
             raise MISSING
         return str(owner)
 
-    def samples(self, ids: Sequence[str]) -> dict[str, list[Mini]]:
-        """The newest few actors of each."""
-        found: dict[str, list[Mini]] = {one: [] for one in ids}
-        if ids:
-            with speaking("tell who it was"), self._engine.connect() as sql:
-                for row in sql.execute(_SAMPLES, {"ids": list(ids), "sample": SAMPLE}):
-                    found[row[0]].append(Mini(*row[1:5]))
-        return found
+    def samples(self, ids: Sequence[str]) -> dict[str, list[Person]]:
+        """The first few actors of each."""
+        if not ids:
+            return {}
+        with speaking("tell who it was"), self._engine.connect() as sql:
+            found = groups.samples(sql, ids)
+        return {one: [person for person, _ in people] for one, people in found.items()}
 
     def actors(
         self, notification_id: str, limit: int, after: tuple[bool, int, str] | None
@@ -157,8 +157,10 @@ _STATS = text(
     "and removed_at is null and archived_at is null group by type order by latest desc"
 )
 _WHY_ACTORS = text(
-    "select actor_id::text, event_id::text, seq, active, is_follower, announced, created_at "
-    "from notification_actors where notification_id = :id order by seq desc limit :limit"
+    f"select a.actor_id::text, {SHOWN_NAME} as name, u.username, a.event_id::text, a.seq, "  # noqa: S608 - constants only
+    "a.active, a.is_follower, a.announced, a.created_at from notification_actors a "
+    "join users u on u.id = a.actor_id "
+    f"where a.notification_id = :id order by a.active desc, {ACTOR_ORDER} limit :limit"
 )
 _WHY_FRAMES = text(
     "select frame, seq, created_at, published_at, payload->'metadata'->>'newCount' as new_count, "
@@ -170,23 +172,9 @@ _UNREAD = text(
     "select priority, count(*) from notifications where user_id = :user and not is_read "
     "and removed_at is null and archived_at is null and version > 0 group by priority"
 )
-# Followers and others apart, because each half then comes sorted from the index: a group of ten
-# thousand actors costs sixteen rows.
-_SAMPLES = text("""
-    select g.id::text, u.id::text, u.username, u.name, u.avatar_url
-    from unnest(cast(:ids as uuid[])) as g (id) cross join lateral (
-        (select actor_id, seq from notification_actors where notification_id = g.id and active
-            and is_follower order by seq desc limit :sample)
-        union all
-        (select actor_id, seq from notification_actors where notification_id = g.id and active
-            and not is_follower order by seq desc limit :sample)
-        order by seq desc limit :sample) a
-    join users u on u.id = a.actor_id
-    order by g.id, a.seq desc
-""")
 _ACTORS = (
-    "select u.id::text, u.username, u.name, u.avatar_url, a.is_follower, a.seq "
+    "select u.id::text, u.username, u.name, u.avatar_url, a.is_follower, a.seq "  # noqa: S608 - constants only
     "from notification_actors a join users u on u.id = a.actor_id "
     "where a.notification_id = :id and a.active {older} "
-    "order by a.is_follower desc, a.seq desc, a.actor_id desc limit :limit"
+    f"order by {ACTOR_ORDER} limit :limit"
 )

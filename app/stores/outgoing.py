@@ -25,6 +25,7 @@ from app.domain.preferences import Preferences
 from app.domain.secrecy import CODE_MINUTES
 from app.stores.postgres import at_once, speaking
 from app.stores.secrets import RESET_MINUTES
+from app.stores.serializer import present
 
 ORIGIN = "outgoing_messages"
 """`origin` of a dead letter that is a message; its `position` is the message's id."""
@@ -151,7 +152,8 @@ class OutgoingMessages:
             enqueue(sql, messages)
 
     def claim(self, queue: SendQueue, most: int, now: float) -> list[Claimed]:
-        """The messages that are due, the longest due first; nobody else gets them for a while."""
+        """The messages that are due, the longest due first, with the names that people have now;
+        nobody else gets them for a while."""
         values = {
             "channel": queue.channel,
             "critical": queue.critical,
@@ -161,7 +163,9 @@ class OutgoingMessages:
             "claim": str(uuid4()),
         }
         with speaking("claim messages"), at_once(self._engine).connect() as sql:
-            return [_claimed(row) for row in sql.execute(_CLAIM, values).mappings()]
+            rows = sql.execute(_CLAIM, values).mappings().all()
+            frames = present(sql, [row["payload"] or {} for row in rows])
+        return [_claimed(row, frame) for row, frame in zip(rows, frames, strict=True)]
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> list[int]:
         """Stores outcomes in one transaction, dead letters included. The ids of those that were
@@ -174,7 +178,7 @@ class OutgoingMessages:
         return done
 
 
-def _claimed(row: RowMapping) -> Claimed:
+def _claimed(row: RowMapping, frame: Mapping[str, Any]) -> Claimed:
     chosen = row["chosen"]
     return Claimed(
         id=row["id"],
@@ -188,7 +192,7 @@ def _claimed(row: RowMapping) -> Claimed:
         last_error=row["last_error"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
-        payload=row["payload"],
+        payload=frame or None,
         sealed=row["letter"],
         address=row["email"],
         preferences=Preferences(**chosen) if chosen else Preferences(),

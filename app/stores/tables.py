@@ -225,14 +225,15 @@ notifications = Table(
     _number("seq", BigInteger),
     Column("target_type", String(20)),
     Column("target_id", _Id),
-    # The one named first: a copy, so that the list needs no join to be read.
+    # The one named first. Names are looked up when the row is shown (stores/serializer.py).
     Column("actor_id", _Id),
-    Column("actor_name", Text),
-    Column("actor_avatar", Text),
     _number("actor_count"),
     _number("owed_count"),
     Column("title", Text, nullable=False, server_default=text("''")),
+    # The text of a notice, which has no actors.
     Column("message", Text, nullable=False, server_default=text("''")),
+    # The comment, mention or post of a single actor, cut to the length of a quotation.
+    Column("quote", Text),
     Column("image_url", Text),
     Column("channels", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
@@ -284,7 +285,8 @@ notification_actors = Table(
         text("seq desc"),
         postgresql_where=text("active"),
     ),
-    Index("ix_notification_actors_actor_id", "actor_id"),
+    # By person, in pages from the newest row to the oldest (ids rise with time).
+    Index("ix_notification_actors_actor_id_notification_id", "actor_id", "notification_id"),
 )
 
 outbox = Table(
@@ -313,6 +315,18 @@ outbox = Table(
         unique=True,
         postgresql_where=text("frame = 'seen'"),
     ),
+)
+
+profile_changes = Table(
+    "profile_changes",
+    metadata,
+    # People with a new name or picture, while pages that show them are being corrected
+    # (stores/profile_changes.py): how far that is, from the newest row to the oldest.
+    _ref("user_id", "users", primary_key=True),
+    _time("changed_at"),
+    Column("below", _Id),
+    _number("rows_looked_at"),
+    Index("ix_profile_changes_changed_at", "changed_at"),
 )
 
 kafka_fallback_queue = Table(

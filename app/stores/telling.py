@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from app.domain.events import iso
 from app.domain.ledger import Frame
-from app.stores.frames import NUMBERS, UNREAD, faces, put
+from app.stores.frames import NUMBERS, UNREAD, put
 from app.stores.groups import Person, samples
 from app.stores.tables import notifications
 
@@ -71,16 +71,15 @@ def _number(sql: Connection, lines: Sequence[Line]) -> dict[str, list[int]]:
 def frame_of(
     row: RowMapping, actors: Sequence[tuple[Person, bool]], new_count: int = 0
 ) -> dict[str, object]:
-    """A whole row in the form that sockets carry (contract 4)."""
+    """A whole row in the form that sockets carry (contract 4), but for names."""
     return {
         "id": row["id"],
         "type": row["type"],
         "priority": row["priority"],
         "title": row["title"],
         "message": row["message"],
+        "quote": row["quote"],
         "actorId": row["actor_id"],
-        "actorName": row["actor_name"],
-        "actorAvatar": row["actor_avatar"],
         "imageUrl": row["image_url"],
         "targetType": row["target_type"],
         "targetId": row["target_id"],
@@ -90,8 +89,8 @@ def frame_of(
         "version": row["version"],
         "seq": row["seq"],
         "generation": row["generation"],
-        "actors": faces(actors),
-        "group": {"title": row["title"], "message": row["message"]},
+        "group": {"title": row["title"], "count": row["actor_count"], "quote": row["quote"]},
+        "ofOne": False,
         "metadata": {
             **row["metadata"],
             "isAggregated": row["actor_count"] > 1,

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import Rejected
 from app.stores.postgres import speaking
+from app.stores.profile_changes import note_change
 
 MISSING = Rejected("User not found", "user_not_found", 404)
 SEARCH_LIMIT = 20
@@ -147,13 +148,17 @@ class Users:
     def change(
         self, user_id: str, name: str | None, bio: str | None, avatar_url: str | None
     ) -> Account:
-        """None leaves a field as it is. Raises Rejected (404)."""
+        """None leaves a field as it is. Open pages that show a former name or picture are corrected
+        (stores/profile_changes.py). Raises Rejected (404)."""
         values = {"id": user_id, "name": name, "bio": bio, "avatar": avatar_url}
         with speaking("change the profile"), self._engine.begin() as sql:
             row = sql.execute(_CHANGE, values).first()
-        if row is None:
-            raise MISSING
-        return Account(*row)
+            if row is None:
+                raise MISSING
+            *account, looks_different = row
+            if looks_different:
+                note_change(sql, user_id)
+        return Account(*account)
 
     def search(self, words: str, limit: int = SEARCH_LIMIT, start: int = 0) -> list[Mini]:
         """By any part of user name and name, or nearly; what begins so comes first."""
@@ -205,7 +210,7 @@ _NEWEST = text(
 _CHANGE = text(
     "update users set name = coalesce(:name, name), bio = coalesce(:bio, bio), "  # noqa: S608 - constants
     f"avatar_url = coalesce(:avatar, avatar_url), updated_at = now() where id = :id "
-    f"returning {_ACCOUNT}"
+    f"returning {_ACCOUNT}, (old.name, old.avatar_url) is distinct from (name, avatar_url)"
 )
 # The expression is the index's own (ix_users_search), or each search would read all people.
 _HAYSTACK = "lower(username || ' ' || coalesce(name, ''))"

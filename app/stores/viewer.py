@@ -4,16 +4,18 @@ In    blueprints/admin.py
 Out   reads only
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
 
-from app.domain.events import CRITICAL_KINDS
+from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.secrecy import WITHHELD
 from app.stores.postgres import speaking
 from app.stores.posts import Slice
+from app.stores.serializer import message_of
 from app.stores.tables import (
     comments,
     follows,
@@ -31,6 +33,8 @@ class View:
     table: Table
     where: ColumnElement[bool]
     columns: dict[str, ColumnElement[Any]]
+    finish: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """Makes of a row what is shown."""
 
     @property
     def place(self) -> tuple[ColumnElement[Any], ...]:
@@ -40,6 +44,14 @@ class View:
 def _pair(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[Any]:
     """The rows of two ids have no id of their own; the viewer wants one."""
     return func.concat(left, ":", right)
+
+
+def _with_message(row: dict[str, Any]) -> dict[str, Any]:
+    """The text with the name of today, in the column of a notice's own."""
+    quote, kind = row.pop("quote"), Kind(row["type"])
+    if kind not in UNGROUPED_KINDS:
+        row["message"] = message_of(kind, row["actorName"], row["aggregatedCount"], quote)
+    return row
 
 
 _N = notifications.c
@@ -52,7 +64,9 @@ VIEWS = {
             "userId": _N.user_id,
             "type": _N.type,
             "priority": _N.priority,
-            "actorName": _N.actor_name,
+            "actorName": select(func.coalesce(func.nullif(users.c.name, ""), users.c.username))
+            .where(users.c.id == _N.actor_id)
+            .scalar_subquery(),
             "isAggregated": _N.actor_count > 1,
             "aggregatedCount": _N.actor_count,
             "title": _N.title,
@@ -61,7 +75,9 @@ VIEWS = {
             "isRead": _N.is_read,
             "deliveryStatus": case((_N.held_until.is_not(None), "HELD"), else_="SENT"),
             "createdAt": _N.created_at,
+            "quote": _N.quote,
         },
+        _with_message,
     ),
     "likes": View(
         likes,
@@ -108,7 +124,7 @@ class Viewer:
             query = query.where(tuple_(*view.place) < part.after)
         query = query.order_by(*(column.desc() for column in view.place)).limit(part.limit)
         with speaking("show a table"), self._engine.connect() as sql:
-            return [dict(row) for row in sql.execute(query).mappings()]
+            return [view.finish(dict(row)) for row in sql.execute(query).mappings()]
 
     def count(self, view: View, since: datetime | None = None) -> int:
         query = select(func.count()).select_from(view.table).where(view.where)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.events import CRITICAL_KINDS, Kind
-from app.domain.wording import QUOTE_LENGTH, line, notice, single, title
+from app.domain.wording import QUOTE_LENGTH, isolated, line, notice, single, title
 
 GROUPED = [kind for kind in Kind if kind not in CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}]
 
@@ -66,9 +66,54 @@ def test_a_long_comment_is_cut(length: int, quoted: str) -> None:
     assert single(Kind.COMMENT, "Hana", "x" * length) == f'Hana commented: "{quoted}"'
 
 
-@pytest.mark.parametrize("name", ["<b>Hana</b>", "O'Neil & co", "{0}", "%s", "عمر", "名前"])
+@pytest.mark.parametrize(
+    "name", ["<b>Hana</b>", "O'Neil & co", "{0}", "%s", "名前", "Ann 🎉", "Zoë-3"]
+)
 def test_a_name_is_plain_text(name: str) -> None:
     assert line(Kind.LIKE, name, 0) == f"{name} liked your post"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("עומר", id="Hebrew"),
+        pytest.param("عمر", id="Arabic"),
+        pytest.param("Omar عمر", id="both directions"),
+        pytest.param("Ann ٣", id="Arabic digits"),
+    ],
+)
+def test_a_right_to_left_name_is_isolated_in_a_sentence(name: str) -> None:
+    assert line(Kind.LIKE, name, 3) == f"\u2068{name}\u2069 and 3 others liked your post"
+    assert single(Kind.COMMENT, name, "Hi") == f'\u2068{name}\u2069 commented: "Hi"'
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        pytest.param("\u202eAnn", "Ann", id="an override"),
+        pytest.param("Ann\u2069\u202e", "Ann", id="the end of an isolate"),
+        pytest.param("\u202eعمر", "\u2068عمر\u2069", id="an override before Arabic"),
+        pytest.param("Ann\r\nBcc: x", "Ann Bcc: x", id="a line break"),
+        pytest.param("A\u2028B\x00", "A B", id="a line separator and a NUL"),
+        pytest.param("👩\u200d👧", "👩\u200d👧", id="a joiner in an emoji stays"),
+    ],
+)
+def test_controls_in_a_name_do_not_reach_the_sentence(name: str, plain: str) -> None:
+    assert isolated(name) == plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        pytest.param(Kind.COMMENT, "שלום!", 'Ann commented: \u2068"שלום!"\u2069', id="Hebrew"),
+        pytest.param(
+            Kind.MENTION, "\u202ex", 'Ann mentioned you: \u2068"\u202ex"\u2069', id="turned"
+        ),
+        pytest.param(Kind.BELL_POST, "ערב", "Ann posted: \u2068ערב\u2069", id="a post"),
+    ],
+)
+def test_a_quotation_cannot_turn_the_words_around_it(kind: Kind, text: str, words: str) -> None:
+    assert single(kind, "Ann", text) == words
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_6_a_follower_makes_the_lane_and_is_named_first(house: House) -> None:
     }
     house.run()
     assert lanes == {Topic.HIGH: 1, Topic.LOW: 2}
-    rows = house.rows("select priority, message from notifications where type = 'LIKE'")
+    rows = [(row["priority"], row["message"]) for row in house.alice.inbox if row["type"] == "LIKE"]
     assert rows == [("HIGH", "Ann and 2 others liked your post")]
 
 

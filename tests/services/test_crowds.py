@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from tests.inbox import announced
 from tests.services.crew import START_SECONDS, until
 from tests.services.stage import Stage
 
@@ -15,11 +16,8 @@ CROWD = 10_000
 
 
 def lines(stage: Stage, owner: str) -> list[tuple[object, ...]]:
-    return stage.rows(
-        "select payload->>'message', (payload->'metadata'->>'newCount')::int from outbox "
-        "where user_id = :owner and frame = 'notification' order by seq",
-        owner=owner,
-    )
+    told = announced(stage.engine, owner)
+    return [(frame["message"], frame["metadata"]["newCount"]) for frame in told]
 
 
 def transactions(stage: Stage, post: str) -> int:

@@ -8,8 +8,10 @@ from sqlalchemy import Engine, text
 from app.domain.events import Event
 from app.domain.ledger import GroupKey, Ring
 from app.stores.ledger import Batch, Entry, Hand, Ledger, Settled
+from app.stores.serializer import Presenter
 from tests.cast import Cast, new_id
 from tests.fakes import Clock
+from tests.inbox import inbox
 
 
 @dataclass
@@ -49,13 +51,19 @@ class Books:
         return found
 
     def frames(self, name: str = "notification%") -> list[dict[str, Any]]:
-        """What Alice was told, in order."""
+        """What Alice was told, in order, as it is shown now."""
         rows = self.ask(
             "select payload from outbox where user_id = :alice and frame like :name order by id",
             alice=self.cast.alice,
             name=name,
         )
-        return [row[0] for row in rows]
+        return Presenter(self.engine).present([row[0] for row in rows])
+
+    @property
+    def message(self) -> str:
+        """The text of Alice's only notification in her list."""
+        [row] = inbox(self.engine, self.cast.alice)
+        return str(row["message"])
 
     @property
     def lines(self) -> list[str]:

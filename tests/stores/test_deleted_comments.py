@@ -77,7 +77,7 @@ def test_its_words_do_not_stay_in_the_tables(house: House, ann: Person) -> None:
     house.run()
 
     assert house.rows("select content from comments") == [("",)]
-    assert house.rows("select 1 from notifications where message like '%secret%'") == []
+    assert house.rows("select 1 from notifications where quote like '%secret%'") == []
 
 
 def test_whoever_has_another_comment_there_stays_with_that_one(house: House, ann: Person) -> None:

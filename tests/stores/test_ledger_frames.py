@@ -56,8 +56,8 @@ def test_a_follower_is_named_first_and_lifts_the_lane(books: Books) -> None:
 def test_the_row_reads_for_the_whole_group(books: Books) -> None:
     three_instants(books)
 
-    assert books.row("message, title, actor_count, owed_count, version") == (
-        "Cem and 2 others liked your post",
+    assert books.message == "Cem and 2 others liked your post"
+    assert books.row("title, actor_count, owed_count, version") == (
         "3 new likes",
         3,
         0,
@@ -91,7 +91,8 @@ def test_a_removed_row_returns_with_the_next_actor(books: Books) -> None:
 
     books.writes(like(books.cast.carol, books.cast, 3))
 
-    assert books.row("removed_at, message, version") == (None, "Carol liked your post", 3)
+    assert books.message == "Carol liked your post"
+    assert books.row("removed_at, version") == (None, 3)
     assert books.badges[-1][0] == 1
 
 

@@ -8,6 +8,7 @@ from app.domain.errors import Unavailable
 from app.stores.clearing import Clearing
 from app.stores.fences import ClearedFrames
 from app.stores.history import History
+from app.stores.serializer import Presenter
 from tests.house import NAMES, WINDOW_AND_JITTER, House
 from workers.deliverer import Deliverer
 
@@ -75,6 +76,7 @@ def test_frames_that_kafka_holds_are_not_told(house: House) -> None:
     deaf = Deliverer(
         house.kafka.subscriber("late", "ready-notifications"),  # type: ignore[arg-type]
         house.push,  # type: ignore[arg-type]
+        Presenter(house.engine).present,
         house.dead_letters,
         ClearedFrames(house.redis).up_to,
     )

@@ -11,6 +11,7 @@ from app.domain.routing import Topic
 from app.wiring import WorkerParts
 from drills.books import Books
 from tests.house import LEASE_SECONDS, NAMES, RULES, WINDOW_AND_JITTER, House
+from tests.inbox import announced
 
 pytestmark = pytest.mark.service
 
@@ -30,12 +31,7 @@ def likes_in_table(house: House) -> int:
 
 
 def lines(house: House) -> list[str]:
-    return [
-        row[0]
-        for row in house.rows(
-            "select payload->>'message' from outbox where frame = 'notification' order by id"
-        )
-    ]
+    return [frame["message"] for frame in announced(house.engine)]
 
 
 def _away(*_: object) -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_groups"
-down_revision = "0010_k1"
+revision = "0013_groups"
+down_revision = "0012_failover"
 branch_labels = None
 depends_on = None
 

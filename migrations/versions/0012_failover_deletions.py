@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-revision = "0011_failover"
-down_revision = "0010_k1"
+revision = "0012_failover"
+down_revision = "0011_mail"
 branch_labels = None
 depends_on = None
 
