@@ -1,6 +1,7 @@
 """Words: a group -> the line a person reads."""
 
 from app.domain.events import COMMENT_KINDS, Kind
+from app.domain.text import truncate
 
 _DOINGS = {
     Kind.LIKE: ("liked your post", "like"),
@@ -21,7 +22,6 @@ _NOTICES = {
     Kind.MARKETING: ("News", "There is something new for you."),
     Kind.DIGEST: ("Your digest", "What you missed."),
 }
-QUOTE_LENGTH = 100
 
 
 def line(kind: Kind, first: str, others: int) -> str:
@@ -36,7 +36,7 @@ def single(kind: Kind, first: str, text: str | None) -> str:
     """One actor's doing; a comment, a mention and a new post carry their own text."""
     if not text:
         return line(kind, first, 0)
-    quote = text if len(text) <= QUOTE_LENGTH else text[: QUOTE_LENGTH - 1] + "…"
+    quote = truncate(text)
     if kind in COMMENT_KINDS:
         verb = "commented" if kind is Kind.COMMENT else "replied"
         return f'{first} {verb}: "{quote}"'
