@@ -1,16 +1,28 @@
-// Small help with forms and menus: letters left, a preview of the picture, no form sent twice, menus that close.
-const counters = () => document.querySelectorAll("[data-counter]");
+// Small help with forms and menus: characters left, a preview of the picture, no form sent twice, menus that close.
+// As the server counts (app/domain/text.py, normalize): code points in NFC with LF line ends.
+const length = (text) => [...text.replace(/\r\n?/g, "\n").normalize("NFC")].length;
+const characters = (count) => `${count.toLocaleString("en")} ${count === 1 ? "character" : "characters"}`;
 
-function startCounters() {
-  for (const line of counters()) {
-    const field = document.getElementById(line.dataset.counter);
-    const say = () => {
-      const left = field.maxLength - field.value.length;
-      line.textContent = `${left.toLocaleString("en")} ${left === 1 ? "character" : "characters"} left`;
-    };
-    field.addEventListener("input", say);
-    say();
-  }
+// In place of minlength and maxlength, which count UTF-16 units and cut a pasted emoji in two.
+function checkLength(field) {
+  const count = length(field.value);
+  const { min, max } = field.dataset;
+  let fault = "";
+  if (count > max) fault = `${characters(count - max)} too many`;
+  else if (count && count < min) fault = `At least ${min} characters`;
+  field.setCustomValidity(fault);
+  const line = document.querySelector(`[data-counter="${field.id}"]`);
+  if (line) line.textContent = fault || `${characters(max - count)} left`;
+}
+
+function startLengths() {
+  const limited = "[data-min], [data-max]";
+  const checkAll = () => document.querySelectorAll(limited).forEach(checkLength);
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches(limited)) checkLength(target);
+  });
+  window.addEventListener("pageshow", checkAll); // a field keeps what was written when one comes back
+  checkAll();
 }
 
 function startPreview() {
@@ -72,7 +84,7 @@ function startScheme() {
 
 export function startFields() {
   startScheme();
-  startCounters();
+  startLengths();
   startPreview();
   startMenus();
   startOnce();
