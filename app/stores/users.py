@@ -119,6 +119,8 @@ class Users:
 
     def id_of(self, username: str) -> str:
         """Raises Rejected (404)."""
+        if not username.isprintable():  # PostgreSQL would refuse a NUL
+            raise MISSING
         found = self._first("select id::text from users where username = :value", username.lower())
         if found is None:
             raise MISSING

@@ -1,30 +1,4 @@
-// Small help with forms and menus: characters left, a preview of the picture, no form sent twice, menus that close.
-// As the server counts (app/domain/text.py, normalize): code points in NFC with LF line ends.
-const length = (text) => [...text.replace(/\r\n?/g, "\n").normalize("NFC")].length;
-const characters = (count) => `${count.toLocaleString("en")} ${count === 1 ? "character" : "characters"}`;
-
-// In place of minlength and maxlength, which count UTF-16 units and cut a pasted emoji in two.
-function checkLength(field) {
-  const count = length(field.value);
-  const { min, max } = field.dataset;
-  let fault = "";
-  if (count > max) fault = `${characters(count - max)} too many`;
-  else if (count && count < min) fault = `At least ${min} characters`;
-  field.setCustomValidity(fault);
-  const line = document.querySelector(`[data-counter="${field.id}"]`);
-  if (line) line.textContent = fault || `${characters(max - count)} left`;
-}
-
-function startLengths() {
-  const limited = "[data-min], [data-max]";
-  const checkAll = () => document.querySelectorAll(limited).forEach(checkLength);
-  document.addEventListener("input", ({ target }) => {
-    if (target.matches(limited)) checkLength(target);
-  });
-  window.addEventListener("pageshow", checkAll); // a field keeps what was written when one comes back
-  checkAll();
-}
-
+// Small help with forms and menus: a preview of the picture, no form sent twice, menus that close.
 function startPreview() {
   const input = document.querySelector("[data-preview]");
   if (!input) return;
@@ -84,7 +58,6 @@ function startScheme() {
 
 export function startFields() {
   startScheme();
-  startLengths();
   startPreview();
   startMenus();
   startOnce();

@@ -9,7 +9,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from app.stores.secrets import Secrets
 from app.stores.service_keys import ServiceKeys
@@ -24,18 +24,23 @@ Form = Callable[..., Any]
 
 
 @pytest.fixture
-def form(web: Flask, alice: Somebody) -> Form:
-    """Sends a form of the pages, as Alice's browser does."""
+def browser(web: Flask, alice: Somebody) -> FlaskClient:
+    """Alice's, signed in."""
     client = web.test_client()
-    given = {"email": "alice@example.org", "password": "Passw0rd"}
-    client.post("/login", data=given | {"csrf": _csrf(client)})
-    return lambda path, **fields: client.post(path, data=fields | {"csrf": _csrf(client)})
+    given = {"email": "alice@example.org", "password": "Passw0rd", "csrf": _csrf(client)}
+    assert client.post("/login", data=given).status_code == 303
+    return client
+
+
+@pytest.fixture
+def form(browser: FlaskClient) -> Form:
+    """Sends a form of the pages."""
+    return lambda path, **fields: browser.post(path, data=fields | {"csrf": _csrf(browser)})
 
 
 def _csrf(client: FlaskClient) -> str:
-    found = re.search(
-        r'name="csrf" content="([^"]+)"', client.get("/login", follow_redirects=True).text
-    )
+    page = client.get("/login", follow_redirects=True).text
+    found = re.search(r'name="csrf" content="([^"]+)"', page)
     assert found
     return found[1]
 
@@ -134,9 +139,9 @@ def test_a_text_with_a_control_character_is_refused(alice: Somebody, control: st
 @pytest.mark.parametrize("path", ["/api/users", "/api/users/search", "/search"])
 @pytest.mark.parametrize("query", ["\x00", "a\nb", "a\u202eb", "\u3164", "x" * 101])
 def test_a_search_that_no_name_can_match_is_refused(
-    web: Flask, form: Form, path: str, query: str
+    browser: FlaskClient, path: str, query: str
 ) -> None:
-    assert web.test_client().get(f"/api/users?q={quote(query)}").status_code == 400
+    assert browser.get(f"{path}?q={quote(query)}").status_code == 400
 
 
 def test_the_limit_of_a_search_counts_code_points_of_the_normal_form(web: Flask) -> None:
@@ -145,8 +150,8 @@ def test_the_limit_of_a_search_counts_code_points_of_the_normal_form(web: Flask)
 
 
 @pytest.mark.parametrize("path", ["/api/users/{}", "/users/{}", "/posts/{}", "/api/posts/{}"])
-def test_a_path_with_a_control_character_leads_nowhere(form: Form, web: Flask, path: str) -> None:
-    assert web.test_client().get(path.format("a%00b")).status_code < 500
+def test_a_path_with_a_control_character_leads_nowhere(browser: FlaskClient, path: str) -> None:
+    assert browser.get(path.format("a%00b")).status_code in (400, 404)
 
 
 def test_an_event_of_another_server_is_in_normal_form(
@@ -167,12 +172,7 @@ def test_an_event_of_another_server_is_in_normal_form(
         return web.test_client().post("/api/events", json=body | more, headers=headers).status_code
 
     assert send() == 202
-    entries = [
-        fields
-        for n in range(4)
-        for _, fields in real_redis.xrange(f"ingress:{n}")  # type: ignore[union-attr]
-    ]
-    (sent,) = [one for one in entries if one["type"] == "MARKETING"]
+    (sent,) = [one for one in ingress(real_redis) if one["type"] == "MARKETING"]
     assert (sent["title"], sent["message"]) == ("\u00e9", STORED)
     assert sent["metadata"] == '{"\\u00e9": [{"x": "\\u00e9a\\nb\\nc"}]}'
     assert send(title="a\nb") == send(title="\u3164") == send(title="a\u202e") == 400
@@ -252,42 +252,33 @@ def test_a_password_of_disallowed_characters_cannot_be_set(
 )
 @pytest.mark.parametrize("where", ["post", "comment"])
 def test_who_is_linked_is_who_is_notified(
-    web: Flask,
+    browser: FlaskClient,
     alice: Somebody,
     bob: Somebody,
-    form: Form,
     real_redis: redis.Redis,
-    engine: Engine,
     words: str,
     where: str,
 ) -> None:
     post = alice.posts(words if where == "post" else "Hello")
     if where == "comment":
         alice("POST", "/api/comments", {"postId": post, "content": words})
-    entries = [
-        fields
-        for n in range(4)
-        for _, fields in real_redis.xrange(f"ingress:{n}")  # type: ignore[union-attr]
-    ]
-    notified = {one["targetId"] for one in entries if one["type"] == "MENTION"}
-    with engine.begin() as sql:
-        sql.execute(text("update users set bio = '' where bio is null"))
-    page = _signed_in(web).get(f"/posts/{post}").text
-    caption = re.findall(r'<p class="caption"[^>]*>(.*?)</p>', page, re.DOTALL)
-    linked = set(re.findall(r'<a href="/users/(\w+)">@', "".join(caption)))
+    notified = {one["targetId"] for one in ingress(real_redis) if one["type"] == "MENTION"}
+    texts = re.findall(r'<p class="caption"[^>]*>(.*?)</p>', browser.get(f"/posts/{post}").text)
+    linked = re.findall(r'<a href="/users/(\w+)">@', "".join(texts))
     assert ("bob" in linked) == (bob.id in notified) == ("漢字" in words)
 
 
-def _signed_in(web: Flask) -> FlaskClient:
-    client = web.test_client()
-    given = {"email": "alice@example.org", "password": "Passw0rd", "csrf": _csrf(client)}
-    client.post("/login", data=given)
-    return client
+def ingress(connection: redis.Redis) -> list[dict[str, str]]:
+    """What waits to be published."""
+    shards: Any = [connection.xrange(f"ingress:{number}") for number in range(4)]
+    return [fields for entries in shards for _, fields in entries]
 
 
-def test_previews_on_pages_are_cut_between_characters(alice: Somebody, web: Flask) -> None:
+def test_previews_on_pages_are_cut_between_characters(
+    browser: FlaskClient, alice: Somebody
+) -> None:
     flag = "\U0001f1e9\U0001f1ea"
     post = alice.posts(flag * 150)
-    page = _signed_in(web).get(f"/posts/{post}/likes").text
+    page = browser.get(f"/posts/{post}/likes").text
     assert flag * 99 + "…" in page
     assert flag * 100 not in page
