@@ -6,7 +6,6 @@ Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), s
 Next  workers/bridge.py
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -20,6 +19,7 @@ from app.direct import Direct
 from app.domain.causes import merge_mentions
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
+from app.domain.mentions import mentioned
 from app.failpoints import reach
 from app.stores.comment_deletions import CommentDeletion
 from app.stores.comments import Comment, Comments
@@ -33,8 +33,6 @@ __all__ = ["Actions", "Clock", "Standing", "Wish"]
 
 NOT_YOUR_COMMENT = Rejected("Cannot delete another user's comment", "forbidden", 403)
 SELF_FOLLOW = Rejected("Cannot follow yourself", "cannot_follow_self", 400)
-_MENTION = re.compile(r"(?<![\w@])@([a-zA-Z0-9_]{3,60})")
-MAX_MENTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +278,7 @@ class Actions:
 
     def _mentions(self, actor: str, about: About, trace: str | None) -> list[Event]:
         """One MENTION for each existing user named in a text, once per text."""
-        found = [name.lower() for name in _MENTION.findall(about.text or "")]
-        names = list(dict.fromkeys(found))[:MAX_MENTIONS]
+        names = mentioned(about.text or "")
         if not names:
             return []
         with asking_postgres("find who is mentioned"), self._engine.connect() as sql:

@@ -12,6 +12,7 @@ import sys
 import click
 
 from app.domain.errors import Unavailable
+from app.domain.text import TextError, check_line, is_email, normalize, opaque_password
 from app.passwords import Passwords
 from app.settings import database_url, outlook
 from app.stores.postgres import WORKER_STATEMENT_MS, engine
@@ -21,6 +22,8 @@ from app.stores.retention import Retention
 from app.stores.service_keys import ServiceKeys
 from app.stores.users import NewUser, Users
 from app.wiring import new_id
+
+MAX_NAME = 50
 
 
 @click.group()
@@ -32,7 +35,8 @@ def commands() -> None:
 @click.argument("email")
 def create_admin(email: str) -> None:
     """Makes an administrator of EMAIL's account; creates it if there is none."""
-    if not re.fullmatch(r"[^\s@]+@[^\s@]+\.[^\s@]+", email):
+    email = _line(email)
+    if not is_email(email):
         raise click.BadParameter("not an e-mail address")
     users = Users(engine(database_url(), name="admin"))
     found = users.by_email(email.lower())
@@ -41,12 +45,13 @@ def create_admin(email: str) -> None:
         click.echo(f"{found.email} is an administrator now.")
         return
     password, chosen = _password()
+    username, local_part = _username(email), email.partition("@")[0]
     made = users.create(
         NewUser(
             id=new_id(),
             email=email.lower(),
-            username=_username(email),
-            name=email.partition("@")[0][:50],
+            username=username,
+            name=local_part if len(local_part) <= MAX_NAME else username,
             password_hash=Passwords().hash(password),
             role="admin",
         )
@@ -59,9 +64,29 @@ def create_admin(email: str) -> None:
 def _password() -> tuple[str, bool]:
     """Prompted for at a terminal; without one made up, because nobody could answer."""
     if sys.stdin.isatty():
-        return click.prompt("Password", hide_input=True, confirmation_prompt=True), True
+        typed = click.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, value_proc=_allowed
+        )
+        return typed, True
     # The prefix makes it pass the rules for passwords whatever the rest is.
     return "Aa1" + secrets.token_urlsafe(15), False
+
+
+def _allowed(typed: str) -> str:
+    """The prompt is repeated after a BadParameter."""
+    try:
+        return opaque_password(typed)
+    except TextError as fault:
+        raise click.BadParameter(str(fault)) from fault
+
+
+def _line(given: str) -> str:
+    line = normalize(given).strip()
+    try:
+        check_line(line)
+    except TextError as fault:
+        raise click.BadParameter(str(fault)) from fault
+    return line
 
 
 def _username(email: str) -> str:
@@ -74,7 +99,7 @@ def _username(email: str) -> str:
 def create_service_key(name: str) -> None:
     """Makes a key for POST /api/events (header X-Api-Key)."""
     key = secrets.token_urlsafe(32)
-    ServiceKeys(engine(database_url(), name="admin")).add(new_id(), name, key)
+    ServiceKeys(engine(database_url(), name="admin")).add(new_id(), _line(name), key)
     click.echo(key)
 
 

@@ -13,6 +13,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from app.domain.errors import Unavailable
+from app.domain.text import TextError, opaque_password
 
 T = TypeVar("T")
 # OWASP's second recommendation: 19 MiB, two passes. More memory would let a burst of log-ins crowd
@@ -31,14 +32,17 @@ class Passwords:
         self._decoy: str | None = None
 
     def hash(self, password: str) -> str:
-        return self._away(lambda: str(_HASHER.hash(password)))
+        """Raises TextError for a password that RFC 8265 does not allow."""
+        prepared = opaque_password(password)
+        return self._away(lambda: str(_HASHER.hash(prepared)))
 
     def fits(self, password: str, known: str | None) -> bool:
         """Whether the password fits; as slow for an account that does not exist."""
         if self._decoy is None:
             self._decoy = self.hash("nobody has this password")
         against = known or self._decoy
-        return self._away(lambda: _matches(against, password)) and bool(known)
+        prepared = _prepared(password)
+        return self._away(lambda: _matches(against, prepared)) and bool(known)
 
     def _away(self, work: Callable[[], T]) -> T:
         if not self._places.acquire(blocking=False):
@@ -51,6 +55,14 @@ class Passwords:
             return result
         finally:
             self._places.release()
+
+
+def _prepared(password: str) -> str:
+    """The form that is hashed; empty, as no password is, for what cannot be one."""
+    try:
+        return opaque_password(password)
+    except TextError:
+        return ""
 
 
 def _matches(known: str, password: str) -> bool:

@@ -4,7 +4,6 @@ In    POST /theme; /favicon.ico; every template
 Out   jinja/layout.html and macros.html
 """
 
-import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +12,8 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
 
 from app.domain.errors import Unavailable
+from app.domain.mentions import find_mentions
+from app.domain.text import initials, truncate
 from app.stores.notifications import Notifications
 from app.stores.users import Users
 from blueprints import parts
@@ -21,8 +22,6 @@ from blueprints.signed_in import check_csrf, csrf, local, me
 blueprint = Blueprint("frame", __name__)
 THEMES = ("light", "dark")
 YEAR_SECONDS = 365 * 24 * 3600
-# As app/actions.py finds them; what is longer than a user name can be names nobody.
-_MENTION = re.compile(r"(?<![\w@/])@([a-zA-Z0-9_]{3,30})(?![a-zA-Z0-9_])")
 
 
 @blueprint.app_context_processor
@@ -68,21 +67,20 @@ def hue(name: str) -> int:
     return sum(name.encode()) % 8
 
 
-@blueprint.app_template_filter("initials")
-def initials(name: str) -> str:
-    words = [word for word in name.split() if word[:1].isalnum()]
-    return "".join(word[0] for word in words[:2]).upper() or "?"
-
-
 @blueprint.app_template_filter("mentions")
 def mentions(text: str) -> Markup:
-    """Escaped, with a link for each @name."""
+    """Escaped, with a link for each mention."""
     pieces, end = [], 0
-    for found in _MENTION.finditer(text):
-        pieces.append(escape(text[end : found.start()]))
-        pieces.append(Markup('<a href="/users/{}">@{}</a>').format(found[1].lower(), found[1]))
-        end = found.end()
+    for found in find_mentions(text):
+        pieces.append(escape(text[end : found.start]))
+        shown = text[found.start : found.end]
+        pieces.append(Markup('<a href="/users/{}">{}</a>').format(found.username, shown))
+        end = found.end
     return Markup("").join([*pieces, escape(text[end:])])
+
+
+blueprint.add_app_template_filter(initials)
+blueprint.add_app_template_filter(truncate, "preview")
 
 
 @blueprint.post("/theme")

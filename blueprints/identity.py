@@ -13,6 +13,7 @@ from flask import current_app, request
 
 from app.addresses import address_of
 from app.domain.errors import Rejected, Unavailable
+from app.domain.text import truncate
 from app.logs import CORRELATION, TRACE
 from app.stores.sessions import Place
 from app.stores.users import Users
@@ -117,7 +118,7 @@ def uuid_of(value: str) -> str:
 
 
 def _not_an_id(value: str) -> Rejected:
-    return Rejected(f"Not a valid id: {value[:60]}", "bad_id", 400)
+    return Rejected(f"Not a valid id: {truncate(value, 60)}", "bad_id", 400)
 
 
 def correlation_id() -> str:

@@ -11,7 +11,17 @@ from marshmallow import validate
 
 from app.credentials import Credentials
 from blueprints.identity import claims, person, place
-from blueprints.schemas import MAX_PASSWORD_BYTES, Body, Text, body, email_form, password_rules
+from blueprints.schemas import (
+    MAX_TYPED_PASSWORD,
+    Body,
+    Line,
+    NewPassword,
+    Password,
+    Text,
+    body,
+    email_form,
+    password_rules,
+)
 from blueprints.views import Json
 
 blueprint = Blueprint("passwords", __name__, url_prefix="/api/auth")
@@ -20,19 +30,19 @@ MAX_TOKEN = 200
 
 class ChangeBody(Body):
     needed = "currentPassword and newPassword required"
-    currentPassword = Text(required=True, validate=validate.Length(max=MAX_PASSWORD_BYTES))
-    newPassword = Text(required=True, validate=password_rules)
+    currentPassword = Password(required=True, validate=validate.Length(max=MAX_TYPED_PASSWORD))
+    newPassword = NewPassword(required=True, validate=password_rules)
 
 
 class ResetRequestBody(Body):
     needed = "Email required"
-    email = Text(required=True, validate=email_form)
+    email = Line(required=True, validate=email_form)
 
 
 class ResetBody(Body):
     needed = "token and newPassword required"
     token = Text(required=True, validate=validate.Length(max=MAX_TOKEN))
-    newPassword = Text(required=True, validate=password_rules)
+    newPassword = NewPassword(required=True, validate=password_rules)
 
 
 class NothingBody(Body):

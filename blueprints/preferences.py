@@ -14,6 +14,7 @@ from flask import Blueprint
 from marshmallow import ValidationError, fields
 
 from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.text import truncate
 from app.stores.preferences import DEFAULTS, Kept, PreferenceStore
 from blueprints import parts
 from blueprints.identity import owner
@@ -60,12 +61,14 @@ class Matrix(fields.Field[dict[str, dict[str, bool]]]):
             raise ValidationError("Must be an object of types")
         for kind, cells in value.items():
             if kind not in KINDS:
-                raise ValidationError(f"Must name known types, not {str(kind)[:40]}")
+                raise ValidationError(f"Must name known types, not {truncate(str(kind), 40)}")
             if not isinstance(cells, dict):
                 raise ValidationError(f"Must be an object of channels for {kind}")
             for channel, on in cells.items():
                 if channel not in CHANNELS:
-                    raise ValidationError(f"Must name known channels, not {str(channel)[:40]}")
+                    raise ValidationError(
+                        f"Must name known channels, not {truncate(str(channel), 40)}"
+                    )
                 if not isinstance(on, bool):
                     raise ValidationError(f"Must be true or false for {kind} by {channel}")
         return value

@@ -4,9 +4,8 @@ In    /users/:username, /users/:username/followers, /following; /search
 Out   jinja/person.html, people.html, search.html
 """
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
-from app.domain.errors import Rejected
 from app.stores.follows import Follows, Side
 from app.stores.posts import Posts
 from app.stores.users import Users
@@ -18,7 +17,7 @@ from blueprints.mutes import standing
 from blueprints.paging import next_cursor, paging
 from blueprints.posts import place
 from blueprints.signed_in import reader
-from blueprints.users import MAX_QUERY, find, profile, with_followers
+from blueprints.users import asked, find, profile, with_followers
 from blueprints.views import Json, minis
 
 blueprint = Blueprint("profiles", __name__)
@@ -78,13 +77,11 @@ def with_follows(people: list[Json], reader_id: str) -> list[Json]:
 def search() -> str:
     """Without words: the newest people, so that nobody stands before an empty room."""
     reading = reader()
-    words = request.args.get("q", "").strip()
+    words = asked()
     if not words:
         newest = minis(Users(parts().engine).newest(SUGGESTED, reading.id))
         people = with_follows(newest, reading.id)
         return render_template("search.html", q="", people=people, older=None)
-    if len(words) > MAX_QUERY or "\x00" in words:
-        raise Rejected(f"Please search for at most {MAX_QUERY} characters", "invalid", 400)
     found, older = find(words, paging(PER_PAGE, PER_PAGE))
     people = with_follows(with_followers(found), reading.id)
     return render_template("search.html", q=words, people=people, older=older)

@@ -15,6 +15,14 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind
+from app.domain.text import (
+    TextError,
+    check_line,
+    check_paragraphs,
+    is_email,
+    normalize,
+    opaque_password,
+)
 from app.switches import Verb
 
 MAX_CAPTION = 2_200
@@ -22,10 +30,11 @@ MAX_COMMENT = 1_000
 MAX_NAME = 50
 MAX_URL = 2_048
 MAX_PASSWORD_BYTES = 1_024
+MAX_TYPED_PASSWORD = 4 * MAX_PASSWORD_BYTES
+"""Code points as typed: one character of the normal form may be typed as several."""
 MAX_DEPTH = 20
 # Brackets and quotes; an escaped quote or backslash is passed over.
 _STRUCTURE = re.compile(rb'\\.|[\[\]{}"]', re.DOTALL)
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _USERNAME = re.compile(r"[a-zA-Z0-9_]{3,30}")
 _PASSWORD_RULES = (
     (lambda word: len(word) >= 8, "Password must be at least 8 characters"),
@@ -44,13 +53,60 @@ class Invalid(Rejected):
 
 
 class Text(fields.String):
-    """A text that PostgreSQL can keep (it knows no NUL)."""
+    """A text of any number of lines, in normal form: what validators count is what is stored."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        found = normalize(super()._deserialize(value, attr, data, **kwargs))
+        try:
+            self._check(found)
+        except TextError as fault:
+            raise ValidationError(str(fault)) from fault
+        return found
+
+    def _check(self, text: str) -> None:
+        check_paragraphs(text)
+
+
+class Line(Text):
+    """A name, title or other text of one line."""
+
+    def _check(self, text: str) -> None:
+        check_line(text)
+
+
+class Password(fields.String):
+    """A password to compare: not changed here, because one that cannot be anybody's is a wrong
+    one and nothing else (app/passwords.py)."""
+
+
+class NewPassword(Password):
+    """A password to set, as it will be compared."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         found = super()._deserialize(value, attr, data, **kwargs)
-        if "\x00" in found:
-            raise ValidationError("Must not contain NUL characters")
-        return found
+        if len(found) > MAX_TYPED_PASSWORD:
+            raise ValidationError(f"Password must be at most {MAX_PASSWORD_BYTES} bytes")
+        try:
+            return opaque_password(found)
+        except TextError as fault:
+            raise ValidationError(str(fault)) from fault
+
+
+class Metadata(fields.Dict):
+    """A JSON object whose texts, at any depth, are in normal form."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        found = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        return _normalized(found)
+
+
+def _normalized(value: Any) -> Any:
+    """JSON of at most MAX_DEPTH levels. Raises ValidationError."""
+    if isinstance(value, dict):
+        return {_normalized(name): _normalized(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_normalized(one) for one in value]
+    return Text().deserialize(value) if isinstance(value, str) else value
 
 
 class Body(Schema):
@@ -123,7 +179,7 @@ def _is_shallow(raw: bytes) -> bool:
 
 
 def email_form(value: str) -> None:
-    if len(value) > 254 or not _EMAIL.fullmatch(value):
+    if not is_email(value):
         raise ValidationError("Invalid email format")
 
 
@@ -149,21 +205,21 @@ def _https(value: str) -> None:
 
 class RegisterBody(Body):
     needed = "Email, username, and password are required"
-    email = Text(required=True, validate=email_form)
-    username = Text(required=True, validate=_username)
-    password = Text(required=True, validate=password_rules)
-    name = Text(allow_none=True, validate=validate.Length(max=MAX_NAME))
+    email = Line(required=True, validate=email_form)
+    username = Line(required=True, validate=_username)
+    password = NewPassword(required=True, validate=password_rules)
+    name = Line(allow_none=True, validate=validate.Length(max=MAX_NAME))
 
 
 class LoginBody(Body):
     needed = "Email and password are required"
-    email = Text(required=True, validate=email_form)
-    password = Text(required=True, validate=validate.Length(max=MAX_PASSWORD_BYTES))
+    email = Line(required=True, validate=email_form)
+    password = Password(required=True, validate=validate.Length(max=MAX_TYPED_PASSWORD))
 
 
 class PostBody(Body):
     caption = Text(allow_none=True, validate=validate.Length(max=MAX_CAPTION))
-    imageUrl = Text(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
+    imageUrl = Line(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
 
 
 class CommentBody(Body):
@@ -191,11 +247,11 @@ class EventBody(Body):
     type = Text(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
     targetId = fields.UUID(required=True)
     actorId = fields.UUID(allow_none=True)
-    targetType = Text(allow_none=True, validate=validate.Length(max=20))
+    targetType = Line(allow_none=True, validate=validate.Length(max=20))
     targetEntityId = fields.UUID(allow_none=True)
-    title = Text(allow_none=True, validate=validate.Length(max=200))
+    title = Line(allow_none=True, validate=validate.Length(max=200))
     message = Text(allow_none=True, validate=validate.Length(max=MAX_CAPTION))
-    metadata = fields.Dict(keys=Text(), allow_none=True)
+    metadata = Metadata(keys=Text(), allow_none=True)
 
 
 class SimulateBody(Body):

@@ -15,7 +15,17 @@ from app.stores.users import MISSING, Mini, Users
 from blueprints import parts
 from blueprints.identity import owner, uuid_of, viewer
 from blueprints.paging import Paging, bad_cursor, cursor, number, paging
-from blueprints.schemas import MAX_NAME, MAX_PASSWORD_BYTES, MAX_URL, Body, Text, body
+from blueprints.schemas import (
+    MAX_NAME,
+    MAX_TYPED_PASSWORD,
+    MAX_URL,
+    Body,
+    Line,
+    Password,
+    Text,
+    body,
+    check,
+)
 from blueprints.views import Json, account, mini
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/users")
@@ -32,29 +42,39 @@ def _https(value: str) -> None:
 
 
 class ProfileBody(Body):
-    name = Text(allow_none=True, validate=validate.Length(max=MAX_NAME))
+    name = Line(allow_none=True, validate=validate.Length(max=MAX_NAME))
     bio = Text(allow_none=True, validate=validate.Length(max=MAX_BIO))
-    avatarUrl = Text(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
+    avatarUrl = Line(allow_none=True, validate=[validate.Length(max=MAX_URL), _https])
 
 
 class FarewellBody(Body):
     needed = "Password required"
-    password = Text(required=True, validate=validate.Length(max=MAX_PASSWORD_BYTES))
+    password = Password(required=True, validate=validate.Length(max=MAX_TYPED_PASSWORD))
 
 
-_PROFILE, _FAREWELL = ProfileBody(), FarewellBody()
+class Search(Body):
+    q = Line(
+        validate=validate.Length(max=MAX_QUERY, error="Search for at most {max} characters"),
+    )
+
+
+_PROFILE, _FAREWELL, _SEARCH = ProfileBody(), FarewellBody(), Search()
 
 
 @blueprint.get("")
 @blueprint.get("/search")
 def search() -> Json:
-    words = request.args.get("q", "").strip()
+    words = asked()
     if not words:
         raise Rejected("Search query required", "invalid", 400)
-    if len(words) > MAX_QUERY or "\x00" in words:
-        raise Rejected(f"q must be a text of at most {MAX_QUERY} characters", "invalid", 400)
     found, following = find(words, paging(20, 100))
     return {"success": True, "users": with_followers(found), "nextCursor": following}
+
+
+def asked() -> str:
+    """What is searched for; empty when nothing is. Raises Rejected (400)."""
+    words = request.args.get("q", "").strip()
+    return str(check(_SEARCH, {"q": words})["q"])
 
 
 def find(words: str, part: Paging) -> tuple[list[Mini], str | None]:

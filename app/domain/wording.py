@@ -3,6 +3,7 @@
 import regex
 
 from app.domain.events import COMMENT_KINDS, Kind
+from app.domain.text import truncate
 
 _DOINGS = {
     Kind.LIKE: ("liked your post", "like"),
@@ -23,7 +24,6 @@ _NOTICES = {
     Kind.MARKETING: ("News", "There is something new for you."),
     Kind.DIGEST: ("Your digest", "What you missed."),
 }
-QUOTE_LENGTH = 100
 _DIRECTION_CONTROL = regex.compile(r"\p{Bidi_Control}")
 _BREAKS = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}]+")
 _RIGHT_TO_LEFT = regex.compile(r"[\p{bc=R}\p{bc=AL}\p{bc=AN}]")
@@ -42,18 +42,13 @@ def isolated(name: str) -> str:
 
 def _quoted(text: str, mark: str = '"') -> str:
     """The quotation with its marks; isolated where it could turn them or what follows."""
-    quote = f"{mark}{preview(text)}{mark}"
+    quote = f"{mark}{truncate(text)}{mark}"
     turns = _RIGHT_TO_LEFT.search(quote) or _DIRECTION_CONTROL.search(quote)
     return _between_isolates(quote) if turns else quote
 
 
 def _between_isolates(text: str) -> str:
     return f"\u2068{text}\u2069"
-
-
-def preview(text: str) -> str:
-    """As much of a text as a line quotes."""
-    return text if len(text) <= QUOTE_LENGTH else text[: QUOTE_LENGTH - 1] + "…"
 
 
 def line(kind: Kind, first: str, others: int) -> str:

@@ -24,7 +24,8 @@ from app.domain.ledger import Frame, Generation, GroupKey, Plan, Told
 from app.domain.preferences import Channel, Hold, Send
 from app.domain.routing import priority_of
 from app.domain.secrecy import letter_of, with_code
-from app.domain.wording import notice, preview, title
+from app.domain.text import truncate
+from app.domain.wording import notice, title
 from app.stores.audience import Audience
 from app.stores.groups import Person, samples
 from app.stores.outgoing import NewMessage, enqueue
@@ -123,7 +124,7 @@ class _Row:
     @property
     def quote(self) -> str | None:
         said = self.comment.content if self.comment else self.text
-        return preview(said) if said and self.generation.actors == 1 else None
+        return truncate(said) if said and self.generation.actors == 1 else None
 
     @property
     def title(self) -> str:
@@ -298,7 +299,7 @@ def _about_one(row: _Row, told: Told) -> dict[str, object]:
     return {
         "ofOne": True,
         "title": title(row.kind, 1),
-        "quote": preview(told.text) if told.text else None,
+        "quote": truncate(told.text) if told.text else None,
         "actorId": told.actor_id,
     }
 

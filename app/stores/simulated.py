@@ -13,6 +13,7 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from app import stale
+from app.domain.text import search_key
 from app.stores.postgres import speaking
 from app.stores.redis import key
 from app.stores.redis import speaking as asking_redis
@@ -44,6 +45,7 @@ class Simulated:
             "emails": [one.email for one in people],
             "usernames": [one.username for one in people],
             "names": [one.name for one in people],
+            "search_keys": [search_key(one.username, one.name) for one in people],
             "hash": people[0].password_hash,
         }
         with speaking("make simulated people"), self._engine.begin() as sql:
@@ -132,10 +134,11 @@ class Simulated:
 
 
 _INSERT = text("""
-    insert into users (id, email, username, name, password_hash, is_simulated)
-    select n.id, n.email, n.username, n.name, :hash, true
+    insert into users (id, email, username, name, search_key, password_hash, is_simulated)
+    select n.id, n.email, n.username, n.name, n.search_key, :hash, true
     from unnest(cast(:ids as uuid[]), cast(:emails as text[]), cast(:usernames as text[]),
-        cast(:names as text[])) as n (id, email, username, name)
+        cast(:names as text[]), cast(:search_keys as text[]))
+        as n (id, email, username, name, search_key)
 """)
 _PREFERENCES = text(
     "insert into notification_preferences (user_id) select unnest(cast(:ids as uuid[]))"

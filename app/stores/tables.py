@@ -70,6 +70,8 @@ users = Table(
     Column("email", Text, nullable=False),
     Column("username", String(60), nullable=False),
     Column("name", String(120)),
+    # User name and name as searches compare them: domain/text.py, search_key().
+    Column("search_key", Text, nullable=False, server_default=text("''")),
     Column("bio", Text),
     Column("avatar_url", Text),
     # Empty: nobody can log in with it (no hash equals the empty text).
@@ -87,9 +89,10 @@ users = Table(
     UniqueConstraint("username"),
     # Search: prefix and similarity by trigrams.
     Index(
-        "ix_users_search",
-        text("lower(username || ' ' || coalesce(name, '')) gin_trgm_ops"),
+        "ix_users_search_key",
+        "search_key",
         postgresql_using="gin",
+        postgresql_ops={"search_key": "gin_trgm_ops"},
     ),
     CheckConstraint("role in ('user', 'admin')", name="role"),
 )

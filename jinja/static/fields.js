@@ -1,18 +1,4 @@
-// Small help with forms and menus: letters left, a preview of the picture, no form sent twice, menus that close.
-const counters = () => document.querySelectorAll("[data-counter]");
-
-function startCounters() {
-  for (const line of counters()) {
-    const field = document.getElementById(line.dataset.counter);
-    const say = () => {
-      const left = field.maxLength - field.value.length;
-      line.textContent = `${left.toLocaleString("en")} ${left === 1 ? "character" : "characters"} left`;
-    };
-    field.addEventListener("input", say);
-    say();
-  }
-}
-
+// Small help with forms and menus: a preview of the picture, no form sent twice, menus that close.
 function startPreview() {
   const input = document.querySelector("[data-preview]");
   if (!input) return;
@@ -72,7 +58,6 @@ function startScheme() {
 
 export function startFields() {
   startScheme();
-  startCounters();
   startPreview();
   startMenus();
   startOnce();

@@ -1,6 +1,7 @@
 // The search in the bar: people while one types. Arrows choose, Enter opens, Escape closes; without a choice the
 // form goes to the page of results.
 import { call } from "./api.js";
+import { initials } from "./initials.js";
 
 const PAUSE_MS = 250;
 let list = null;
@@ -14,10 +15,6 @@ function note(text) {
   line.className = "note";
   line.textContent = text;
   list.replaceChildren(line);
-}
-
-function initials(name) {
-  return name.split(" ").filter((word) => /^[\p{L}\p{N}]/u.test(word)).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
 function option(person, number) {
@@ -64,6 +61,11 @@ async function ask(input) {
   const mine = ++asked;
   if (!words) {
     show(input, false);
+    return;
+  }
+  if (!input.validity.valid) {
+    note(input.validationMessage);
+    show(input, true);
     return;
   }
   try {

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from app.stores.users import NewUser, Users
 from app.wiring import new_id
 from tests.blueprints.test_on_real_stores import Somebody, alice, bob, web
 
@@ -103,7 +104,7 @@ def test_a_profile_takes_what_it_may_say(
 
 
 def test_an_empty_name_or_avatar_changes_nothing(alice: Somebody) -> None:
-    said = alice("PATCH", f"/api/users/{alice.id}", {"name": " ", "avatarUrl": ""})
+    said = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
     assert (said["user"]["name"], said["user"]["avatarUrl"]) == ("alice", None)
 
 
@@ -118,12 +119,8 @@ def test_a_search_ranks_prefixes_first_and_forgives_a_slip(
     engine: Engine, alice: Somebody, path: str
 ) -> None:
     people = [("anna_b", "Zoe"), ("joanna", "Jo"), ("xy", "Anna Lind"), ("anna", "A")]
-    with engine.begin() as sql:
-        for username, name in people:
-            sql.execute(
-                text("insert into users (email, username, name) values (:u || '@x.org', :u, :n)"),
-                {"u": username, "n": name},
-            )
+    for username, name in people:
+        Users(engine).create(NewUser(new_id(), f"{username}@x.org", username, name, ""))
     found = [one["username"] for one in alice("GET", f"{path}?q=Anna")["users"]]
     slip = [one["username"] for one in alice("GET", f"{path}?q=joana")["users"]]
     assert found == ["anna", "anna_b", "xy", "joanna"]

@@ -3,7 +3,8 @@
 import pytest
 
 from app.domain.events import CRITICAL_KINDS, Kind
-from app.domain.wording import QUOTE_LENGTH, isolated, line, notice, single, title
+from app.domain.text import MAX_PREVIEW
+from app.domain.wording import isolated, line, notice, single, title
 
 GROUPED = [kind for kind in Kind if kind not in CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}]
 
@@ -55,15 +56,11 @@ def test_a_single_doing_carries_its_own_text(kind: Kind, text: str | None, words
     assert single(kind, "Hana", text) == words
 
 
-@pytest.mark.parametrize(
-    ("length", "quoted"),
-    [
-        pytest.param(QUOTE_LENGTH, "x" * QUOTE_LENGTH, id="as long as a quote may be"),
-        pytest.param(QUOTE_LENGTH + 1, "x" * (QUOTE_LENGTH - 1) + "…", id="one longer is cut"),
-    ],
-)
-def test_a_long_comment_is_cut(length: int, quoted: str) -> None:
-    assert single(Kind.COMMENT, "Hana", "x" * length) == f'Hana commented: "{quoted}"'
+@pytest.mark.parametrize("cluster", ["x", "\U0001f1e9\U0001f1ea", "x\u0301"])
+def test_a_long_comment_is_cut_between_characters(cluster: str) -> None:
+    whole, cut = cluster * MAX_PREVIEW, cluster * (MAX_PREVIEW - 1) + "…"
+    assert single(Kind.COMMENT, "Hana", whole) == f'Hana commented: "{whole}"'
+    assert single(Kind.COMMENT, "Hana", whole + cluster) == f'Hana commented: "{cut}"'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 // Elements by hand: text is always text, never markup.
+import { initials } from "../initials.js";
 
 // el("a.name", { href: "/", on: { click } }, "text", child)
 export function el(name, props = {}, ...children) {
@@ -38,7 +39,5 @@ const encoder = new TextEncoder();
 export function face(person) {
   const key = person.username ?? person.id;
   const hue = encoder.encode(key).reduce((sum, byte) => sum + byte, 0) % 8;
-  const words = person.name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
-  const letters = words.slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
-  return el(`span.avatar.hue-${hue}`, { "aria-hidden": "true" }, letters || "?");
+  return el(`span.avatar.hue-${hue}`, { "aria-hidden": "true" }, initials(person.name));
 }
