@@ -35,7 +35,7 @@ HOLD_SECONDS, HOLD_PAUSE_SECONDS = 0.8, 0.02
 IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
-    Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
+    Kind.FOLLOW: (("follow", "count"), ("follow", "users"), ("follow", "blocked")),
     Kind.COMMENT: (("comment", "count"),),
 }
 Offsets = Callable[[], dict[str, int]]

@@ -9,7 +9,7 @@ late or doubled batch changes nothing and tells nothing: exactly once needs no o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
@@ -32,6 +32,7 @@ from app.green import fairly
 from app.stores import fences, groups
 from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
+from app.stores.blocks import refused_follows
 from app.stores.frames import Page, tell
 from app.stores.postgres import speaking
 from app.stores.rows import ROW_KINDS, write_rows
@@ -132,7 +133,8 @@ class Ledger:
         wanted = {entry.event.recipient_id for entry in batch.entries}
         wanted |= {key.recipient_id for key in batch.closes}
         present = groups.lock_recipients(sql, wanted)
-        written = write_rows(sql, [entry.event for entry in batch.entries])
+        blocked = refused_follows(sql, [entry.event for entry in batch.entries])
+        written = write_rows(sql, [_as_refused(e.event, blocked) for e in batch.entries])
         settled.expired = written.expired
         settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
@@ -144,6 +146,7 @@ class Ledger:
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
         settled.outcomes |= dict.fromkeys(late, "expired")
+        settled.outcomes |= dict.fromkeys(blocked, Reason.BLOCKED.value)
         said = tell(sql, Page(plans, {e.event_id: e for e in told}, who))
         settled.frames, settled.urgent = said.frames, said.urgent
         return settled
@@ -214,6 +217,12 @@ def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
     return (
         silence.value if silence else _by_preference(who.decision(event.kind, event.recipient_id))
     )
+
+
+def _as_refused(event: Event, blocked: set[str]) -> Event:
+    """A follow that a block refuses becomes the row of an unfollow: its seq stands there, so that
+    no late copy is newer, and whoever waits for the event to be written waits no longer."""
+    return replace(event, active=False) if event.event_id in blocked else event
 
 
 def _by_preference(decision: Decision) -> str | None:

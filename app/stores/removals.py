@@ -122,7 +122,8 @@ class Removals:
         with asking_redis("forget the account"):
             # Counted afresh from the rows at the next comment or by the next reader.
             stale = [key("comment", "count", post) for post in left.commented]
-            own = [key("follow", "count", user_id), key("follow", "users", user_id)]
+            names = ("count", "users", "blocked", "pending")
+            own = [key("follow", name, user_id) for name in names]
             self._redis.delete(*stale, *own)
 
     def _uncount(self, user_id: str, left: Left) -> None:
