@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.accounts import Registration
 from app.domain.errors import Rejected
 from blueprints import accounts, tokens
-from blueprints.identity import place
+from blueprints.identity import place, remember_device
 from blueprints.schemas import LoginBody, RegisterBody, check
 from blueprints.signed_in import check_csrf, local, me, sign_in
 from blueprints.views import Json
@@ -36,6 +36,7 @@ def login() -> Page:
         signed = accounts().log_in(given["email"], given["password"], place())
     except Rejected as fault:
         return _again("login.html", fault)
+    remember_device(signed)
     sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
@@ -53,6 +54,7 @@ def register() -> Page:
         signed = accounts().register(wanted, place())
     except Rejected as fault:
         return _again("register.html", fault)
+    remember_device(signed)
     sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
