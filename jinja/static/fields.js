@@ -1,4 +1,6 @@
 // Small help with forms and menus: letters left, a preview of the picture, no form sent twice, menus that close.
+import { noun } from "./words.js";
+
 const counters = () => document.querySelectorAll("[data-counter]");
 
 function startCounters() {
@@ -6,7 +8,7 @@ function startCounters() {
     const field = document.getElementById(line.dataset.counter);
     const say = () => {
       const left = field.maxLength - field.value.length;
-      line.textContent = `${left.toLocaleString("en")} ${left === 1 ? "character" : "characters"} left`;
+      line.textContent = `${left.toLocaleString("en")} ${noun(left, "character")} left`;
     };
     field.addEventListener("input", say);
     say();
