@@ -14,7 +14,7 @@ from app.domain.errors import Rejected
 from blueprints import accounts, tokens
 from blueprints.identity import place, remember_device
 from blueprints.schemas import LoginBody, RegisterBody, check
-from blueprints.signed_in import check_csrf, local, me, sign_in
+from blueprints.signed_in import check_csrf, local, me, sign_in, sign_out
 from blueprints.views import Json
 
 blueprint = Blueprint("session", __name__)
@@ -74,7 +74,7 @@ def logout() -> AnyResponse:
     user_id, session_id = session.get("user"), session.get("session")
     if isinstance(user_id, str) and isinstance(session_id, str):
         accounts().log_out(user_id, session_id, None)
-    session.clear()
+    sign_out()
     return redirect("/login", 303)
 
 
