@@ -1,4 +1,4 @@
-"""Follows between their acceptance and their rows: listed once, in one place, and then forgotten."""
+"""Follows between their acceptance and their rows: listed once, in one place, then forgotten."""
 
 import pytest
 
