@@ -61,12 +61,6 @@ def unblock(user_id: str) -> Json:
     return {"success": True, "blocked": False}
 
 
-def standing(asking: str, other: str) -> Json:
-    """What the one has said about the other."""
-    muted, blocked = mutes().standing(asking, other)
-    return {"isMuted": muted, "isBlocked": blocked}
-
-
 @blueprint.get("/mutes")
 def muted() -> Json:
     """People and posts share one order and one cursor; each goes to its own list."""

@@ -14,7 +14,7 @@ from blueprints import parts
 from blueprints.cards import cards
 from blueprints.follows import place as tie_place
 from blueprints.follows import ties
-from blueprints.mutes import standing
+from blueprints.mutes import mutes
 from blueprints.paging import next_cursor, paging
 from blueprints.posts import place
 from blueprints.signed_in import reader
@@ -34,7 +34,7 @@ def person(username: str) -> str:
     found = Posts(parts().engine).newest(user_id, part.slice, reading.id)
     return render_template(
         "person.html",
-        person=shown | standing(reading.id, user_id),
+        person=shown | {"isMuted": mutes().has_muted(reading.id, user_id)},
         posts=cards(found[:PER_PAGE], reading.id),
         older=next_cursor(found, PER_PAGE, place),
     )

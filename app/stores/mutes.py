@@ -91,12 +91,10 @@ class Mutes:
                 raise missing
             sql.execute(statement, values)
 
-    def standing(self, user_id: str, other_id: str) -> tuple[bool, bool]:
-        """Whether the one has muted and has blocked the other."""
+    def has_muted(self, user_id: str, other_id: str) -> bool:
         values = {"user": user_id, "other": other_id}
         with speaking("look for mutes"), self._engine.connect() as sql:
-            muted, blocked = sql.execute(_STANDING, values).one()
-        return bool(muted), bool(blocked)
+            return sql.execute(_HAS_MUTED, values).first() is not None
 
     def muted(self, user_id: str, part: Slice) -> list[Mute]:
         """Newest first, people and posts together."""
@@ -155,10 +153,7 @@ _END_BELLS = text(
     "where (subscriber_id, target_user_id) in ((:user, :other), (:other, :user))"
 )
 _UNBLOCK = text("delete from blocks where user_id = :user and blocked_user_id = :other")
-_STANDING = text(
-    "select exists (select 1 from mutes where user_id = :user and muted_user_id = :other), "
-    "exists (select 1 from blocks where user_id = :user and blocked_user_id = :other)"
-)
+_HAS_MUTED = text("select 1 from mutes where user_id = :user and muted_user_id = :other")
 _MUTED = (
     "select m.id::text, m.created_at, m.muted_post_id::text, u.id::text, u.username, u.name, "
     "u.avatar_url from mutes m left join users u on u.id = m.muted_user_id where m.user_id = :user"

@@ -5,6 +5,7 @@ import pytest
 from app.actions import Wish
 from app.domain.routing import Topic
 from app.stores.follows import Follows, Part, Tie
+from app.stores.posts import Posts
 from tests.house import House, Lanes, Person
 from tests.workers.past_redis import PastRedis
 from tests.workers.test_aggregator import dies_at
@@ -93,3 +94,13 @@ def test_a_follow_past_redis_is_listed_before_it_is_written(house: House) -> Non
     assert [tie.person.id for tie in following(house, ann)] == [ben.id]
     past.actions.follow(ann.id, ben.id, Wish.OFF)
     assert following(house, ann) == []
+
+
+def test_a_like_past_redis_is_listed_before_it_is_written(house: House) -> None:
+    past, post = PastRedis(house), house.alice.posts("Hello")
+    (ann,) = house.people("Ann")
+    past.actions.like(ann.id, post, Wish.ON)
+
+    assert Posts(house.engine).likers(post, 10, None) == [ann.id]
+    past.actions.like(ann.id, post, Wish.OFF)
+    assert Posts(house.engine).likers(post, 10, None) == []
