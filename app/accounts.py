@@ -10,17 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
+from app.devices import Device, Devices
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.limits import Limits
 from app.passwords import Passwords
 from app.revocations import Revocations
-from app.stores.sessions import Live, NewSession, Place, Sessions, Turn
+from app.stores.sessions import Live, NewSession, Place, Sessions, Turn, digest
 from app.stores.users import Account, NewUser, Users
 from app.tokens import invalid
 
 log = logging.getLogger(__name__)
 WRONG = "Invalid email or password"
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Desk:
     passwords: Passwords
     revocations: Revocations
     limits: Limits
+    devices: Devices
     raise_event: Callable[[Event], None]
     born: Callable[[str], None]
     new_id: Callable[[], str]
@@ -55,6 +58,8 @@ class Signed:
     account: Account
     session_id: str
     refresh_token: str
+    device: str
+    """The cookie by which this device is known from now on."""
 
 
 class Accounts:
@@ -85,13 +90,15 @@ class Accounts:
         """Raises Rejected (401), in the same words and time whether or not the account exists, and
         TooMany."""
         email, limits = email.lower(), self._desk.limits
-        limits.log_in(email, place.address)
+        account = self._desk.users.by_email(email)
+        device = self._known_device(account, place)
+        limits.log_in(email, place.address, device)
         try:
-            found = self._known(email, password)
+            found = self._known(account, password)
         except Unavailable:
-            limits.log_in_worked(email, place.address)
+            limits.log_in_worked(email, place.address, device)
             raise
-        limits.log_in_worked(email, place.address)
+        limits.log_in_worked(email, place.address, device)
         self._greet(found.id, place)
         return self._enter(found, place)
 
@@ -127,8 +134,18 @@ class Accounts:
     def log_out_all(self, user_id: str) -> None:
         self._desk.revocations.note(self._desk.sessions.end_all(user_id))
 
-    def _known(self, email: str, password: str) -> Account:
-        found = self._desk.users.by_email(email)
+    def _known_device(self, account: Account | None, place: Place) -> str | None:
+        """Its name among the counters of failures. The tables are asked alike whether or not there
+        is such an account."""
+        user_id = account.id if account else NOBODY
+        device = self._desk.devices.of(place.device, user_id)
+        if device:
+            return device.id
+        if self._desk.sessions.knows_browser(user_id, place):
+            return digest(f"{place.agent.browser}|{place.network}")
+        return None
+
+    def _known(self, found: Account | None, password: str) -> Account:
         fits = self._desk.passwords.fits(password, found.password_hash if found else None)
         if found is None or not fits:
             raise Rejected(WRONG, "wrong_credentials", 401)
@@ -136,7 +153,11 @@ class Accounts:
 
     def _enter(self, account: Account, place: Place) -> Signed:
         desk = self._desk
-        signed = Signed(account, desk.new_id(), secrets.token_urlsafe(32))
+        known = desk.devices.of(place.device, account.id)
+        agent = place.agent
+        device = Device(known.id if known else desk.new_id(), agent.browser, agent.system)
+        cookie = desk.devices.remembered(place.device, account.id, device)
+        signed = Signed(account, desk.new_id(), secrets.token_urlsafe(32), cookie)
         desk.sessions.open(
             NewSession(
                 signed.session_id, account.id, place, signed.refresh_token, desk.refresh_days
@@ -146,13 +167,19 @@ class Accounts:
 
     def _greet(self, user_id: str, place: Place) -> None:
         """An alert for a place that was never seen. First told, then remembered; the same place
-        has the same event id, so a crash in between tells nobody twice."""
-        if self._desk.sessions.knows(user_id, place):
+        has the same event id, so a crash in between tells nobody twice. A known device that moved
+        is no news, but its place is known from then on."""
+        desk = self._desk
+        if desk.sessions.knows(user_id, place):
+            return
+        device = desk.devices.of(place.device, user_id)
+        if device and device.is_of(place.agent):
+            desk.sessions.remember(user_id, place)
             return
         told = alert(
-            str(uuid5(NAMESPACE_URL, f"place:{user_id}:{place.hash}")),
+            str(uuid5(NAMESPACE_URL, f"place:{user_id}:{place.name}")),
             user_id,
-            f"New log-in to your account from {place.address} ({_shown(place.user_agent)}). "
+            f"New log-in: {place.agent}, near {place.network}. "
             "If this was not you, change your password.",
         )
         try:
@@ -166,8 +193,3 @@ class Accounts:
 
 def alert(event_id: str, user_id: str, message: str) -> Event:
     return Event(event_id, Kind.SECURITY_ALERT, user_id, message=message)
-
-
-def _shown(user_agent: str) -> str:
-    plain = "".join(letter for letter in user_agent[:100] if letter.isprintable())
-    return plain or "unknown browser"

@@ -6,6 +6,7 @@ Out   stores/memberships.py and streams/ingress.py (one atomic step in Redis), s
 Next  workers/bridge.py
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -21,16 +22,20 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import CRITICAL_KINDS, Event, Kind
 from app.domain.mentions import mentioned
 from app.failpoints import reach
+from app.stores.blocks import Blocks
 from app.stores.comment_deletions import CommentDeletion
-from app.stores.comments import Comment, Comments
+from app.stores.comments import COMMENT_MISSING, POST_MISSING, Comment, Comments
 from app.stores.gate import PAST_REDIS
+from app.stores.ledger import Hand
 from app.stores.memberships import Asked, Memberships, Standing, Wish
+from app.stores.mutes import Mutes
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.subjects import PERSON, POST
 from app.streams.ingress import Ingress
 
 __all__ = ["Actions", "Clock", "Standing", "Wish"]
 
+log = logging.getLogger(__name__)
 NOT_YOUR_COMMENT = Rejected("Cannot delete another user's comment", "forbidden", 403)
 SELF_FOLLOW = Rejected("Cannot follow yourself", "cannot_follow_self", 400)
 
@@ -69,6 +74,8 @@ class Actions:
     ) -> None:
         self._critical = critical
         self._memberships = memberships
+        self._blocks = Blocks(engine)
+        self._mutes = Mutes(engine, Hand(clock.now, clock.new_id))
         self._comments = comments
         self._ingress = ingress
         self._engine = engine
@@ -94,16 +101,45 @@ class Actions:
             raise SELF_FOLLOW
         return self._wish(Asked(PERSON, actor_id, user_id, wish, self._clock.new_id(), trace or ""))
 
-    def _wish(self, asked: Asked) -> Standing:
+    def block(self, actor_id: str, other_id: str, trace: str | None = None) -> None:
+        """Ends both follows by the ordinary way, then makes the block. Asking again completes what
+        was cut off. Raises Rejected (404)."""
+        self._mutes.may_block(actor_id, other_id)
+        self._end_follows(actor_id, other_id, True, trace)
+        self._mutes.block(actor_id, other_id)
+        self._note_block(actor_id, other_id, True)
+
+    def unblock(self, actor_id: str, other_id: str, trace: str | None = None) -> None:
+        """Restores nothing. Raises Rejected (404)."""
+        self._mutes.may_block(actor_id, other_id)
+        self._end_follows(actor_id, other_id, False, trace)
+        self._mutes.unblock(actor_id, other_id)
+        self._note_block(actor_id, other_id, False)
+
+    def _end_follows(self, one: str, other: str, blocked: bool, trace: str | None) -> None:
+        """Past Redis these notes say as well that what Redis knows of both is out of date."""
+        cache = self._memberships.warming.blocks
+        for follower, followed in ((one, other), (other, one)):
+            asked = Asked(PERSON, follower, followed, Wish.OFF, self._clock.new_id(), trace or "")
+            self._wish(asked, lambda: cache.begin(one, other, blocked))
+
+    def _note_block(self, one: str, other: str, blocked: bool) -> None:
+        try:
+            self._memberships.warming.blocks.end(one, other, blocked)
+        except Unavailable as fault:
+            log.warning("Redis reads the blocks of two people afresh later: %s", fault)
+
+    def _wish(self, asked: Asked, before: Callable[[], object] = lambda: None) -> Standing:
+        def by_redis() -> Standing:
+            before()
+            return self._memberships.want(asked)
+
         direct = self._direct
         if direct is None:
-            standing = self._memberships.want(asked)
+            standing = by_redis()
         else:
-            want = self._memberships.want
             repeatable = asked.wish is not Wish.TOGGLE
-            standing = direct.either(
-                lambda: want(asked), lambda: direct.wish(asked), repeatable=repeatable
-            )
+            standing = direct.either(by_redis, lambda: direct.wish(asked), repeatable=repeatable)
         reach("web.accepted")
         return standing
 
@@ -142,7 +178,7 @@ class Actions:
         self, actor_id: str, post_id: str, content: str, trace: str | None = None
     ) -> Comment:
         """Readable at once by everybody; its row and its announcement follow with its window."""
-        owner = self._comments.owner_of(post_id)
+        owner = self._open_to(actor_id, post_id)
         made = self._comment(post_id, actor_id, content, None)
         return self._say(Kind.COMMENT, made, owner, "POST", post_id, trace)
 
@@ -150,6 +186,8 @@ class Actions:
         self, actor_id: str, comment_id: str, content: str, trace: str | None = None
     ) -> Comment:
         parent = self._comments.find(comment_id)
+        self._blocks.check(actor_id, parent.user_id, COMMENT_MISSING)
+        self._open_to(actor_id, parent.post_id)
         made = self._comment(parent.post_id, actor_id, content, parent.id)
         return self._say(Kind.COMMENT_REPLY, made, parent.user_id, "COMMENT", parent.id, trace)
 
@@ -191,12 +229,18 @@ class Actions:
         self._append(said.post_id, merge_mentions([withdrawn], mentions), gone, deleted=True)
 
     def share(self, actor_id: str, post_id: str, trace: str | None = None) -> None:
-        owner = self._comments.owner_of(post_id)
+        owner = self._open_to(actor_id, post_id)
         event = self._event(
             Kind.POST_SHARE, actor_id, owner, About("POST", post_id, post_id), trace
         )
         follows = self._memberships.follows_of(actor_id, [owner])[owner][1]
         self.raise_event(_as_follower(event) if follows else event)
+
+    def _open_to(self, actor_id: str, post_id: str) -> str:
+        """Whose post it is. Raises Rejected (404), also when a block hides it from the actor."""
+        owner = self._comments.owner_of(post_id)
+        self._blocks.check(actor_id, owner, POST_MISSING)
+        return owner
 
     def raise_event(self, event: Event) -> None:
         """Any event of another server (POST /api/events). Critical ones go a way of their own."""

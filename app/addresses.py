@@ -1,9 +1,9 @@
 """Addresses: where a request really comes from, and what of it counts as one place.
 
-In    blueprints/identity.py, app/limits.py
+In    blueprints/identity.py, app/limits.py, app/stores/sessions.py
 """
 
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
 
@@ -42,3 +42,14 @@ def block_of(address: str) -> str:
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         return str(found.ipv4_mapped)
     return str(IPv6Network((found.packed, 64), strict=False))
+
+
+def network_of(address: str) -> str:
+    """Where it is, roughly, as CIDR: of IPv4 the /24, of IPv6 the /48. What is no address stays as
+    it is."""
+    if not _is_address(address):
+        return address
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return str(ip_network(f"{found}/{24 if found.version == 4 else 48}", strict=False))

@@ -22,8 +22,9 @@ from app.domain.errors import Rejected
 
 REDIS_SECONDS = 0.2
 AWAY_SECONDS = 5.0
-# Contract 6.26: failures of an account from one address, from anywhere, and of one address.
-ANYWHERE, ADDRESS = 4, 10
+# Contract 6.26: failures of an account from one address, from all devices it does not know, and of
+# one address.
+UNKNOWN_DEVICES, ADDRESS = 4, 10
 MAX_KEYS = 100_000
 
 
@@ -102,10 +103,12 @@ class Limits:
         self._writes: dict[str, int] = {}
         self._writes_end = 0.0
 
-    def log_in(self, account: str, address: str) -> None:
-        """Counts a try before it is made, so that many at once are not more. Raises TooMany."""
+    def log_in(self, account: str, address: str, device: str | None = None) -> None:
+        """Counts a try before it is made, so that many at once are not more. `device`: one that the
+        account knows is counted by itself, so that strangers cannot shut its owner out. Raises
+        TooMany."""
         sentence = "Too many login attempts. Please try again in {}."
-        keys = self._log_in_keys(account, address)
+        keys = self._log_in_keys(account, address, device)
         for place, (key, factor) in enumerate(keys):
             try:
                 self._count(self._log_in, key, sentence, factor)
@@ -114,9 +117,9 @@ class Limits:
                 self._give_back(keys[:place])
                 raise
 
-    def log_in_worked(self, account: str, address: str) -> None:
+    def log_in_worked(self, account: str, address: str, device: str | None = None) -> None:
         """It was no failure after all (or nobody could tell)."""
-        self._give_back(self._log_in_keys(account, address))
+        self._give_back(self._log_in_keys(account, address, device))
 
     def register(self, address: str) -> None:
         sentence = "Too many registration attempts. Please try again in {}."
@@ -142,12 +145,14 @@ class Limits:
             seconds = max(1, round(self._writes_end - now))
             raise TooMany("You are too fast. Please slow down a little.", seconds)
 
-    def _log_in_keys(self, account: str, address: str) -> list[tuple[str, int]]:
+    def _log_in_keys(self, account: str, address: str, device: str | None) -> list[tuple[str, int]]:
+        if device is not None:
+            return [(f"login:{account}:device:{device}", 1)]
         block = block_of(address)
         return [
             (f"login:{account}:{block}", 1),
             (f"login:from:{block}", ADDRESS),
-            (f"login:{account}", ANYWHERE),
+            (f"login:{account}", UNKNOWN_DEVICES),
         ]
 
     def _give_back(self, keys: list[tuple[str, int]]) -> None:

@@ -29,15 +29,19 @@ class Revocations:
         self._ended: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._looked: float | None = None
+        self._after: Callable[[], object] | None = None
 
     def over(self, session_id: str | None, user_id: str) -> bool:
         """Whether the session ended or the account is gone. A token may have no session."""
         return session_id in self._ended or user_id in self._gone
 
     def note(self, session_ids: Iterable[str]) -> None:
-        """Ended by this process: known here before the answer is."""
+        """Ended by this process: known here before the answer is, and its sockets are told at
+        once."""
         now = time.time()
         self._ended.update(dict.fromkeys(session_ids, now))
+        if self._after is not None:
+            gevent.spawn(self._after)
 
     def look(self) -> None:
         """Raises Unavailable."""
@@ -53,7 +57,8 @@ class Revocations:
                 del known[one]
 
     def start(self, after: Callable[[], object]) -> None:
-        """Looks for ever; `after` each look the sockets are swept."""
+        """Looks for ever; `after` each look, and whatever ends here, the sockets are swept."""
+        self._after = after
         gevent.spawn(self._look_for_ever, after)
 
     def _look_for_ever(self, after: Callable[[], object]) -> None:

@@ -1,7 +1,7 @@
 """Sockets: who may connect, which rooms are theirs, what they missed.
 
 In    Socket.IO, namespace / (contract 4); frames by way of app/listener.py
-Out   joined, error; rooms `user:{id}` and `signed-in`
+Out   joined, error, session_ended; rooms `user:{id}` and `signed-in`
 Next  jinja/static/bell.js
 """
 
@@ -136,13 +136,19 @@ class Sockets:
     def sweep(self) -> int:
         """Closes those whose token is over and those who never said who they are."""
         now, closed = self._now(), 0
-        for seat in list(self._seats.values()):
+        for sid, seat in list(self._seats.items()):
             claims = seat.claims
             over = self._tokens.over(claims) if claims else now - seat.since > NAMELESS_SECONDS
             if over:
+                self._tell_end(sid, claims)
                 self.io.server.eio.disconnect(seat.eio_sid)
                 closed += 1
         return closed
+
+    def _tell_end(self, sid: str, claims: Claims | None) -> None:
+        """Why it is closed, when a new token would not help: the page goes to the log-in page."""
+        if claims and self._tokens.revoked(claims):
+            self.io.emit("session_ended", {}, to=sid, ignore_queue=True)
 
     def _sweep_for_ever(self) -> None:
         while True:

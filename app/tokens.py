@@ -77,7 +77,11 @@ class Tokens:
 
     def over(self, claims: Claims) -> bool:
         """Whether the token has run out or was revoked; for sockets, which outlive their token."""
-        return claims.expires_at <= self._now() or self._over(claims.session_id, claims.user_id)
+        return claims.expires_at <= self._now() or self.revoked(claims)
+
+    def revoked(self, claims: Claims) -> bool:
+        """Whether the session ended or the account is gone, and not only the token's time."""
+        return self._over(claims.session_id, claims.user_id)
 
 
 def _verify(raw: str) -> Claims:

@@ -19,6 +19,7 @@ import blueprints
 from app import cors, stale
 from app.accounts import Accounts, Desk
 from app.credentials import Credentials
+from app.devices import Devices
 from app.domain.events import iso
 from app.guard import Guard
 from app.limits import Limits, Rates
@@ -166,6 +167,7 @@ def _desk(parts: Parts) -> Desk:
         sessions=sessions,
         passwords=Passwords(),
         revocations=Revocations(sessions, web.access_minutes),
+        devices=Devices(web.secret_key),
         limits=Limits(rates, parts.settings.addresses.redis_url, time.monotonic),
         raise_event=lambda event: parts.actions.raise_event(event),
         born=lambda user_id: parts.memberships.warming.born(PERSON, user_id, user_id),

@@ -12,9 +12,11 @@ from app.patience import RequestPatience
 from app.settings import load
 from app.stores.bell import Bell
 from app.stores.gate import CHANNEL
+from app.user_agents import prepare
 from app.web import create_app
 from app.wiring import build
 
+prepare()
 wait_with(RequestPatience())
 settings = load()
 logs.set_up(settings.log_level, settings.log_format)

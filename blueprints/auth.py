@@ -11,7 +11,7 @@ from app.accounts import Registration, Signed
 from app.domain.errors import Rejected
 from app.stores.users import Users
 from blueprints import accounts, parts, tokens
-from blueprints.identity import claims, person, place
+from blueprints.identity import claims, person, place, remember_device
 from blueprints.schemas import Body, LoginBody, RegisterBody, Text, body
 from blueprints.views import Json, account
 
@@ -72,6 +72,7 @@ def me() -> Json:
 
 
 def _signed_in(signed: Signed) -> Json:
+    remember_device(signed)
     return {
         "success": True,
         "user": account(signed.account),

@@ -42,8 +42,9 @@ def newest() -> Json:
 
 
 def shown(found: list[Bookmark], viewer_id: str) -> list[Json]:
-    """The posts with the time each was kept; one that just went is left out."""
-    posts = Posts(parts().engine).some([one.post_id for one in found])
+    """The posts with the time each was kept; one that just went or is hidden by a block is left
+    out."""
+    posts = Posts(parts().engine).some([one.post_id for one in found], viewer_id)
     seen = {view["id"]: view for view in views(posts, viewer_id)}
     return [seen[one.post_id] | {"bookmarkedAt": one.since} for one in found if one.post_id in seen]
 

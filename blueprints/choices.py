@@ -90,7 +90,7 @@ def _silenced(user_id: str) -> Json:
     part = paging(MOST_LISTED, MOST_LISTED)
     muted = mutes().muted(user_id, part.slice)
     blocked = mutes().blocked(user_id, part.slice)
-    posts = Posts(parts().engine).some([one.post_id for one in muted if one.post_id])
+    posts = Posts(parts().engine).some([one.post_id for one in muted if one.post_id], user_id)
     return {
         "muted_people": [mini(one.person) for one in muted if one.person],
         "muted_posts": posts,

@@ -10,10 +10,12 @@ from typing import cast
 from flask import Blueprint, Response, current_app, request
 
 from app.domain.errors import Rejected
+from app.stores.blocks import Blocks
 from app.stores.comments import Comment
+from app.stores.posts import MISSING
 from app.stores.users import Mini, Users
 from blueprints import actions, parts
-from blueprints.identity import person, traceparent, uuid_of
+from blueprints.identity import person, traceparent, uuid_of, viewer
 from blueprints.once import once
 from blueprints.paging import bad_cursor, next_cursor, paging
 from blueprints.schemas import CommentBody, ReplyBody, body
@@ -70,8 +72,10 @@ def of_post() -> Response:
     asked = request.args.get("postId")
     if not asked:
         raise Rejected("PostId required", "invalid", 400)
-    part = paging(50, 100)
-    tops, children, people = tree(uuid_of(asked))
+    part, asking, post_id = paging(50, 100), viewer(), uuid_of(asked)
+    if Blocks(parts().engine).hides_post(asking, post_id):
+        raise MISSING
+    tops, children, people = tree(post_id, asking)
     if part.cursor is not None:
         if len(part.cursor) != 1:
             raise bad_cursor()
@@ -86,10 +90,13 @@ def of_post() -> Response:
 Tree = tuple[list[Comment], dict[str, list[Comment]], dict[str, Mini]]
 
 
-def tree(post_id: str) -> Tree:
-    """Top level, newest first; replies by parent, oldest first; and who wrote them."""
+def tree(post_id: str, viewer_id: str | None) -> Tree:
+    """Top level, newest first; replies by parent, oldest first; and who wrote them. Comments of
+    those whom a block hides from the viewer are left out; others' replies to them stand alone."""
     said = parts().comments.of_post(post_id)
-    people = Users(parts().engine).minis([comment.user_id for comment in said])
+    authors = {comment.user_id for comment in said}
+    hidden = Blocks(parts().engine).among(viewer_id, authors)
+    people = Users(parts().engine).minis(sorted(authors - hidden))
     # By id (time-ordered): it stays the same when a pending comment becomes a written one.
     said = sorted((one for one in said if one.user_id in people), key=lambda one: one.id)
     known = {comment.id for comment in said}

@@ -10,13 +10,14 @@ from flask import Blueprint
 
 from app.actions import Wish
 from app.domain.errors import Rejected
-from app.stores.follows import Follows, Side, Tie
+from app.stores.blocks import Blocks
+from app.stores.follows import Follows, Part, Side, Tie
 from app.stores.users import MISSING, Users
 from blueprints import actions, parts
 from blueprints.identity import person, traceparent, uuid_of, viewer
-from blueprints.paging import next_cursor, paging
+from blueprints.paging import Paging, next_cursor, paging
 from blueprints.verbs import VERBS, wish
-from blueprints.views import Json, mini, minis
+from blueprints.views import Json, minis
 
 blueprint = Blueprint("follows", __name__, url_prefix="/api/follows")
 MUST_FOLLOW = Rejected("Must follow user first", "must_follow_first", 400)
@@ -34,38 +35,34 @@ def follow(user_id: str) -> Json:
 
 @blueprint.get("/<user_id>/followers")
 def followers(user_id: str) -> Json:
-    target, part = uuid_of(user_id), paging(50, 100)
-    found = Follows(parts().engine).people("followers", target, part.limit + 1, part.place)
-    answer = _list("followers", found, part.limit)
-    asking = viewer()
-    if asking is not None and part.cursor is None:
-        with_oneself(answer["followers"], asking, target)
-    return answer
-
-
-def with_oneself(people: list[Json], asking: str, target: str) -> None:
-    """One's own follow shows in the next read, though its row is written a moment later."""
-    follows = parts().memberships.follows_of(asking, [target])[target][1]
-    if not follows:
-        people[:] = [one for one in people if one["id"] != asking]
-    elif not Follows(parts().engine).is_written(asking, target):
-        people[:0] = [mini(one) for one in Users(parts().engine).minis([asking]).values()]
+    return _list("followers", user_id)
 
 
 @blueprint.get("/<user_id>/following")
 def following(user_id: str) -> Json:
-    part = paging(50, 100)
-    store = Follows(parts().engine)
-    found = store.people("following", uuid_of(user_id), part.limit + 1, part.place)
-    return _list("following", found, part.limit)
+    return _list("following", user_id)
 
 
-def _list(side: Side, found: list[Tie], limit: int) -> Json:
+def _list(side: Side, user_id: str) -> Json:
+    target, part, asking = uuid_of(user_id), paging(50, 100), viewer()
+    Blocks(parts().engine).check(asking, target, MISSING)
+    found = ties(side, target, part, asking)
     return {
         "success": True,
-        side: minis(tie.person for tie in found[:limit]),
-        "nextCursor": next_cursor(found, limit, place),
+        side: minis(tie.person for tie in found[: part.limit]),
+        "nextCursor": next_cursor(found, part.limit, place),
     }
+
+
+def ties(side: Side, target: str, part: Paging, viewer_id: str | None) -> list[Tie]:
+    """A part of the list and one more line, if there is one. Own follows show in the next read:
+    what is accepted is read before the rows, so that nothing falls in between."""
+    pending = parts().memberships.pending
+    unwritten = (
+        pending.following(target) if side == "following" else pending.followers(target, viewer_id)
+    )
+    wanted = Part(part.limit + 1, part.place, viewer_id)
+    return Follows(parts().engine).people(side, target, wanted, unwritten)
 
 
 def place(tie: Tie) -> tuple[datetime, str]:
@@ -79,6 +76,7 @@ def bell(user_id: str) -> Json:
     store = Follows(parts().engine)
     if not Users(parts().engine).exists(target):
         raise MISSING
+    Blocks(parts().engine).check(asking, target, MISSING)
     follows = parts().memberships.follows_of(asking, [target])[target][1]
     if asked is not Wish.OFF and not follows:
         raise MUST_FOLLOW

@@ -9,9 +9,11 @@ import re
 import time
 
 import gevent
-from flask import current_app, request
+from flask import Response, after_this_request, current_app, request
 
+from app.accounts import Signed
 from app.addresses import address_of
+from app.devices import MAX_AGE_SECONDS
 from app.domain.errors import Rejected, Unavailable
 from app.domain.text import truncate
 from app.logs import CORRELATION, TRACE
@@ -21,6 +23,7 @@ from app.tokens import Claims
 from blueprints import limits, parts, tokens
 
 NO_TOKEN = "No token provided"  # noqa: S105 - a sentence
+DEVICE_COOKIE = "device"
 ROLE_SECONDS = 1.5
 REMEMBERED = 600.0
 """How long an administrator may look on while PostgreSQL is away."""
@@ -53,7 +56,27 @@ def place() -> Place:
     forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
     trusted = parts().settings.web.trusted_proxies
     address = address_of(request.remote_addr or "unknown", forwarded, trusted)
-    return Place(address, environ.get("HTTP_USER_AGENT", ""))
+    return Place(
+        address, environ.get("HTTP_USER_AGENT", ""), request.cookies.get(DEVICE_COOKIE, "")
+    )
+
+
+def remember_device(signed: Signed) -> None:
+    """The answer to this request carries the cookie by which the device is known again."""
+    secure = not parts().settings.web.testing
+
+    def keep(answer: Response) -> Response:
+        answer.set_cookie(
+            DEVICE_COOKIE,
+            signed.device,
+            max_age=MAX_AGE_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=secure,
+        )
+        return answer
+
+    after_this_request(keep)
 
 
 def viewer() -> str | None:

@@ -1,7 +1,7 @@
 """Mutes and blocks.
 
 In    PUT, DELETE /api/mutes/users/:id, /api/mutes/posts/:id, /api/blocks/:id; the two lists
-Out   stores/mutes.py
+Out   app/actions.py (blocks), stores/mutes.py
 """
 
 from datetime import datetime
@@ -12,8 +12,8 @@ from app.stores.ledger import Hand
 from app.stores.mutes import Block, Mute, Mutes
 from app.stores.posts import Posts
 from app.wiring import new_id
-from blueprints import parts
-from blueprints.identity import person, uuid_of
+from blueprints import actions, parts
+from blueprints.identity import person, traceparent, uuid_of
 from blueprints.paging import next_cursor, paging
 from blueprints.views import Json, mini
 from blueprints.views import posts as views
@@ -51,20 +51,14 @@ def unmute_post(post_id: str) -> Json:
 
 @blueprint.put("/blocks/<user_id>")
 def block(user_id: str) -> Json:
-    mutes().block(person(), uuid_of(user_id))
+    actions().block(person(), uuid_of(user_id), traceparent())
     return {"success": True, "blocked": True}
 
 
 @blueprint.delete("/blocks/<user_id>")
 def unblock(user_id: str) -> Json:
-    mutes().unblock(person(), uuid_of(user_id))
+    actions().unblock(person(), uuid_of(user_id), traceparent())
     return {"success": True, "blocked": False}
-
-
-def standing(asking: str, other: str) -> Json:
-    """What the one has said about the other."""
-    muted, blocked = mutes().standing(asking, other)
-    return {"isMuted": muted, "isBlocked": blocked}
 
 
 @blueprint.get("/mutes")
@@ -73,7 +67,8 @@ def muted() -> Json:
     asking, part = person(), paging(50, 100)
     found = mutes().muted(asking, part.slice)
     here = found[: part.limit]
-    posts = Posts(parts().engine).some([one.post_id for one in here if one.post_id])
+    muted_posts = [one.post_id for one in here if one.post_id]
+    posts = Posts(parts().engine).some(muted_posts, asking)
     return {
         "success": True,
         "users": [mini(one.person) for one in here if one.person],

@@ -30,7 +30,7 @@ MAX_DEPTH = 6
 @blueprint.get("/")
 def feed() -> str:
     reading, part = reader(), paging(PER_PAGE, PER_PAGE)
-    found = Posts(parts().engine).newest(None, part.slice)
+    found = Posts(parts().engine).newest(None, part.slice, reading.id)
     older = next_cursor(found, PER_PAGE, place)
     return render_template("feed.html", posts=cards(found[:PER_PAGE], reading.id), older=older)
 
@@ -38,14 +38,14 @@ def feed() -> str:
 @blueprint.get("/posts/<post_id>")
 def post(post_id: str) -> str:
     reading = reader()
-    found = Posts(parts().engine).find(uuid_of(post_id))
+    found = Posts(parts().engine).find(uuid_of(post_id), reading.id)
     shown = cards([found], reading.id)[0]
-    return render_template("post.html", post=shown, comments=_flat(found.id))
+    return render_template("post.html", post=shown, comments=_flat(found.id, reading.id))
 
 
-def _flat(post_id: str) -> list[tuple[int, Comment, Mini]]:
+def _flat(post_id: str, reader_id: str) -> list[tuple[int, Comment, Mini]]:
     """The forest as lines with a depth, so that no template has to recurse."""
-    tops, children, people = tree(post_id)
+    tops, children, people = tree(post_id, reader_id)
     lines: list[tuple[int, Comment, Mini]] = []
     waiting = [(0, comment) for comment in reversed(tops)]
     while waiting:
@@ -58,8 +58,8 @@ def _flat(post_id: str) -> list[tuple[int, Comment, Mini]]:
 @blueprint.get("/posts/<post_id>/likes")
 def likes(post_id: str) -> str:
     reading, part = reader(), paging(PER_PAGE, PER_PAGE)
-    found = Posts(parts().engine).find(uuid_of(post_id))
-    people, older = liking(found.id, part)
+    found = Posts(parts().engine).find(uuid_of(post_id), reading.id)
+    people, older = liking(found.id, part, reading.id)
     return render_template(
         "likes.html",
         post=cards([found], reading.id)[0],

@@ -8,8 +8,9 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from app.actions import Wish
+from app.stores.blocks import Blocks
 from app.stores.follows import Follows
-from app.stores.users import Users
+from app.stores.users import MISSING, Users
 from blueprints import actions, parts
 from blueprints.acting import acting, back, wish
 from blueprints.follows import MUST_FOLLOW
@@ -36,6 +37,7 @@ def bell(username: str) -> Response:
     person = acting()
     target = Users(parts().engine).id_of(username)
     wanted = wish() is Wish.ON
+    Blocks(parts().engine).check(person.id, target, MISSING)
     if wanted and not parts().memberships.follows_of(person.id, [target])[target][1]:
         raise MUST_FOLLOW
     Follows(parts().engine).set_bell(person.id, target, wanted)
@@ -55,9 +57,9 @@ def block(username: str) -> Response:
     person = acting()
     target = Users(parts().engine).id_of(username)
     if wish() is Wish.ON:
-        mutes().block(person.id, target)
-    else:
-        mutes().unblock(person.id, target)
+        actions().block(person.id, target, traceparent())
+        return redirect("/preferences", 303)  # the page one was on is hidden now
+    actions().unblock(person.id, target, traceparent())
     return back()
 
 

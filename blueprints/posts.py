@@ -9,6 +9,7 @@ from datetime import datetime
 from flask import Blueprint, Response, request
 
 from app.domain.errors import Rejected
+from app.stores.blocks import Blocks
 from app.stores.posts import Post, Posts
 from app.stores.users import Users
 from blueprints import actions, parts
@@ -30,10 +31,11 @@ def feed() -> Json:
     of = request.args.get("userId")
     user_id = uuid_of(of) if of else None
     store = Posts(parts().engine)
-    found = store.newest(user_id, part.slice)
-    answer: Json = {"success": True, "posts": views(found[: part.limit], viewer())}
+    asking = viewer()
+    found = store.newest(user_id, part.slice, asking)
+    answer: Json = {"success": True, "posts": views(found[: part.limit], asking)}
     if part.cursor is None:
-        answer["pagination"] = part.totals(store.total(user_id))
+        answer["pagination"] = part.totals(store.total(user_id, asking))
     answer["nextCursor"] = next_cursor(found, part.limit, place)
     return answer
 
@@ -44,8 +46,9 @@ def place(post: Post) -> tuple[datetime, str]:
 
 @blueprint.get("/<post_id>")
 def one(post_id: str) -> Json:
-    found = Posts(parts().engine).find(uuid_of(post_id))
-    return {"success": True, "post": views([found], viewer())[0]}
+    asking = viewer()
+    found = Posts(parts().engine).find(uuid_of(post_id), asking)
+    return {"success": True, "post": views([found], asking)[0]}
 
 
 @blueprint.post("")
@@ -86,23 +89,30 @@ def delete(post_id: str) -> Json:
 
 @blueprint.get("/<post_id>/likes")
 def likes(post_id: str) -> Json:
-    post, part = uuid_of(post_id), paging(20, 100)
-    Posts(parts().engine).find(post)
-    people, following = liking(post, part)
+    post, part, asking = uuid_of(post_id), paging(20, 100), viewer()
+    Posts(parts().engine).find(post, asking)
+    people, following = liking(post, part, asking)
     return {"success": True, "users": people, "nextCursor": following}
 
 
-def liking(post: str, part: Paging) -> tuple[list[Json], str | None]:
-    """Who likes it, by id: an order in which a like that arrives meanwhile shifts nothing."""
-    store, after = Posts(parts().engine), _after(part)
+def liking(post: str, part: Paging, viewer_id: str | None) -> tuple[list[Json], str | None]:
+    """Who likes it, by id: an order in which a like that arrives meanwhile shifts nothing. Whom a
+    block hides from the viewer is left out, so a part may be shorter than its limit."""
+    after = _after(part)
     everybody = parts().memberships.likers(post)
     if everybody is None:
-        ids = store.likers(post, part.limit + 1, after)
+        own = (viewer_id, _likes(viewer_id, post)) if viewer_id else None
+        ids = Posts(parts().engine).likers(post, part.limit + 1, after, own)
     else:
         ids = [one for one in everybody if after is None or one < after][: part.limit + 1]
     people = Users(parts().engine).minis(ids[: part.limit])
-    shown = [mini(people[one]) for one in ids[: part.limit] if one in people]
+    hidden = Blocks(parts().engine).among(viewer_id, people)
+    shown = [mini(people[one]) for one in ids[: part.limit] if one in people.keys() - hidden]
     return shown, next_cursor(ids, part.limit, lambda one: (one,))
+
+
+def _likes(viewer_id: str, post: str) -> bool:
+    return parts().memberships.likes_of(viewer_id, [post])[post][1]
 
 
 def _after(part: Paging) -> str | None:

@@ -6,14 +6,14 @@ Out   jinja/person.html, people.html, search.html
 
 from flask import Blueprint, render_template
 
-from app.stores.follows import Follows, Side
+from app.stores.follows import Side
 from app.stores.posts import Posts
 from app.stores.users import Users
 from blueprints import parts
 from blueprints.cards import cards
 from blueprints.follows import place as tie_place
-from blueprints.follows import with_oneself
-from blueprints.mutes import standing
+from blueprints.follows import ties
+from blueprints.mutes import mutes
 from blueprints.paging import next_cursor, paging
 from blueprints.posts import place
 from blueprints.signed_in import reader
@@ -29,10 +29,11 @@ SUGGESTED = 12
 def person(username: str) -> str:
     reading, part = reader(), paging(PER_PAGE, PER_PAGE)
     user_id = Users(parts().engine).id_of(username)
-    found = Posts(parts().engine).newest(user_id, part.slice)
+    shown = profile(user_id, reading.id)
+    found = Posts(parts().engine).newest(user_id, part.slice, reading.id)
     return render_template(
         "person.html",
-        person=profile(user_id, reading.id) | standing(reading.id, user_id),
+        person=shown | {"isMuted": mutes().has_muted(reading.id, user_id)},
         posts=cards(found[:PER_PAGE], reading.id),
         older=next_cursor(found, PER_PAGE, place),
     )
@@ -51,14 +52,13 @@ def following(username: str) -> str:
 def _ties(username: str, side: Side) -> str:
     reading, part = reader(), paging(PER_PAGE, PER_PAGE)
     user_id = Users(parts().engine).id_of(username)
-    found = Follows(parts().engine).people(side, user_id, part.limit + 1, part.place)
+    shown = profile(user_id, reading.id)
+    found = ties(side, user_id, part, reading.id)
     people = minis(tie.person for tie in found[: part.limit])
-    if side == "followers" and part.cursor is None:
-        with_oneself(people, reading.id, user_id)
     return render_template(
         "people.html",
         side=side,
-        person=profile(user_id, reading.id),
+        person=shown,
         people=with_follows(people, reading.id),
         older=next_cursor(found, part.limit, tie_place),
     )
@@ -82,6 +82,6 @@ def search() -> str:
         newest = minis(Users(parts().engine).newest(SUGGESTED, reading.id))
         people = with_follows(newest, reading.id)
         return render_template("search.html", q="", people=people, older=None)
-    found, older = find(words, paging(PER_PAGE, PER_PAGE))
+    found, older = find(words, paging(PER_PAGE, PER_PAGE), reading.id)
     people = with_follows(with_followers(found), reading.id)
     return render_template("search.html", q=words, people=people, older=older)

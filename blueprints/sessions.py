@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.accounts import Registration
 from app.domain.errors import Rejected
 from blueprints import accounts, tokens
-from blueprints.identity import place
+from blueprints.identity import place, remember_device
 from blueprints.schemas import LoginBody, RegisterBody, check
-from blueprints.signed_in import check_csrf, local, me, sign_in
+from blueprints.signed_in import check_csrf, local, me, sign_in, sign_out
 from blueprints.views import Json
 
 blueprint = Blueprint("session", __name__)
@@ -36,6 +36,7 @@ def login() -> Page:
         signed = accounts().log_in(given["email"], given["password"], place())
     except Rejected as fault:
         return _again("login.html", fault)
+    remember_device(signed)
     sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
@@ -53,6 +54,7 @@ def register() -> Page:
         signed = accounts().register(wanted, place())
     except Rejected as fault:
         return _again("register.html", fault)
+    remember_device(signed)
     sign_in(signed.account.id, signed.session_id)
     return redirect(_next(), 303)
 
@@ -72,7 +74,7 @@ def logout() -> AnyResponse:
     user_id, session_id = session.get("user"), session.get("session")
     if isinstance(user_id, str) and isinstance(session_id, str):
         accounts().log_out(user_id, session_id, None)
-    session.clear()
+    sign_out()
     return redirect("/login", 303)
 
 

@@ -24,11 +24,11 @@ def me() -> Mini | None:
     if not isinstance(user_id, str) or not isinstance(session_id, str):
         return None
     if not Sessions(parts().engine).stands(session_id):
-        session.clear()  # ended elsewhere: logged out everywhere, or another password
+        sign_out()  # ended elsewhere: logged out everywhere, or another password
         return None
     found = Users(parts().engine).minis([user_id]).get(user_id)
     if found is None:
-        session.clear()  # the account is gone
+        sign_out()  # the account is gone
     return found
 
 
@@ -51,6 +51,14 @@ def sign_in(user_id: str, session_id: str) -> None:
     session.permanent = True
     session["user"], session["session"] = user_id, session_id
     csrf()
+
+
+def sign_out() -> None:
+    """The CSRF field stays until somebody logs in: all tabs ask for the log-in page at the same
+    time, and whichever answer comes last, each form must be good."""
+    kept = csrf()
+    session.clear()
+    session["csrf"] = kept
 
 
 def csrf() -> str:

@@ -10,6 +10,7 @@ from marshmallow import ValidationError, validate
 
 from app.domain.errors import Rejected
 from app.passwords import Passwords
+from app.stores.blocks import Blocks
 from app.stores.follows import Follows
 from app.stores.users import MISSING, Mini, Users
 from blueprints import parts
@@ -67,7 +68,7 @@ def search() -> Json:
     words = asked()
     if not words:
         raise Rejected("Search query required", "invalid", 400)
-    found, following = find(words, paging(20, 100))
+    found, following = find(words, paging(20, 100), viewer())
     return {"success": True, "users": with_followers(found), "nextCursor": following}
 
 
@@ -77,8 +78,9 @@ def asked() -> str:
     return str(check(_SEARCH, {"q": words})["q"])
 
 
-def find(words: str, part: Paging) -> tuple[list[Mini], str | None]:
-    """Those who are found, best first, and the cursor of the next part."""
+def find(words: str, part: Paging, viewer_id: str | None) -> tuple[list[Mini], str | None]:
+    """Those who are found, best first, without those whom a block hides from the viewer; and the
+    cursor of the next part."""
     start = (number("page", 1, MAX_FOUND) - 1) * part.limit
     if part.cursor is not None:
         match part.cursor:
@@ -88,7 +90,9 @@ def find(words: str, part: Paging) -> tuple[list[Mini], str | None]:
                 raise bad_cursor()
     found = Users(parts().engine).search(words, part.limit + 1, start)
     more = len(found) > part.limit and start + part.limit < MAX_FOUND
-    return found[: part.limit], cursor(start + part.limit) if more else None
+    hidden = Blocks(parts().engine).among(viewer_id, [one.id for one in found])
+    shown = [one for one in found[: part.limit] if one.id not in hidden]
+    return shown, cursor(start + part.limit) if more else None
 
 
 def with_followers(found: list[Mini]) -> list[Json]:
@@ -133,8 +137,10 @@ def remove(user_id: str) -> Json:
 
 
 def profile(user_id: str, viewer_id: str | None) -> Json:
-    """Raises Rejected (404)."""
-    found = Users(parts().engine).profile(user_id)
+    """Raises Rejected (404), also when a block hides them from the viewer."""
+    Blocks(parts().engine).check(viewer_id, user_id, MISSING)
+    unwritten = parts().memberships.pending.following(user_id)
+    found = Users(parts().engine).profile(user_id, unwritten)
     followers, followed = parts().memberships.follows_of(viewer_id, [user_id])[user_id]
     bells = Follows(parts().engine).bells(viewer_id, [user_id])
     return {

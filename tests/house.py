@@ -126,6 +126,7 @@ class House:
         self.redis: redis.Redis = wired.parts.redis
         self.windows = wired.parts.windows
         self.comments = wired.parts.comments
+        self.pending_follows = wired.parts.memberships.pending
         self.clock = Clock()
         self.push = PushList()
         self.kafka = MemoryKafka()
@@ -164,7 +165,15 @@ class House:
     def new_lane(self, topic: Topic, draw: float = 0.5) -> Aggregator:
         parts = self.wired.parts
         posts = PostUpdates(parts.memberships, parts.comments, self.push)  # type: ignore[arg-type]
-        ends = Ends(self.windows, self.ledger, self.dead_letters, posts, self.comments, self.note)
+        ends = Ends(
+            self.windows,
+            self.ledger,
+            self.dead_letters,
+            posts,
+            self.comments,
+            self.pending_follows,
+            self.note,
+        )
         subscriber: Any = self.kafka.subscriber(GROUPS[topic], topic.value)
         return Aggregator(subscriber, ends, self.rules, Hand(self.clock.now, lambda: draw, new_id))
 

@@ -74,7 +74,10 @@ def aggregator(wired: WorkerParts) -> list[Worker]:
     hand = AggregatorHand(time.time, random.random, new_id)
     posts = PostUpdates(parts.memberships, parts.comments, parts.push)
     note = Figures(parts.redis).note
-    ends = Ends(parts.windows, wired.ledger, wired.dead_letters, posts, parts.comments, note)
+    pending = parts.memberships.pending
+    ends = Ends(
+        parts.windows, wired.ledger, wired.dead_letters, posts, parts.comments, pending, note
+    )
     workers = []
     for loop in of_process("aggregator"):
         subscriber = wired.subscriber(loop)

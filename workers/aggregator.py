@@ -7,8 +7,8 @@ Next  workers/flusher.py
 The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at
 most one window's worth again, which changes nothing; if Redis lost its windows, the same reading
 rebuilds them. While Redis is away everything is told at once, and what could be committed is kept
-in mind until it is back: only Redis knows what its windows hold, and which comments it still lists
-as pending.
+in mind until it is back: only Redis knows what its windows hold, and which comments and follows it
+still lists as pending.
 """
 
 import logging
@@ -24,6 +24,7 @@ from app.failpoints import reach
 from app.stores.comments import Comments
 from app.stores.figures import Note, Passing, unnoted
 from app.stores.ledger import Batch, Entry, Ledger
+from app.stores.pending_follows import PendingFollows
 from app.stores.windows import Offered, Windows, WindowsLost
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.kafka import Polled, Subscriber, by_place
@@ -56,6 +57,7 @@ class Ends:
     dead_letters: DeadLetters
     posts: PostUpdates
     comments: Comments
+    follows: PendingFollows
     note: Note = unnoted
 
 
@@ -118,7 +120,7 @@ class Aggregator:
 
     def _commit(self, lasts: Mapping[tuple[str, int], int]) -> None:
         """Up to the first event that a window still holds; all up to the last ones took effect."""
-        self._written.forget(self._ends.comments)
+        self._written.forget(self._ends.comments, self._ends.follows)
         epoch = self._known_epoch()
         commits = {
             place: self._ends.windows.applied(epoch, f"{place[0]}:{place[1]}", last)

@@ -43,7 +43,7 @@ IDLE_SECONDS, BUSY_SECONDS = 0.3, 0.05
 COMMITS_SECONDS, TELL_SECONDS = 1.0, 2.0
 _FORGOTTEN = {
     Kind.LIKE: (("like", "count"), ("like", "users")),
-    Kind.FOLLOW: (("follow", "count"), ("follow", "users")),
+    Kind.FOLLOW: (("follow", "count"), ("follow", "users"), ("follow", "blocked")),
     Kind.COMMENT: (("comment", "count"),),
 }
 Offsets = Callable[[], dict[str, int]]

@@ -1,14 +1,15 @@
 """What the writers do after the ledger has written: put aside what PostgreSQL refused, say what
-became of each event, and drop the pending comments whose rows are there."""
+became of each event, and drop the pending comments and follows whose rows are there."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from app.domain.events import COMMENT_KINDS, Event
+from app.domain.events import COMMENT_KINDS, Event, Kind
 from app.domain.windows import Verdict
 from app.stores.comments import Comments
 from app.stores.figures import GATHERED
 from app.stores.ledger import Settled
+from app.stores.pending_follows import PendingFollows
 from app.stores.windows import WindowsLost
 from app.streams.dead_letters import DeadLetters, Letter
 from app.streams.publisher import record_of
@@ -23,31 +24,43 @@ def places_of(events: Iterable[Event]) -> list[tuple[str, str]]:
 
 
 class Written:
-    """Comments whose rows are in the tables, while Redis may still list them as pending.
+    """Comments and follows whose rows are in the tables, while Redis may still list them as
+    pending.
 
     An offset may be called applied only after `forget`: then whoever dies in between leaves the
-    event to be read again, and a successor forgets its comment.
+    event to be read again, and a successor forgets it.
     """
 
     def __init__(self) -> None:
         self._places: dict[tuple[str, str], None] = {}
+        self._follows: dict[tuple[str, str], int] = {}
         self._too_many = False
 
     def note(self, events: Iterable[Event]) -> None:
         """Of a committed transaction. A word past Redis left nothing pending; had it gone by way of
         Redis as well, that copy comes too."""
-        self._places |= dict.fromkeys(places_of(e for e in events if not e.direct))
-        if len(self._places) > MOST:
+        by_redis = [one for one in events if not one.direct]
+        self._places |= dict.fromkeys(places_of(by_redis))
+        for one in by_redis:
+            if one.kind is Kind.FOLLOW:
+                follow = str(one.actor_id), one.recipient_id
+                self._follows[follow] = max(one.seq, self._follows.get(follow, 0))
+        if len(self._places) + len(self._follows) > MOST:
             self._too_many = True
             self._places.clear()
+            self._follows.clear()
 
-    def forget(self, comments: Comments) -> None:
+    def forget(self, comments: Comments, follows: PendingFollows) -> None:
         """Raises Unavailable, and keeps the rest in mind; WindowsLost when there were more than can
         be kept in mind: all that is not committed must be read again, now that Redis answers."""
         while page := list(islice(self._places, PAGE)):
             comments.forget(page)
             for place in page:
                 del self._places[place]
+        while pairs := dict(islice(self._follows.items(), PAGE)):
+            follows.forget(pairs)
+            for pair in pairs:
+                del self._follows[pair]
         if self._too_many:
             self._too_many = False
             raise WindowsLost

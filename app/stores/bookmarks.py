@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
+from app.stores.blocks import unblocked
 from app.stores.postgres import speaking
 from app.stores.posts import MISSING, Slice
 
@@ -34,6 +35,8 @@ class Bookmarks:
                 gone = sql.execute(_TAKE, values).rowcount
                 if gone or on is False:
                     return False
+            if sql.execute(_SEEN, values).first() is None:
+                raise MISSING  # a block hides it: one's own bookmark can go, no other can come
             sql.execute(_PUT, values)
             return True
 
@@ -56,6 +59,10 @@ class Bookmarks:
 
 
 _POST = text("select 1 from posts where id = :post")
+_SEEN = text(
+    "select 1 from posts where id = :post "  # noqa: S608 - constants only
+    f"and {unblocked('posts.user_id', 'cast(:user as uuid)')}"
+)
 _TAKE = text("delete from bookmarks where user_id = :user and post_id = :post")
 # Selected from both tables: a post or an account that just went is no fault, but no bookmark.
 _PUT = text(

@@ -20,7 +20,7 @@ from app.stores.comment_deletions import CommentDeletion
 from app.stores.gate import admit
 from app.stores.memberships import Asked, Standing, Wish
 from app.stores.postgres import speaking
-from app.stores.subjects import PERSON
+from app.stores.subjects import PERSON, POST
 
 PRUNED = 5_000
 GIVEN_UP_SECONDS = 10.0
@@ -54,8 +54,10 @@ class DirectWords:
             row = sql.execute(_STANDS[subject.kind], values).first()
             if row is None:
                 raise subject.missing
-            owner, follower, stands, newest = row
+            owner, follower, stands, newest, blocked = row
             wanted = not stands if asked.wish is Wish.TOGGLE else asked.wish is Wish.ON
+            if blocked and (subject is POST or wanted):
+                raise subject.missing  # as wish.lua does
             event = Event(
                 asked.event_id,
                 subject.kind,
@@ -165,18 +167,27 @@ def _word(kind: str, subject: str) -> str:
     )
 
 
+def _blocked(other: str) -> str:
+    return (
+        "exists (select 1 from blocks b where "  # noqa: S608 - constants only
+        f"(b.user_id = {other} and b.blocked_user_id = :actor) or "
+        f"(b.user_id = :actor and b.blocked_user_id = {other}))"
+    )
+
+
 _SAYS = "case when w.seq > coalesce(l.seq, 0) then w.active else coalesce(l.active, false) end"
 _STANDS: dict[Kind, TextClause] = {
     Kind.LIKE: text(
         "select p.user_id::text, coalesce(fw.active, f.active, false), "  # noqa: S608 - constants only
-        f"{_SAYS}, greatest(w.seq, l.seq, 0) from posts p "
+        f"{_SAYS}, greatest(w.seq, l.seq, 0), {_blocked('p.user_id')} from posts p "
         "left join likes l on l.post_id = p.id and l.user_id = :actor "
         f"{_word('LIKE', 'p.id')} w on true "
         "left join follows f on f.following_id = p.user_id and f.follower_id = :actor "
         f"{_word('FOLLOW', 'p.user_id')} fw on true where p.id = :subject"
     ),
     Kind.FOLLOW: text(
-        f"select u.id::text, false, {_SAYS}, greatest(w.seq, l.seq, 0) from users u "  # noqa: S608
+        f"select u.id::text, false, {_SAYS}, greatest(w.seq, l.seq, 0), {_blocked('u.id')} "  # noqa: S608
+        "from users u "
         "left join follows l on l.following_id = u.id and l.follower_id = :actor "
         f"{_word('FOLLOW', 'u.id')} w on true where u.id = :subject"
     ),

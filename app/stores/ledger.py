@@ -9,7 +9,7 @@ late or doubled batch changes nothing and tells nothing: exactly once needs no o
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
@@ -33,6 +33,7 @@ from app.green import fairly
 from app.stores import fences, groups
 from app.stores.amends import Amends
 from app.stores.audience import Audience, audience
+from app.stores.blocks import refused_follows
 from app.stores.endings import Ending, log_endings
 from app.stores.frames import Page, tell
 from app.stores.one_cause import told_before
@@ -143,7 +144,8 @@ class Ledger:
         wanted = {entry.event.recipient_id for entry in batch.entries}
         wanted |= {key.recipient_id for key in batch.closes}
         present = groups.lock_recipients(sql, wanted)
-        written = write_rows(sql, [entry.event for entry in batch.entries])
+        blocked = refused_follows(sql, [entry.event for entry in batch.entries])
+        written = write_rows(sql, [_as_refused(e.event, blocked) for e in batch.entries])
         settled.expired = written.expired
         settled.outcomes = {entry.event.event_id: "merged" for entry in batch.entries}
         settled.outcomes |= {event.event_id: "expired" for event in written.expired}
@@ -157,6 +159,7 @@ class Ledger:
         closes = {key for key in batch.closes if key.recipient_id in present}
         plans = self._plans(sql, told, rings, closes)
         settled.outcomes |= {event.event_id: "expired" for event in late}
+        settled.outcomes |= dict.fromkeys(blocked, Reason.BLOCKED.value)
         log_endings(
             sql, _endings([*late, *(e.event for e in batch.entries)], written, settled, plans)
         )
@@ -278,6 +281,12 @@ def _refusal(event: Event, present: set[str], who: Audience) -> str | None:
         return None  # who leaves, leaves, whatever was muted since
     silence = who.silenced(event)
     return silence.value if silence else None
+
+
+def _as_refused(event: Event, blocked: set[str]) -> Event:
+    """A follow that a block refuses becomes the row of an unfollow: its seq stands there, so that
+    no late copy is newer, and whoever waits for the event to be written waits no longer."""
+    return replace(event, active=False) if event.event_id in blocked else event
 
 
 def _doing(event: Event, ring: Ring, left: Mapping[str, tuple[int, ...]]) -> Doing:

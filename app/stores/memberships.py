@@ -22,6 +22,7 @@ from app import stale
 from app.domain.errors import Unavailable
 from app.domain.routing import shard_of
 from app.stores.gate import CLOSED_CODE, OPEN, Gate, sure
+from app.stores.pending_follows import PendingFollows
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import Glance, key, script, speaking
 from app.stores.subjects import PERSON, POST, Subject
@@ -91,6 +92,7 @@ class Memberships:
         self._gate = gate
         self._wish: Calls = wish or script(connection, "wish")
         self.warming = Warming(connection, engine)
+        self.pending = PendingFollows(connection, self._glance)
 
     def want(self, asked: Asked) -> Standing:
         """Raises Rejected (not there) or Unavailable (full, late, closed, or Redis is away)."""

@@ -3,8 +3,8 @@
 In    blueprints/mutes.py
 Out   the tables mutes and blocks; the ledger asks them before it tells (stores/audience.py)
 
-A mute silences the future. A block also takes the blocked person's doings out of one's groups, in
-the same transaction and under the same lock as the ledger: none of theirs slips in between.
+A mute silences the future. A block also ends both follows and takes what each did out of the
+other's groups, in one transaction and under the locks of the ledger: nothing slips in between.
 """
 
 from dataclasses import dataclass
@@ -56,10 +56,16 @@ class Mutes:
         """Raises Rejected (404)."""
         self._put(_MUTE_POST if on else _UNMUTE_POST, _POST, user_id, post_id, posts.MISSING)
 
-    def block(self, user_id: str, other_id: str) -> None:
-        """Raises Rejected (404). Frames about the groups that change go out with it."""
+    def may_block(self, user_id: str, other_id: str) -> None:
+        """Raises Rejected (400, 404)."""
         if user_id == other_id:
             raise SELF_BLOCK
+        with speaking("block"), self._engine.connect() as sql:
+            if sql.execute(_PERSON, {"other": other_id}).first() is None:
+                raise users.MISSING
+
+    def block(self, user_id: str, other_id: str) -> None:
+        """Raises Rejected (404). Frames about the groups that change go out with it."""
         with speaking("block"), self._engine.begin() as sql:
             # Both: an account that is removed meanwhile must not leave half a block.
             present = lock_recipients(sql, [user_id, other_id])
@@ -67,8 +73,11 @@ class Mutes:
                 raise users.MISSING
             if user_id not in present:
                 return
-            sql.execute(_BLOCK, {"user": user_id, "other": other_id})
-            take_out(sql, Leaver(other_id, (user_id,)), self._hand)
+            pair = {"user": user_id, "other": other_id}
+            for statement in (_BLOCK, _END_FOLLOWS, _END_BELLS):
+                sql.execute(statement, pair)
+            for one, recipient in ((other_id, user_id), (user_id, other_id)):
+                take_out(sql, Leaver(one, (recipient,)), self._hand)
 
     def unblock(self, user_id: str, other_id: str) -> None:
         self._put(_UNBLOCK, _PERSON, user_id, other_id, users.MISSING)
@@ -82,12 +91,10 @@ class Mutes:
                 raise missing
             sql.execute(statement, values)
 
-    def standing(self, user_id: str, other_id: str) -> tuple[bool, bool]:
-        """Whether the one has muted and has blocked the other."""
+    def has_muted(self, user_id: str, other_id: str) -> bool:
         values = {"user": user_id, "other": other_id}
         with speaking("look for mutes"), self._engine.connect() as sql:
-            muted, blocked = sql.execute(_STANDING, values).one()
-        return bool(muted), bool(blocked)
+            return sql.execute(_HAS_MUTED, values).first() is not None
 
     def muted(self, user_id: str, part: Slice) -> list[Mute]:
         """Newest first, people and posts together."""
@@ -131,11 +138,22 @@ _UNMUTE_POST = text("delete from mutes where user_id = :user and muted_post_id =
 _BLOCK = text(
     "insert into blocks (user_id, blocked_user_id) values (:user, :other) on conflict do nothing"
 )
-_UNBLOCK = text("delete from blocks where user_id = :user and blocked_user_id = :other")
-_STANDING = text(
-    "select exists (select 1 from mutes where user_id = :user and muted_user_id = :other), "
-    "exists (select 1 from blocks where user_id = :user and blocked_user_id = :other)"
+# The unfollows of app/actions.py may still be on their way, or a follow may have overtaken them.
+# One more than the follow's own seq: whatever is accepted later is newer.
+_END_FOLLOWS = text("""
+    with ended as (
+        update follows set active = false, seq = seq + 1, updated_at = now()
+        where active and (follower_id, following_id) in ((:user, :other), (:other, :user))
+        returning following_id)
+    update users set follower_count = greatest(0, follower_count - 1)
+    where id in (select following_id from ended)
+""")
+_END_BELLS = text(
+    "delete from bell_subscriptions "
+    "where (subscriber_id, target_user_id) in ((:user, :other), (:other, :user))"
 )
+_UNBLOCK = text("delete from blocks where user_id = :user and blocked_user_id = :other")
+_HAS_MUTED = text("select 1 from mutes where user_id = :user and muted_user_id = :other")
 _MUTED = (
     "select m.id::text, m.created_at, m.muted_post_id::text, u.id::text, u.username, u.name, "
     "u.avatar_url from mutes m left join users u on u.id = m.muted_user_id where m.user_id = :user"

@@ -156,7 +156,7 @@ def _without(user_id: str, left: Left) -> RedisUpdate:
     follows = [(Kind.FOLLOW.value, other_id, user_id) for other_id in left.follows]
     # Counted afresh from the rows at the next comment or by the next reader.
     comments = [key("comment", "count", post_id) for post_id in left.commented]
-    own = [key("follow", "count", user_id), key("follow", "users", user_id)]
+    own = [key("follow", name, user_id) for name in ("count", "users", "blocked", "pending")]
     return RedisUpdate(members=[*likes, *follows], keys=[*comments, *own])
 
 

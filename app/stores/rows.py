@@ -49,7 +49,9 @@ _FOLLOWS = text("""
     join users f on f.id = n.following_id join users u on u.id = n.follower_id
     order by n.following_id, n.follower_id
     on conflict (follower_id, following_id) do update
-        set seq = excluded.seq, active = excluded.active, updated_at = excluded.updated_at
+        set seq = excluded.seq, active = excluded.active, updated_at = excluded.updated_at,
+            created_at = case when follows.active then follows.created_at
+                else excluded.created_at end
         where follows.seq < excluded.seq
     returning new.following_id::text, new.follower_id::text, coalesce(old.active, false), new.active
 """)

@@ -14,7 +14,9 @@ from enum import Enum
 
 from sqlalchemy import Connection, Engine, text
 
+from app.addresses import network_of
 from app.stores.postgres import speaking
+from app.user_agents import UserAgent, user_agent_of
 
 log = logging.getLogger(__name__)
 _MAX_AGENT = 300
@@ -26,14 +28,24 @@ def digest(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody logs in from."""
+    """Where somebody logs in from. `device`: the cookie of known devices, as it came."""
 
     address: str
     user_agent: str
+    device: str = ""
 
     @property
-    def hash(self) -> str:
-        return digest(f"{self.address}\n{self.user_agent}")
+    def agent(self) -> UserAgent:
+        return user_agent_of(self.user_agent)
+
+    @property
+    def network(self) -> str:
+        return network_of(self.address)
+
+    @property
+    def name(self) -> str:
+        """The same for all log-ins that count as one place."""
+        return f"{self.agent.browser}|{self.agent.system}|{self.network}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +144,31 @@ class Sessions:
         )
 
     def knows(self, user_id: str, place: Place) -> bool:
+        """Whether browser, system and network were seen together. Without a user agent: no."""
         with speaking("look up a place"), self._engine.connect() as sql:
-            values = {"user": user_id, "place": place.hash}
-            return sql.execute(_KNOWS, values).first() is not None
+            row = sql.execute(_KNOWS, _place_values(user_id, place)).first()
+        return row is not None and bool(place.agent.browser)
+
+    def knows_browser(self, user_id: str, place: Place) -> bool:
+        """Whether this browser was seen in this network. Who comes from a network that the account
+        never saw costs no parsing."""
+        with speaking("look up a place"), self._engine.connect() as sql:
+            values = {"user": user_id, "network": place.network}
+            browsers = set(sql.execute(_BROWSERS, values).scalars())
+        return bool(browsers) and place.agent.browser in browsers
 
     def remember(self, user_id: str, place: Place) -> None:
+        """What names no browser is not remembered: it could be anybody."""
+        if not place.agent.browser:
+            return
         with speaking("remember a place"), self._engine.begin() as sql:
-            sql.execute(_REMEMBER, {"user": user_id, "place": place.hash})
+            sql.execute(_REMEMBER, _place_values(user_id, place))
+
+
+def _place_values(user_id: str, place: Place) -> dict[str, str]:
+    agent = place.agent
+    place_of = {"browser": agent.browser, "system": agent.system, "network": place.network}
+    return {"user": user_id} | place_of
 
 
 def _keep(sql: Connection, session_id: str, token: str, days: float) -> None:
@@ -189,7 +219,12 @@ _REMOVED = text(
     "where removed_at > now() - cast(:seconds as float) * interval '1 second'"
 )
 _NOW = text("select extract(epoch from now())")
-_KNOWS = text("select 1 from known_places where user_id = :user and place_hash = :place")
+_KNOWS = text(
+    "select 1 from known_places where user_id = :user "
+    "and browser = :browser and system = :system and network = :network"
+)
+_BROWSERS = text("select browser from known_places where user_id = :user and network = :network")
 _REMEMBER = text(
-    "insert into known_places (user_id, place_hash) values (:user, :place) on conflict do nothing"
+    "insert into known_places (user_id, browser, system, network) "
+    "values (:user, :browser, :system, :network) on conflict do nothing"
 )

@@ -433,8 +433,10 @@ known_places = Table(
     "known_places",
     metadata,
     _ref("user_id", "users", primary_key=True),
-    # SHA-256 of address and user agent: enough to know it again.
-    Column("place_hash", Text, primary_key=True),
+    # Families without versions, and a /24 or /48: what a new log-in is compared with.
+    Column("browser", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("network", Text, primary_key=True),
     _time("created_at"),
 )
 

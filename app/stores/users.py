@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import Rejected
 from app.domain.text import fold, search_key
+from app.stores.blocks import unblocked
+from app.stores.pending_follows import UNWRITTEN, Unwritten, unwritten_values
 from app.stores.postgres import speaking
 from app.stores.profile_changes import note_change
 
@@ -130,9 +132,11 @@ class Users:
     def exists(self, user_id: str) -> bool:
         return self._first("select 1 from users where id = :value", user_id) is not None
 
-    def profile(self, user_id: str) -> Profile:
-        """Raises Rejected (404)."""
-        row = self._first(_PROFILE, user_id)
+    def profile(self, user_id: str, unwritten: Sequence[Unwritten] = ()) -> Profile:
+        """`unwritten`: their own follows that have no rows yet. Raises Rejected (404)."""
+        values = {"value": user_id} | unwritten_values(unwritten)
+        with speaking("find a person"), self._engine.connect() as sql:
+            row = sql.execute(_PROFILE, values).first()
         if row is None:
             raise MISSING
         return Profile(*row)
@@ -193,10 +197,10 @@ class Users:
                 found = [*found, *_similar(sql, values)] or _similar(sql, values, FAINT)
         return [Mini(*row) for row in found[start:wanted]]
 
-    def newest(self, limit: int, except_id: str) -> list[Mini]:
-        """Who came last, without simulated people."""
+    def newest(self, limit: int, viewer_id: str) -> list[Mini]:
+        """Who came last, without simulated people, the viewer and whom a block hides from them."""
         with speaking("list people"), self._engine.connect() as sql:
-            rows = sql.execute(_NEWEST, {"limit": limit, "except": except_id})
+            rows = sql.execute(_NEWEST, {"limit": limit, "viewer": viewer_id})
             return [Mini(*row) for row in rows]
 
     def _account(self, where: str, value: str) -> Account | None:
@@ -234,12 +238,22 @@ _INSERT = text(
     f"values (:id, :email, :username, :name, :search_key, :hash, :role) returning {_ACCOUNT}"
 )
 _PREFERENCES = text("insert into notification_preferences (user_id) values (:id)")
-_PROFILE = (
-    "select id::text, username, name, bio, avatar_url, created_at, "
-    "(select count(*) from posts p where p.user_id = u.id), "
-    "(select count(*) from follows f where f.follower_id = u.id and f.active) "
-    "from users u where u.id = :value"
-)
+# Whom they follow: the rows, corrected by what is accepted and not written yet.
+_PROFILE = text(f"""
+    with said as (
+        select distinct on (other) other, active, seq from (
+            select subject_id as other, active, seq from direct_words
+                where kind = 'FOLLOW' and member_id = :value
+            union all select * from {UNWRITTEN}) w (other, active, seq)
+        order by other, seq desc)
+    select u.id::text, username, name, bio, avatar_url, u.created_at,
+        (select count(*) from posts p where p.user_id = u.id),
+        (select count(*) from follows f where f.follower_id = u.id and f.active)
+        + (select coalesce(sum(s.active::int - coalesce(f.active, false)::int), 0) from said s
+            left join follows f on f.follower_id = :value and f.following_id = s.other
+            where coalesce(f.seq, 0) < s.seq and exists (select 1 from users where id = s.other))
+    from users u where u.id = :value
+""")  # noqa: S608 - constants only
 _MINIS = text(
     "select id::text, username, name, avatar_url from users where id = any(cast(:ids as uuid[]))"
 )
@@ -248,8 +262,9 @@ _EMAILS = text(
 )
 # By id: it rises with time, and the primary key is an index.
 _NEWEST = text(
-    "select id::text, username, name, avatar_url from users "
-    "where not is_simulated and id <> :except order by id desc limit :limit"
+    "select id::text, username, name, avatar_url from users "  # noqa: S608 - constants only
+    f"where not is_simulated and id <> :viewer and {unblocked('users.id')} "
+    "order by id desc limit :limit"
 )
 _CHANGE = text(
     "update users set name = coalesce(:name, name), bio = coalesce(:bio, bio), "  # noqa: S608 - constants

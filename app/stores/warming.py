@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from app.domain.errors import Unavailable
 from app.stores import fences
+from app.stores.block_cache import BlockCache
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.redis import key, script, speaking
 from app.stores.subjects import PERSON, POST, Subject
@@ -33,11 +34,14 @@ class Warming:
         self._redis = connection
         self._engine = engine
         self._warm = script(connection, "warm")
+        self.blocks = BlockCache(connection, engine)
 
     def born(self, subject: Subject, subject_id: str, owner_id: str) -> None:
         """A new post or person is warm from the start: nobody can have liked it yet."""
         with speaking("note a new subject"):
             self._fill(subject, subject_id, owner_id, [NOTHING_READ])
+        if subject is PERSON:
+            self.blocks.born(subject_id)
 
     def warm(self, subject: Subject, subject_id: str) -> None:
         """Reads a standing from PostgreSQL into Redis: one caller loads, the others wait for it."""
@@ -61,15 +65,35 @@ class Warming:
                 self._redis.delete(lock)
 
     def _is_warm(self, subject: Subject, subject_id: str) -> bool:
+        owner = self._known_owner(subject, subject_id)
+        if owner is None:
+            return False
+        if subject is PERSON:
+            return self.blocks.is_loaded(subject_id)
+        return owner == "" or self._is_warm(PERSON, owner)
+
+    def _known_owner(self, subject: Subject, subject_id: str) -> str | None:
+        """Of a subject whose members are known; "" of a post that is gone. None: to be read."""
         with speaking("tell what it knows"):
             if not self._redis.exists(subject.count_key(subject_id)):
-                return False
+                return None
             if subject is PERSON:
-                return True
+                return subject_id
             owner = self._redis.get(key("post", "owner", subject_id))
-            return owner == "" or bool(owner and self._redis.exists(PERSON.count_key(str(owner))))
+        return None if owner is None else str(owner)
 
     def _load(self, subject: Subject, subject_id: str) -> None:
+        owner = self._known_owner(subject, subject_id)
+        if owner is None:
+            owner = self._load_members(subject, subject_id)
+        if subject is PERSON:
+            self.blocks.load(subject_id)
+        elif owner:
+            # Its owner's followers decide a like's lane, and their blocks whether it is allowed.
+            self.warm(PERSON, owner)
+
+    def _load_members(self, subject: Subject, subject_id: str) -> str:
+        """Whose they are. Raises Rejected (404)."""
         seen = fences.standing(self._redis)
         with asking_postgres("tell who likes it"), self._engine.connect() as sql:
             owner = sql.execute(text(subject.owner_sql), {"id": subject_id}).scalar()
@@ -78,11 +102,7 @@ class Warming:
             members = list(sql.execute(text(subject.members_sql), {"id": subject_id}).scalars())
         with speaking("keep what was loaded"):
             self._fill(subject, subject_id, owner, [seen, *members])
-            # A like's lane depends on whether its actor follows the owner: that set must be there
-            # too.
-            known = subject is PERSON or self._redis.exists(PERSON.count_key(owner))
-        if not known:
-            self.warm(PERSON, owner)
+        return str(owner)
 
     def _fill(self, subject: Subject, subject_id: str, owner: str, read: list[str]) -> None:
         """`read`: the fence seen before the members were read, then the members."""

@@ -1,14 +1,20 @@
 // Talks to the API. The token lives in memory only; the session cookie gets a new one when it has run out.
-const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
-export const myId = meta("me");
+import { leave, myId } from "./session.js";
+
+export { leave, myId };
+const SESSION_IS_OVER = [401, 403]; // it ended; or it is another one, whose forms carry another CSRF field
 let token = null;
 
 export async function freshToken() {
   const answer = await fetch("/session/token", {
     method: "POST",
-    headers: { "X-CSRF-Token": meta("csrf"), Accept: "application/json" },
+    headers: { "X-CSRF-Token": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" },
   });
-  if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+  if (SESSION_IS_OVER.includes(answer.status)) {
+    leave();
+    return new Promise(() => {}); // nobody shows an error on a page that is being left
+  }
+  if (!answer.ok) throw new Error("The server does not answer; please try again");
   token = (await answer.json()).token;
   return token;
 }

@@ -3,6 +3,7 @@ import { call } from "./api.js";
 import { fault } from "./feed.js";
 import { paint } from "./times.js";
 import { toast } from "./toasts.js";
+import { paintCount } from "./words.js";
 
 const list = () => document.getElementById("comments");
 
@@ -12,7 +13,7 @@ async function reload() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("comments");
   paint(fresh);
-  document.querySelector("[data-comments]").textContent = page.querySelector("[data-comments]").textContent;
+  paintCount(document.querySelector("[data-comments]"), page.querySelector("[data-comments]").textContent);
   list().replaceWith(document.adoptNode(fresh));
 }
 

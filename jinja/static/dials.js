@@ -3,15 +3,14 @@ import { call } from "./api.js";
 import { until } from "./console/countdown.js";
 import { clock, el, precise, reconcile, say } from "./console/dom.js";
 import { Following } from "./console/following.js";
-
-const plural = (many, one) => `${many} ${one}${many === 1 ? "" : "s"}`;
+import { counted } from "./words.js";
 
 // What the configured rules will do with so many likes, if their window is fresh.
 export function hint(likes, instant, window) {
-  if (likes <= instant) return { kind: "told", text: `${plural(likes, "like")}: told at once, each by name` };
+  if (likes <= instant) return { kind: "told", text: `${counted(likes, "like")}: told at once, each by name` };
   const held = likes - instant;
   const first = instant ? `the first ${instant} at once, ` : "";
-  return { kind: "held", text: `${plural(likes, "like")}: ${first}${held} in one line when the window closes (${window})` };
+  return { kind: "held", text: `${counted(likes, "like")}: ${first}${held} in one line when the window closes (${window})` };
 }
 
 const moment = (one, name) => one.steps.find((step) => step.name === name)?.at;

@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { startDials } from "./dials.js";
 import { toast } from "./toasts.js";
+import { paintCount } from "./words.js";
 
 const states = new WeakMap(); // form -> {wanted, busy}
 export const fault = (error) => toast({ message: error.message, critical: true });
@@ -15,7 +16,7 @@ const WISHES = {
     guess: (now, on) => ({ liked: on, likesCount: Math.max(0, now.likesCount + on - now.liked) }),
     paint(form, said) {
       press(form, said.liked);
-      card(form).querySelector("[data-likes]").textContent = said.likesCount;
+      paintCount(card(form).querySelector("[data-likes]"), said.likesCount);
     },
   },
   keep: {
@@ -56,9 +57,12 @@ function paintFollow(form, said) {
     press(same, said.following);
     same.querySelector("button").textContent = said.following ? "Following" : "Follow";
   }
+  if (said.followersCount !== undefined) {
+    const numbers = document.querySelectorAll(`[data-person="${id}"] [data-followers], [data-line="${id}"] [data-followers]`);
+    for (const number of numbers) paintCount(number, said.followersCount);
+  }
   const person = document.querySelector(`[data-person="${id}"]`);
   if (!person) return;
-  if (said.followersCount !== undefined) person.querySelector("[data-followers]").textContent = said.followersCount;
   const bell = person.querySelector("[data-bell]");
   bell.hidden = !said.following;
   if (!said.following) WISHES.bell.paint(bell, { bellEnabled: false });
@@ -130,9 +134,9 @@ export function paintCounts(event) {
   const { likesCount, commentsCount } = event.metadata ?? {};
   for (const shown of document.querySelectorAll(`[data-post="${CSS.escape(event.targetEntityId ?? "")}"]`)) {
     const busy = states.get(shown.querySelector("[data-like]"))?.busy;
-    if (likesCount !== undefined && !busy) shown.querySelector("[data-likes]").textContent = likesCount;
+    if (likesCount !== undefined && !busy) paintCount(shown.querySelector("[data-likes]"), likesCount);
     if (commentsCount === undefined) continue;
-    shown.querySelector("[data-comments]").textContent = commentsCount;
+    paintCount(shown.querySelector("[data-comments]"), commentsCount);
     document.dispatchEvent(new CustomEvent("comments", { detail: { post: shown.dataset.post, count: commentsCount } }));
   }
 }

@@ -1,8 +1,10 @@
 // The limits of fields, on every page: characters left, and nothing sent that the server would refuse for its length.
 // In place of minlength and maxlength, which count UTF-16 units and cut a pasted emoji in two.
 // As the server counts (app/domain/text.py, normalize): code points in NFC with LF line ends.
+import { noun } from "./words.js";
+
 const length = (text) => [...text.replace(/\r\n?/g, "\n").normalize("NFC")].length;
-const characters = (count) => `${count.toLocaleString("en")} ${count === 1 ? "character" : "characters"}`;
+const characters = (count) => `${count.toLocaleString("en")} ${noun(count, "character")}`;
 
 function checkLength(field) {
   const count = length(field.value);

@@ -289,19 +289,136 @@ def test_the_table_holds_no_code(
     assert code not in [str(value) for row in rows for value in row.values()]
 
 
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/{}.0.0.0 Safari/537.36"
+)
+EDGE = CHROME + " Edg/120.0.0.0"
+
+
 @pytest.mark.parametrize(
-    ("agent", "alerts"),
+    ("agents", "alerts"),
     [
-        pytest.param("Firefox", 0, id="from where one registered"),
-        pytest.param("Lynx", 1, id="from elsewhere, and only the first time"),
+        pytest.param(["Firefox"], 0, id="from where one registered"),
+        pytest.param(["Lynx", "Lynx"], 1, id="from elsewhere, and only the first time"),
+        pytest.param([CHROME.format(120), CHROME.format(141)], 1, id="an update is no new browser"),
+        pytest.param([CHROME.format(120), EDGE.format(120)], 2, id="another browser"),
+        pytest.param(["", ""], 1, id="without a name"),
     ],
 )
 def test_a_log_in_from_a_new_place_is_told(
-    alice: Alice, told: Callable[[Kind], list[str]], agent: str, alerts: int
+    alice: Alice, told: Callable[[Kind], list[str]], agents: list[str], alerts: int
 ) -> None:
-    for _ in range(2):
+    for agent in agents:
+        alice.client.delete_cookie("device")
         assert alice.logs_in(**{"User-Agent": agent}).status == 200
-    assert len(told(Kind.SECURITY_ALERT)) == alerts
+    assert len(set(told(Kind.SECURITY_ALERT))) == alerts
+
+
+def test_an_alert_names_browser_system_and_network_and_nothing_of_the_header(
+    alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    alice.logs_in(**{"User-Agent": CHROME.format(120)})
+    [said] = told(Kind.SECURITY_ALERT)
+    assert said.startswith("New log-in: Chrome on Linux, near 127.0.0.0/24.")
+    assert "Mozilla" not in said
+
+
+@pytest.fixture
+def roaming(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses are as X-Forwarded-For says, and limits hold: before `web` is made."""
+    monkeypatch.setitem(environment, "TRUSTED_PROXIES", "127.0.0.1")
+    monkeypatch.setitem(environment, "RATE_LIMIT_ENABLED", "true")
+
+
+def _from(address: str, agent: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address, "User-Agent": agent}
+
+
+def test_a_device_that_moves_is_no_news_by_its_cookie_and_one_without_it_is(
+    roaming: None, alice: Alice, told: Callable[[Kind], list[str]]
+) -> None:
+    at_home, away = (_from(one, CHROME.format(120)) for one in ("192.0.2.1", "198.51.100.1"))
+    alice.client.delete_cookie("device")
+    alice.logs_in(**at_home)
+    alice.logs_in(**_from("192.0.2.200", CHROME.format(121)))  # the same /24
+    assert len(told(Kind.SECURITY_ALERT)) == 1
+    alice.logs_in(**away)
+    assert len(told(Kind.SECURITY_ALERT)) == 1
+
+    alice.logs_in(**_from("203.0.113.1", EDGE.format(120)))  # a copied cookie
+    alice.client.delete_cookie("device")
+    alice.logs_in(**_from("203.0.113.200", CHROME.format(120)))
+
+    assert len(told(Kind.SECURITY_ALERT)) == 3
+
+
+def _strangers_fail(web: Flask, first: int = 0) -> list[int]:
+    """Wrong passwords from everywhere, more than the account takes from unknown devices."""
+    stranger = web.test_client()
+    body = {"email": "alice@example.org", "password": "Wr0ng-one"}
+    return [
+        stranger.post(
+            "/api/auth/login", json=body, headers=_from(f"203.0.113.{n}", CHROME.format(120))
+        ).status_code
+        for n in range(first, first + 22)
+    ]
+
+
+def test_strangers_shut_out_strangers_and_not_a_device_that_logged_in_before(
+    roaming: None, web: Flask, alice: Alice
+) -> None:
+    assert _strangers_fail(web) == [401] * 20 + [429] * 2
+    body = {"email": "alice@example.org", "password": PASSWORD}
+
+    def statuses(client: FlaskClient, **headers: str) -> int:
+        return client.post("/api/auth/login", json=body, headers=headers).status_code
+
+    new = web.test_client()
+    assert statuses(new, **_from("192.0.2.9", CHROME.format(120))) == 429
+    assert statuses(alice.client, **_from("192.0.2.9", CHROME.format(120))) == 200  # its cookie
+    assert statuses(new, **_from("127.0.0.9", "Firefox")) == 200  # browser and network
+
+
+def test_a_known_device_is_counted_by_itself(roaming: None, alice: Alice) -> None:
+    tries = [alice.logs_in("Wr0ng-one").status for _ in range(6)]
+    assert tries == [401] * 5 + [429]
+    assert alice.logs_in().status == 429
+
+
+def test_the_cookie_of_one_account_is_nothing_to_another(
+    roaming: None, web: Flask, alice: Alice
+) -> None:
+    eve = web.test_client()
+    body = {"email": "eve@example.org", "username": "eve", "password": PASSWORD}
+    eve.post("/api/auth/register", json=body, headers=_from("203.0.113.1", CHROME.format(120)))
+    _strangers_fail(web)
+    answer = eve.post(
+        "/api/auth/login",
+        json={"email": "alice@example.org", "password": PASSWORD},
+        headers=_from("203.0.113.1", CHROME.format(120)),
+    )
+    assert answer.status_code == 429
+
+
+@pytest.fixture(params=["testing", "production"])
+def mode(
+    request: pytest.FixtureRequest, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Before `web` is made."""
+    monkeypatch.setitem(environment, "APP_MODE", request.param)
+    return str(request.param)
+
+
+def test_the_cookie_of_a_known_device_is_out_of_reach_of_scripts_and_other_sites(
+    mode: str, alice: Alice
+) -> None:
+    body = {"email": "alice@example.org", "password": PASSWORD}
+    answer = alice.client.post("/api/auth/login", json=body, headers=HOME)
+    [cookie] = [one for one in answer.headers.getlist("Set-Cookie") if one.startswith("device=")]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert ("Secure" in cookie) is (mode == "production")
 
 
 def test_who_has_just_registered_can_be_followed_without_a_look_into_a_table(

@@ -84,15 +84,23 @@ def test_a_mute_can_be_lifted_and_set_again(page: Page, ada: Person, person: Mee
     assert [one["id"] for one in ada.call("GET", "/api/mutes")["users"]] == [ben.id]
 
 
-def test_a_block_is_shown_and_lifted(page: Page, ada: Person, person: Meet) -> None:
+def test_a_blocked_profile_is_hidden_until_the_block_is_lifted(
+    page: Page, ada: Person, person: Meet, watch: Watch
+) -> None:
     ben = person("Ben")
     page.goto(f"/users/{ben.username}")
     page.get_by_label("More about Ben").click()
-    page.get_by_role("button", name="Block: also takes").click()
-    expect(page.get_by_text("You have blocked Ben.")).to_be_visible()
-    page.get_by_label("More about Ben").click()
+    page.get_by_role("button", name="Block:").click()
+    expect(page).to_have_url("/preferences")
+    watch.forgive("404")
+    page.goto(f"/users/{ben.username}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("User not found")
+
+    page.goto("/preferences")
     page.get_by_role("button", name="Unblock").click()
-    expect(page.get_by_text("You have blocked Ben.")).to_have_count(0)
+    expect(page.get_by_role("button", name="Block again")).to_be_visible()
+    page.goto(f"/users/{ben.username}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ben")
 
 
 def test_chosen_colours_last(page: Page) -> None:

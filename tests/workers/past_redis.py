@@ -127,11 +127,14 @@ class PastRedis:
     def new_lane(self, topic: Topic) -> Aggregator:
         """An aggregator that finds no windows."""
         house, windows, comments = self.house, self.house.windows, self.house.comments
+        follows = house.pending_follows
         house.windows, house.comments = Windows(self.away), self.comments
+        house.pending_follows = self.memberships.pending
         try:
             return house.new_lane(topic)
         finally:
             house.windows, house.comments = windows, comments
+            house.pending_follows = follows
 
     def is_open(self) -> bool:
         return bool(self.house.redis.exists(OPEN))

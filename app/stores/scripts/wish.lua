@@ -7,10 +7,12 @@
 -- KEYS[3] post:owner:{post}   | follow:count:{user}    the recipient (a like only); "" = the post is gone
 -- KEYS[4] ingress:{n}                                  the shard of the subject
 -- KEYS[5] ingress:open                                 the gate (stores/gate.py)
--- and, named by the owner it finds: follow:count:{owner}, follow:users:{owner}
+-- and, named by the owner it finds: follow:count:{owner}, follow:users:{owner}, follow:blocked:{owner}
+-- (stores/block_cache.py); of a follow also follow:pending:{actor} (stores/pending_follows.py)
 -- ARGV    actor, wish, deadline ms, max length of all shards, number of shards, kind, subject, event id,
 --         traceparent
 -- Returns {word, active, count}: done | same | cold | gone | late | full | closed
+-- What a block hides is gone: a post for likes and unlikes, a person for a follow (but not for its end).
 -- A wish that changes nothing is said all the same: what stands here may be older than a word that went
 -- past Redis, and downstream it changes nothing either.
 local actor, wish, deadline, max, shards = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -33,9 +35,13 @@ if kind == 'LIKE' then
     follower = tostring(redis.call('SISMEMBER', 'follow:users:' .. owner, actor))
 end
 
+local blocks = redis.call('SMISMEMBER', 'follow:blocked:' .. owner, '', actor)
+if blocks[1] == 0 then return {'cold', 0, 0} end
+
 local stands = redis.call('SISMEMBER', KEYS[2], actor)
 local wanted = stands
 if wish == 'on' then wanted = 1 elseif wish == 'off' then wanted = 0 else wanted = 1 - stands end
+if blocks[2] == 1 and (kind == 'LIKE' or wanted == 1) then return {'gone', 0, 0} end
 
 local length = 0
 for shard = 0, tonumber(shards) do length = length + redis.call('XLEN', 'ingress:' .. shard) end
@@ -49,7 +55,13 @@ if wanted ~= stands then
     redis.call(wanted == 1 and 'SADD' or 'SREM', KEYS[2], actor)
     now = redis.call(wanted == 1 and 'INCR' or 'DECR', KEYS[1])
 end
-redis.call('XADD', KEYS[4], '*', 'type', kind, 'eventId', ARGV[8], 'actorId', actor,
+local id = redis.call('XADD', KEYS[4], '*', 'type', kind, 'eventId', ARGV[8], 'actorId', actor,
     'targetId', owner, 'targetType', kind == 'LIKE' and 'POST' or 'USER', 'targetEntityId', subject,
     'active', tostring(wanted), 'follower', follower, 'traceparent', ARGV[9])
+if kind == 'FOLLOW' then
+    local ms, n = string.match(id, '^(%d+)-(%d+)$')
+    local seq = string.format('%.0f', ms * 1024 + math.min(tonumber(n), 1023)) -- domain/events.py
+    redis.call('HSET', 'follow:pending:' .. actor, subject, seq .. ' ' .. wanted)
+    redis.call('EXPIRE', 'follow:pending:' .. actor, 604800) -- as long as Kafka keeps the event
+end
 return {wanted == stands and 'same' or 'done', wanted, now}

@@ -1,4 +1,5 @@
 // The number of unread groups: on the bell, in the title, in the favicon, and said aloud now and then.
+import { noun } from "../words.js";
 
 const QUIET_MS = 5000;
 const short = (count) => (count > 99 ? "99+" : String(count));
@@ -59,7 +60,7 @@ export class Badge {
     if (this.count <= this.said) return;
     this.spokenAt = performance.now();
     this.said = this.count;
-    this.announcer.textContent = `${this.count} unread ${this.count === 1 ? "notification" : "notifications"}`;
+    this.announcer.textContent = `${this.count} unread ${noun(this.count, "notification")}`;
   }
 }
 

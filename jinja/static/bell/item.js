@@ -1,5 +1,6 @@
 // One line of the list: faces, what happened, when, and what can be done about it.
 import { ago } from "../times.js";
+import { counted } from "../words.js";
 import { el, face, icon, iconButton } from "./dom.js";
 
 const FACES = 4;
@@ -13,7 +14,7 @@ function faces(row) {
   const shown = row.actors.slice(0, FACES);
   const rest = Math.max(0, row.count - shown.length);
   const names = shown.map((one) => one.name);
-  if (rest) names.push(rest === 1 ? "1 other" : `${rest} others`);
+  if (rest) names.push(counted(rest, "other"));
   const label = new Intl.ListFormat("en").format(names);
   const more = rest ? el("span.faces-more", { "aria-hidden": "true" }, `+${rest}`) : null;
   return el("span.faces", { role: "img", "aria-label": label }, ...shown.map(face), more);

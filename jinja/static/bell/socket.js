@@ -1,6 +1,6 @@
 // The line to the server. It never gives up, waits a drawn time between tries, and brings a new token each time.
 /* global io */
-import { freshToken, myId } from "../api.js";
+import { freshToken, leave, myId } from "../api.js";
 
 const ANSWER_MS = 2000; // so long may the answer to join_room take
 const jittered = (least, spread) => least + spread * Math.random();
@@ -26,6 +26,7 @@ export class Line {
     this.socket.on("disconnect", () => this.lost());
     this.socket.on("connect_error", () => this.lost());
     this.socket.on("error", () => this.startOver()); // refused: the token ended in between
+    this.socket.on("session_ended", leave);
     this.socket.on("joined", (answer) => to.joined(answer));
     for (const event of events) this.socket.on(event, (data) => to.frame(event, data));
     this.socket.on("unread_count", ({ count, version }) => to.badge(count, version));

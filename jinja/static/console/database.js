@@ -1,5 +1,6 @@
 // The database viewer: what waits above what is written, so that one can watch a batch go over.
 import { call } from "../api.js";
+import { counted } from "../words.js";
 import { confirmed } from "./confirm.js";
 import { until } from "./countdown.js";
 import { byId, el, number, precise, reconcile, say, short } from "./dom.js";
@@ -145,7 +146,7 @@ byId("older").addEventListener("click", async () => {
 byId("clear").addEventListener("click", async () => {
   const [notifications, likes, comments, follows] = ["notifications", "likes", "comments", "follows"]
     .map((name) => document.querySelector(`[data-total="${name}"]`).textContent);
-  const question = `Delete ${notifications} notifications, ${likes} likes, ${comments} comments and ${follows} follows of everybody, and all that waits?`;
+  const question = `Delete ${counted(notifications, "notification")}, ${counted(likes, "like")}, ${counted(comments, "comment")} and ${counted(follows, "follow")} of everybody, and all that waits?`;
   if (!(await confirmed(question, "Clear all data"))) return;
   try {
     say(byId("clear-said"), (await call("DELETE", "/api/admin/db/clear")).message);

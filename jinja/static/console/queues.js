@@ -1,5 +1,6 @@
 // The two queues that wait for a person: select, then send again or give up.
 import { call } from "../api.js";
+import { counted } from "../words.js";
 import { confirmed } from "./confirm.js";
 import { byId, clock, el, reconcile, say, short } from "./dom.js";
 
@@ -7,11 +8,11 @@ const LIMIT = 100;
 const QUEUES = {
   fallback: {
     cells: (row) => [row.topic, short(row.eventId), row.status, String(row.retryCount), row.lastError ?? "–", clock(row.createdAt)],
-    noun: "rows of the fallback queue",
+    things: (many) => `${counted(many, "row")} of the fallback queue`,
   },
   "dead-letters": {
     cells: (row) => [row.origin, row.position, row.reason, row.payload ?? "–", clock(row.createdAt)],
-    noun: "dead letters",
+    things: (many) => counted(many, "dead letter"),
   },
 };
 
@@ -67,8 +68,8 @@ export class Queue {
   async act(doing) {
     const ids = this.chosen();
     const word = doing === "replay" ? "Send again" : "Discard for good";
-    const { noun } = QUEUES[this.name];
-    if (!ids.length || !(await confirmed(`${word}: ${ids.length} ${noun}?`, `${word} (${ids.length})`))) return;
+    const { things } = QUEUES[this.name];
+    if (!ids.length || !(await confirmed(`${word}: ${things(ids.length)}?`, `${word} (${ids.length})`))) return;
     try {
       const { changed } = await call("POST", `/api/admin/${this.name}/${doing}`, { ids });
       say(this.said, `${changed} of ${ids.length} ${doing === "replay" ? "sent again" : "discarded"}`);

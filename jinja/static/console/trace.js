@@ -1,5 +1,6 @@
 // One event's way as a waterfall: when it passed which stage, and how long after its acceptance.
 import { call } from "../api.js";
+import { counted } from "../words.js";
 import { byId, clock, el, precise, reconcile, say, short } from "./dom.js";
 
 const KNOWN = new Set(["name", "at"]);
@@ -39,7 +40,7 @@ export async function showTrace(eventId) {
     const { steps } = await call("GET", `/api/admin/trace/${encodeURIComponent(eventId)}`);
     byId("trace").replaceChildren(...waterfall(steps));
     byId("trace-table").hidden = false;
-    say(said, `${steps.length} steps of ${eventId}, the first at ${precise(steps[0].at)}`);
+    say(said, `${counted(steps.length, "step")} of ${eventId}, the first at ${precise(steps[0].at)}`);
   } catch (error) {
     byId("trace-table").hidden = true;
     say(said, error.message);

@@ -1,5 +1,6 @@
 // Open windows counting down, and the button that does not wait for them.
 import { call } from "../api.js";
+import { counted } from "../words.js";
 import { confirmed } from "./confirm.js";
 import { until } from "./countdown.js";
 import { byId, el, number, reconcile, say, short } from "./dom.js";
@@ -35,11 +36,11 @@ export async function paintWindows() {
 export function startWindows(after) {
   byId("flush").addEventListener("click", async () => {
     const many = byId("windows").children.length;
-    const open = byId("windows-more").hidden ? many : `${many} and more`;
-    if (!(await confirmed(`Close ${open} open windows now?`, "Flush now"))) return;
+    const open = byId("windows-more").hidden ? counted(many, "open window") : `${many} and more open windows`;
+    if (!(await confirmed(`Close ${open} now?`, "Flush now"))) return;
     try {
       const { flushed } = await call("POST", "/api/admin/windows/flush");
-      say(byId("flush-said"), `${flushed} windows fall due now`);
+      say(byId("flush-said"), `${counted(flushed, "window")} due now`);
     } catch (error) {
       say(byId("flush-said"), error.message);
     }
