@@ -16,8 +16,8 @@ from app.web import create_app
 from app.wiring import build
 
 wait_with(RequestPatience())
+logs.redact_tracebacks()
 settings = load()
-logs.set_up(settings.log_level, settings.log_format)
 parts = build(settings)
 app = create_app(parts)
 app.extensions["sockets"].start()
