@@ -20,6 +20,7 @@ import gevent
 from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
 LOOK_SECONDS = 0.1
@@ -34,6 +35,15 @@ class Sign(NamedTuple):
 
     def getsockname(self) -> Any:
         return self.name
+
+
+class WebLogger(Logger):  # type: ignore[misc]
+    """gunicorn's own lines go the way of all others (app/logs.py): they may hold a query."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class WebWorker(GeventWorker):  # type: ignore[misc]

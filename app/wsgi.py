@@ -18,8 +18,8 @@ from app.wiring import build
 
 prepare()
 wait_with(RequestPatience())
+logs.redact_tracebacks()
 settings = load()
-logs.set_up(settings.log_level, settings.log_format)
 parts = build(settings)
 app = create_app(parts)
 app.extensions["sockets"].start()

@@ -238,6 +238,7 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
+    logs.redact_tracebacks()
     workers = [worker for name in names for worker in of(name, build_workers(settings, name))]
     Watchdog().start()
     return supervise(workers)

@@ -4,6 +4,7 @@ libpq has no read time-out: a frozen server would hold a greenlet for ever, so t
 (tcp_user_timeout), the server (statement_timeout) and the pool each have their own end.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,11 @@ class Queue(QueuePool):
     def _do_get(self) -> ConnectionPoolEntry:
         with waiting():
             return super()._do_get()
+
+
+# SQLAlchemy logs what a pool does under the name of its class, and ours is outside of its own
+# names: at INFO each connection that is replaced would be a line with its DSN.
+logging.getLogger(f"{Queue.__module__}.{Queue.__name__}").setLevel(logging.WARNING)
 
 
 def driver_url(url: str) -> URL:

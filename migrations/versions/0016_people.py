@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import UUID
 
-revision = "0011_people"
-down_revision = "0010_k1"
+revision = "0016_people"
+down_revision = "0015_text"
 branch_labels = None
 depends_on = None
 
