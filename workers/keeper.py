@@ -273,7 +273,7 @@ class Keeper:
         if done == "forgotten" and self._gate.open(mark, self._new_id(), since):
             log.warning("The gate is open: %d subjects are read afresh", len(subjects))
         else:
-            log.warning("The gate stays closed: %s", done)
+            log.warning("The gate was not opened (%s): from the beginning", done)
 
 
 def _rests(seconds: float) -> Iterator[bool]:
