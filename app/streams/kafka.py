@@ -127,7 +127,8 @@ class KafkaPublisher:
                 futures[place] = self._send(producer, records[place])
             except REFUSALS as fault:
                 refused[place] = _words(fault)
-        with gevent.Timeout(ACK_SECONDS, Unavailable("Kafka did not acknowledge in time")):
+        late = Unavailable("Kafka did not acknowledge in time", "kafka_unavailable")
+        with gevent.Timeout(ACK_SECONDS, late):
             for place, future in futures.items():
                 try:
                     future.get(timeout=ACK_SECONDS)
@@ -281,8 +282,9 @@ class Subscriber:
             _end(consumer, self._group)
 
     def _asked(self, what: str, ask: Callable[[KafkaConsumer], T]) -> T:
+        late = Unavailable(f"Kafka did not {what} in time", "kafka_unavailable")
         try:
-            with gevent.Timeout(CALL_SECONDS, Unavailable(f"Kafka did not {what} in time")):
+            with gevent.Timeout(CALL_SECONDS, late):
                 return ask(self._connected())
         except KafkaError as fault:
             self.close()
