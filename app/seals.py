@@ -1,7 +1,7 @@
 """Seals: what only a letter may say, closed on its way through Redis, Kafka and the tables.
 
 In    app/credentials.py, blueprints/events.py: a reset token
-Out   workers/postman.py opens it, as it writes the letter
+Out   workers/mailer.py opens it, as it writes the message
 
 Sealed with SECRET_KEY, which all processes share (Fernet: AES and HMAC, of `cryptography`).
 """
