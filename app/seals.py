@@ -1,7 +1,7 @@
 """Seals: codes and reset tokens, encrypted on their way through Redis, Kafka and the tables.
 
 In    app/streams/critical.py: every OTP and PASSWORD_RESET; app/credentials.py: our reset tokens
-Out   workers/postman.py and workers/courier.py open them for letters, app/sockets.py for toasts
+Out   workers/mailer.py opens them as it writes the message, app/sockets.py for toasts
 
 Sealed with SECRET_KEY, which all processes share (Fernet: AES and HMAC, of `cryptography`).
 """

@@ -30,7 +30,7 @@ def come_to_rest(rig: Rig, cast: Cast, path: Path, seconds: float, may_lose: int
 
 def _under_way(rig: Rig, cast: Cast, path: Path, may_lose: int) -> str:
     """What is not at rest yet, in words; empty when all is. The quickest look first."""
-    if left := Books(rig.engine, rig.redis).unsettled():
+    if left := [*Books(rig.engine, rig.redis).unsettled(), *_unsent(rig)]:
         return "; ".join(left)
     book = ledger.read(path)
     seen = Evidence(
@@ -44,6 +44,11 @@ def _under_way(rig: Rig, cast: Cast, path: Path, may_lose: int) -> str:
     if lag := {f"{one.group}/{one.partition}": one.lag for one in _lags(rig) if one.lag}:
         return f"lag {lag}"
     return _unheard(rig, cast, book)
+
+
+def _unsent(rig: Rig) -> list[str]:
+    ((many,),) = rig.rows("select count(*) from outgoing_messages where status = 'waiting'")
+    return [f"{many} e-mails and text messages are not sent"] if many else []
 
 
 def _unheard(rig: Rig, cast: Cast, book: ledger.Ledger) -> str:

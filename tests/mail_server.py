@@ -26,6 +26,7 @@ class MailServer:
     """`rules`: by recipient, the answer to RCPT, or one of the words above."""
 
     rules: dict[str, str] = field(default_factory=dict)
+    mail_answer: str = "250 OK"
     data_answer: str = "250 OK"
     tries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """By recipient, how often it was named."""
@@ -53,6 +54,12 @@ class MailServer:
         self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None
     ) -> None:
         self._controller.stop()
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = address
+        return self.mail_answer
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -11,13 +11,13 @@ Message-ID. Several mailers may run.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import gevent
-from gevent.pool import Pool
 
 from app import breakers
 from app.domain.errors import Poisoned, Rejected, Unavailable
@@ -43,8 +43,11 @@ from app.streams.mail_message import Message
 from app.streams.transports import EMAIL, SMS, Deferred, Transport
 
 log = logging.getLogger(__name__)
-PLACES = {True: 4, False: 8}
-"""Messages under way at a time, per channel and process; critical or not."""
+AT_A_TIME, MOST_AT_A_TIME = 8, 20
+"""Messages under way per queue and process. A message that takes long counts towards the second
+figure only, so that some which hang leave room for others. Both queues together stay below the
+connections that mail servers allow one client (Postfix: 50)."""
+LONG_SECONDS = 1.0
 SETTLE_BATCH = 200
 AWAY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
@@ -95,6 +98,26 @@ class Writer:
         return str(frame.get("message"))
 
 
+class Places:
+    """The messages of one queue that are under way."""
+
+    def __init__(self) -> None:
+        self.taken: dict[gevent.Greenlet[[Claimed], None], float] = {}
+        """Since when, by the process's own clock."""
+
+    def free(self, breaker: str) -> int:
+        """How many more may begin: none while the server is away, one to see whether it is back."""
+        most = {breakers.CLOSED: MOST_AT_A_TIME, breakers.OPEN: 0}.get(breaker, 1)
+        long = time.monotonic() - LONG_SECONDS
+        young = sum(since > long for since in self.taken.values())
+        return min(AT_A_TIME - young, most - len(self.taken))
+
+    def take(self, attempt: Callable[[Claimed], None], message: Claimed) -> None:
+        greenlet = gevent.spawn(attempt, message)
+        self.taken[greenlet] = time.monotonic()
+        greenlet.link(lambda one: self.taken.pop(one, None))
+
+
 class Mailer:
     def __init__(
         self,
@@ -109,9 +132,9 @@ class Mailer:
         self._writer = writer
         self._hand = hand
         self._note = note
-        self._pools = {
-            SendQueue(channel, critical): Pool(PLACES[critical])
-            for critical in PLACES
+        self._places = {
+            SendQueue(channel, critical): Places()
+            for critical in (True, False)
             for channel in transports
         }
         self._ended: list[Settlement] = []
@@ -121,7 +144,7 @@ class Mailer:
         """Settles what has ended and begins what is due; how many of both. Never waits for a
         server."""
         settled = self._settle()
-        return settled + sum(self._begin(queue, pool) for queue, pool in self._pools.items())
+        return settled + sum(self._begin(queue, places) for queue, places in self._places.items())
 
     def wait(self, seconds: float) -> bool:
         """Waits until one of those under way ends, at most so long. False: none is under way."""
@@ -136,16 +159,16 @@ class Mailer:
         with suppress(Unavailable):
             self._settle()
 
-    def _under_way(self) -> "list[gevent.Greenlet[..., object]]":
-        return [one for pool in self._pools.values() for one in pool]
+    def _under_way(self) -> "list[gevent.Greenlet[[Claimed], None]]":
+        return [one for places in self._places.values() for one in places.taken]
 
-    def _begin(self, queue: SendQueue, pool: Pool) -> int:
-        free = min(pool.free_count(), _allowed(queue.channel) - len(pool))
+    def _begin(self, queue: SendQueue, places: "Places") -> int:
+        free = places.free(BREAKERS[queue.channel].state)
         if free <= 0:
             return 0
         claimed = self._messages.claim(queue, free, self._hand.now())
         for one in claimed:
-            pool.spawn(self._attempt, one)
+            places.take(self._attempt, one)
         return len(claimed)
 
     def _attempt(self, message: Claimed) -> None:
@@ -208,12 +231,6 @@ class Mailer:
         if outcomes:
             self._note(Passing("mail", {name: outcomes.count(name) for name in set(outcomes)}))
         return len(batch)
-
-
-def _allowed(channel: str) -> int:
-    """How many may be under way: none while the server is away, one to see whether it is back."""
-    state = BREAKERS[channel].state
-    return {breakers.CLOSED: PLACES[True] + PLACES[False], breakers.OPEN: 0}.get(state, 1)
 
 
 def _log(one: Settlement) -> None:

@@ -65,7 +65,8 @@ class EmailFiles:
 
     def send(self, message: Message) -> None:
         content = email_bytes(message, self._sender, eight_bit=True)
-        _write_once(self._folder / f"{message.id}.eml", content)
+        with breakers.EMAIL.passage(_is_away):
+            _write_once(self._folder / f"{message.id}.eml", content)
 
 
 class SmsFiles:
@@ -73,7 +74,8 @@ class SmsFiles:
         self._folder = folder
 
     def send(self, message: Message) -> None:
-        _write_once(self._folder / f"{message.id}.json", text_message_bytes(message))
+        with breakers.SMS.passage(_is_away):
+            _write_once(self._folder / f"{message.id}.json", text_message_bytes(message))
 
 
 class Smtp:
@@ -91,9 +93,9 @@ class Smtp:
         to, content = mailbox(message.to), email_bytes(message, self._sender)
         with gevent.Timeout(self._waits.attempt, Deferred("no end of the attempt in time")):
             with breakers.EMAIL.passage(_is_away):
-                server = self._connected()
+                server = self._opened(ascii_only=to.isascii())
             try:
-                self._transfer(server, to, content)
+                _transfer(server, to, content)
             except BaseException:
                 server.close()
                 raise
@@ -101,12 +103,13 @@ class Smtp:
                 server.quit()
             server.close()
 
-    def _connected(self) -> smtplib.SMTP:
-        """Connected and logged in. What fails until here fails for every message."""
+    def _opened(self, ascii_only: bool) -> smtplib.SMTP:
+        """Connected, logged in, and told the sender. Nothing of a recipient or a text is said
+        until here, so what fails until here fails for every message."""
         try:
             server = self._connect()
             try:
-                self._log_in(server)
+                self._introduce(server, ascii_only)
             except BaseException:
                 server.close()
                 raise
@@ -114,8 +117,6 @@ class Smtp:
             code = getattr(fault, "smtp_code", None)
             said = f"refuses connections: {code}" if code else f"is away: {type(fault).__name__}"
             raise Unavailable(f"The mail server {said}", "smtp_unavailable") from fault
-        if server.sock is not None:
-            server.sock.settimeout(self._waits.answer)
         return server
 
     def _connect(self) -> smtplib.SMTP:
@@ -124,30 +125,21 @@ class Smtp:
             return smtplib.SMTP_SSL(host, self._url.port or 465, timeout=wait)
         return smtplib.SMTP(host, self._url.port or 25, timeout=wait)
 
-    def _log_in(self, server: smtplib.SMTP) -> None:
+    def _introduce(self, server: smtplib.SMTP, ascii_only: bool) -> None:
         server.ehlo_or_helo_if_needed()
         if self._url.scheme != "smtps" and server.has_extn("starttls"):
             server.starttls()
             server.ehlo_or_helo_if_needed()
         if self._url.username:
             server.login(unquote(self._url.username), unquote(self._url.password or ""))
-
-    def _transfer(self, server: smtplib.SMTP, to: str, content: bytes) -> None:
-        options = [] if to.isascii() else ["SMTPUTF8", "BODY=8BITMIME"]
-        if options and not server.has_extn("smtputf8"):
+        if not ascii_only and not server.has_extn("smtputf8"):
             raise Rejected("the mail server takes ASCII addresses only", "refused")
-        with _stage("MAIL"):
-            code, _ = server.mail(self._sender.address, options)
-        if not 200 <= code < 300:  # of our address, so of every message
+        if server.sock is not None:
+            server.sock.settimeout(self._waits.answer)
+        options = () if ascii_only else ("SMTPUTF8", "BODY=8BITMIME")
+        code, _ = server.mail(self._sender.address, options)
+        if not 200 <= code < 300:
             raise Unavailable(f"The mail server refuses the sender: {code}", "smtp_unavailable")
-        with _stage("RCPT"):
-            code, reply = server.rcpt(to)
-        _check("RCPT", code, reply.decode("utf-8", "replace").replace(to, "<recipient>"))
-        with _stage("DATA"):
-            code, reply = server.data(content)
-        # Of what the server says after it has read the text, only the codes: it may quote the text.
-        enhanced = _ENHANCED.match(reply.decode("utf-8", "replace"))
-        _check("DATA", code, enhanced[0] if enhanced else "")
 
 
 class Webhook:
@@ -214,6 +206,17 @@ def transports(
 
 def _is_away(fault: BaseException) -> bool:
     return isinstance(fault, Unavailable) and not isinstance(fault, Deferred)
+
+
+def _transfer(server: smtplib.SMTP, to: str, content: bytes) -> None:
+    with _stage("RCPT"):
+        code, reply = server.rcpt(to)
+    _check("RCPT", code, reply.decode("utf-8", "replace").replace(to, "<recipient>"))
+    with _stage("DATA"):
+        code, reply = server.data(content)
+    # Of what the server says after it has read the text, only the codes: it may quote the text.
+    enhanced = _ENHANCED.match(reply.decode("utf-8", "replace"))
+    _check("DATA", code, enhanced[0] if enhanced else "")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def _server() -> Iterator[MailServer]:
 def server(_server: MailServer) -> MailServer:
     for kept in (_server.rules, _server.tries, _server.raw, _server.accepted):
         kept.clear()
-    _server.data_answer = "250 OK"
+    _server.mail_answer = _server.data_answer = "250 OK"
     return _server
 
 
@@ -173,6 +173,22 @@ def test_a_password_that_is_refused_is_the_fault_of_no_message(server: MailServe
     with pytest.raises(Unavailable) as away:
         Smtp(url, SENDER, SOON).send(message())
     assert not isinstance(away.value, Deferred)
+
+
+def test_a_sender_that_is_refused_is_the_fault_of_no_message(server: MailServer) -> None:
+    server.mail_answer = "553 5.7.1 Not you"
+    breakers.EMAIL.configure(failures=1, reset_seconds=3600)
+    with pytest.raises(Unavailable, match="refuses the sender: 553"):
+        send(server)
+    assert breakers.EMAIL.state == breakers.OPEN
+
+
+def test_a_folder_that_takes_no_file_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_text("a file stands in its place")
+    breakers.EMAIL.configure(failures=1, reset_seconds=3600)
+    with pytest.raises(Unavailable, match="takes no file"):
+        EmailFiles(tmp_path / "outbox", SENDER).send(message())
+    assert breakers.EMAIL.state == breakers.OPEN
 
 
 def test_a_server_that_is_away_is_left_alone_after_some_failures(server: MailServer) -> None:

@@ -4,8 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+import gevent
+import gevent.event
 import pytest
 from sqlalchemy import Engine
 
@@ -16,18 +18,18 @@ from app.domain.mail import Sender
 from app.links import Links
 from app.seals import Seals
 from app.stores.figures import Passing
-from app.stores.outgoing import LEASE_SECONDS, OutgoingMessages, SendQueue
+from app.stores.outgoing import LEASE_SECONDS, Claimed, OutgoingMessages, SendQueue
 from app.stores.queues import Doing, Queues
 from app.streams.dead_letters import DeadLetters
 from app.streams.mail_message import Message
 from app.streams.relay import Relay
 from app.streams.transports import Deferred, Smtp, Transport, Waits
 from tests.cast import assemble, code, follow, new_id, people
-from tests.fakes import MemoryKafka
+from tests.fakes import Clock, MemoryKafka
 from tests.mail_server import DROP_AFTER_DATA, HANG, MailServer
 from tests.stores.books import Books
 from workers.mail_consumer import LETTERS_GROUP, MailConsumer
-from workers.mailer import Hand, Mailer, Writer
+from workers.mailer import Hand, Mailer, Places, Writer
 
 pytestmark = pytest.mark.service
 SEALS = Seals("a test's secret")
@@ -308,6 +310,24 @@ def test_while_its_breaker_is_open_a_channel_claims_nothing(post: Post) -> None:
     breakers.EMAIL.configure(failures=1, reset_seconds=3600)
     post.runs()
     assert post.mail.tries == 1
+
+
+def test_messages_that_take_long_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, over = Clock(), gevent.event.Event()
+    monkeypatch.setattr("workers.mailer.time.monotonic", clock.now)
+    places, message = Places(), cast(Claimed, None)
+    free = []
+    for _ in range(4):
+        free.append(places.free(breakers.CLOSED))
+        for _ in range(free[-1]):
+            places.take(lambda _: over.wait(), message)
+        clock.forward(2)
+    assert free == [8, 8, 4, 0]
+    over.set()
+    gevent.joinall(list(places.taken))
+    gevent.sleep(0)
+    states = (breakers.CLOSED, breakers.HALF_OPEN, breakers.OPEN)
+    assert [places.free(one) for one in states] == [8, 1, 0]
 
 
 def test_one_recipients_messages_keep_their_order(post: Post) -> None:
