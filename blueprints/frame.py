@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from app.domain.errors import Unavailable
 from app.domain.mentions import find_mentions
 from app.domain.text import initials, truncate
+from app.domain.wording import isolated
 from app.stores.notifications import Notifications
 from app.stores.users import Users
 from blueprints import parts
@@ -81,6 +82,7 @@ def mentions(text: str) -> Markup:
 
 blueprint.add_app_template_filter(initials)
 blueprint.add_app_template_filter(truncate, "preview")
+blueprint.add_app_template_filter(isolated, "isolate")
 
 
 @blueprint.post("/theme")

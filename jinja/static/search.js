@@ -31,7 +31,7 @@ function option(person, number) {
   face.textContent = initials(person.name ?? person.username);
   const words = document.createElement("span");
   words.className = "who-text";
-  const name = document.createElement("span");
+  const name = document.createElement("bdi");
   name.className = "name";
   name.textContent = person.name ?? person.username;
   const under = document.createElement("span");

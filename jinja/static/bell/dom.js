@@ -16,6 +16,15 @@ export function el(name, props = {}, ...children) {
   return made;
 }
 
+// The Unicode blocks of scripts that are written from right to left.
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+// A name inside a sentence that is plain text (an aria-label): isolated where its direction would
+// reorder the words around it. In markup a <bdi> does this.
+export function isolate(name) {
+  return RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function icon(name) {

@@ -1,7 +1,7 @@
 // One line of the list: faces, what happened, when, and what can be done about it.
 import { ago } from "../times.js";
 import { counted } from "../words.js";
-import { el, face, icon, iconButton } from "./dom.js";
+import { el, face, icon, iconButton, isolate } from "./dom.js";
 
 const FACES = 4;
 const SIGNS = {
@@ -13,7 +13,7 @@ function faces(row) {
   if (!row.actors.length) return el("span.faces", { "aria-hidden": "true" }, el("span.avatar.sign", {}, icon(SIGNS[row.type] ?? "bell")));
   const shown = row.actors.slice(0, FACES);
   const rest = Math.max(0, row.count - shown.length);
-  const names = shown.map((one) => one.name);
+  const names = shown.map((one) => isolate(one.name));
   if (rest) names.push(counted(rest, "other"));
   const label = new Intl.ListFormat("en").format(names);
   const more = rest ? el("span.faces-more", { "aria-hidden": "true" }, `+${rest}`) : null;

@@ -42,7 +42,7 @@ async function people(box, id) {
 
 function line(person) {
   const name = person.name || person.username;
-  return el("li", {}, face({ ...person, name }), el("a", { href: `/users/${encodeURIComponent(person.username)}` }, name));
+  return el("li", {}, face({ ...person, name }), el("a", { href: `/users/${encodeURIComponent(person.username)}` }, el("bdi", {}, name)));
 }
 
 const STEPS = {
