@@ -7,13 +7,12 @@ Scripts save each change at once through the API; without them the form sends ev
 """
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from app.domain.events import CRITICAL_KINDS, Kind
-from app.domain.preferences import category
+from app.domain.preferences import category, time_zones, zone
 from app.stores.posts import Posts
 from app.stores.preferences import PreferenceStore, quiet_end
 from blueprints import parts
@@ -65,14 +64,13 @@ def page() -> str:
     reading = reader()
     kept = _store().of(reading.id)
     until = quiet_end(kept.values, datetime.fromtimestamp(parts().clock(), UTC))
-    zone = ZoneInfo(kept.values["timezone"])
     return render_template(
         "preferences.html",
         chosen=shown(reading.id, kept),
         groups={name: (GROUPS[name], rows) for name, rows in _rows().items()},
         channels=CHANNELS,
-        zones=sorted(available_timezones()),
-        held_until=until.astimezone(zone) if until else None,
+        zones=sorted(time_zones()),
+        held_until=until.astimezone(zone(kept.values["timezone"])) if until else None,
         **_silenced(reading.id),
     )
 
@@ -102,17 +100,18 @@ def _silenced(user_id: str) -> Json:
 def save() -> Response:
     """The whole form: a box that is not in it was not ticked."""
     person = acting()
-    given = check(_BODY, _from_form())
-    _store().merge(person.id, {name: one for name, one in given.items() if one is not None})
+    _store().merge(person.id, check(_BODY, _from_form()))
     return redirect("/preferences", 303)
 
 
 def _from_form() -> Json:
     form = request.form
     values: Json = {name: name in form for name in SWITCHES}
-    for name in ("dndStartTime", "dndEndTime", "timezone"):
-        if form.get(name):
-            values[name] = form[name]
+    for name in ("dndStartTime", "dndEndTime"):
+        if name in form:
+            values[name] = form[name] or None  # an emptied field
+    if form.get("timezone"):
+        values["timezone"] = form["timezone"]
     values["matrix"] = {
         kind.value: {channel: f"{kind.value}.{channel}" in form for channel in CHANNELS}
         for kind in KINDS

@@ -6,16 +6,15 @@ Out   stores/preferences.py
 
 import re
 from datetime import time
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask import Blueprint
 from marshmallow import ValidationError, fields
 
 from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.preferences import time_zones
 from app.domain.text import truncate
-from app.stores.preferences import DEFAULTS, Kept, PreferenceStore
+from app.stores.preferences import Kept, PreferenceStore
 from blueprints import parts
 from blueprints.identity import owner
 from blueprints.schemas import Body, Text, body
@@ -29,11 +28,6 @@ KINDS = tuple(kind for kind in Kind if kind is not Kind.POST_UPDATED)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 
 
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
 class Switch(fields.Boolean):
     """True or false, and not what merely looks like it."""
 
@@ -44,7 +38,7 @@ class Switch(fields.Boolean):
 
 
 class ClockTime(fields.Field[time]):
-    """A time of day as HH:MM; null is the default (the seed's client sends it so)."""
+    """A time of day as HH:MM; null: emptied."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> time:
         found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
@@ -75,7 +69,7 @@ class Matrix(fields.Field[dict[str, dict[str, bool]]]):
 
 
 def _zone(value: str) -> None:
-    if value not in _zones():
+    if value not in time_zones():
         raise ValidationError("Must be a time zone such as Europe/Berlin")
 
 
@@ -105,22 +99,17 @@ def mine(user_id: str) -> Json:
 @blueprint.put("/<user_id>")
 def replace(user_id: str) -> Json:
     asking = owner(user_id, NOT_YOURS_TO_CHANGE)
-    return _answer(asking, _store().replace(asking, _given()))
+    return _answer(asking, _store().replace(asking, body(_BODY)))
 
 
 @blueprint.patch("/<user_id>")
 def merge(user_id: str) -> Json:
     asking = owner(user_id, NOT_YOURS_TO_CHANGE)
-    return _answer(asking, _store().merge(asking, _given()))
+    return _answer(asking, _store().merge(asking, body(_BODY)))
 
 
 def _store() -> PreferenceStore:
     return PreferenceStore(parts().engine, parts().clock)
-
-
-def _given() -> Json:
-    found = body(_BODY)
-    return {name: DEFAULTS[name] if value is None else value for name, value in found.items()}
 
 
 def _answer(user_id: str, kept: Kept) -> Json:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from app.domain.events import CRITICAL_KINDS, Kind
 
@@ -24,6 +25,8 @@ class Reason(StrEnum):
     PREFERENCE = "preference"
 
 
+NOT_ZONES = frozenset({"localtime", "Factory", "posixrules"})
+"""Files of the time zone database that name no place: what they mean depends on the machine."""
 _SOCIAL = frozenset({Kind.FOLLOW, Kind.BELL_POST, Kind.POST_SHARE})
 _MARKETING = frozenset({Kind.MARKETING, Kind.DIGEST})
 
@@ -39,8 +42,8 @@ class Preferences:
     social: bool = True
     marketing: bool = False
     quiet: bool = False
-    quiet_from: time = time(22, 0)
-    quiet_until: time = time(8, 0)
+    quiet_from: time | None = time(22, 0)
+    quiet_until: time | None = time(8, 0)
     timezone: str = "UTC"
     matrix: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
@@ -101,12 +104,13 @@ def quiet_until(preferences: Preferences, now: datetime) -> datetime | None:
     """The end of the quiet hours that hold now, in UTC; None outside of them.
 
     Wall-clock times in the person's zone, so a change to summer time moves the moment, not the
-    hour. Equal ends mean no quiet hours (the seed took them for always, and dropped everything).
+    hour. Equal ends mean no quiet hours (the seed took them for always, and dropped everything),
+    and so does an end that was emptied.
     """
     start, end = preferences.quiet_from, preferences.quiet_until
-    if not preferences.quiet or start == end:
+    if not preferences.quiet or start is None or end is None or start == end:
         return None
-    local = now.astimezone(ZoneInfo(preferences.timezone))
+    local = now.astimezone(zone(preferences.timezone))
     clock = local.time().replace(tzinfo=None)
     overnight = start > end
     inside = (clock >= start or clock < end) if overnight else (start <= clock < end)
@@ -117,3 +121,17 @@ def quiet_until(preferences: Preferences, now: datetime) -> datetime | None:
     until = ends.astimezone(UTC)
     # When the clocks go back an hour comes twice: once its first copy is over, the second is meant.
     return until if until > now else ends.replace(fold=1).astimezone(UTC)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names that a person may choose."""
+    return frozenset(available_timezones()) - NOT_ZONES
+
+
+def zone(name: str) -> tzinfo:
+    """UTC for a name that this machine does not know: whatever was chosen elsewhere, news go on."""
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return UTC

@@ -85,5 +85,6 @@ def audience(
 
 def _preferences(row: Sequence[Any]) -> Preferences:
     values = list(row)
-    values[7:9] = [time.fromisoformat(one) for one in values[7:9]]  # JSON has no times of day
+    # JSON has no times of day; null: emptied.
+    values[7:9] = [one and time.fromisoformat(one) for one in values[7:9]]
     return Preferences(*values)

@@ -185,8 +185,9 @@ notification_preferences = Table(
     _flag("activity", True),
     _flag("social", True),
     _flag("dnd_enabled", False),
-    Column("dnd_start_time", Time, nullable=False, server_default=text("'22:00'")),
-    Column("dnd_end_time", Time, nullable=False, server_default=text("'08:00'")),
+    # Null: emptied by the person, which means no quiet hours.
+    Column("dnd_start_time", Time, server_default=text("'22:00'")),
+    Column("dnd_end_time", Time, server_default=text("'08:00'")),
     Column("timezone", Text, nullable=False, server_default=text("'UTC'")),
     Column("matrix", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _time("updated_at"),

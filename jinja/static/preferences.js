@@ -18,7 +18,7 @@ function paint(kept) {
   for (const field of form.querySelectorAll("[data-choice]")) {
     const value = kept[field.dataset.choice];
     if (field.type === "checkbox") field.checked = value;
-    else if (field !== document.activeElement) field.value = value;
+    else if (field !== document.activeElement) field.value = value ?? "";
   }
   for (const cell of cells()) cell.checked = kept.matrix[cell.dataset.kind][cell.dataset.channel];
 }
@@ -60,8 +60,8 @@ function choose(field) {
     (waiting.matrix[field.dataset.kind] ??= {})[field.dataset.channel] = field.checked;
   } else if (field.type === "checkbox") {
     waiting[field.dataset.choice] = field.checked;
-  } else if (field.value) {
-    waiting[field.dataset.choice] = field.value;
+  } else {
+    waiting[field.dataset.choice] = field.value || null; // an emptied time
   }
 }
 

@@ -2,8 +2,9 @@
 const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
+// Of what has happened. By a clock that is behind it lies ahead, and is "now".
 export function ago(when, now = Date.now()) {
-  const seconds = (when.getTime() - now) / 1000;
+  const seconds = Math.min(0, when.getTime() - now) / 1000;
   for (const [unit, size] of STEPS) {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
   }

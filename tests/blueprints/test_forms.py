@@ -84,3 +84,26 @@ def test_a_mention_in_a_text_cannot_carry_markup(client: FlaskClient, cast: Cast
     page = client.get("/").text
     assert "<script>alert" not in page
     assert '<a href="/users/someone_else">@someone_else</a>' in page
+
+
+def test_emptied_quiet_hours_stay_empty_and_only_zones_that_name_places_are_offered(
+    client: FlaskClient, cast: Cast
+) -> None:
+    token = sign_in(client, cast.email)
+    given = {
+        "csrf": token,
+        "dndEnabled": "on",
+        "dndStartTime": "",
+        "dndEndTime": "",
+        "timezone": "UTC",
+    }
+
+    assert client.post("/preferences", data=given).status_code == 303
+
+    page = client.get("/preferences").text
+    assert 'data-choice="dndStartTime" value=""' in page
+    assert 'data-choice="dndEndTime" value=""' in page
+    assert "Now: everything rings at once" in page
+    offered = set(re.findall(r"<option(?: selected)?>([^<]+)</option>", page))
+    assert "Europe/Berlin" in offered
+    assert not {"localtime", "Factory", "posixrules"} & offered

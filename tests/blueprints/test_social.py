@@ -189,7 +189,9 @@ def test_patch_merges_single_cells_and_put_takes_the_whole(alice: Somebody) -> N
     assert merged["matrix"]["LIKE"] == {"push": False, "email": True, "sms": False}
     whole = alice("PUT", path, {"dndStartTime": "23:15", "dndEndTime": None})["preferences"]
     assert whole["matrix"]["LIKE"] == {"push": True, "email": False, "sms": False}
-    assert (whole["social"], whole["dndStartTime"], whole["dndEndTime"]) == (True, "23:15", "08:00")
+    assert (whole["social"], whole["dndStartTime"], whole["dndEndTime"]) == (True, "23:15", None)
+    assert alice("GET", path)["preferences"] == whole
+    assert alice("PUT", path, {})["preferences"]["dndEndTime"] == "08:00"
 
 
 def test_critical_cells_are_accepted_and_have_no_effect(alice: Somebody) -> None:
@@ -208,6 +210,9 @@ def test_critical_cells_are_accepted_and_have_no_effect(alice: Somebody) -> None
         {"dndStartTime": 22},
         {"timezone": "Mars/Olympus"},
         {"timezone": "../../etc/passwd"},
+        {"timezone": "localtime"},
+        {"timezone": "Factory"},
+        {"timezone": "posixrules"},
         {"matrix": {"NOISE": {"push": True}}},
         {"matrix": {"LIKE": {"pigeon": True}}},
         {"matrix": {"LIKE": {"push": "no"}}},
@@ -228,6 +233,7 @@ def test_preferences_refuse_what_they_do_not_know(
     ("given", "rings"),
     [
         pytest.param({"dndEnabled": False}, True, id="switched off"),
+        pytest.param({"dndStartTime": None}, True, id="emptied"),
         pytest.param({"dndStartTime": "00:00", "dndEndTime": "23:59"}, False, id="moved"),
     ],
 )

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.events import Kind
-from app.domain.preferences import Channel, Filter, Hold, Preferences, decide, quiet_until
+from app.domain.preferences import (
+    Channel,
+    Filter,
+    Hold,
+    Preferences,
+    Send,
+    decide,
+    quiet_until,
+    time_zones,
+)
 
 PUSH = Channel.PUSH
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
@@ -81,12 +90,35 @@ def test_quiet_hours(preferences: Preferences, now: datetime, until: datetime | 
         pytest.param(
             Preferences(quiet=True, quiet_from=time(9), quiet_until=time(9)), id="equal ends"
         ),
+        pytest.param(Preferences(quiet=True, quiet_from=None), id="no beginning"),
+        pytest.param(Preferences(quiet=True, quiet_until=None), id="no end"),
+        pytest.param(Preferences(quiet=True, quiet_from=None, quiet_until=None), id="emptied"),
     ],
 )
 def test_no_quiet_hours(preferences: Preferences) -> None:
     moments = [datetime(2026, 6, 1, hour, tzinfo=UTC) for hour in range(24)]
 
     assert not any(quiet_until(preferences, now) for now in moments)
+
+
+def test_emptied_quiet_hours_hold_nothing() -> None:
+    emptied = Preferences(quiet=True, quiet_from=None, quiet_until=None, timezone=BERLIN)
+
+    assert decide(Kind.LIKE, emptied, at(BERLIN, 2026, 6, 1, 23)) == Send((PUSH,))
+
+
+def test_a_zone_that_this_machine_does_not_know_is_utc() -> None:
+    elsewhere = Preferences(quiet=True, timezone="Mars/Olympus")
+
+    until = quiet_until(elsewhere, datetime(2026, 6, 1, 23, tzinfo=UTC))
+
+    assert until == datetime(2026, 6, 2, 8, tzinfo=UTC)
+
+
+def test_zones_to_choose_name_places() -> None:
+    assert {"UTC", BERLIN, EAST, "Asia/Kathmandu"} <= time_zones()
+    assert not {"localtime", "Factory", "posixrules"} & time_zones()
+    assert not [name for name in time_zones() if name.startswith(("posix/", "right/"))]
 
 
 def test_in_quiet_hours_it_is_held_until_they_end() -> None:

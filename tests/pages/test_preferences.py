@@ -68,6 +68,23 @@ def test_quiet_hours_take_the_zone_of_the_browser_and_say_until_when(
     assert kept(ada)["timezone"] == "Europe/Berlin"
 
 
+def test_an_emptied_time_ends_the_quiet_hours(page: Page, ada: Person) -> None:
+    ada.call(
+        "PATCH",
+        f"/api/preferences/{ada.id}",
+        {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:59", "timezone": "UTC"},
+    )
+    page.reload()
+    expect(page.locator("#quiet-now")).to_contain_text("Now: held until 23:59")
+
+    page.get_by_label("From", exact=True).fill("")
+    expect(page.locator("#saved")).to_have_text("✓ Saved")
+    expect(page.locator("#quiet-now")).to_contain_text("Now: everything rings at once")
+    assert (kept(ada)["dndStartTime"], kept(ada)["dndEndTime"]) == (None, "23:59")
+    page.reload()
+    expect(page.get_by_label("From", exact=True)).to_have_value("")
+
+
 def test_a_mute_can_be_lifted_and_set_again(page: Page, ada: Person, person: Meet) -> None:
     ben = person("Ben")
     page.goto(f"/users/{ben.username}")

@@ -114,6 +114,20 @@ def test_a_log_in_code_passes_everything(books: Books) -> None:
     assert books.frames()[0]["metadata"]["channels"] == ["PUSH", "EMAIL", "SMS"]
 
 
+@pytest.mark.parametrize("emptied", ["dnd_start_time", "dnd_end_time"])
+def test_quiet_hours_whose_times_were_emptied_hold_nothing(books: Books, emptied: str) -> None:
+    now = datetime.fromtimestamp(books.clock.now(), UTC)
+    hours = {
+        "dnd_start_time": (now - timedelta(hours=1)).time(),
+        "dnd_end_time": (now + timedelta(hours=1)).time(),
+    }
+    chooses(books, dnd_enabled=True, **hours | {emptied: None})
+
+    books.writes(follow(books.cast.carol, books.cast, 1))
+
+    assert books.lines == ["Carol started following you"]
+
+
 def test_in_quiet_hours_it_is_in_the_list_and_the_badge_and_does_not_ring(books: Books) -> None:
     now = datetime.fromtimestamp(books.clock.now(), UTC)
     chooses(
