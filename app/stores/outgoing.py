@@ -8,7 +8,7 @@ sent. A claim has an end (LEASE_SECONDS), after which another process may take t
 
 Order: among the ordinary messages of one recipient and channel the oldest goes first, and the later
 ones wait for its end. A critical message waits for an earlier one of its recipient only while that
-one is due or being sent, not while it is being retried.
+one is due or has just been begun, not while it hangs or waits for its next attempt.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,8 @@ ORIGIN = "outgoing_messages"
 """`origin` of a dead letter that is a message; its `position` is the message's id."""
 LEASE_SECONDS = 60.0
 """Above the longest attempt (streams/transports.py)."""
+IN_ORDER_SECONDS = 2.0
+"""So long after its beginning an attempt holds back later critical messages of its recipient."""
 RETRIED_FOR = timedelta(hours=24)
 _VALID = {
     Kind.OTP: timedelta(minutes=CODE_MINUTES),
@@ -160,6 +162,7 @@ class OutgoingMessages:
             "most": most,
             "now": _moment(now),
             "lease_end": _moment(now + LEASE_SECONDS),
+            "begun": _moment(now + LEASE_SECONDS - IN_ORDER_SECONDS),
             "claim": str(uuid4()),
         }
         with speaking("claim messages"), at_once(self._engine).connect() as sql:
@@ -248,7 +251,8 @@ _CLAIM = text("""
                 select from outgoing_messages e
                 where e.status = 'waiting' and e.user_id = m.user_id and e.channel = m.channel
                     and e.critical = m.critical and e.id < m.id
-                    and (not m.critical or e.due_at <= :now or e.claim is not null))
+                    and (not m.critical or e.due_at <= :now
+                        or (e.claim is not null and e.due_at > :begun)))
         order by m.due_at, m.id limit :most for update skip locked
     ), claimed as (
         update outgoing_messages m set claim = cast(:claim as uuid), due_at = :lease_end

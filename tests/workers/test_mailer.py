@@ -354,6 +354,18 @@ def test_a_code_does_not_wait_for_an_older_one_that_is_being_retried(post: Post)
     assert [one.kind for one in post.mail.messages] == [Kind.OTP]
 
 
+def test_a_code_waits_for_an_older_one_that_was_just_begun_and_not_for_one_that_hangs(
+    post: Post,
+) -> None:
+    post.code()
+    hangs = OutgoingMessages(post.engine).claim(SendQueue("EMAIL", True), 1, post.clock.now())
+    post.code()
+    post.runs()
+    assert (len(hangs), post.mail.messages) == (1, [])
+    post.forward(2.1)
+    assert [one.text for one in post.mail.messages] == ["Your code is 000002"]
+
+
 def test_two_mailers_share_the_work_and_send_nothing_twice(post: Post) -> None:
     for one in people(post.engine, *(f"P{n}" for n in range(20))):
         post.code(one)
