@@ -28,7 +28,7 @@ from app.stores.comments import COMMENT_MISSING, POST_MISSING, Comment, Comments
 from app.stores.gate import PAST_REDIS
 from app.stores.ledger import Hand
 from app.stores.memberships import Asked, Memberships, Standing, Wish
-from app.stores.mutes import Mutes
+from app.stores.mutes import SELF_BLOCK, Mutes
 from app.stores.postgres import speaking as asking_postgres
 from app.stores.subjects import PERSON, POST
 from app.streams.ingress import Ingress
@@ -104,14 +104,18 @@ class Actions:
     def block(self, actor_id: str, other_id: str, trace: str | None = None) -> None:
         """Ends both follows by the ordinary way, then makes the block. Asking again completes what
         was cut off. Raises Rejected (404)."""
-        self._mutes.may_block(actor_id, other_id)
+        if actor_id == other_id:
+            raise SELF_BLOCK
+        self._mutes.check_person(other_id)
         self._end_follows(actor_id, other_id, True, trace)
         self._mutes.block(actor_id, other_id)
         self._note_block(actor_id, other_id, True)
 
     def unblock(self, actor_id: str, other_id: str, trace: str | None = None) -> None:
         """Restores nothing. Raises Rejected (404)."""
-        self._mutes.may_block(actor_id, other_id)
+        self._mutes.check_person(other_id)
+        if actor_id == other_id:
+            return
         self._end_follows(actor_id, other_id, False, trace)
         self._mutes.unblock(actor_id, other_id)
         self._note_block(actor_id, other_id, False)

@@ -56,12 +56,10 @@ class Mutes:
         """Raises Rejected (404)."""
         self._put(_MUTE_POST if on else _UNMUTE_POST, _POST, user_id, post_id, posts.MISSING)
 
-    def may_block(self, user_id: str, other_id: str) -> None:
-        """Raises Rejected (400, 404)."""
-        if user_id == other_id:
-            raise SELF_BLOCK
-        with speaking("block"), self._engine.connect() as sql:
-            if sql.execute(_PERSON, {"other": other_id}).first() is None:
+    def check_person(self, user_id: str) -> None:
+        """Raises Rejected (404)."""
+        with speaking("find a person"), self._engine.connect() as sql:
+            if sql.execute(_PERSON, {"other": user_id}).first() is None:
                 raise users.MISSING
 
     def block(self, user_id: str, other_id: str) -> None:
