@@ -105,7 +105,7 @@ class _Row:
         return (self.event and self.event.message) or notice(self.kind)
 
     @property
-    def quote(self) -> str | None:
+    def quoted(self) -> str | None:
         return preview(self.text) if self.text and self.generation.actors == 1 else None
 
     @property
@@ -214,7 +214,6 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "priority": row.priority,
         "title": row.title,
         "message": row.message,
-        "quote": row.quote,
         "actorId": words["actorId"],
         "imageUrl": words["imageUrl"],
         "targetType": words["targetType"],
@@ -224,6 +223,7 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
+        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quoted},
         "metadata": {
             "isAggregated": told.actors > 1,
             "aggregatedCount": told.actors,
@@ -236,13 +236,13 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
 
 
 def _about_one(row: _Row, told: Told) -> dict[str, object]:
-    """An instant announcement names its one actor (contract 6.6); `group` is how the row reads, for
-    the list."""
+    """An instant announcement names its one actor (contract 6.6); how the whole row reads stays in
+    `group`, for the list."""
     return {
-        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quote},
         "title": title(row.kind, 1),
         "quote": preview(told.text) if told.text else None,
         "actorId": told.actor_id,
+        "instant": True,
     }
 
 
@@ -265,7 +265,7 @@ def _words(row: _Row) -> dict[str, object]:
         "owed": row.generation.owed,
         "title": row.title,
         "message": row.message,
-        "quote": row.quote,
+        "quote": row.quoted,
         "imageUrl": (event and event.image_url) or row.who.images.get(row.key.object_id),
         "targetType": event.object_type if event else None,
         "targetId": event.object_id if event else None,

@@ -76,7 +76,6 @@ def frame_of(
         "priority": row["priority"],
         "title": row["title"],
         "message": row["message"],
-        "quote": row["quote"],
         "actorId": row["actor_id"],
         "imageUrl": row["image_url"],
         "targetType": row["target_type"],
@@ -87,6 +86,7 @@ def frame_of(
         "version": row["version"],
         "seq": row["seq"],
         "generation": row["generation"],
+        "group": {"title": row["title"], "count": row["actor_count"], "quote": row["quote"]},
         "metadata": {
             **row["metadata"],
             "isAggregated": row["actor_count"] > 1,
