@@ -122,7 +122,7 @@ class _Row:
         return (self.event and self.event.message) or notice(self.kind)
 
     @property
-    def quote(self) -> str | None:
+    def quoted(self) -> str | None:
         said = self.comment.content if self.comment else self.text
         return truncate(said) if said and self.generation.actors == 1 else None
 
@@ -269,7 +269,6 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "priority": row.priority,
         "title": row.title,
         "message": row.message,
-        "quote": row.quote,
         "actorId": words["actorId"],
         "imageUrl": words["imageUrl"],
         "targetType": words["targetType"],
@@ -280,8 +279,7 @@ def _payload(row: _Row, told: Told, seq: int) -> dict[str, object]:
         "version": told.version,
         "seq": seq,
         "generation": row.generation.number,
-        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quote},
-        "ofOne": False,
+        "group": {"title": row.title, "count": row.generation.actors, "quote": row.quoted},
         "metadata": {
             **row.links,
             "isAggregated": told.actors > 1,
@@ -297,10 +295,10 @@ def _about_one(row: _Row, told: Told) -> dict[str, object]:
     """An instant announcement names its one actor (contract 6.6); how the whole row reads stays in
     `group`, for the list."""
     return {
-        "ofOne": True,
         "title": title(row.kind, 1),
         "quote": truncate(told.text) if told.text else None,
         "actorId": told.actor_id,
+        "instant": True,
     }
 
 
@@ -318,7 +316,7 @@ def _words(row: _Row) -> dict[str, object]:
         "owed": row.generation.owed,
         "title": row.title,
         "message": row.message,
-        "quote": row.quote,
+        "quote": row.quoted,
         "imageUrl": image or stored.image_url,
         "targetType": event.target_type if event else stored.target_type,
         "targetId": row.target_id,

@@ -23,7 +23,7 @@ from app.stores.postgres import at_once, speaking
 Json = dict[str, Any]
 REMOVED_ACCOUNT = "Someone"
 _ACTORS = "aggregatedActors"
-_STORED_ONLY = ("quote", "ofOne")
+_STORED_ONLY = frozenset({"quote", "instant"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +71,29 @@ def _face(one: Person) -> Json:
 
 
 def with_names(data: Json, current: Current) -> Json:
-    """A stored frame as it is shown. What names no actors (a badge, a removal) stays as it is."""
+    """A stored frame as it is shown. What names no actors (a badge, a removal) stays as it is.
+
+    Stored frames have no message but a notice's own: `group` has the row's title, count and quote;
+    an `instant` one also the `quote` of the one actor it is about.
+    """
     if not _has_actors(data):
         return data
-    kind, row = Kind(data["type"]), data["group"]
+    kind, group = Kind(data["type"]), data["group"]
     shown = [current.people[one] for one in data["metadata"][_ACTORS] if one in current.people]
-    quote = _still(row["quote"], data["id"], current)
-    whole = naming(kind, shown, row["count"], quote, data["message"])
+    quote = _still(group["quote"], data["id"], current)
+    whole = naming(kind, shown, group["count"], quote, data.get("message"))
     frame = {name: value for name, value in data.items() if name not in _STORED_ONLY} | whole
-    frame["group"] = {"title": row["title"], "message": whole["message"]}
-    return frame | (_of_one(kind, data, current) if data["ofOne"] else {})
-
-
-def _of_one(kind: Kind, data: Json, current: Current) -> Json:
-    """The fields of an instant announcement: it names its own actor, not the first of the row."""
+    frame["group"] = {"title": group["title"], "message": whole["message"]}
+    if not data.get("instant"):
+        return frame
     actor = _actor(current.people.get(data["actorId"]))
     quote = _still(data["quote"], data["id"], current)
-    return actor | {"message": message_of(kind, actor["actorName"], 1, quote)}
+    return frame | actor | {"message": message_of(kind, actor["actorName"], 1, quote)}
 
 
 def _has_actors(data: Mapping[str, Any]) -> bool:
     metadata = data.get("metadata")
-    return isinstance(metadata, dict) and _ACTORS in metadata and data.get("type") in set(Kind)
+    return isinstance(metadata, dict) and _ACTORS in metadata and "group" in data
 
 
 def _still(quote: str | None, row_id: str, current: Current) -> str | None:
@@ -110,10 +111,10 @@ def check_names(data: Json) -> None:
         for one in [data["id"], *_people(data)]:
             checked_uuid(one, "an id")
         with_names(data, Current())
-        quotes = [data["quote"], data["group"]["quote"]]
+        quotes = _quotes(data)
     except (KeyError, TypeError, AttributeError, ValueError) as fault:
         raise Poisoned(f"its names cannot be looked up: {type(fault).__name__}") from fault
-    if not all(one is None or isinstance(one, str) for one in quotes):
+    if not all(isinstance(one, str) for one in quotes):
         raise Poisoned("quote is no text")
 
 
@@ -121,9 +122,13 @@ def present(sql: Connection, frames: Sequence[Json]) -> list[Json]:
     """Stored frames as they are shown now. One statement for all, none if nobody is named."""
     named = [one for one in frames if _has_actors(one)]
     people = {one for frame in named for one in _people(frame)}
-    quoted = {str(one["id"]) for one in named if one["quote"] or one["group"]["quote"]}
+    quoted = {str(frame["id"]) for frame in named if _quotes(frame)}
     current = _ask(sql, people, quoted) if people else Current()
     return [with_names(one, current) for one in frames]
+
+
+def _quotes(frame: Mapping[str, Any]) -> list[Any]:
+    return [one for one in (frame.get("quote"), frame["group"]["quote"]) if one is not None]
 
 
 def _people(frame: Mapping[str, Any]) -> Iterable[str]:

@@ -78,7 +78,6 @@ def frame_of(
         "priority": row["priority"],
         "title": row["title"],
         "message": row["message"],
-        "quote": row["quote"],
         "actorId": row["actor_id"],
         "imageUrl": row["image_url"],
         "targetType": row["target_type"],
@@ -90,7 +89,6 @@ def frame_of(
         "seq": row["seq"],
         "generation": row["generation"],
         "group": {"title": row["title"], "count": row["actor_count"], "quote": row["quote"]},
-        "ofOne": False,
         "metadata": {
             **row["metadata"],
             "isAggregated": row["actor_count"] > 1,

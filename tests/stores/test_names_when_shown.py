@@ -200,7 +200,7 @@ def test_while_names_cannot_be_looked_up_codes_go_and_the_rest_waits(
     for worker in (house.bridge, house.aggregator, house.relay):
         worker.step()
     code = {"type": "OTP", "id": ann.id, "version": 1, "message": "123456"}
-    code |= {"group": {"title": "", "count": 0, "quote": None}, "quote": None, "ofOne": False}
+    code |= {"group": {"title": "", "count": 0, "quote": None}}
     code |= {"metadata": {"aggregatedActors": [], "aggregatedCount": 0, "channels": ["PUSH"]}}
     waiting = [
         one for one in house.kafka.records(Topic.READY.value) if b"LIKE" in (one.value or b"")

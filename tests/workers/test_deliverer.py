@@ -35,6 +35,13 @@ def data(**changes: object) -> dict[str, object]:
     return {"id": new_id(), "version": 1, "message": "Hello", "metadata": {}} | changes
 
 
+def named(**changes: object) -> dict[str, object]:
+    """A frame that names somebody, but for what the test changes."""
+    group: object = {"title": "t", "count": 1, "quote": None}
+    metadata = {"aggregatedActors": [new_id()], "aggregatedCount": 1}
+    return data(type="LIKE", metadata=metadata, group=group, actorId=new_id()) | changes
+
+
 STRANGE = [
     pytest.param({"frame": "unknown"}, id="an unknown frame"),
     pytest.param({"targetId": "nobody"}, id="a target without id"),
@@ -47,6 +54,12 @@ STRANGE = [
     pytest.param({"at": ""}, id="no time"),
     pytest.param({"id": True}, id="an id that is no number"),
     pytest.param({"seq": "one"}, id="a seq that is no number"),
+    pytest.param({"data": named(group="all")}, id="a group that is no object"),
+    pytest.param({"data": named(group={})}, id="a group without its count"),
+    pytest.param({"data": named(actorId="ann")}, id="an actor without id"),
+    pytest.param({"data": named(quote=7)}, id="a quote that is no text"),
+    pytest.param({"data": named(type=None)}, id="names and no type"),
+    pytest.param({"data": named(metadata={"aggregatedActors": 7})}, id="actors that are no list"),
 ]
 
 
