@@ -34,7 +34,7 @@ NAMES = (
     "deliverer.polled",
     "deliverer.emitted",
     "recorder.recorded",
-    "mail-consumer.queued",
+    "mail-queue.queued",
     "mailer.sent",
 )
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"

@@ -155,7 +155,7 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     cleared = ClearedFrames(parts.redis).up_to
     present = Presenter(parts.engine).present
     one = Deliverer(ready, parts.push, present, wired.dead_letters, cleared, note)
-    mail = wired.subscriber(LOOPS["mail-consumer"])
+    mail = wired.subscriber(LOOPS["mail-queue"])
     messages = OutgoingMessages(parts.engine)
     mail_consumer = MailConsumer(mail, messages, time.time)
     mailer = _mailer(wired, messages)
@@ -182,7 +182,7 @@ def deliverer(wired: WorkerParts) -> list[Worker]:
     beat = parts.heartbeats.beat
     return [
         Worker("deliverer", one.step, _none, beat, wired.ready, ready.close),
-        Worker("mail-consumer", mail_consumer.step, _none, beat, wired.ready, mail.close),
+        Worker("mail-queue", mail_consumer.step, _none, beat, wired.ready, mail.close),
         Worker("mailer", mailer.step, mailer_rest, beat, tables_are_there, mailer.close),
         Worker("recorder", record_unhurried, _record_rest, beat, recorder_ready, logged.close),
     ]

@@ -20,7 +20,7 @@ from app.stores.outgoing import NewMessage, OutgoingMessages
 from app.streams.kafka import Polled, Subscriber
 from workers.deliverer import parse_ready, positions
 
-LETTERS_GROUP = LOOPS["mail-consumer"].group
+LETTERS_GROUP = LOOPS["mail-queue"].group
 BATCH = 500
 POLL_SECONDS = 0.5
 ANNOUNCED = "notification"
@@ -45,7 +45,7 @@ class MailConsumer:
         found = [message for one in polled if (message := new_message(one, now))]
         try:
             self._messages.add(found)
-            reach("mail-consumer.queued")
+            reach("mail-queue.queued")
         except Unavailable:
             self._subscriber.rewind()
             raise

@@ -36,10 +36,11 @@ LOOPS = {
         Loop("flusher", "flusher", "flusher"),
         Loop("keeper", "flusher"),
         Loop("held", "flusher"),
+        Loop("profile-changes", "flusher"),
         Loop("relay", "flusher", "relay"),
         Loop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
         Loop("recorder", "deliverer", "recorder", Topic.READY, "delivery-log-consumer"),
-        Loop("mail-consumer", "deliverer", "mail", Topic.READY, "letters-consumer"),
+        Loop("mail-queue", "deliverer", "mail", Topic.READY, "letters-consumer"),
         Loop("mailer", "deliverer", "mail"),
     )
 }

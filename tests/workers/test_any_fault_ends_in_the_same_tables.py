@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 TIGHT = Rules(instant_likes=1, window_seconds=60.0, jitter_seconds=10.0, flush_max_rows=2)
 """So tight that a handful of people fills windows, closes them and overlaps them."""
 PATCHED = ("workers.bridge", "workers.aggregator", "workers.flusher", "workers.deliverer")
-ELSEWHERE = ("web", "recorder", "mail-consumer", "mailer")
+ELSEWHERE = ("web", "recorder", "mail-queue", "mailer")
 NAMES = [point for point in ALL_POINTS if not point.startswith(ELSEWHERE)]
 PEOPLE, OWNERS = 5, 2
 ROUNDS_TO_REST = 30
