@@ -224,10 +224,11 @@ class Keeper:
         }
 
     def _delete_comments(self) -> None:
-        """Those that nobody but Redis knew: by now they have rows."""
-        for one in self._deletions.comments.waiting():
+        """Those that nobody but Redis knew: by now they have rows, or they never existed."""
+        for one, has_row in self._deletions.comments.waiting():
             try:
-                self._deletions.delete_comment(one.actor_id, one.comment_id)
+                if has_row:
+                    self._deletions.delete_comment(one.actor_id, one.comment_id)
             except Rejected as refusal:
                 log.info("A comment is not deleted: %s", refusal)
             self._deletions.comments.done(one)

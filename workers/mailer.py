@@ -63,13 +63,15 @@ class Hand:
 
 
 class Writer:
-    """Makes the message of a claimed row, as its recipient reads it now."""
+    """Makes the message of a claimed row, as its recipient reads it now. Raises Poisoned."""
 
     def __init__(self, seals: Seals, links: Links) -> None:
         self._seals = seals
         self._links = links
 
     def message(self, claimed: Claimed) -> Message:
+        if claimed.poison:
+            raise Poisoned(claimed.poison)
         frame = claimed.payload or {}
         message = Message(
             id=f"{claimed.notification_id}-{claimed.version}",

@@ -29,12 +29,10 @@ class CommentDeletions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def waiting(self) -> list[CommentDeletion]:
+    def waiting(self) -> list[tuple[CommentDeletion, bool]]:
+        """Each with whether its comment has a row."""
         with speaking("list deletions"), self._engine.connect() as sql:
-            rows = sql.execute(
-                text("select comment_id::text, actor_id::text from comment_deletions")
-            )
-            return [CommentDeletion(*row) for row in rows]
+            return [(CommentDeletion(*row[:2]), row[2]) for row in sql.execute(_WAITING)]
 
     def done(self, one: CommentDeletion) -> None:
         with speaking("settle a deletion"), self._engine.begin() as sql:
@@ -55,6 +53,10 @@ def may_be_pending(comment_id: str) -> bool:
     return -1.0 < age < PENDING_SECONDS
 
 
+_WAITING = text(
+    "select d.comment_id::text, d.actor_id::text, c.id is not null "
+    "from comment_deletions d left join comments c on c.id = d.comment_id"
+)
 _NOTE = text(
     "insert into comment_deletions (comment_id, actor_id) values (:comment, :actor) "
     "on conflict do nothing"

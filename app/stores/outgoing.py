@@ -20,12 +20,13 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, Engine, RowMapping, text
 
+from app.domain.errors import Poisoned
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import Preferences
 from app.domain.secrecy import CODE_MINUTES
 from app.stores.postgres import at_once, speaking
 from app.stores.secrets import RESET_MINUTES
-from app.stores.serializer import present
+from app.stores.serializer import check_names, present
 
 ORIGIN = "outgoing_messages"
 """`origin` of a dead letter that is a message; its `position` is the message's id."""
@@ -72,7 +73,8 @@ class SendQueue:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """`payload`: the frame, None when it was cleared. `sealed`: what only the message may say."""
+    """`payload`: the frame, None when it was cleared. `poison`: why the frame cannot be shown.
+    `sealed`: what only the message may say."""
 
     id: int
     claim: str
@@ -86,6 +88,7 @@ class Claimed:
     created_at: datetime
     expires_at: datetime
     payload: Mapping[str, Any] | None
+    poison: str | None
     sealed: str | None
     address: str | None
     preferences: Preferences
@@ -167,8 +170,12 @@ class OutgoingMessages:
         }
         with speaking("claim messages"), at_once(self._engine).connect() as sql:
             rows = sql.execute(_CLAIM, values).mappings().all()
-            frames = present(sql, [row["payload"] or {} for row in rows])
-        return [_claimed(row, frame) for row, frame in zip(rows, frames, strict=True)]
+            poison = [_unshowable(row["payload"]) for row in rows]
+            stored = [
+                {} if bad else row["payload"] or {} for row, bad in zip(rows, poison, strict=True)
+            ]
+            frames = present(sql, stored)
+        return [_claimed(*one) for one in zip(rows, frames, poison, strict=True)]
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> list[int]:
         """Stores outcomes in one transaction, dead letters included. The ids of those that were
@@ -181,7 +188,16 @@ class OutgoingMessages:
         return done
 
 
-def _claimed(row: RowMapping, frame: Mapping[str, Any]) -> Claimed:
+def _unshowable(payload: dict[str, Any] | None) -> str | None:
+    """Why the names in a stored frame cannot be looked up: that message alone is a dead letter."""
+    try:
+        check_names(payload or {})
+    except Poisoned as reason:
+        return str(reason)
+    return None
+
+
+def _claimed(row: RowMapping, frame: Mapping[str, Any], poison: str | None) -> Claimed:
     chosen = row["chosen"]
     return Claimed(
         id=row["id"],
@@ -195,7 +211,8 @@ def _claimed(row: RowMapping, frame: Mapping[str, Any]) -> Claimed:
         last_error=row["last_error"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
-        payload=frame or None,
+        payload=row["payload"] if poison else frame or None,
+        poison=poison,
         sealed=row["letter"],
         address=row["email"],
         preferences=Preferences(**chosen) if chosen else Preferences(),

@@ -270,7 +270,8 @@ def test_who_is_linked_is_who_is_notified(
 
 def ingress(connection: redis.Redis) -> list[dict[str, str]]:
     """What waits to be published."""
-    shards: Any = [connection.xrange(f"ingress:{number}") for number in range(4)]
+    streams = connection.scan_iter("ingress:*", _type="stream")
+    shards: Any = [connection.xrange(name) for name in streams]
     return [fields for entries in shards for _, fields in entries]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import redis
 from sqlalchemy import text
 
 from app import breakers
@@ -67,7 +68,7 @@ def test_a_writer_whose_breaker_is_still_open_goes_by_redis_once_it_answers(
 ) -> None:
     past.goes_back()
     breakers.configure(failures=1, reset_seconds=600)
-    breakers.REDIS.failed(breakers.REDIS.admit())
+    breakers.REDIS.failed(breakers.REDIS.admit(), redis.ConnectionError("away, says the test"))
     assert breakers.REDIS.state == "open"
 
     standing = past.back.like(crowd[0].id, house.posts["Hello"], Wish.ON)

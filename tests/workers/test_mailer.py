@@ -260,7 +260,10 @@ def test_what_is_refused_for_good_ends_at_once_without_its_text(post: Post) -> N
 @pytest.mark.parametrize(
     "break_it",
     [
-        pytest.param("update outbox set payload = payload || '{\"actors\": [0]}'", id="the frame"),
+        pytest.param(
+            "update outbox set payload = jsonb_set(payload, '{metadata,aggregatedActors}', '[0]')",
+            id="the frame",
+        ),
         pytest.param("update users set email = 'a,b@example.org'", id="the address"),
     ],
 )
@@ -303,7 +306,7 @@ def test_a_server_that_is_away_costs_no_tries_and_one_probe_at_a_time(post: Post
 
 def test_while_its_breaker_is_open_a_channel_claims_nothing(post: Post) -> None:
     breakers.EMAIL.configure(failures=1, reset_seconds=3600)
-    breakers.EMAIL.failed(0)
+    breakers.EMAIL.failed(0, Unavailable("away, says the test"))
     post.code()
     post.runs()
     assert (post.mail.tries, len(post.sms.messages)) == (0, 1)

@@ -218,8 +218,8 @@ def test_a_comment_that_names_nobody_and_one_that_does_are_two_notifications(sce
     scene.ends()
 
     assert sorted(scene.rang) == sorted([MENTION.value, COMMENT.value])
-    assert scene.house.rows("select message from notifications where type = 'COMMENT'") == [
-        ('Ann commented: "first"',)
+    assert scene.house.rows("select quote from notifications where type = 'COMMENT'") == [
+        ("first",)
     ]
     scene.acting.delete_comment(scene.ann.id, named)
     scene.ends()
@@ -247,8 +247,8 @@ def test_a_comment_waits_though_another_of_its_author_was_withdrawn(scene: Scene
     scene.ends()
 
     assert scene.listed == [COMMENT.value]
-    assert scene.house.rows("select message from notifications where type = 'COMMENT'") == [
-        ('Ann commented: "first"',)
+    assert scene.house.rows("select quote from notifications where type = 'COMMENT'") == [
+        ("first",)
     ]
 
 
