@@ -34,6 +34,17 @@ class Stage:
     def post(self, owner: str) -> str:
         return self.parts.actions.post(owner, "Hello", None)
 
+    def wants_mail(self) -> None:
+        """Everybody gets likes by e-mail, so that the mailer has something to send."""
+        with self.engine.begin() as sql:
+            sql.execute(
+                text(
+                    "insert into notification_preferences (user_id, matrix) "
+                    "select id, :matrix from users on conflict (user_id) do nothing"
+                ),
+                {"matrix": '{"LIKE": {"email": true}}'},
+            )
+
     def wish(self, person: str, post: str, on: bool) -> None:
         """Until it is accepted, as a client does that was told to try again."""
         wish = Wish.ON if on else Wish.OFF

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
 import pytest
-from sqlalchemy import text
 
 from app.failpoints import NAMES as ALL_POINTS
 from app.failpoints import process_of
@@ -38,7 +37,7 @@ def test_each_worker_dies_at_a_line_and_nothing_is_lost_or_doubled(
     draw = random.Random(str(points))
     crowd = stage.people(8)
     posts = [stage.post(owner) for owner in crowd[:2]]
-    _wants_mail(stage)
+    stage.wants_mail()
     living = {point: _doomed(stage, point) for point in points}
 
     def all_dead() -> bool:
@@ -68,18 +67,6 @@ def _doomed(stage: Stage, point: str) -> Member:
     if point == "bridge.drained":
         _put_aside(stage)
     return stage.crew.replace(process_of(point), FAILPOINT=point)
-
-
-def _wants_mail(stage: Stage) -> None:
-    """Everybody gets likes by e-mail, so that the mailer has something to send."""
-    with stage.engine.begin() as sql:
-        sql.execute(
-            text(
-                "insert into notification_preferences (user_id, matrix) "
-                "select id, :matrix from users on conflict (user_id) do nothing"
-            ),
-            {"matrix": '{"LIKE": {"email": true}}'},
-        )
 
 
 def _put_aside(stage: Stage) -> None:

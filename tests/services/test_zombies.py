@@ -28,7 +28,8 @@ def stands_still(member: Member) -> bool:
 def test_a_worker_that_wakes_past_its_lease_does_no_harm(stage: Stage, name: str) -> None:
     draw = random.Random(name)
     crowd = stage.people(8)
-    posts = [stage.post(owner) for owner in crowd[:2]]
+    posts: list[str] = []
+    stage.wants_mail()
     frozen: list[Member] = []
 
     def act() -> None:
@@ -37,6 +38,8 @@ def test_a_worker_that_wakes_past_its_lease_does_no_harm(stage: Stage, name: str
     try:
         for point in POINTS:
             if process_of(point) == name:
+                # New ones: everybody is announced once per post, and then nothing is left to send.
+                posts[:] = [stage.post(owner) for owner in crowd[:2]]
                 frozen.append(stage.crew.replace(name, FAILPOINT=f"{point}:2:freeze"))
                 meanwhile(
                     act, lambda: stands_still(frozen[-1]), REACH_SECONDS, f"a stop at {point}"
