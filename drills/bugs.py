@@ -186,8 +186,8 @@ MUTANTS = (
         "web processes hear of critical frames by Redis alone",
         "tests/streams/test_critical.py",
         "app/stores/urgency.py",
-        "    select pg_notify(:channel, who || ' ' || seq) from told\n",
-        "    select pg_notify('nobody', who || ' ' || seq) from told where :channel <> ''\n",
+        "    select pg_notify(:channel, who || ' ' || seq)\n",
+        "    select pg_notify('nobody' || left(:channel, 0), who || ' ' || seq)\n",
     ),
     _bug(
         "each-copy-is-shown",

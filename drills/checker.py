@@ -72,7 +72,7 @@ def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
         "answers": lambda: answers(ledger, bounds),
         "put off": lambda: put_off(ledger, bounds),
         "longest answer": lambda: longest(ledger, bounds),
-        # A write that is lost takes its count along; where none may be lost, that is a fault itself.
+        # A lost write takes its count along; where none may be lost, it is a fault by itself.
         "never backwards": lambda: reading.counts_never_fall(ledger)[len(found.lost) :],
         "own writes": lambda: reading.own_writes(ledger),
         "sockets": lambda: hearing.faults(ledger, evidence, bounds.may_reload),
