@@ -72,8 +72,7 @@ def check(ledger: Ledger, evidence: Evidence, bounds: Bounds) -> Found:
         "answers": lambda: answers(ledger, bounds),
         "put off": lambda: put_off(ledger, bounds),
         "longest answer": lambda: longest(ledger, bounds),
-        # A lost write takes its count along; where none may be lost, it is a fault by itself.
-        "never backwards": lambda: reading.counts_never_fall(ledger)[len(found.lost) :],
+        "never backwards": lambda: reading.counts_never_fall(ledger),
         "own writes": lambda: reading.own_writes(ledger),
         "sockets": lambda: hearing.faults(ledger, evidence, bounds.may_reload),
         "critical in time": lambda: hearing.critical_late(ledger, evidence, bounds.critical_p99),
