@@ -11,8 +11,8 @@ COPY infra infra
 RUN /opt/venv/bin/python -m infra setup --browser
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /srv notifications \
-    && install -d -o notifications /var/lib/notifications
+RUN useradd --system --uid 10001 --create-home --home-dir /srv chime \
+    && install -d -o chime /var/lib/chime
 WORKDIR /srv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -21,7 +21,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     LOG_FORMAT=json \
-    DATA_DIR=/var/lib/notifications
+    DATA_DIR=/var/lib/chime
 COPY --from=packages /opt/venv /opt/venv
 COPY alembic.ini gunicorn.conf.py ./
 COPY migrations migrations

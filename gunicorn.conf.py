@@ -1,24 +1,24 @@
-"""gunicorn: one process per port (sockets stick to it); more processes make more of it."""
+"""gunicorn settings: one process per port, because sockets need all requests of a client in one process."""
 
-from app.green import patch
+from app.clients.gevent_setup import patch_all
 
-patch()  # in the first lines: the worker's own patch would come after the application's imports
+patch_all()  # first: gunicorn's worker would patch only after the application's imports
 
-from app import logs
-from app.settings import load
+from app import log_config
+from app.settings import load_settings
 
-settings = load()
-logs.set_up(settings.log_level, settings.log_format)
+settings = load_settings()
+log_config.configure_logging(settings.log_level, settings.log_format)
 
-worker_class = "app.web_worker.WebWorker"
+worker_class = "app.gunicorn_worker.GracefulGeventWorker"
 workers = 1
 worker_connections = 4_000
-bind = settings.web.bind
+bind = settings.web.bind_address
 keepalive = 15
 timeout = 30
-graceful_timeout = 4  # a last request comes within 1.2 s and takes no two (patience.py)
+graceful_timeout = 4  # a last request arrives within 1.2 s and takes less than two (request_deadline.py)
 accesslog = None
-logger_class = "app.web_worker.WebLogger"
+logger_class = "app.gunicorn_worker.PropagatingLogger"
 loglevel = "warning"
-# Nobody of ours speaks through it, and two systems of one user would share its path.
+# Not used here, and two systems of one user would share its path.
 control_socket_disable = True

@@ -1,8 +1,7 @@
-"""The operator's commands: python -m app.admin
+"""Command line for administrators: python -m app.admin
 create-admin EMAIL | create-service-key NAME | rebuild-counts | purge
 
-Each of the first two prints what it made; passwords and keys are shown once and kept only as
-hashes.
+The first two print what they created; passwords and keys are shown once and stored as hashes only.
 """
 
 import re
@@ -11,117 +10,127 @@ import sys
 
 import click
 
+from app.accounts.passwords import PasswordHashing
+from app.accounts.service_keys import ServiceKeys
+from app.bootstrap import new_id
+from app.clients.postgres import WORKER_STATEMENT_TIMEOUT_MS, create_pg_engine
+from app.clients.redis import create_redis_client
 from app.domain.errors import Unavailable
-from app.domain.text import TextError, check_line, is_email, normalize, opaque_password
-from app.passwords import Passwords
-from app.settings import database_url, outlook
-from app.stores.postgres import WORKER_STATEMENT_MS, engine
-from app.stores.recount import Recount
-from app.stores.redis import client
-from app.stores.retention import Retention
-from app.stores.service_keys import ServiceKeys
-from app.stores.users import NewUser, Users
-from app.wiring import new_id
+from app.domain.text import (
+    InvalidText,
+    is_email,
+    normalize_password,
+    normalize_text,
+    validate_single_line_text,
+)
+from app.operations.rebuild_counts import CountRebuilder
+from app.operations.retention import RetentionPurge
+from app.settings import load_database_url, load_tool_settings
+from app.social.users import NewUser, Users
 
-MAX_NAME = 50
+MAX_NAME_LENGTH = 50
 
 
 @click.group()
-def commands() -> None:
+def cli() -> None:
     """Needs DATABASE_URL (python -m infra env prints it)."""
 
 
-@commands.command("create-admin")
+@cli.command("create-admin")
 @click.argument("email")
 def create_admin(email: str) -> None:
-    """Makes an administrator of EMAIL's account; creates it if there is none."""
-    email = _line(email)
+    """Makes the account of EMAIL an administrator; creates the account if there is none."""
+    email = _normalize_and_validate_line(email)
     if not is_email(email):
         raise click.BadParameter("not an e-mail address")
-    users = Users(engine(database_url(), name="admin"))
-    found = users.by_email(email.lower())
-    if found is not None:
-        users.promote(found.id)
-        click.echo(f"{found.email} is an administrator now.")
+    users = Users(create_pg_engine(load_database_url(), application="admin"))
+    existing_user = users.find_account_by_email(email.lower())
+    if existing_user is not None:
+        users.promote_to_admin(existing_user.id)
+        click.echo(f"{existing_user.email} is an administrator now.")
         return
-    password, chosen = _password()
-    username, local_part = _username(email), email.partition("@")[0]
-    made = users.create(
+    password, was_prompted = _prompt_or_generate_password()
+    username, local_part = _generate_username(email), email.partition("@")[0]
+    created_user = users.create(
         NewUser(
             id=new_id(),
             email=email.lower(),
             username=username,
-            name=local_part if len(local_part) <= MAX_NAME else username,
-            password_hash=Passwords().hash(password),
+            name=local_part if len(local_part) <= MAX_NAME_LENGTH else username,
+            password_hash=PasswordHashing().hash(password),
             role="admin",
         )
     )
-    click.echo(f"{made.email} is an administrator (user name {made.username}).")
-    if not chosen:
+    click.echo(f"{created_user.email} is an administrator (user name {created_user.username}).")
+    if not was_prompted:
         click.echo(f"password: {password}")
 
 
-def _password() -> tuple[str, bool]:
-    """Prompted for at a terminal; without one made up, because nobody could answer."""
+def _prompt_or_generate_password() -> tuple[str, bool]:
+    """Prompts at a terminal; generates a password otherwise. The flag tells which."""
     if sys.stdin.isatty():
-        typed = click.prompt(
-            "Password", hide_input=True, confirmation_prompt=True, value_proc=_allowed
+        password = click.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, value_proc=_normalize_and_validate_password
         )
-        return typed, True
-    # The prefix makes it pass the rules for passwords whatever the rest is.
+        return password, True
+    # The prefix satisfies the password rules whatever the rest is.
     return "Aa1" + secrets.token_urlsafe(15), False
 
 
-def _allowed(typed: str) -> str:
-    """The prompt is repeated after a BadParameter."""
+def _normalize_and_validate_password(password: str) -> str:
+    """click repeats the prompt after a BadParameter."""
     try:
-        return opaque_password(typed)
-    except TextError as fault:
-        raise click.BadParameter(str(fault)) from fault
+        return normalize_password(password)
+    except InvalidText as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
-def _line(given: str) -> str:
-    line = normalize(given).strip()
+def _normalize_and_validate_line(raw: str) -> str:
+    line = normalize_text(raw).strip()
     try:
-        check_line(line)
-    except TextError as fault:
-        raise click.BadParameter(str(fault)) from fault
+        validate_single_line_text(line)
+    except InvalidText as exc:
+        raise click.BadParameter(str(exc)) from exc
     return line
 
 
-def _username(email: str) -> str:
-    plain = re.sub(r"[^a-z0-9_]", "_", email.partition("@")[0].lower())[:20]
-    return f"{plain or 'admin'}_{secrets.token_hex(3)}"
+def _generate_username(email: str) -> str:
+    sanitized = re.sub(r"[^a-z0-9_]", "_", email.partition("@")[0].lower())[:20]
+    return f"{sanitized or 'admin'}_{secrets.token_hex(3)}"
 
 
-@commands.command("create-service-key")
+@cli.command("create-service-key")
 @click.argument("name")
 def create_service_key(name: str) -> None:
-    """Makes a key for POST /api/events (header X-Api-Key)."""
+    """Creates a key for POST /api/events (header X-Api-Key)."""
     key = secrets.token_urlsafe(32)
-    ServiceKeys(engine(database_url(), name="admin")).add(new_id(), _line(name), key)
+    ServiceKeys(create_pg_engine(load_database_url(), application="admin")).store_key_hash(
+        new_id(), _normalize_and_validate_line(name), key
+    )
     click.echo(key)
 
 
-@commands.command("rebuild-counts")
+@cli.command("rebuild-counts")
 def rebuild_counts() -> None:
-    """Counts likes, comments and followers afresh; also while everything runs."""
-    addresses = outlook().addresses
-    tables = engine(addresses.database_url, WORKER_STATEMENT_MS, "admin")
-    for what, wrong in Recount(tables, client(addresses.redis_url)).rebuild():
-        click.echo(f"{what}: {wrong} corrected")
+    """Recounts likes, comments and followers; safe while everything runs."""
+    service_urls = load_tool_settings().service_urls
+    db_engine = create_pg_engine(service_urls.database_url, WORKER_STATEMENT_TIMEOUT_MS, "admin")
+    for count_name, corrected in CountRebuilder(
+        db_engine, create_redis_client(service_urls.redis_url)
+    ).rebuild_counts():
+        click.echo(f"{count_name}: {corrected} corrected")
 
 
-@commands.command("purge")
-def purge() -> None:
-    """Deletes what nobody needs any more (retention), in batches; also while everything runs."""
-    tables = engine(database_url(), WORKER_STATEMENT_MS, "admin")
-    for what, gone in Retention(tables).purge():
-        click.echo(f"{what}: {gone} deleted")
+@cli.command("purge")
+def purge_expired_rows() -> None:
+    """Deletes rows past their retention, in batches; safe while everything runs."""
+    db_engine = create_pg_engine(load_database_url(), WORKER_STATEMENT_TIMEOUT_MS, "admin")
+    for row_kind, deleted in RetentionPurge(db_engine).purge_by_category():
+        click.echo(f"{row_kind}: {deleted} deleted")
 
 
 if __name__ == "__main__":
     try:
-        commands(prog_name="python -m app.admin")
-    except Unavailable as fault:
-        raise SystemExit(f"{fault}. Is it running?") from fault
+        cli(prog_name="python -m app.admin")
+    except Unavailable as exc:
+        raise SystemExit(f"{exc}. Is it running?") from exc

@@ -1,36 +1,33 @@
-"""CORS: which other origins' pages may read our answers. Installed only where some are named.
+"""CORS response headers for the origins in CORS_ORIGINS. Not installed when there are none.
 
-In    CORS_ORIGINS
-Out   Access-Control-* headers
-
-Without credentials: the API knows no cookies, and a page elsewhere carries its token itself.
+Without credentials: the API uses no cookies, and a page on another origin sends its token itself.
 """
 
 from collections.abc import Callable
 
 from flask import Response, request
 
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Correlation-Id, Traceparent"
-SHOWN = "X-Correlation-Id, Retry-After"
-REMEMBERED_SECONDS = "600"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Correlation-Id, Traceparent"
+EXPOSED_HEADERS = "X-Correlation-Id, Retry-After"
+PREFLIGHT_MAX_AGE_SECONDS = "600"
 
 
-def answers(origins: tuple[str, ...]) -> Callable[[Response], Response]:
-    allowed = frozenset(origins)
+def cors_response_hook(origins: tuple[str, ...]) -> Callable[[Response], Response]:
+    allowed_origins = frozenset(origins)
 
-    def allow(answer: Response) -> Response:
-        answer.vary.add("Origin")
+    def allow(response: Response) -> Response:
+        response.vary.add("Origin")
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin not in allowed:
-            return answer
-        headers = answer.headers
+        if origin not in allowed_origins:
+            return response
+        headers = response.headers
         headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = SHOWN
+        headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ:
-            headers["Access-Control-Allow-Methods"] = METHODS
-            headers["Access-Control-Allow-Headers"] = HEADERS
-            headers["Access-Control-Max-Age"] = REMEMBERED_SECONDS
-        return answer
+            headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+            headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+            headers["Access-Control-Max-Age"] = PREFLIGHT_MAX_AGE_SECONDS
+        return response
 
     return allow

@@ -1,21 +1,20 @@
-"""Fail points: named lines at which a test or drill lets this very process die, freeze or fail.
+"""Fail points: named lines at which tests and drills end, freeze or fail the process.
 
     FAILPOINT=bridge.published             SIGKILL at that line
-    FAILPOINT=bridge.published:3           at the third pass
-    FAILPOINT=bridge.published:1:freeze    SIGSTOP; whoever set it sends SIGCONT
-    FAILPOINT=bridge.published:1:raise     the line fails as if the service behind it were away
+    FAILPOINT=bridge.published:3           at the third pass of that line
+    FAILPOINT=bridge.published:1:freeze    SIGSTOP; the test sends SIGCONT
+    FAILPOINT=bridge.published:1:raise     the line raises Unavailable
 
-Off unless set, never set by anything of ours but tests and drills, and deaf unless APP_MODE says
-that this is no production.
+Ignored unless APP_MODE is testing.
 """
 
 import os
 import signal
 
-from app.domain import loops
+from app.domain import worker_loops
 from app.domain.errors import Unavailable
 
-NAMES = (
+FAILPOINT_NAMES = (
     "web.accepted",
     "bridge.read",
     "bridge.published",
@@ -33,33 +32,33 @@ NAMES = (
     "relay.published",
     "deliverer.polled",
     "deliverer.emitted",
-    "recorder.recorded",
+    "delivery-log.recorded",
     "mail-queue.queued",
     "mailer.sent",
 )
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"
 
-_name, _times, _how = [*os.environ.get("FAILPOINT", "").split(":"), "", ""][:3]
+_active_failpoint, _pass_number, _action = [*os.environ.get("FAILPOINT", "").split(":"), "", ""][:3]
 if os.environ.get("APP_MODE") != "testing":
-    _name = ""
-_left = int(_times or 1)
+    _active_failpoint = ""
+_passes_left = int(_pass_number or 1)
 
 
-def process_of(point: str) -> str:
-    """The process that comes by that line: a word of the Procfile."""
-    return loops.process_of(point.partition(".")[0])
+def process_for_failpoint(failpoint: str) -> str:
+    """The Procfile entry of the process that reaches the fail point."""
+    return worker_loops.process_of_loop_or_stage(failpoint.partition(".")[0])
 
 
-def reach(name: str) -> None:
-    """Ends, stops or fails here if this is the chosen line."""
-    global _left
-    if name == _name:
-        _left -= 1
-        if _left == 0:
-            _act()
+def hit_failpoint(name: str) -> None:
+    """Ends, freezes or fails the process if this is the configured fail point."""
+    global _passes_left
+    if name == _active_failpoint:
+        _passes_left -= 1
+        if _passes_left == 0:
+            _trigger_failpoint()
 
 
-def _act() -> None:
-    if _how == RAISE:
-        raise Unavailable(f"The fail point {_name} fails", "failpoint")
-    os.kill(os.getpid(), signal.SIGSTOP if _how == FREEZE else signal.SIGKILL)
+def _trigger_failpoint() -> None:
+    if _action == RAISE:
+        raise Unavailable(f"Fail point {_active_failpoint}", "failpoint")
+    os.kill(os.getpid(), signal.SIGSTOP if _action == FREEZE else signal.SIGKILL)

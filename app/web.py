@@ -1,11 +1,11 @@
-"""The web application: Flask, blueprints and sockets around the wired parts.
+"""The Flask application: JSON, sessions, URL map and headers of every response.
 
-In    app/wsgi.py, tests
-Out   a Flask application; Socket.IO sits in front of its wsgi_app
+Socket.IO sits in front of its wsgi_app (app/delivery/sockets.py).
 """
 
 import re
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,66 +15,52 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.routing import Map, MapAdapter
 
-import blueprints
-from app import cors, stale
-from app.accounts import Accounts, Desk
-from app.credentials import Credentials
-from app.devices import Devices
-from app.domain.events import iso
-from app.guard import Guard
-from app.limits import Limits, Rates
-from app.metrics import ANSWERS, Metrics
-from app.passwords import Passwords
-from app.probes import Probes
-from app.revocations import Revocations
-from app.settings import Web
-from app.sockets import Sockets
-from app.stores.heartbeats import Heartbeats
-from app.stores.outgoing import OutgoingMessages
-from app.stores.secrets import Secrets
-from app.stores.sessions import Sessions
-from app.stores.subjects import PERSON
-from app.stores.users import Users
-from app.tokens import Life, Tokens
-from app.wiring import Parts, new_id
-from blueprints.identity import correlation_id
+from app import cors
+from app.bootstrap import SharedServices
+from app.clients import stale_reads
+from app.delivery.local_sockets import LocalSockets
+from app.domain.events import to_iso_utc
+from app.operations.metrics import RESPONSES
+from app.settings import WebSettings
+from app.trace_context import get_or_create_correlation_id
+from app.web_services import WebServices, build_web_services
 
-ROOT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY_BYTES = 1024 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 
 
-class Json(JSONProvider):
-    """orjson: times in the seed's form (milliseconds, Z), keys in the order they were written."""
+class OrjsonProvider(JSONProvider):
+    """orjson, with times as in the seed (milliseconds, Z) and keys in insertion order."""
 
     sort_keys = False
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        return _bytes(obj).decode()
+        return _dump_json(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         return orjson.loads(s)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         obj = self._prepare_response_obj(args, kwargs)
-        if stale.is_marked() and isinstance(obj, dict):
+        if stale_reads.is_response_stale() and isinstance(obj, dict):
             obj = obj | {"stale": True}
-        return Response(_bytes(obj), content_type="application/json")
+        return Response(_dump_json(obj), content_type="application/json")
 
 
-def _bytes(obj: Any) -> bytes:
-    return orjson.dumps(obj, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+def _dump_json(obj: Any) -> bytes:
+    return orjson.dumps(obj, default=_json_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def _plain(value: Any) -> Any:
+def _json_default(value: Any) -> Any:
     if hasattr(value, "astimezone"):
-        return iso(value)
+        return to_iso_utc(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-class PageSessions(SecureCookieSessionInterface):
-    """The API knows no cookies: opening a session costs each request something, and a cookie that
-    the API took would need a CSRF check there."""
+class PageOnlySessionInterface(SecureCookieSessionInterface):
+    """No session for the API: opening one takes time, and an API that accepts cookies would need
+    CSRF checks."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if request.path.startswith("/api/"):
@@ -82,9 +68,9 @@ class PageSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
-class Paths(Map):
-    """No path with // leads anywhere. Werkzeug would redirect one to an address made with the
-    caller's Host header, and take // at the beginning for /."""
+class StrictUrlMap(Map):
+    """Paths with // match no route. Werkzeug would redirect them to an address made from the
+    request's Host header, and treat a leading // as /."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, merge_slashes=False)
@@ -98,106 +84,76 @@ class Paths(Map):
         return adapter
 
 
-class Application(Flask):
-    url_map_class: type[Map] = Paths
+class FlaskApplication(Flask):
+    url_map_class: type[Map] = StrictUrlMap
 
 
-def create_app(parts: Parts) -> Flask:
-    """Connects to nothing yet."""
-    app = Application(
+@dataclass(frozen=True)
+class WebApplication:
+    flask_app: Flask
+    web_services: WebServices
+
+
+def create_app(
+    services: SharedServices,
+    local_sockets: LocalSockets,
+    register_blueprints: Callable[[Flask, WebServices], None],
+) -> WebApplication:
+    """Connects to nothing. `register_blueprints` comes from blueprints/registration.py, which this
+    package does not import."""
+    app = FlaskApplication(
         "notifications",
-        root_path=str(ROOT),
+        root_path=str(PROJECT_ROOT),
         template_folder="jinja",
         static_folder="jinja/static",
         static_url_path="/static",
     )
-    _configure(app, parts.settings.web)
-    _install(app, parts)
-    with app.app_context():
-        blueprints.register(app)
-    app.after_request(_mark)
-    if parts.settings.web.cors_origins:
-        app.after_request(cors.answers(parts.settings.web.cors_origins))
-    return app
+    _configure_flask(app, services.settings.web)
+    web_services = build_web_services(services, app, local_sockets)
+    app.extensions["sockets"] = web_services.socket_server  # for app/gunicorn_worker.py
+    register_blueprints(app, web_services)
+    app.after_request(_add_headers_and_count_response)
+    if services.settings.web.cors_origins:
+        app.after_request(cors.cors_response_hook(services.settings.web.cors_origins))
+    return WebApplication(app, web_services)
 
 
-def _configure(app: Flask, web: Web) -> None:
-    app.json = Json(app)
-    app.session_interface = PageSessions()
+def _configure_flask(app: Flask, web_settings: WebSettings) -> None:
+    app.json = OrjsonProvider(app)
+    app.session_interface = PageOnlySessionInterface()
     app.config.update(
-        SECRET_KEY=web.secret_key,
+        SECRET_KEY=web_settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SESSION_COOKIE_NAME="session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=not web.testing,
-        PERMANENT_SESSION_LIFETIME=web.refresh_days * 24 * 3600,
+        SESSION_COOKIE_SECURE=not web_settings.is_testing,
+        PERMANENT_SESSION_LIFETIME=web_settings.refresh_token_days * 24 * 3600,
     )
 
 
-def _install(app: Flask, parts: Parts) -> None:
-    """What blueprints find in app.extensions."""
-    web = parts.settings.web
-    app.extensions["parts"] = parts
-    app.extensions["guard"] = Guard(parts.redis)
-    app.extensions["probes"] = Probes(parts.settings.addresses, Heartbeats(parts.redis).breakers)
-    desk = _desk(parts)
-    app.extensions["limits"] = desk.limits
-    app.extensions["revocations"] = desk.revocations
-    app.extensions["accounts"] = Accounts(desk)
-    app.extensions["credentials"] = Credentials(desk, Secrets(parts.urgent), web.secret_key)
-    life = Life(web.jwt_secret_key, web.access_minutes)
-    tokens = Tokens(app, life, parts.clock, desk.revocations)
-    app.extensions["tokens"] = tokens
-    sockets = Sockets(app, parts, tokens)
-    app.extensions["sockets"] = sockets
-    app.extensions["connected_users"] = sockets.people
-    shards = range(parts.settings.limits.ingress_shards + 1)
-    messages = OutgoingMessages(parts.engine)
-    app.extensions["metrics"] = Metrics(parts.redis, shards, sockets.people, messages)
-
-
-def _desk(parts: Parts) -> Desk:
-    web, sessions = parts.settings.web, Sessions(parts.engine)
-    rates = Rates(
-        web.rate_limit_enabled, web.rate_limit_login, web.rate_limit_register, web.rate_limit_write
-    )
-    return Desk(
-        users=Users(parts.engine),
-        sessions=sessions,
-        passwords=Passwords(),
-        revocations=Revocations(sessions, web.access_minutes),
-        devices=Devices(web.secret_key),
-        limits=Limits(rates, parts.settings.addresses.redis_url, time.monotonic),
-        raise_event=lambda event: parts.actions.raise_event(event),
-        born=lambda user_id: parts.memberships.warming.born(PERSON, user_id, user_id),
-        new_id=new_id,
-        refresh_days=web.refresh_days,
-    )
-
-
-def _mark(answer: Response) -> Response:
-    """The only hook of every request; the hot path pays for each line."""
-    headers = answer.headers
-    ANSWERS[answer.status_code] += 1
-    headers["X-Correlation-Id"] = correlation_id()
+def _add_headers_and_count_response(response: Response) -> Response:
+    """Runs after every request, also in the hot path."""
+    headers = response.headers
+    RESPONSES[response.status_code] += 1
+    headers["X-Correlation-Id"] = get_or_create_correlation_id()
     headers["X-Content-Type-Options"] = "nosniff"
-    kind = answer.mimetype
-    if kind == "application/json":
+    mimetype = response.mimetype
+    if mimetype == "application/json":
         headers.setdefault("Cache-Control", "no-store")
-    elif kind == "text/html":
-        headers["Content-Security-Policy"] = _policy(request.host)
+    elif mimetype == "text/html":
+        headers["Content-Security-Policy"] = _content_security_policy(request.host)
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
         headers["Cache-Control"] = "no-store"
-    return answer
+    return response
 
 
-def _policy(host: str) -> str:
-    # 'self' does not cover sockets in every browser. Only a host that is one goes into the header.
-    here = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+def _content_security_policy(host: str) -> str:
+    # 'self' does not cover WebSockets in every browser. Only a well-formed host goes into the header.
+    socket_sources = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return (
         "default-src 'self'; img-src 'self' https: data:; "
-        f"connect-src 'self'{here}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        f"connect-src 'self'{socket_sources}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
         "object-src 'none'"
     )

@@ -1,27 +1,38 @@
-"""gunicorn's entry: patched before anything else is imported, then the application."""
+"""gunicorn's entry point: patches the standard library, then builds the application and starts its
+background tasks."""
 
-from app.green import patch, wait_with
+from app.clients.gevent_setup import patch_all, set_postgres_timeout_budget
 
-patch()
+patch_all()
 
 import gevent
 
-from app import logs
-from app.direct import heed
-from app.patience import RequestPatience
-from app.settings import load
-from app.stores.bell import Bell
-from app.stores.gate import CHANNEL
-from app.user_agents import prepare
+from app import log_config
+from app.accounts.user_agents import warm_up_parser
+from app.bootstrap import build_shared_services, create_critical_engine
+from app.clients.pg_notify import PgNotifyListener
+from app.clients.request_deadline import RequestPostgresTimeoutBudget
+from app.failover.redis_failover import NOTIFY_CHANNEL
+from app.ingest.failover_path import watch_failover_state
+from app.settings import load_settings
 from app.web import create_app
-from app.wiring import build
+from app.web_services import build_local_sockets
+from blueprints.registration import register_blueprints
 
-prepare()
-wait_with(RequestPatience())
-logs.redact_tracebacks()
-settings = load()
-parts = build(settings)
-app = create_app(parts)
-app.extensions["sockets"].start()
-app.extensions["revocations"].start(app.extensions["sockets"].sweep)
-gevent.spawn(heed, Bell(settings.addresses.database_url, CHANNEL), parts.gate)
+warm_up_parser()
+set_postgres_timeout_budget(RequestPostgresTimeoutBudget())
+log_config.redact_greenlet_tracebacks()
+settings = load_settings()
+critical_engine = create_critical_engine(settings)
+local_sockets = build_local_sockets(settings, critical_engine)
+services = build_shared_services(
+    settings, critical_engine, local_sockets.dispatcher.emit_just_written_critical_event
+)
+web_application = create_app(services, local_sockets, register_blueprints)
+app = web_application.flask_app
+web_application.web_services.start_background_tasks()
+gevent.spawn(
+    watch_failover_state,
+    PgNotifyListener(settings.service_urls.database_url, NOTIFY_CHANNEL),
+    services.redis_failover,
+)

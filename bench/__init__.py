@@ -1,1 +1,1 @@
-"""Every figure beside its baseline, measured alternately in one run. One file per figure."""
+"""The benchmarks: each measured in alternation with its baselines, in one run. One module per benchmark."""

@@ -1,18 +1,18 @@
-"""What the like is measured against: the same request to small applications, the same gunicorn.
+"""Small applications that the product is compared with, under the same gunicorn configuration.
 
-BENCH_APP chooses one (gunicorn starts `bench.baselines:app`):
+BENCH_APP selects one (gunicorn starts `bench.baselines:app`):
 
-    bare       answers {} and does nothing
-    obvious    what everybody writes first: flask-jwt-extended, a redis-py pool, one Lua call
-    insert     a row, a counter and a commit per like; its token costs nothing: only writing counts
-    direct     no pipeline: the request emits to the sockets, through Socket.IO's Redis manager
-    rooms      bare python-socketio: who connects is in all rooms it should be in, and hears
+    noop          responds {}
+    conventional  flask-jwt-extended, a redis-py pool and one Lua call per like
+    insert        a row, a counter and a commit per like; verified tokens are cached
+    direct        the request itself emits to the sockets, through Socket.IO's Redis manager
+    socketio      plain python-socketio; a client joins its rooms when it connects
 """
-# ruff: noqa: E402 - the patch comes first
+# ruff: noqa: E402 - monkey-patching must precede the other imports
 
-from app.green import patch
+from app.clients.gevent_setup import patch_all
 
-patch()
+patch_all()
 
 import os
 from functools import lru_cache
@@ -26,129 +26,141 @@ from flask_jwt_extended import JWTManager, get_jwt_identity, jwt_required
 from flask_socketio import SocketIO, join_room
 from sqlalchemy import create_engine, text
 
-from app.domain.routing import shard_of
-from app.settings import load
-from app.stores.gate import OPEN
-from app.stores.memberships import Wish
-from app.stores.postgres import driver_url
-from app.stores.redis import key, script
-from app.stores.subjects import POST
-from app.streams.push import SIGNED_IN, Push, room_of
-from app.wiring import new_id
-from bench.audience import CHANNEL
+from app.bootstrap import new_id
+from app.clients.postgres import psycopg2_url
+from app.clients.redis import redis_key, register_script
+from app.domain.routing import ingress_shard_of_object
+from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from app.ingest.membership_kinds import POST_LIKES
+from app.ingest.memberships import SwitchAction
+from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher, user_room
+from app.settings import load_settings
+from bench.socket_clients import REDIS_CHANNEL
 
-PATH = "/api/posts/<post_id>/like"
-VERBS = ["PUT", "DELETE"]
-_ROW = {
-    "PUT": text(
-        "insert into likes (post_id, user_id) values (:post, :user) on conflict do nothing"
-    ),
+LIKE_PATH = "/api/posts/<post_id>/like"
+LIKE_METHODS = ["PUT", "DELETE"]
+_WRITE_LIKE_BY_METHOD = {
+    "PUT": text("insert into likes (post_id, user_id) values (:post, :user) on conflict do nothing"),
     "DELETE": text("delete from likes where post_id = :post and user_id = :user"),
 }
-_COUNT = text("update posts set like_count = like_count + :by where id = :post")
+_UPDATE_LIKE_COUNT = text("update posts set like_count = like_count + :by where id = :post")
 
 
-class NoSockets:
-    """gunicorn.conf.py closes the sockets at the stop."""
+class NullSocketServer:
+    """Stands for the sockets that gunicorn.conf.py closes when it stops."""
 
     def stop(self) -> None:
         return None
 
 
-def bare() -> Flask:
-    app = _flask()
+def build_noop_app() -> Flask:
+    app = _create_flask_app()
 
-    @app.route(PATH, methods=VERBS)
+    @app.route(LIKE_PATH, methods=LIKE_METHODS)
     def like(post_id: str) -> dict[str, Any]:
         return {}
 
     return app
 
 
-def obvious() -> Flask:
-    app = _flask()
-    app.config["JWT_SECRET_KEY"] = load().web.jwt_secret_key
+def build_conventional_app() -> Flask:
+    app = _create_flask_app()
+    app.config["JWT_SECRET_KEY"] = load_settings().web.jwt_secret_key
     JWTManager(app)
-    connection = redis.Redis.from_url(load().addresses.redis_url, decode_responses=True)
-    wish = script(connection, "wish")  # the same work inside Redis
+    connection = redis.Redis.from_url(load_settings().service_urls.redis_url, decode_responses=True)
+    set_membership = register_script(
+        connection, "ingest/set_membership"
+    )  # the same work in Redis as for a like of the product
 
-    @app.route(PATH, methods=VERBS)
-    @jwt_required()
+    @app.route(LIKE_PATH, methods=LIKE_METHODS)
+    @jwt_required()  # type: ignore[untyped-decorator]
     def like(post_id: str) -> dict[str, Any]:
-        keys = [POST.count_key(post_id), POST.members_key(post_id), key("post", "owner", post_id)]
-        wanted = Wish.ON if request.method == "PUT" else Wish.OFF
-        person = get_jwt_identity()
-        args = [person, wanted.value, 2**52, 10**9, 4, "LIKE", post_id, new_id(), ""]
-        shard = key("ingress", shard_of(post_id, 4))
-        word, active, count = wish(keys=[*keys, shard, OPEN], args=args)
-        return {"success": word == "done", "liked": bool(active), "likesCount": count}
+        count_keys = [
+            POST_LIKES.count_key(post_id),
+            POST_LIKES.members_key(post_id),
+            redis_key("post", "owner", post_id),
+        ]
+        desired_state = SwitchAction.ON if request.method == "PUT" else SwitchAction.OFF
+        user_id = get_jwt_identity()
+        script_args = [user_id, desired_state.value, 2**52, 10**9, 4, "LIKE", post_id, new_id(), ""]
+        shard_key = redis_key("ingress", ingress_shard_of_object(post_id, 4))
+        outcome, active, count = set_membership(
+            keys=[*count_keys, shard_key, INGRESS_ENABLED_KEY], args=script_args
+        )
+        return {"success": outcome == "done", "liked": bool(active), "likesCount": count}
 
     return app
 
 
-def insert() -> Flask:
-    app = _flask()
-    url = driver_url(load().addresses.database_url)
+def build_insert_app() -> Flask:
+    app = _create_flask_app()
+    url = psycopg2_url(load_settings().service_urls.database_url)
     engine = create_engine(url, pool_size=20, max_overflow=0, pool_timeout=30)
-    secret = load().web.jwt_secret_key
+    jwt_secret = load_settings().web.jwt_secret_key
 
     @lru_cache(20_000)
-    def person(raw: str) -> str:
-        return str(jwt.decode(raw, secret, algorithms=["HS256"])["sub"])
+    def decode_user_id(token: str) -> str:
+        return str(jwt.decode(token, jwt_secret, algorithms=["HS256"])["sub"])
 
-    @app.route(PATH, methods=VERBS)
+    @app.route(LIKE_PATH, methods=LIKE_METHODS)
     def like(post_id: str) -> dict[str, Any]:
-        user = person(request.environ["HTTP_AUTHORIZATION"][7:])
-        with engine.begin() as sql:
-            sql.execute(_ROW[request.method], {"post": post_id, "user": user})
-            sql.execute(_COUNT, {"post": post_id, "by": 1 if request.method == "PUT" else -1})
+        user_id = decode_user_id(request.environ["HTTP_AUTHORIZATION"][7:])
+        with engine.begin() as conn:
+            conn.execute(_WRITE_LIKE_BY_METHOD[request.method], {"post": post_id, "user": user_id})
+            conn.execute(_UPDATE_LIKE_COUNT, {"post": post_id, "by": 1 if request.method == "PUT" else -1})
         return {"success": True, "liked": request.method == "PUT"}
 
     return app
 
 
-def direct() -> Flask:
-    app = _flask()
-    url = load().addresses.redis_url
+def build_direct_emit_app() -> Flask:
+    app = _create_flask_app()
+    url = load_settings().service_urls.redis_url
     sockets = SocketIO(app, async_mode="gevent", message_queue=url)
-    push = Push(url)  # the server's own manager would take a short cut past Redis
+    push_publisher = SocketPushPublisher(url)  # the server's own manager would bypass Redis
 
-    @sockets.on("connect")
+    @sockets.on("connect")  # type: ignore[untyped-decorator]
     def connect(auth: Any = None) -> None:
         join_room(f"user:{auth['token']}")
 
-    @app.route(PATH, methods=VERBS)
+    @app.route(LIKE_PATH, methods=LIKE_METHODS)
     def like(post_id: str) -> dict[str, Any]:
         room = f"user:{request.headers['X-Owner']}"
-        push.emit("notification", {"targetId": post_id, "message": "liked"}, room)
+        push_publisher.emit("notification", {"targetId": post_id, "message": "liked"}, room)
         return {"success": True}
 
     return app
 
 
-def rooms() -> Flask:
-    app = _flask()
-    manager = socketio.RedisManager(load().addresses.redis_url, channel=CHANNEL)
+def build_bare_socketio_app() -> Flask:
+    app = _create_flask_app()
+    manager = socketio.RedisManager(load_settings().service_urls.redis_url, channel=REDIS_CHANNEL)
     server = socketio.Server(async_mode="gevent", client_manager=manager)
 
-    @server.on("connect")
+    @server.on("connect")  # type: ignore[untyped-decorator]
     def connect(sid: str, _environ: Any, auth: Any) -> None:
-        server.enter_room(sid, room_of(auth["token"]))
-        server.enter_room(sid, SIGNED_IN)
+        server.enter_room(sid, user_room(auth["token"]))
+        server.enter_room(sid, SIGNED_IN_ROOM)
 
-    @server.on("join_room")
-    def join(sid: str, _asked: Any) -> None:
+    @server.on("join_room")  # type: ignore[untyped-decorator]
+    def join(sid: str, _request: Any) -> None:
         server.emit("joined", {}, to=sid)
 
     app.wsgi_app = socketio.WSGIApp(server, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
-def _flask() -> Flask:
+def _create_flask_app() -> Flask:
     app = Flask("bench")
-    app.extensions["sockets"] = NoSockets()
+    app.extensions["sockets"] = NullSocketServer()
     return app
 
 
-APPS = {"bare": bare, "obvious": obvious, "insert": insert, "direct": direct, "rooms": rooms}
-app = APPS[os.environ["BENCH_APP"]]()
+APP_FACTORIES = {
+    "noop": build_noop_app,
+    "conventional": build_conventional_app,
+    "insert": build_insert_app,
+    "direct": build_direct_emit_app,
+    "socketio": build_bare_socketio_app,
+}
+app = APP_FACTORIES[os.environ["BENCH_APP"]]()

@@ -1,7 +1,7 @@
-"""S6: one frame to many sockets, and single frames to single people, against bare python-socketio.
+"""S6: latency of client events to many sockets at once and to single sockets, compared with python-socketio.
 
-Both servers: one gunicorn worker, the same worker class, frames through a Redis channel. Ours does
-beside that what it promises: rooms by token, no frame twice, none out of turn, bounded queues.
+Both servers run one gunicorn worker of the same class and get events through a Redis channel. The
+product also authorizes rooms, drops duplicates, keeps the order and bounds the queues.
 """
 
 import random
@@ -13,110 +13,149 @@ from functools import partial
 import gevent
 import socketio
 
-from app.streams.push import SIGNED_IN, Push, room_of
-from bench.audience import CHANNEL, EVENT, Audience
-from bench.figures import Figure, Goal, Slice, alternate, latencies, percentile, slowness
-from bench.people import people, token
-from bench.stage import SECRET, Running, Stage
-
-CLIENTS = 2_000
-SINGLES, PAUSE_SECONDS = 200, 0.01
-PATIENCE_SECONDS = 30.0
-ALL, BARE_ALL, ONE, BARE_ONE = (
-    f"one frame to {CLIENTS:,} sockets",
-    f"python-socketio: one frame to {CLIENTS:,} sockets",
-    f"{1 / PAUSE_SECONDS:.0f} frames a second, each to one of {CLIENTS:,}",
-    f"python-socketio: {1 / PAUSE_SECONDS:.0f} frames a second, each to one",
+from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher, user_room
+from bench.harness import BenchHarness
+from bench.results import (
+    BenchmarkResult,
+    Goal,
+    Measurement,
+    all_latencies_ms,
+    latency_ratio,
+    measure_alternately,
+    percentile,
 )
-Emit = Callable[[str, dict[str, object], str], object]
+from bench.socket_clients import EVENT_NAME, REDIS_CHANNEL, SocketClients
+from harness.environment import TEST_SECRET_KEY
+from harness.fixtures import create_access_token, create_users
+from harness.processes import ManagedProcess
+
+CLIENT_COUNT = 2_000
+SINGLE_EVENT_COUNT, SINGLE_EVENT_INTERVAL_SECONDS = 200, 0.01
+DELIVERY_TIMEOUT_SECONDS = 30.0
+BROADCAST_VARIANT, BARE_BROADCAST_VARIANT, SINGLE_VARIANT, BARE_SINGLE_VARIANT = (
+    f"one event to {CLIENT_COUNT:,} sockets",
+    f"python-socketio: one event to {CLIENT_COUNT:,} sockets",
+    f"{1 / SINGLE_EVENT_INTERVAL_SECONDS:.0f} events per second, each to one of {CLIENT_COUNT:,}",
+    f"python-socketio: {1 / SINGLE_EVENT_INTERVAL_SECONDS:.0f} events per second, each to one",
+)
+EmitToRoom = Callable[[str, dict[str, object], str], object]
 
 
 @dataclass
-class House:
-    """A server, its audience, and how one speaks to it."""
+class FanoutServer:
+    """A server, its socket clients, and the function that emits to a room."""
 
-    server: Running
-    emit: Emit
-    people: list[str]
-    audience: Audience
-    whole_ms: list[float] = field(default_factory=list)
-    """Of each frame to all, when the last had it."""
+    process: ManagedProcess
+    emit_to_room: EmitToRoom
+    user_ids: list[str]
+    socket_clients: SocketClients
+    broadcast_completion_ms: list[float] = field(default_factory=list)
+    """Per broadcast, when the last client received it."""
 
-    def to_all(self, times: int) -> Slice:
-        """One after the other: the next when everybody has heard the last."""
-        return self._slice(times * CLIENTS, partial(self._all, times))
+    def measure_broadcast(self, broadcast_count: int) -> Measurement:
+        """Each broadcast starts when every client has received the previous one."""
+        return self._measure(broadcast_count * CLIENT_COUNT, partial(self._broadcast, broadcast_count))
 
-    def to_each(self) -> Slice:
-        """Paced, with a drawn recipient: what one person's toast waits on this last stretch."""
+    def measure_single_events(self) -> Measurement:
+        """Events at a fixed rate to random clients: the last part of a toast's latency."""
 
-        def act() -> list[float]:
-            speaking = gevent.spawn(self._singles)
-            late = self.audience.hears(SINGLES, PATIENCE_SECONDS)
-            speaking.get()
-            return late
+        def emit_and_wait() -> list[float]:
+            emitter = gevent.spawn(self._emit_single_events)
+            latencies_ms = self.socket_clients.wait_for_events(SINGLE_EVENT_COUNT, DELIVERY_TIMEOUT_SECONDS)
+            emitter.get()
+            return latencies_ms
 
-        return self._slice(SINGLES, act)
+        return self._measure(SINGLE_EVENT_COUNT, emit_and_wait)
 
-    def _all(self, times: int) -> list[float]:
-        late: list[float] = []
-        for _ in range(times):
-            self._say(SIGNED_IN)
-            some = self.audience.hears(CLIENTS, PATIENCE_SECONDS)
-            self.whole_ms.append(max(some))
-            late += some
-        return late
+    def _broadcast(self, broadcast_count: int) -> list[float]:
+        latencies_ms: list[float] = []
+        for _ in range(broadcast_count):
+            self._emit_event(SIGNED_IN_ROOM)
+            broadcast_latencies_ms = self.socket_clients.wait_for_events(
+                CLIENT_COUNT, DELIVERY_TIMEOUT_SECONDS
+            )
+            self.broadcast_completion_ms.append(max(broadcast_latencies_ms))
+            latencies_ms += broadcast_latencies_ms
+        return latencies_ms
 
-    def _singles(self) -> None:
-        for _ in range(SINGLES):
-            self._say(room_of(random.choice(self.people)))
-            gevent.sleep(PAUSE_SECONDS)
+    def _emit_single_events(self) -> None:
+        for _ in range(SINGLE_EVENT_COUNT):
+            self._emit_event(user_room(random.choice(self.user_ids)))
+            gevent.sleep(SINGLE_EVENT_INTERVAL_SECONDS)
 
-    def _say(self, room: str) -> None:
-        self.emit(EVENT, {"targetId": "bench", "sentAt": time.time() * 1000}, room)
+    def _emit_event(self, room: str) -> None:
+        self.emit_to_room(EVENT_NAME, {"targetId": "bench", "sentAt": time.time() * 1000}, room)
 
-    def _slice(self, frames: int, act: Callable[[], list[float]]) -> Slice:
-        spent, began = self.server.cpu_seconds(), time.perf_counter()
-        late = act()
-        seconds, spent = time.perf_counter() - began, self.server.cpu_seconds() - spent
-        return Slice(frames, seconds, cpu_seconds=spent, latencies_ms=tuple(late))
+    def _measure(self, event_count: int, action: Callable[[], list[float]]) -> Measurement:
+        cpu_seconds, started_at = self.process.cpu_seconds(), time.perf_counter()
+        latencies_ms = action()
+        seconds, cpu_seconds = (
+            time.perf_counter() - started_at,
+            self.process.cpu_seconds() - cpu_seconds,
+        )
+        return Measurement(event_count, seconds, cpu_seconds=cpu_seconds, latencies_ms=tuple(latencies_ms))
 
 
-def figure(stage: Stage, rounds: int, times: int) -> Figure:
-    ids = people(stage.parts.parts.engine, CLIENTS)
-    known = [(one, token(one, SECRET)) for one in ids]
-    web = stage.web("app.wsgi:app")
-    bare = stage.web("bench.baselines:app", {"BENCH_APP": "rooms"})
-    manager = socketio.RedisManager(stage.redis_url, channel=CHANNEL, write_only=True)
+def run_benchmark(harness: BenchHarness, rounds: int, broadcast_count: int) -> BenchmarkResult:
+    user_ids = create_users(harness.worker_services.services.engine, CLIENT_COUNT)
+    credentials = [(user_id, create_access_token(user_id, TEST_SECRET_KEY)) for user_id in user_ids]
+    web = harness.start_web("app.wsgi:app")
+    bare_web = harness.start_web("bench.baselines:app", {"BENCH_APP": "socketio"})
+    manager = socketio.RedisManager(harness.redis_url, channel=REDIS_CHANNEL, write_only=True)
 
-    def plainly(event: str, data: dict[str, object], room: str) -> None:
+    def emit_with_manager(event: str, data: dict[str, object], room: str) -> None:
         manager.emit(event, data, room=room)
 
-    ours = House(web, Push(stage.redis_url).emit, ids, Audience(web.port, known))
-    theirs = House(bare, plainly, ids, Audience(bare.port, [(one, one) for one in ids]))
-    contestants = {
-        ALL: lambda: ours.to_all(times),
-        BARE_ALL: lambda: theirs.to_all(times),
-        ONE: ours.to_each,
-        BARE_ONE: theirs.to_each,
+    pipeline_server = FanoutServer(
+        web,
+        SocketPushPublisher(harness.redis_url).emit,
+        user_ids,
+        SocketClients(web.port, credentials),
+    )
+    bare_server = FanoutServer(
+        bare_web,
+        emit_with_manager,
+        user_ids,
+        SocketClients(bare_web.port, [(user_id, user_id) for user_id in user_ids]),
+    )
+    measure_by_variant = {
+        BROADCAST_VARIANT: lambda: pipeline_server.measure_broadcast(broadcast_count),
+        BARE_BROADCAST_VARIANT: lambda: bare_server.measure_broadcast(broadcast_count),
+        SINGLE_VARIANT: pipeline_server.measure_single_events,
+        BARE_SINGLE_VARIANT: bare_server.measure_single_events,
     }
-    for one in contestants.values():
-        one()
-    ours.whole_ms.clear()
-    measured = alternate(contestants, rounds)
-    made = Figure("S6", f"fan-out to {CLIENTS:,} sockets", "frames/s", measured, BARE_ALL)
-    made.beside = {ONE: BARE_ONE, BARE_ONE: BARE_ONE}
-    single = percentile(latencies(measured[ONE]), 99)
-    made.goals = [
-        Goal(f"all {CLIENTS:,} have it, ms", percentile(ours.whole_ms, 50), 500, at_most=True),
-        Goal("a single frame in ms, p99", single, 10, at_most=True),
+    for measure in measure_by_variant.values():
+        measure()
+    pipeline_server.broadcast_completion_ms.clear()
+    measurements = measure_alternately(measure_by_variant, rounds)
+    benchmark_result = BenchmarkResult(
+        "S6",
+        f"fan-out to {CLIENT_COUNT:,} sockets",
+        "events/s",
+        measurements,
+        BARE_BROADCAST_VARIANT,
+    )
+    benchmark_result.baseline_by_variant = {
+        SINGLE_VARIANT: BARE_SINGLE_VARIANT,
+        BARE_SINGLE_VARIANT: BARE_SINGLE_VARIANT,
+    }
+    single_p99_ms = percentile(all_latencies_ms(measurements[SINGLE_VARIANT]), 99)
+    benchmark_result.goals = [
+        Goal(
+            f"broadcast received by all {CLIENT_COUNT:,}, ms",
+            percentile(pipeline_server.broadcast_completion_ms, 50),
+            500,
+            is_upper_bound=True,
+        ),
+        Goal("single event in ms, p99", single_p99_ms, 10, is_upper_bound=True),
     ]
-    late = slowness(measured[ONE], measured[BARE_ONE], 99)
-    made.facts["p99 of a single frame, times python-socketio's"] = f"{late.median:.2f}"
-    made.notes = [
-        "Frames/s: frames that arrived, of one server process. CPU: the server's, per frame.",
-        "The sockets and their clocks are in a process of their own on the same cores.",
+    p99_ratio = latency_ratio(measurements[SINGLE_VARIANT], measurements[BARE_SINGLE_VARIANT], 99)
+    benchmark_result.facts["p99 of a single event / python-socketio's"] = f"{p99_ratio.median:.2f}"
+    benchmark_result.notes = [
+        "Events/s: received events of one server process. CPU: the server's, per event.",
+        "The socket clients are in a process of their own on the same cores.",
     ]
-    for house in (ours, theirs):
-        house.audience.close()
-    stage.stop()
-    return made
+    for fanout_server in (pipeline_server, bare_server):
+        fanout_server.socket_clients.close()
+    harness.stop()
+    return benchmark_result

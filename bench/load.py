@@ -1,10 +1,9 @@
-"""The load: keep-alive connections that each send the next request when the last was answered.
+"""The HTTP load: keep-alive connections that each send a request when the previous one is answered.
 
-In    orders on stdin, one JSON object a line: {name, requests: path} or {name, port, seconds}
-Out   one JSON object a line: what was answered, how fast
-
-A process of its own without the patch: raw sockets, prepared bytes, one epoll. It spends some 15 us
-on a request, a tenth of what any of the servers spends, so it is not what is measured.
+Runs in a process of its own, which is not monkey-patched: raw sockets, prepared requests, one epoll. It
+spends about 15 us per request, a tenth of what the servers spend, so that it is not the bottleneck.
+Commands on stdin and responses on stdout, one JSON object a line: {workload, requests_path} or
+{workload, port, seconds, min_requests}.
 """
 
 import json
@@ -19,148 +18,164 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from bench.child import Child, answer
+from bench.subprocess_client import SubprocessClient, send_response
 
-PATIENCE_SECONDS = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class Lane:
-    """One connection and the requests that go over it, round and round."""
+class LoadConnection:
+    """A connection and the requests that it repeats in a cycle."""
 
-    requests: "cycle[bytes]"
-    link: socket.socket
+    request_cycle: "cycle[bytes]"
+    sock: socket.socket
     sent_at: float = 0.0
-    answer: bytes = b""
-    sent: int = 0
+    response: bytes = b""
+    sent_count: int = 0
 
 
-class Client:
-    """The parent's hand on the load process."""
+class LoadClient:
+    """Starts this module as a process and sends it commands."""
 
     def __init__(self) -> None:
-        self._child = Child("bench.load")
+        self._subprocess = SubprocessClient("bench.load")
 
     def close(self) -> None:
-        self._child.close()
+        self._subprocess.close()
 
-    def prepare(self, name: str, lanes: Sequence[Sequence[bytes]]) -> None:
-        """One list of requests per connection; they go round."""
+    def prepare(self, workload: str, requests_by_connection: Sequence[Sequence[bytes]]) -> None:
+        """One list of requests per connection; each is repeated in a cycle."""
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump([[one.decode() for one in lane] for lane in lanes], file)
+            json.dump(
+                [[raw_request.decode() for raw_request in requests] for requests in requests_by_connection],
+                file,
+            )
             file.flush()
-            self._child.ask({"name": name, "requests": file.name})
+            self._subprocess.request({"workload": workload, "requests_path": file.name})
 
-    def run(self, name: str, port: int, seconds: float, least: int = 0) -> dict[str, Any]:
-        """`least`: so many requests per connection however long they take. Raises RuntimeError when
-        a single answer was not 200: a refusal is faster than a like."""
-        told = self._child.ask({"name": name, "port": port, "seconds": seconds, "least": least})
-        if told["refused"]:
-            raise RuntimeError(f"{told['refused']} answers were no 200, e.g. {told['example']}")
-        return told
+    def run(self, workload: str, port: int, seconds: float, min_requests: int = 0) -> dict[str, Any]:
+        """Runs at least `min_requests` per connection, however long they take.
+
+        Raises RuntimeError if any status is not 200, since an error response is faster than a like.
+        """
+        result = self._subprocess.request(
+            {"workload": workload, "port": port, "seconds": seconds, "min_requests": min_requests}
+        )
+        if result["failed"]:
+            raise RuntimeError(f"{result['failed']} responses were not 200, e.g. {result['example']}")
+        return result
 
 
-def request(verb: str, path: str, token: str) -> bytes:
+def build_request(method: str, path: str, token: str) -> bytes:
     return (
-        f"{verb} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
         "Accept: application/json\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 
 
-def measure(
-    lanes: "list[cycle[bytes]]", port: int, seconds: float, least: int = 0
+def run_load(
+    request_cycles: "list[cycle[bytes]]", port: int, seconds: float, min_requests: int = 0
 ) -> dict[str, Any]:
-    """Connects, one request each to warm up, then as many as go in the time."""
-    poll = select.epoll()
-    open_lanes = {}
+    """Connects, sends one request per connection to warm up, then requests for `seconds`."""
+    epoll = select.epoll()
+    connections = {}
     try:
-        for requests in lanes:
-            link = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            open_lanes[link.fileno()] = Lane(requests, link)
-            poll.register(link, select.EPOLLIN)
-        warm = _drive(poll, open_lanes, 0.0)
-        told = _drive(poll, open_lanes, seconds, least)
-        return told | {"served": warm["served"] + told["served"]}
+        for request_cycle in request_cycles:
+            sock = socket.create_connection(("127.0.0.1", port), RESPONSE_TIMEOUT_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connections[sock.fileno()] = LoadConnection(request_cycle, sock)
+            epoll.register(sock, select.EPOLLIN)
+        warm_up_result = _drive_connections(epoll, connections, 0.0)
+        result = _drive_connections(epoll, connections, seconds, min_requests)
+        return result | {"served": warm_up_result["served"] + result["served"]}
     finally:
-        poll.close()
-        for lane in open_lanes.values():
-            lane.link.close()
+        epoll.close()
+        for connection in connections.values():
+            connection.sock.close()
 
 
-def _drive(
-    poll: "select.epoll", lanes: dict[int, Lane], seconds: float, least: int = 0
+def _drive_connections(
+    epoll: "select.epoll",
+    connections: dict[int, LoadConnection],
+    seconds: float,
+    min_requests: int = 0,
 ) -> dict[str, Any]:
-    """What was answered within the time counts; what was still under way is only waited for."""
+    """Counts responses that arrived within the time, and waits for those still in flight."""
     latencies: list[float] = []
-    served, refused, example, waiting = 0, 0, "", len(lanes)
-    began = time.perf_counter()
-    until = began + seconds
-    for lane in lanes.values():
-        _send(lane)
-    while waiting:
-        ready = poll.poll(PATIENCE_SECONDS)
-        if not ready:
-            raise RuntimeError("the server stopped answering")
-        for number, _ in ready:
-            lane = lanes[number]
-            if not _answered(lane):
+    response_count, failure_count, failure_example, active_count = 0, 0, "", len(connections)
+    started_at = time.perf_counter()
+    deadline = started_at + seconds
+    for connection in connections.values():
+        _send_next_request(connection)
+    while active_count:
+        ready_events = epoll.poll(RESPONSE_TIMEOUT_SECONDS)
+        if not ready_events:
+            raise RuntimeError("the server stopped responding")
+        for fd, _ in ready_events:
+            connection = connections[fd]
+            if not _read_response(connection):
                 continue
             now = time.perf_counter()
-            if lane.answer[9:12] != b"200":
-                refused, example = refused + 1, lane.answer.decode(errors="replace")
-            lane.answer = b""
-            served += 1
-            if now < until or lane.sent <= least:
-                latencies.append((now - lane.sent_at) * 1000)
-                _send(lane)
+            if connection.response[9:12] != b"200":
+                failure_count, failure_example = (
+                    failure_count + 1,
+                    connection.response.decode(errors="replace"),
+                )
+            connection.response = b""
+            response_count += 1
+            if now < deadline or connection.sent_count <= min_requests:
+                latencies.append((now - connection.sent_at) * 1000)
+                _send_next_request(connection)
             else:
-                waiting -= 1
+                active_count -= 1
     return {
-        "done": len(latencies),
+        "completed": len(latencies),
         "seconds": seconds,
-        # What the server's CPU was spent on: also what came after the end.
-        "served": served,
-        "refused": refused,
-        "example": example[:300],
+        # All that the server spent CPU time on, including responses after the end.
+        "served": response_count,
+        "failed": failure_count,
+        "example": failure_example[:300],
         "latencies_ms": latencies,
     }
 
 
-def _send(lane: Lane) -> None:
-    lane.sent_at = time.perf_counter()
-    lane.sent += 1
-    lane.link.send(next(lane.requests))
+def _send_next_request(connection: LoadConnection) -> None:
+    connection.sent_at = time.perf_counter()
+    connection.sent_count += 1
+    connection.sock.send(next(connection.request_cycle))
 
 
-def _answered(lane: Lane) -> bool:
-    """Reads what is there; true once the whole answer is."""
-    piece = lane.link.recv(65_536)
-    if not piece:
+def _read_response(connection: LoadConnection) -> bool:
+    """Reads available data. True once the response is complete."""
+    chunk = connection.sock.recv(65_536)
+    if not chunk:
         raise RuntimeError("the server closed a connection")
-    lane.answer += piece
-    head, mark, body = lane.answer.partition(b"\r\n\r\n")
-    if not mark:
+    connection.response += chunk
+    head, separator, body = connection.response.partition(b"\r\n\r\n")
+    if not separator:
         return False
-    at = head.lower().find(b"content-length:")
-    if at < 0:
-        raise RuntimeError("an answer without a Content-Length")
-    return len(body) >= int(head[at + 15 :].split(b"\r", 1)[0])
+    header_index = head.lower().find(b"content-length:")
+    if header_index < 0:
+        raise RuntimeError("response without Content-Length")
+    return len(body) >= int(head[header_index + 15 :].split(b"\r", 1)[0])
 
 
 def main() -> None:
-    prepared: dict[str, list[cycle[bytes]]] = {}
+    cycles_by_workload: dict[str, list[cycle[bytes]]] = {}
     for line in sys.stdin:
-        order = json.loads(line)
-        told: dict[str, Any] = {}
-        if "requests" in order:
-            lanes = json.loads(Path(order["requests"]).read_text())
-            # Kept from slice to slice: a PUT that ended one is followed by its DELETE in the next.
-            prepared[order["name"]] = [cycle([one.encode() for one in lane]) for lane in lanes]
+        command = json.loads(line)
+        result: dict[str, Any] = {}
+        if "requests_path" in command:
+            requests_by_connection = json.loads(Path(command["requests_path"]).read_text())
+            # The cycles continue over several runs: a PUT at the end of one is followed by its DELETE.
+            cycles_by_workload[command["workload"]] = [
+                cycle([raw_request.encode() for raw_request in requests])
+                for requests in requests_by_connection
+            ]
         else:
-            lanes_of = prepared[order["name"]]
-            told = measure(lanes_of, order["port"], order["seconds"], order["least"])
-        answer(told)
+            request_cycles = cycles_by_workload[command["workload"]]
+            result = run_load(request_cycles, command["port"], command["seconds"], command["min_requests"])
+        send_response(result)
 
 
 if __name__ == "__main__":

@@ -1,60 +1,46 @@
-"""A listener: one WebSocket that speaks as much Socket.IO as it takes to hear a toast."""
+"""A Socket.IO client that notes when the notification about a post arrived."""
 
-import json
 import time
 
 import gevent
 from gevent.event import AsyncResult
-from websocket import WebSocketConnectionClosedException, create_connection
+from websocket import WebSocketConnectionClosedException
 
-CONNECT_SECONDS = 10.0
-OPEN, PING, PONG, CONNECT, EVENT = "0", "2", "3", "40", "42"
+from harness.socketio_client import SocketIOConnection
 
 
-class Listener:
-    """Notes when the notification about a post came in. Made once the server has let it in."""
+class ToastListener:
+    """Connects in the constructor, which returns when the server has accepted the connection."""
 
-    def __init__(self, port: int, user_id: str, credential: str) -> None:
-        url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
-        self._link = create_connection(url, timeout=CONNECT_SECONDS)
-        self._await(OPEN)
-        self._link.send(CONNECT + json.dumps({"token": credential}))
-        self._await(CONNECT)
-        self._link.send(EVENT + json.dumps(["join_room", {"userId": user_id}]))
-        self._link.settimeout(None)
-        self._waited: dict[str, AsyncResult[float]] = {}
+    def __init__(self, port: int, user_id: str, access_token: str) -> None:
+        self._connection = SocketIOConnection(port, access_token)
+        self._connection.emit("join_room", {"userId": user_id})
+        self._connection.set_timeout(None)
+        self._arrival_by_post: dict[str, AsyncResult[float]] = {}
         self._greenlet = gevent.spawn(self._listen)
 
-    def heard(self, post_id: str, patience: float) -> float:
-        """When its toast arrived. Raises RuntimeError when it did not."""
-        try:
-            return float(self._place(post_id).get(timeout=patience))
-        except gevent.Timeout as fault:
-            raise RuntimeError(f"no toast within {patience:.0f} s") from fault
+    def wait_for_toast(self, post_id: str, timeout_seconds: float) -> float:
+        """The time when its notification arrived. Raises RuntimeError after the timeout."""
+        arrived_at = self._arrival_of(post_id).wait(timeout_seconds)
+        if arrived_at is None:
+            raise RuntimeError(f"no toast within {timeout_seconds:.0f} s")
+        return arrived_at
 
     def close(self) -> None:
         self._greenlet.kill()
-        self._link.close(timeout=1)
+        self._connection.close()
 
-    def _place(self, post_id: str) -> "AsyncResult[float]":
-        # Whoever comes first makes it: a toast may be faster than the answer to its click.
-        return self._waited.setdefault(post_id, AsyncResult())
+    def _arrival_of(self, post_id: str) -> "AsyncResult[float]":
+        # Created by whichever comes first: a toast may arrive before the response to its like.
+        return self._arrival_by_post.setdefault(post_id, AsyncResult())
 
     def _listen(self) -> None:
         while True:
             try:
-                frame = str(self._link.recv())
+                packet = self._connection.receive_packet()
             except (WebSocketConnectionClosedException, OSError):
                 return
-            now = time.time()
-            if frame == PING:
-                self._link.send(PONG)
-            elif frame.startswith(EVENT):
-                name, *data = json.loads(frame[len(EVENT) :])
-                if name == "notification":
-                    self._place(str(data[0]["targetId"])).set(now)
-
-    def _await(self, kind: str) -> None:
-        frame = str(self._link.recv())
-        if not frame.startswith(kind):
-            raise RuntimeError(f"the server said {frame[:200]!r} instead of {kind}")
+            arrived_at = time.time()
+            match self._connection.handle_packet(packet):
+                case ("notification", [data, *_]):
+                    self._arrival_of(str(data["targetId"])).set(arrived_at)

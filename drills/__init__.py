@@ -1,1 +1,1 @@
-"""Fault drills: break what can break under load, then compare promise and stores."""
+"""Fault drills: inject a fault under load, then compare the stores with what clients were answered."""

@@ -1,7 +1,7 @@
 """python -m drills [redis-killed kafka-frozen ...] [--short] [--seed N] [--list]
-python -m drills mutants [NAME ...]: deliberate bugs, and whether they are noticed
+python -m drills mutants [NAME ...]: deliberate bugs, and whether tests detect them
 
-Exit code 1 when a row does not hold.
+Exit code 1 if a drill fails or a bug is not detected.
 """
 
 import argparse
@@ -12,120 +12,132 @@ from pathlib import Path
 
 from rich.console import Console
 
-from drills import mutants, promises, report
-from drills.drill import SLACK_SECONDS, Drill
-from drills.faults import everything
-from drills.rig import Rig
-from drills.stage import Row, play
-from infra.layout import layout
-from infra.trouble import Trouble
+from drills import guarantees, mutation_runner, report
+from drills.cluster import Cluster
+from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill
+from drills.faults import load_drills
+from drills.runner import DrillResult, run_drill
+from infra.errors import InfraError
+from infra.paths import data_dir_paths
 
 
-def run(
-    chosen: Sequence[Drill],
-    folder: Path,
+def run_drills(
+    drills: Sequence[Drill],
+    data_folder: Path,
     seed: int,
-    short: bool,
-    say: Callable[[str], None],
-    rows: list[Row],
+    short_only: bool,
+    print_progress: Callable[[str], None],
+    results: list[DrillResult],
 ) -> None:
-    """One rig for all that can share it; after a broken row a fresh one."""
-    waiting = list(chosen)
-    while waiting:
-        first = waiting[0]
-        if first.impossible():
-            rows.append(play(waiting.pop(0), None, seed, short, say))
+    """Appends to `results`. Drills share a cluster where they can; after a failure a new one is started."""
+    pending_drills = list(drills)
+    while pending_drills:
+        next_drill = pending_drills[0]
+        if next_drill.unsupported_reason():
+            results.append(run_drill(pending_drills.pop(0), None, seed, short_only, print_progress))
             continue
         try:
-            with first.rig(folder / "rig", say) as rig:
-                _play_on(rig, waiting, seed, short, say, rows)
-        except (Trouble, RuntimeError) as fault:
-            if waiting and waiting[0] is first:  # its rig did not even come up
-                row = Row(first.name, first.breaks, first.promises, seed, "BROKEN")
-                row.faults["the rig"] = [str(fault)]
-                rows.append(row)
-                waiting.pop(0)
-            say(f"  {fault}")
+            with next_drill.create_cluster(data_folder / "cluster", print_progress) as cluster:
+                _run_on_cluster(cluster, pending_drills, seed, short_only, print_progress, results)
+        except (InfraError, RuntimeError) as exc:
+            if pending_drills and pending_drills[0] is next_drill:  # its cluster did not start
+                result = DrillResult(
+                    next_drill.name,
+                    next_drill.fault_description,
+                    next_drill.guarantee_ids,
+                    seed,
+                    "BROKEN",
+                )
+                result.violations["cluster"] = [str(exc)]
+                results.append(result)
+                pending_drills.pop(0)
+            print_progress(f"  {exc}")
 
 
-def _play_on(
-    rig: Rig,
-    waiting: list[Drill],
+def _run_on_cluster(
+    cluster: Cluster,
+    pending_drills: list[Drill],
     seed: int,
-    short: bool,
-    say: Callable[[str], None],
-    rows: list[Row],
+    short_only: bool,
+    print_progress: Callable[[str], None],
+    results: list[DrillResult],
 ) -> None:
-    while waiting and waiting[0].fits(rig):
-        drill = waiting.pop(0)
-        say(f"{drill.name}: {drill.breaks} ...")
-        row = play(drill, rig, seed, short, say)
-        rows.append(row)
-        say(f"  {row.verdict} ({row.took_seconds:.0f} s)")
-        for name, said in row.faults.items():
-            say(f"    {name} ({len(said)}): {said[0]}")
-        if not row.holds:
+    while pending_drills and pending_drills[0].can_run_on(cluster):
+        drill = pending_drills.pop(0)
+        print_progress(f"{drill.name}: {drill.fault_description} ...")
+        result = run_drill(drill, cluster, seed, short_only, print_progress)
+        results.append(result)
+        print_progress(f"  {result.verdict} ({result.duration_seconds:.0f} s)")
+        for check_name, violations in result.violations.items():
+            print_progress(f"    {check_name} ({len(violations)}): {violations[0]}")
+        if not result.passed:
             return
 
 
 def main() -> int:
-    asked = _asked()
+    options = _parse_arguments()
     console = Console(width=None if sys.stdout.isatty() else 200)
-    folder = layout().data_dir / "drills"
-    if asked.drills[:1] == ["mutants"]:
-        return mutants.main(asked.drills[1:])
-    if asked.list:
-        _list(console)
+    data_folder = data_dir_paths().data_dir / "drills"
+    if options.drills[:1] == ["mutants"]:
+        return mutation_runner.main(options.drills[1:])
+    if options.list:
+        _print_drill_list(console)
         return 0
-    if asked.write_promises:
-        console.print(f"Written to {promises.write(folder / 'last.json', everything())}")
+    if options.write_guarantees:
+        console.print(f"Written to {guarantees.write_page(data_folder / 'last.json', load_drills())}")
         return 0
-    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
-    console.print(f"Seed {seed} (python -m drills --seed {seed} draws the same moments)")
-    rows: list[Row] = []
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    console.print(f"Seed {seed} (python -m drills --seed {seed} repeats the same random moments)")
+    results: list[DrillResult] = []
     try:
-        run(
-            _chosen(asked.drills, asked.short),
-            folder,
+        run_drills(
+            _select_drills(options.drills, options.short),
+            data_folder,
             seed,
-            asked.short,
+            options.short,
             console.print,
-            rows,
+            results,
         )
     finally:
-        # What was seen is kept, whatever became of the rest.
-        report.show(rows, console)
-        options: dict[str, object] = {"seed": seed, "short": asked.short, "slack": SLACK_SECONDS}
-        console.print(f"Written to {report.write(folder, rows, options)}")
-    return 0 if rows and all(row.holds for row in rows) else 1
+        # Results are kept also after an exception or Ctrl-C.
+        report.print_table(results, console)
+        run_options: dict[str, object] = {
+            "seed": seed,
+            "short": options.short,
+            "slack": TIME_LIMIT_SLACK_SECONDS,
+        }
+        console.print(f"Written to {report.write_report(data_folder, results, run_options)}")
+    return 0 if results and all(result.passed for result in results) else 1
 
 
-def _asked() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
-    parser.add_argument("drills", nargs="*", metavar="NAME", help="some of --list; none: all")
-    parser.add_argument("--short", action="store_true", help="the short ones, with short times")
-    parser.add_argument("--seed", type=int, default=None, help="draws the moments; printed")
+    parser.add_argument("drills", nargs="*", metavar="NAME", help="names of --list; default: all")
+    parser.add_argument("--short", action="store_true", help="short durations; without names, the short set")
+    parser.add_argument("--seed", type=int, default=None, help="for the random moments; printed at the start")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--write-promises", action="store_true", help="docs/promises.md anew")
-    asked = parser.parse_args()
-    strangers = [name for name in asked.drills if name not in everything()]
-    if strangers and asked.drills[0] != "mutants":
-        parser.error(f"no such drill: {', '.join(strangers)} (see --list)")
-    return asked
+    parser.add_argument("--write-guarantees", action="store_true", help="generate docs/guarantees.md")
+    arguments = parser.parse_args()
+    unknown_names = [drill_name for drill_name in arguments.drills if drill_name not in load_drills()]
+    if unknown_names and arguments.drills[0] != "mutants":
+        parser.error(f"no such drill: {', '.join(unknown_names)} (see --list)")
+    return arguments
 
 
-def _chosen(names: Sequence[str], short: bool) -> list[Drill]:
-    """Some by name, with long or short times; else all, or the short ones."""
-    known = everything()
-    if names:
-        return [one for name, one in known.items() if name in names]
-    return [one for one in known.values() if one.short or not short]
+def _select_drills(drill_names: Sequence[str], short_only: bool) -> list[Drill]:
+    """Those with the names; without names all, or the short set."""
+    drills_by_name = load_drills()
+    if drill_names:
+        return [drill for name, drill in drills_by_name.items() if name in drill_names]
+    return [drill for drill in drills_by_name.values() if drill.in_short_run or not short_only]
 
 
-def _list(console: Console) -> None:
-    for one in everything().values():
-        mark = "short" if one.short else ""
-        console.print(f"{one.name:28} {mark:6} {' '.join(one.promises):16} {one.breaks}")
+def _print_drill_list(console: Console) -> None:
+    for drill in load_drills().values():
+        short_column = "short" if drill.in_short_run else ""
+        console.print(
+            f"{drill.name:28} {short_column:6} {' '.join(drill.guarantee_ids):16} {drill.fault_description}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,47 +1,45 @@
-"""What stands in front of two web processes in real life: it sends nobody to one that is down.
-
-In    ports; GET /health of each, three times a second
-Out   drills/clients.py and drills/listeners.py: which process next
-"""
+"""A load balancer: chooses a web process for each connection and skips those whose health check fails."""
 
 from http.client import HTTPConnection, HTTPException
 
 import gevent
 
-LOOK_SECONDS, PATIENCE_SECONDS = 0.3, 1.0
+HEALTH_CHECK_INTERVAL_SECONDS, HEALTH_CHECK_TIMEOUT_SECONDS = 0.3, 1.0
 
 
-class Balancer:
+class LoadBalancer:
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
-        self._up = [True] * len(ports)
-        self._turn = 0
+        self._is_up = [True] * len(ports)
+        self._request_count = 0
 
     def start(self) -> None:
-        for server in range(len(self.ports)):
-            gevent.spawn(self._watch, server)
+        for server_index in range(len(self.ports)):
+            gevent.spawn(self._run_health_checks, server_index)
 
-    def next(self) -> int:
-        """In turn, among those that are up; all of them if none is."""
-        up = [n for n, well in enumerate(self._up) if well] or list(range(len(self.ports)))
-        self._turn += 1
-        return up[self._turn % len(up)]
+    def next_server(self) -> int:
+        """Round-robin over the servers that are up, or over all of them if none is."""
+        up_servers = [server_index for server_index, is_up in enumerate(self._is_up) if is_up] or list(
+            range(len(self.ports))
+        )
+        self._request_count += 1
+        return up_servers[self._request_count % len(up_servers)]
 
-    def failed(self, server: int) -> None:
-        """It cut or refused a connection: out until it answers again."""
-        self._up[server] = False
+    def mark_down(self, server_index: int) -> None:
+        """After a reset or refused connection; a successful health check marks it up again."""
+        self._is_up[server_index] = False
 
-    def _watch(self, server: int) -> None:
+    def _run_health_checks(self, server_index: int) -> None:
         while True:
-            gevent.sleep(LOOK_SECONDS)
-            self._up[server] = self._answers(server)
+            gevent.sleep(HEALTH_CHECK_INTERVAL_SECONDS)
+            self._is_up[server_index] = self._is_healthy(server_index)
 
-    def _answers(self, server: int) -> bool:
-        link = HTTPConnection("127.0.0.1", self.ports[server], timeout=PATIENCE_SECONDS)
+    def _is_healthy(self, server_index: int) -> bool:
+        conn = HTTPConnection("127.0.0.1", self.ports[server_index], timeout=HEALTH_CHECK_TIMEOUT_SECONDS)
         try:
-            link.request("GET", "/health")
-            return link.getresponse().status == 200
+            conn.request("GET", "/health")
+            return conn.getresponse().status == 200
         except (OSError, HTTPException):
             return False
         finally:
-            link.close()
+            conn.close()

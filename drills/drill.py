@@ -1,169 +1,163 @@
-"""A drill: what is broken, while people act, and what must hold. The shape of drills/faults/*.py.
-
-In    a fault: DRILLS, each with `act(scene)`
-Out   drills/stage.py, which plays it
-"""
+"""A drill: the fault that is injected under load, and the limits that must hold. See drills/faults/."""
 
 import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.domain.loops import PROCESSES
-from bench.stage import wait_until
-from drills.cast import Cast
-from drills.checker import Bounds
-from drills.ground import Setup
-from drills.processes import Process
-from drills.rig import Rig
+from app.domain.worker_loops import WORKER_PROCESSES
+from drills.checker import CheckLimits
+from drills.cluster import Cluster
+from drills.fixtures import DrillFixtures
+from drills.sandbox import ClusterSpec
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
 
-WRITES_BY_SCRIPT = frozenset({"like", "unlike", "follow", "unfollow", "comment"})
-NEEDS_POSTGRES = frozenset({"otp", "read", "comment", "follow", "unfollow"})
-EVERYTHING = WRITES_BY_SCRIPT | NEEDS_POSTGRES
-LONGEST_SECONDS, CRITICAL_SECONDS, PUSH_BACK_SECONDS = 2.0, 2.0, 5.0
-SLACK_SECONDS = float(os.environ.get("DRILL_SLACK_SECONDS", "1.5"))
-"""What a busy machine may add to each figure, beside the lateness that is measured."""
+REDIS_WRITE_KINDS = frozenset({"like", "unlike", "follow", "unfollow", "comment"})
+POSTGRES_KINDS = frozenset({"otp", "read", "comment", "follow", "unfollow"})
+ALL_REQUEST_KINDS = REDIS_WRITE_KINDS | POSTGRES_KINDS
+MAX_RESPONSE_SECONDS, MAX_CRITICAL_P99_SECONDS, MAX_PUSH_RECOVERY_SECONDS = 2.0, 2.0, 5.0
+TIME_LIMIT_SLACK_SECONDS = float(os.environ.get("DRILL_SLACK_SECONDS", "1.5"))
+"""Added to each time limit for a busy machine, besides the measured timer delay."""
 
 
 @dataclass
-class Scene:
-    """What an `act` has in its hands."""
+class Scenario:
+    """What `Drill.inject_fault` works with."""
 
-    rig: Rig
-    cast: Cast
-    draw: random.Random
-    short: bool
-    say: Callable[[str], None]
-    poison: set[tuple[str, str]] = field(default_factory=set)
-    figures: dict[str, Any] = field(default_factory=dict)
-    returns: list[float] = field(default_factory=list)
-    """When Redis was back, by the clock of the ledger."""
-    complaints: list[str] = field(default_factory=list)
-    """What the act itself saw and must not be: its own invariant."""
+    cluster: Cluster
+    fixtures: DrillFixtures
+    rng: random.Random
+    is_short_run: bool
+    print_progress: Callable[[str], None]
+    expected_dead_letters: set[tuple[str, str]] = field(default_factory=set)
+    measurements: dict[str, Any] = field(default_factory=dict)
+    redis_recovery_times: list[float] = field(default_factory=list)
+    """Unix times at which Redis was available again."""
+    violations: list[str] = field(default_factory=list)
+    """Added by the drill for conditions of its own."""
 
-    def pick(self, short: float, long: float) -> float:
-        return short if self.short else long
+    def pick_short_or_full(self, short_value: float, full_value: float) -> float:
+        return short_value if self.is_short_run else full_value
 
-    def load(self, seconds: float) -> None:
-        """People act meanwhile; the moment of what follows is drawn."""
-        time.sleep(seconds * self.draw.uniform(0.8, 1.2))
+    def run_load(self, seconds: float) -> None:
+        """Waits about so long while the clients send requests, so that faults hit random moments."""
+        time.sleep(seconds * self.rng.uniform(0.8, 1.2))
 
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-        wait_until(holds, what, seconds)
+    def wait_for(
+        self, condition: Callable[[], bool], description: str, timeout_seconds: float = 60.0
+    ) -> None:
+        wait_until(condition, description, timeout_seconds)
 
-    def kill(self, *services: str) -> None:
-        for one in services:
-            self.rig.own(one)
-        self.rig.services.kill(*services)
+    def kill_services(self, *services: str) -> None:
+        for service in services:
+            self.cluster.require_owned_pid(service)
+        self.cluster.services.kill(*services)
 
-    def kill_if_running(self, service: str) -> None:
-        if self.rig.services.status(service)[service].state != "stopped":
-            self.kill(service)
+    def kill_service_if_running(self, service: str) -> None:
+        if self.cluster.services.status(service)[service].state != "stopped":
+            self.kill_services(service)
 
-    def away(self, seconds: float, *services: str) -> None:
-        """Killed, absent for so long, and back."""
-        self.kill(*services)
-        self.load(seconds)
-        self.rig.services.start(*services)
-        self._is_back(services)
+    def kill_and_restart(self, downtime_seconds: float, *services: str) -> None:
+        """Kills the services and starts them again after that time."""
+        self.kill_services(*services)
+        self.run_load(downtime_seconds)
+        self.cluster.services.start(*services)
+        self._record_redis_recovery(services)
 
-    def frozen(self, seconds: float, *services: str) -> None:
-        for one in services:
-            self.rig.own(one)
-        self.rig.services.pause(*services)
+    def freeze_services(self, frozen_seconds: float, *services: str) -> None:
+        for service in services:
+            self.cluster.require_owned_pid(service)
+        self.cluster.services.pause(*services)
         try:
-            self.load(seconds)
+            self.run_load(frozen_seconds)
         finally:
-            self.rig.services.resume(*services)
-            self._is_back(services)
+            self.cluster.services.resume(*services)
+            self._record_redis_recovery(services)
 
-    def _is_back(self, services: tuple[str, ...]) -> None:
+    def _record_redis_recovery(self, services: tuple[str, ...]) -> None:
         if "redis" in services:
-            self.returns.append(time.time())
+            self.redis_recovery_times.append(time.time())
 
-    def process(self, name: str) -> Process:
-        return next(one for one in self.rig.processes if one.name == name)
+    def get_process(self, process_name: str) -> ManagedProcess:
+        return next(process for process in self.cluster.processes if process.name == process_name)
 
-    def dies_at(
+    def crash_at_fail_point(
         self,
-        name: str,
-        point: str,
-        seconds: float = 60.0,
-        meanwhile: Callable[[], object] = lambda: None,
+        worker_name: str,
+        fail_point: str,
+        timeout_seconds: float = 60.0,
+        trigger: Callable[[], object] = lambda: None,
     ) -> bool:
-        """The worker is replaced by one that dies at that line; False if it never came by."""
-        one = self.process(name)
-        before = one.deaths
-        self.rig.replace(one, FAILPOINT=point)
-        meanwhile()
-        give_up = time.monotonic() + seconds
-        while one.deaths == before and time.monotonic() < give_up:
+        """Restarts the worker so that it is killed at the fail point. False if it was not reached."""
+        process = self.get_process(worker_name)
+        exits_before = process.unexpected_exits
+        self.cluster.restart_with_env(process, FAILPOINT=fail_point)
+        trigger()
+        deadline = time.monotonic() + timeout_seconds
+        while process.unexpected_exits == exits_before and time.monotonic() < deadline:
             time.sleep(0.1)
-        return one.deaths > before
+        return process.unexpected_exits > exits_before
 
 
 @dataclass(frozen=True)
 class Drill:
-    """`short`: with short times it also runs in `make test` and under --short."""
+    """`in_short_run`: it also runs in `make test` and with --short, with short times."""
 
     name: str
-    breaks: str
-    promises: tuple[str, ...]
-    act: Callable[[Scene], None]
-    short: bool = False
-    setup: Setup = Setup()  # noqa: RUF009 - frozen
-    behaviour: tuple[tuple[str, Any], ...] = ()
-    may_put_off: frozenset[str] = frozenset()
-    rarely: frozenset[str] = frozenset()
-    may_cut: bool = False
-    may_reload: bool = False
-    may_lose: bool = False
-    """As many as the act says in figures["may lose"]."""
-    normal_after: float = float("inf")
-    """Seconds after Redis's last return from which no answer may be stale."""
-    longest: float = LONGEST_SECONDS
-    critical: float = CRITICAL_SECONDS
-    memory_mb: float = 600.0
-    slope_mb: float = float("inf")
-    """MB per minute by which a process may grow, where the drill is long enough to tell."""
-    rest_seconds: float = 150.0
-    impossible: Callable[[], str | None] = lambda: None
-    """A sentence when this machine does not allow it."""
+    fault_description: str
+    guarantee_ids: tuple[str, ...]
+    inject_fault: Callable[[Scenario], None]
+    in_short_run: bool = False
+    cluster_spec: ClusterSpec = ClusterSpec()  # noqa: RUF009 - frozen
+    load_profile: tuple[tuple[str, Any], ...] = ()
+    retry_later_kinds: frozenset[str] = frozenset()
+    rare_retry_later_kinds: frozenset[str] = frozenset()
+    may_drop_connections: bool = False
+    may_require_reload: bool = False
+    may_lose_writes: bool = False
+    """At most as many as the drill sets in Scenario.measurements["may lose"]."""
+    max_recovery_seconds: float = float("inf")
+    """After the last recovery of Redis; later no response may be stale."""
+    max_response_seconds: float = MAX_RESPONSE_SECONDS
+    max_critical_p99_seconds: float = MAX_CRITICAL_P99_SECONDS
+    max_memory_mb: float = 600.0
+    max_memory_growth_mb_per_minute: float = float("inf")
+    """Per process, checked if the drill runs long enough to measure it."""
+    max_quiescence_seconds: float = 150.0
+    unsupported_reason: Callable[[], str | None] = lambda: None
+    """Returns why this machine cannot run it, or None."""
 
-    def rig(self, folder: Path, say: Callable[[str], None]) -> Rig:
-        return Rig(folder, say, self.setup)
+    def create_cluster(self, folder: Path, print_progress: Callable[[str], None]) -> Cluster:
+        return Cluster(folder, print_progress, self.cluster_spec)
 
-    def fits(self, rig: Rig) -> bool:
-        return self.setup == rig.setup
+    def can_run_on(self, cluster: Cluster) -> bool:
+        return self.cluster_spec == cluster.spec
 
-    def most_lost(self, scene: Scene) -> int:
-        return int(scene.figures.get("may lose", 0)) if self.may_lose else 0
+    def max_lost_writes(self, scenario: Scenario) -> int:
+        return int(scenario.measurements.get("may lose", 0)) if self.may_lose_writes else 0
 
-    def bounds(self, scene: Scene, lateness: float) -> Bounds:
-        slack = SLACK_SECONDS + lateness
-        return Bounds(
-            longest=self.longest + slack,
-            critical_p99=self.critical + slack,
-            may_put_off=self.may_put_off | self.rarely,
-            rarely=self.rarely,
-            may_cut=self.may_cut,
-            may_reload=self.may_reload,
-            may_lose=self.most_lost(scene),
-            memory_mb=self.memory_mb,
-            slope_mb=self.slope_mb,
-            poison=frozenset(scene.poison),
-            push_back=PUSH_BACK_SECONDS + slack,
-            returns=tuple(scene.returns),
-            normal_after=self.normal_after + slack,
+    def build_check_limits(self, scenario: Scenario, timer_delay_seconds: float) -> CheckLimits:
+        slack = TIME_LIMIT_SLACK_SECONDS + timer_delay_seconds
+        return CheckLimits(
+            max_response_seconds=self.max_response_seconds + slack,
+            max_critical_p99_seconds=self.max_critical_p99_seconds + slack,
+            retry_later_kinds=self.retry_later_kinds | self.rare_retry_later_kinds,
+            rare_retry_later_kinds=self.rare_retry_later_kinds,
+            may_drop_connections=self.may_drop_connections,
+            may_require_reload=self.may_require_reload,
+            max_lost_writes=self.max_lost_writes(scenario),
+            max_memory_mb=self.max_memory_mb,
+            max_memory_growth_mb_per_minute=self.max_memory_growth_mb_per_minute,
+            expected_dead_letters=frozenset(scenario.expected_dead_letters),
+            max_push_recovery_seconds=MAX_PUSH_RECOVERY_SECONDS + slack,
+            redis_recovery_times=tuple(scenario.redis_recovery_times),
+            max_recovery_seconds=self.max_recovery_seconds + slack,
         )
 
 
-def for_each_worker(make: Callable[[str], Drill]) -> tuple[Drill, ...]:
-    return tuple(make(name) for name in PROCESSES)
-
-
-def variant(drill: Drill, **changes: Any) -> Drill:
-    return replace(drill, **changes)
+def create_drill_per_worker(create_drill: Callable[[str], Drill]) -> tuple[Drill, ...]:
+    return tuple(create_drill(worker_name) for worker_name in WORKER_PROCESSES)

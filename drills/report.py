@@ -1,8 +1,4 @@
-"""The table on the terminal and the JSON beside it.
-
-In    drills/stage.py: Row
-Out   the terminal; DATA_DIR/drills/<date>.json and last.json
-"""
+"""Prints drill results as a table and writes them to DATA_DIR/drills/<date>.json and last.json."""
 
 import json
 import os
@@ -16,75 +12,115 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from drills.stage import Row
-from infra.layout import ROOT
+from drills.runner import DrillResult
+from infra.paths import PROJECT_ROOT
 
-COLUMNS = (
-    "drill", "broken", "ack'd", "refused", "unknown", "lost", "doubled",
-    "longest s", "critical p99 s", "drain s", "verdict",
-)  # fmt: skip
+TABLE_COLUMNS = (
+    "drill",
+    "fault",
+    "acknowledged",
+    "refused",
+    "unknown",
+    "lost",
+    "unexpected",
+    "slowest s",
+    "OTP p99 s (delivered)",
+    "drain s",
+    "verdict",
+)
+LEGACY_ROW_KEYS = {
+    "name": "drill_name",
+    "breaks": "fault_description",
+    "promises": "guarantee_ids",
+    "acknowledged": "acknowledged_count",
+    "refused": "refused_count",
+    "unknown": "unknown_count",
+    "lost": "lost_count",
+    "doubled": "unexpected_count",
+    "longest_seconds": "max_response_seconds",
+    "longest_allowed": "max_response_seconds_allowed",
+    "critical_p99_seconds": "otp_p99_seconds",
+    "critical_count": "delivered_otp_count",
+    "took_seconds": "duration_seconds",
+    "lateness_seconds": "timer_delay_seconds",
+    "memory_mb": "max_memory_mb",
+    "figures": "measurements",
+    "faults": "violations",
+}
+"""Keys of last.json until November 2026 -> fields of DrillResult."""
 
 
-def show(rows: Sequence[Row], console: Console) -> None:
-    table = Table(title="What was broken, and what was found", title_justify="left")
-    for name in COLUMNS:
-        numeric = name not in ("drill", "broken", "verdict")
-        table.add_column(name, justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*cells(row), style="" if row.holds else "bold red")
+def print_table(results: Sequence[DrillResult], console: Console) -> None:
+    table = Table(title="Drills", title_justify="left")
+    for label in TABLE_COLUMNS:
+        numeric = label not in ("drill", "fault", "verdict")
+        table.add_column(label, justify="right" if numeric else "left")
+    for result in results:
+        table.add_row(*format_table_cells(result), style="" if result.passed else "bold red")
     console.print(table)
-    for row in rows:
-        for name, said in row.faults.items():
-            for sentence in said[:5]:
-                console.print(f"  {row.name}, {name}: {sentence}", highlight=False, style="red")
+    for result in results:
+        for label, violations in result.violations.items():
+            for violation in violations[:5]:
+                console.print(f"  {result.drill_name}, {label}: {violation}", highlight=False, style="red")
 
 
-def cells(row: Row) -> list[str]:
+def format_table_cells(result: DrillResult) -> list[str]:
     return [
-        row.name,
-        row.breaks,
-        f"{row.acknowledged:,}",
-        f"{row.refused:,}",
-        f"{row.unknown:,}",
-        str(row.lost),
-        str(row.doubled),
-        f"{row.longest_seconds:.2f}",
-        f"{row.critical_p99_seconds:.2f} ({row.critical_count})",
-        f"{row.drain_seconds:.1f}",
-        row.verdict,
+        result.drill_name,
+        result.fault_description,
+        f"{result.acknowledged_count:,}",
+        f"{result.refused_count:,}",
+        f"{result.unknown_count:,}",
+        str(result.lost_count),
+        str(result.unexpected_count),
+        f"{result.max_response_seconds:.2f}",
+        f"{result.otp_p99_seconds:.2f} ({result.delivered_otp_count})",
+        f"{result.drain_seconds:.1f}",
+        result.verdict,
     ]
 
 
-def write(folder: Path, rows: Sequence[Row], options: dict[str, object]) -> Path:
+def write_report(folder: Path, results: Sequence[DrillResult], run_options: dict[str, object]) -> Path:
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%SZ}.json"
-    run = {"at": f"{now:%Y-%m-%d %H:%M}", "commit": _commit(), **options}
-    told: dict[str, Any] = {
+    run = {"at": f"{now:%Y-%m-%d %H:%M}", "commit": _read_git_commit(), **run_options}
+    report: dict[str, Any] = {
         "machine": {
             "cores": os.cpu_count(),
             "load": os.getloadavg(),
             "python": platform.python_version(),
             "system": platform.platform(),
         },
-        "rows": [row.as_dict() | {"run": run} for row in rows],
+        "rows": [result.to_dict() | {"run": run} for result in results],
     }
-    path.write_text(json.dumps(told, indent=1, default=str) + "\n")
-    _remember(folder / "last.json", told)
+    path.write_text(json.dumps(report, indent=1, default=str) + "\n")
+    _update_last_rows(folder / "last.json", report)
     return path
 
 
-def _remember(last: Path, told: dict[str, Any]) -> None:
-    """Of each drill its last row, whichever run that was in."""
-    known = json.loads(last.read_text())["rows"] if last.exists() else []
-    rows = {row["name"]: row for row in [*known, *told["rows"]]}
-    last.write_text(json.dumps(told | {"rows": list(rows.values())}, indent=1, default=str) + "\n")
+def _update_last_rows(last_path: Path, report: dict[str, Any]) -> None:
+    """last.json has the last result of each drill, whichever run it was in."""
+    previous_rows = read_last_rows(last_path) if last_path.exists() else []
+    rows_by_drill = {row["drill_name"]: row for row in [*previous_rows, *report["rows"]]}
+    last_path.write_text(
+        json.dumps(report | {"rows": list(rows_by_drill.values())}, indent=1, default=str) + "\n"
+    )
 
 
-def _commit() -> str:
+def read_last_rows(last_path: Path) -> list[dict[str, Any]]:
+    """The rows of last.json, with the keys of earlier versions renamed."""
+    return [_rename_legacy_keys(row) for row in json.loads(last_path.read_text())["rows"]]
+
+
+def _rename_legacy_keys(row: dict[str, Any]) -> dict[str, Any]:
+    return {LEGACY_ROW_KEYS.get(key, key): value for key, value in row.items()}
+
+
+def _read_git_commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return result.stdout.strip()

@@ -1,1 +1,1 @@
-"""The embedded services: how each is fetched, started, watched, stopped and broken on purpose."""
+"""Downloads, starts, stops and kills the embedded services, and runs the system (`make run`)."""

@@ -1,7 +1,6 @@
 """The command line of the embedded services: python -m infra COMMAND.
 
-In    a command, names of services
-Out   exit code 0; 2 with one sentence when a person has to do something
+Exit code 2, with one line on standard error, if the user has to do something.
 """
 
 import argparse
@@ -10,118 +9,118 @@ import os
 import sys
 from collections.abc import Callable
 
-from infra import surroundings
-from infra.services import NAMES, Services
-from infra.trouble import Trouble
+from infra import environment
+from infra.errors import InfraError
+from infra.services import SERVICE_NAMES, EmbeddedServices
 
-ON_SERVICES = {
-    "start": "start them and return when they answer; may be repeated",
-    "stop": "stop them cleanly",
-    "kill": "SIGKILL, as a crash",
-    "pause": "SIGSTOP: frozen, connections stay open",
+SERVICE_COMMAND_HELP = {
+    "start": "start them and wait until they are ready; no effect on running ones",
+    "stop": "stop them gracefully",
+    "kill": "SIGKILL, like a crash",
+    "pause": "SIGSTOP; connections stay open",
     "resume": "SIGCONT",
     "status": "state, pid and port of each",
     "env": "their addresses as NAME=value lines",
 }
-OTHERS = {
-    "setup": "fetch what the lock file names",
+OTHER_COMMAND_HELP = {
+    "setup": "download the files of manifest.lock",
     "lock": "resolve manifest.toml into manifest.lock",
-    "run": "services, migration and every process of the Procfile, until Ctrl-C",
-    "migrate": "bring the database up to date, starting PostgreSQL if needed",
-    "lint-compose": "check docker-compose.yml against our rules",
+    "run": "start services, migrate, run the processes of the Procfile until Ctrl-C",
+    "migrate": "migrate the database, starting PostgreSQL if needed",
+    "lint-compose": "check docker-compose.yml",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    asked = _parser().parse_args(arguments)
-    surroundings.load()
+    args = _parser().parse_args(arguments)
+    environment.load_env_file()
     try:
-        return _act(asked)
-    except Trouble as trouble:
-        print(f"{trouble}", file=sys.stderr)
+        return _run_command(args)
+    except InfraError as error:
+        print(f"{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
-def _act(asked: argparse.Namespace) -> int:
-    services = Services(say=lambda sentence: print(sentence, file=sys.stderr))
-    if asked.command == "exec":
-        os.execvpe(asked.words[0], asked.words, surroundings.environment(services))  # noqa: S606
-    if asked.command in OTHERS:
-        return OTHER_COMMANDS[asked.command](asked)
-    names = tuple(asked.names)
-    if asked.command == "status":
-        _print_status(services, names, asked.json)
-    elif asked.command == "env":
+def _run_command(args: argparse.Namespace) -> int:
+    services = EmbeddedServices(log=lambda message: print(message, file=sys.stderr))
+    if args.command == "exec":
+        os.execvpe(args.command_line[0], args.command_line, environment.command_environment(services))  # noqa: S606
+    if args.command in OTHER_COMMAND_HELP:
+        return COMMAND_HANDLERS[args.command](args)
+    names = tuple(args.names)
+    if args.command == "status":
+        _print_status(services, names, args.json)
+    elif args.command == "env":
         _print_env(services.env(*names))
     else:
-        getattr(services, asked.command)(*names)
+        getattr(services, args.command)(*names)
     return 0
 
 
-def _print_status(services: Services, names: tuple[str, ...], as_json: bool) -> None:
-    found = {name: status.as_dict() for name, status in services.status(*names).items()}
+def _print_status(services: EmbeddedServices, names: tuple[str, ...], as_json: bool) -> None:
+    statuses = {name: status.to_dict() for name, status in services.status(*names).items()}
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(statuses))
         return
-    for name, row in found.items():
+    for name, row in statuses.items():
         print(f"{name:<9} {row['state']:<8} pid {row['pid'] or '-':<8} port {row['port'] or '-'}")
 
 
-def _print_env(addresses: dict[str, str]) -> None:
-    for name, value in addresses.items():
+def _print_env(variables: dict[str, str]) -> None:
+    for name, value in variables.items():
         print(f"{name}={value}")
 
 
-# The commands import what they need themselves: `status` must not load the rest.
-def _setup(asked: argparse.Namespace) -> int:
-    from infra.fetch import setup
+# Each command imports what it needs, so that `status` starts fast.
+def _setup(args: argparse.Namespace) -> int:
+    from infra.downloads import fetch_missing_files
 
-    setup(browser_only=asked.browser)
+    fetch_missing_files(browser_only=args.browser)
     return 0
 
 
-def _lock(asked: argparse.Namespace) -> int:
-    from infra.lock import write
+def _lock(args: argparse.Namespace) -> int:
+    from infra.lock_file import write_lock_file
 
-    print(f"{write()} files locked.")
+    print(f"{write_lock_file()} files locked.")
     return 0
 
 
-def _run(asked: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     from infra.run import run
 
     return run()
 
 
-def _migrate(asked: argparse.Namespace) -> int:
+def _migrate(args: argparse.Namespace) -> int:
     from infra.run import migrate
 
-    services = Services()
-    down = "postgres" in surroundings.embedded() and (
+    services = EmbeddedServices()
+    start_postgres = "postgres" in environment.embedded_service_names() and (
         services.status("postgres")["postgres"].state == "stopped"
     )
     try:
-        if down:
+        if start_postgres:
             services.start("postgres")
         migrate(services)
     finally:
-        if down:
+        if start_postgres:
             services.stop("postgres")
     return 0
 
 
-def _lint_compose(asked: argparse.Namespace) -> int:
-    from infra.compose import check
+def _lint_compose(args: argparse.Namespace) -> int:
+    from infra.compose import check_compose_file
 
-    faults = check()
-    for fault in faults:
-        print(fault, file=sys.stderr)
-    return 1 if faults else 0
+    violations = check_compose_file()
+    for violation in violations:
+        print(violation, file=sys.stderr)
+    return 1 if violations else 0
 
 
-OTHER_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMAND_HANDLERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "setup": _setup,
     "lock": _lock,
     "run": _run,
@@ -133,19 +132,19 @@ OTHER_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra", description="The embedded services.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in ON_SERVICES.items():
+    for name, text in SERVICE_COMMAND_HELP.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="|".join(NAMES))
+        command.add_argument(
+            "names", nargs="*", choices=[*SERVICE_NAMES, []], metavar="|".join(SERVICE_NAMES)
+        )
         if name == "status":
-            command.add_argument("--json", action="store_true", help="for programs")
-    for name, text in OTHERS.items():
+            command.add_argument("--json", action="store_true", help="print JSON")
+    for name, text in OTHER_COMMAND_HELP.items():
         command = commands.add_parser(name, help=text)
         if name == "setup":
-            command.add_argument("--browser", action="store_true", help="only the browser library")
-    command = commands.add_parser(
-        "exec", help="run a command with the addresses in its environment"
-    )
-    command.add_argument("words", nargs="+", metavar="WORD")
+            command.add_argument("--browser", action="store_true", help="only the browser libraries")
+    command = commands.add_parser("exec", help="run a command with the service addresses in its environment")
+    command.add_argument("command_line", nargs="+", metavar="ARGUMENT")
     return parser
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv and installs requirements-dev.txt; returns at once when that was done already.
-# In POSIX sh, because it runs before there is a Python to rely on.
+# Creates .venv and installs requirements-dev.txt; returns at once if that is done.
+# POSIX sh, because it runs before Python is found.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,15 +28,15 @@ done
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     fail "$python has no venv module; install it (Debian, Ubuntu: the package python3-venv) and try again."
 free=$(df -Pk . | awk 'NR == 2 { print $4 }')
-[ "$free" -gt 1500000 ] || fail "Less than 1.5 GB are free in $(pwd); make room and try again."
+[ "$free" -gt 1500000 ] || fail "Less than 1.5 GB are free in $(pwd); free some space and try again."
 
 if [ -e .venv ] && [ ! -w .venv ] || [ ! -w . ]; then
-    fail "$(pwd) or its .venv belongs to another user; start as that user, or work in a copy of your own."
+    fail "$(pwd) or its .venv belongs to another user; start as that user, or use a copy of your own."
 fi
-# Made afresh: an interpreter that is gone, a folder that was moved, another version than PYTHON.
+# Recreated if its interpreter is missing, the folder was moved, or PYTHON has another version.
 if [ "${named:-$found}" != "$found" ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-    echo "Making .venv with $("$python" --version)${found:+ (it had Python $found)}"
-    "$python" -m venv --clear .venv || fail ".venv could not be made; see the reason above."
+    echo "Creating .venv with $("$python" --version)${found:+ (it had Python $found)}"
+    "$python" -m venv --clear .venv || fail ".venv could not be created; see the reason above."
 fi
 echo "Installing the packages of requirements-dev.txt (some minutes the first time)"
 .venv/bin/python -m pip install --disable-pip-version-check -r requirements-dev.txt ||

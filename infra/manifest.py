@@ -1,24 +1,20 @@
-"""Manifest: what must be fetched, and the lock that says what was meant, byte for byte.
-
-In    infra/manifest.toml (coordinates), infra/manifest.lock (files and sha256)
-Out   Jar and BrowserFile rows for infra/fetch.py and infra/lock.py
-"""
+"""Reads the manifest (coordinates to download) and the lock file (files with their sha256)."""
 
 import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.trouble import Trouble
+from infra.errors import InfraError
 
-HERE = Path(__file__).parent
-MANIFEST = HERE / "manifest.toml"
-LOCK = HERE / "manifest.lock"
+INFRA_DIR = Path(__file__).parent
+MANIFEST_PATH = INFRA_DIR / "manifest.toml"
+LOCK_PATH = INFRA_DIR / "manifest.lock"
 
 
 @dataclass(frozen=True, slots=True)
-class Jar:
-    """One file of the Java world; `coordinate` is group:artifact:packaging:version."""
+class LockedJar:
+    """`coordinate` is group:artifact:packaging:version."""
 
     service: str
     coordinate: str
@@ -27,65 +23,66 @@ class Jar:
     @property
     def filename(self) -> str:
         group, artifact, packaging, version = self.coordinate.split(":")
-        # The sqlite loader of DynamoDB Local looks for its native library without a version.
+        # The SQLite loader of DynamoDB Local expects its native library without a version.
         if packaging != "jar":
             return f"{artifact}.{packaging}"
-        # Two groups may own the same artifact name, so the group is part of the file name.
+        # Two groups may have an artifact of the same name, so the group is part of the file name.
         return f"{group}.{artifact}-{version}.jar"
 
 
 @dataclass(frozen=True, slots=True)
-class BrowserFile:
-    """One script for the pages, out of a pinned package."""
+class LockedBrowserFile:
+    """A script for the pages, extracted from a pinned Python package."""
 
     filename: str
     package: str
-    member: str
+    path_in_package: str
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    jars: tuple[Jar, ...]
-    browser_files: tuple[BrowserFile, ...]
+class LockedFiles:
+    jars: tuple[LockedJar, ...]
+    browser_files: tuple[LockedBrowserFile, ...]
 
 
-def wanted_artefacts(path: Path = MANIFEST) -> dict[str, list[str]]:
-    """Coordinates per service, as a person wrote them."""
+def read_maven_coordinates(path: Path = MANIFEST_PATH) -> dict[str, list[str]]:
+    """Service -> direct dependencies, without those that they depend on."""
     services = tomllib.loads(path.read_text())["services"]
-    return {name: list(entry["artefacts"]) for name, entry in services.items()}
+    return {name: list(entry["artifacts"]) for name, entry in services.items()}
 
 
-def wanted_browser_files(path: Path = MANIFEST) -> dict[str, dict[str, str]]:
+def read_browser_packages(path: Path = MANIFEST_PATH) -> dict[str, dict[str, str]]:
     return dict(tomllib.loads(path.read_text())["browser"])
 
 
-def locked(path: Path = LOCK) -> Locked:
-    """The rows of the lock file: sha256, owner, coordinate."""
+def read_lock_file(path: Path = LOCK_PATH) -> LockedFiles:
     rows = [line.split() for line in path.read_text().splitlines() if not line.startswith("#")]
-    sources = wanted_browser_files()
-    jars = [Jar(owner, name, digest) for digest, owner, name in rows if owner != "browser"]
-    files = [
-        BrowserFile(name, sources[name]["package"], sources[name]["member"], digest)
-        for digest, owner, name in rows
-        if owner == "browser"
+    sources = read_browser_packages()
+    jars = [
+        LockedJar(service, coordinate, digest) for digest, service, coordinate in rows if service != "browser"
     ]
-    return Locked(tuple(jars), tuple(files))
+    browser_files = [
+        LockedBrowserFile(name, sources[name]["package"], sources[name]["member"], digest)
+        for digest, service, name in rows
+        if service == "browser"
+    ]
+    return LockedFiles(tuple(jars), tuple(browser_files))
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(path: Path, expected: str) -> None:
-    """Remove a file that is not what the lock says: kept, it would be trusted the next time."""
-    found = sha256(path)
-    if found == expected:
+def verify_sha256(path: Path, expected_sha256: str) -> None:
+    """Deletes the file and raises InfraError if the checksum differs."""
+    actual_sha256 = file_sha256(path)
+    if actual_sha256 == expected_sha256:
         return
     path.unlink()
-    raise Trouble(
-        f"{path.name} has sha256 {found[:16]}... where infra/manifest.lock says "
-        f"{expected[:16]}...; it was removed. Run `make setup` again; "
-        "if it stays so, do not trust your package mirror."
+    raise InfraError(
+        f"{path.name} has sha256 {actual_sha256[:16]}... where infra/manifest.lock says "
+        f"{expected_sha256[:16]}...; it was removed. Run `make setup` again; "
+        "if that does not help, do not trust your package mirror."
     )

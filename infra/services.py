@@ -1,13 +1,10 @@
-"""Services: the embedded set of one DATA_DIR, one by one or together.
+"""The embedded services of one DATA_DIR. Methods take names of services; without names all of them.
 
-In    a DATA_DIR; names out of NAMES (none given: all)
-Out   running services, their addresses, their states
-
-    services = Services(data_dir)
-    services.start()
-    services.kill("kafka")
-    services.start("kafka")
-    services.stop()
+services = EmbeddedServices(data_dir)
+services.start()
+services.kill("kafka")
+services.start("kafka")
+services.stop()
 """
 
 import fcntl
@@ -18,156 +15,182 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from infra import layout, ports, processes
+from infra import paths, ports, processes
 from infra.dynamodb import DynamoDB
+from infra.errors import InfraError
 from infra.kafka import Kafka
 from infra.postgres import Postgres
 from infra.redis import Redis
-from infra.service import Service
-from infra.trouble import Trouble
+from infra.service import EmbeddedService
 
-SERVICES: dict[str, Service] = {
+SERVICES: dict[str, EmbeddedService] = {
     service.name: service for service in (Postgres(), Redis(), Kafka(), DynamoDB())
 }
-NAMES = tuple(SERVICES)
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+NON_DURABLE_SERVICES: dict[str, EmbeddedService] = SERVICES | {
+    "postgres": Postgres(durable=False),
+    "redis": Redis(durable=False),
+}
+"""For tests: nothing is flushed to disk. An acknowledged write survives a killed process, not a power cut."""
+SERVICE_NAMES = tuple(SERVICES)
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ServiceStatus:
     state: Literal["running", "paused", "stopped"]
     pid: int | None
     port: int | None
 
-    def as_dict(self) -> dict[str, str | int | None]:
+    def to_dict(self) -> dict[str, str | int | None]:
         return asdict(self)
 
 
-class Services:
+class EmbeddedServices:
     def __init__(
         self,
         data_dir: str | os.PathLike[str] | None = None,
-        say: Callable[[str], None] = lambda sentence: None,
-        known: Mapping[str, Service] = SERVICES,
+        log: Callable[[str], None] = lambda message: None,
+        services_by_name: Mapping[str, EmbeddedService] = SERVICES,
     ) -> None:
-        """`known`: another set, such as infra/brokers.py `three_brokers()`."""
-        self.layout = layout.layout(data_dir)
-        self._say = say
-        self._known = known
+        """`services_by_name`: another set, such as three_broker_services() of infra/kafka_cluster.py."""
+        self.paths = paths.data_dir_paths(data_dir)
+        self._log = log
+        self._services_by_name = services_by_name
 
     def start(self, *names: str) -> dict[str, str]:
-        """Returns the addresses once all of them answer. What runs already is left as it is."""
-        chosen = self._chosen(names)
-        self.layout.create()
-        with self._alone():
-            # All names at once, so that starting one by one never makes two share a port.
-            known = ports.keep(
-                self.layout.ports, tuple(p for one in self._known.values() for p in one.port_names)
+        """Returns their addresses once all are ready. Running ones are left as they are."""
+        selected = self._select(names)
+        self.paths.create_dirs()
+        with self._exclusive_lock():
+            # Ports for all services at once, so that two never get the same one.
+            port_by_name = ports.assign_ports(
+                self.paths.ports_file,
+                tuple(
+                    port_name
+                    for service in self._services_by_name.values()
+                    for port_name in service.port_names
+                ),
             )
-            _together(lambda service: self._start(service, known), chosen)
+            _run_in_parallel(lambda service: self._start_service(service, port_by_name), selected)
         return self.env(*names)
 
     def stop(self, *names: str) -> None:
-        """Ends cleanly; what does not listen in time is killed."""
+        """Stops them gracefully; kills those that do not stop within the timeout."""
 
-        def stop(service: Service) -> None:
-            tag = self.layout.tag(service.name)
-            if not processes.end(tag, service.stop_signal, STOP_SECONDS):
-                self._say(f"{service.name} did not stop in {STOP_SECONDS:.0f} s and was killed.")
-            self.layout.pid_file(service.name).unlink(missing_ok=True)
+        def stop(service: EmbeddedService) -> None:
+            tag = self.paths.process_tag(service.name)
+            if not processes.terminate(tag, service.stop_signal, STOP_TIMEOUT_SECONDS):
+                self._log(f"{service.name} did not stop in {STOP_TIMEOUT_SECONDS:.0f} s and was killed.")
+            self.paths.pid_file(service.name).unlink(missing_ok=True)
 
-        if self.layout.data_dir.is_dir():
-            with self._alone():
-                _together(stop, self._chosen(names))
+        if self.paths.data_dir.is_dir():
+            with self._exclusive_lock():
+                _run_in_parallel(stop, self._select(names))
 
     def kill(self, *names: str) -> None:
-        """SIGKILL, no goodbye: what a power cut does to the process."""
-        _together(lambda one: processes.destroy(self.layout.tag(one.name)), self._chosen(names))
+        """SIGKILL, like a crash."""
+        _run_in_parallel(
+            lambda service: processes.kill(self.paths.process_tag(service.name)),
+            self._select(names),
+        )
 
     def pause(self, *names: str) -> None:
-        _together(lambda one: processes.freeze(self.layout.tag(one.name)), self._chosen(names))
+        _run_in_parallel(
+            lambda service: processes.pause(self.paths.process_tag(service.name)),
+            self._select(names),
+        )
 
     def resume(self, *names: str) -> None:
-        _together(lambda one: processes.thaw(self.layout.tag(one.name)), self._chosen(names))
+        _run_in_parallel(
+            lambda service: processes.resume(self.paths.process_tag(service.name)),
+            self._select(names),
+        )
 
-    def status(self, *names: str) -> dict[str, Status]:
-        known = ports.kept(self.layout.ports)
-        return {one.name: self._status(one, known) for one in self._chosen(names)}
+    def status(self, *names: str) -> dict[str, ServiceStatus]:
+        port_by_name = ports.read_ports(self.paths.ports_file)
+        return {service.name: self._service_status(service, port_by_name) for service in self._select(names)}
 
     def env(self, *names: str) -> dict[str, str]:
-        """NAME -> value for every service that was ever started here, even while it is down."""
-        known = ports.kept(self.layout.ports)
-        if not known:
-            raise Trouble(
-                f"Nothing was started in {self.layout.data_dir} yet; run `python -m infra start`."
+        """Variables with the address of every service that was ever started in this DATA_DIR."""
+        port_by_name = ports.read_ports(self.paths.ports_file)
+        if not port_by_name:
+            raise InfraError(
+                f"Nothing was started in {self.paths.data_dir} yet; run `python -m infra start`."
             )
-        found: dict[str, str] = {}
-        for service in self._chosen(names):
-            if self.layout.folder(service.name).is_dir():
-                found |= service.settings(self.layout, known)
-        return found
+        variables: dict[str, str] = {}
+        for service in self._select(names):
+            if self.paths.service_dir(service.name).is_dir():
+                variables |= service.environment_variables(self.paths, port_by_name)
+        return variables
 
-    def _start(self, service: Service, known: Mapping[str, int]) -> None:
-        tag = self.layout.tag(service.name)
-        found = processes.members(tag)
-        chief = processes.main(found, tag)
-        if found and chief is None:
-            self._say(
-                f"{service.name}: ended {len(found)} processes that a killed one left behind."
+    def _start_service(self, service: EmbeddedService, port_by_name: Mapping[str, int]) -> None:
+        tag = self.paths.process_tag(service.name)
+        service_processes = processes.find_service_processes(tag)
+        main_process = processes.find_main_process(service_processes, tag)
+        if service_processes and main_process is None:
+            self._log(
+                f"{service.name}: killed {len(service_processes)} processes "
+                "that a crashed server left running."
             )
-            processes.destroy(tag)
-        if chief is not None:
-            processes.thaw(tag)
-        self._await(service, known, chief.pid if chief else self._launch(service, known))
+            processes.kill(tag)
+        if main_process is not None:
+            processes.resume(tag)
+        self._wait_ready(
+            service,
+            port_by_name,
+            main_process.pid if main_process else self._launch(service, port_by_name),
+        )
 
-    def _launch(self, service: Service, known: Mapping[str, int]) -> int:
+    def _launch(self, service: EmbeddedService, port_by_name: Mapping[str, int]) -> int:
         for name in service.port_names:
-            # One that was killed by others a moment ago may not have let go yet.
-            processes.until(lambda port=known[name]: ports.is_free(port), 2)  # type: ignore[misc]
-            remedy = f"end it, or delete {self.layout.ports} to choose new ones"
-            ports.require_free(known[name], service.name, remedy)
-        pid = processes.spawn(service.prepare(self.layout, known))
-        self.layout.pid_file(service.name).write_text(f"{pid}\n")
+            # A process that was just killed may not have released its port yet.
+            processes.wait_until(lambda port=port_by_name[name]: ports.is_port_free(port), 2)  # type: ignore[misc]
+            hint = f"end it, or delete {self.paths.ports_file} to choose new ones"
+            ports.require_port_free(port_by_name[name], service.name, hint)
+        pid = processes.spawn(service.prepare_launch(self.paths, port_by_name))
+        self.paths.pid_file(service.name).write_text(f"{pid}\n")
         return pid
 
-    def _await(self, service: Service, known: Mapping[str, int], pid: int) -> None:
+    def _wait_ready(self, service: EmbeddedService, port_by_name: Mapping[str, int], pid: int) -> None:
         def settled() -> bool:
-            # Gone is an answer too: there is nothing to wait for.
-            return service.answers(self.layout, known) or not processes.is_alive(pid)
+            # If the process ended, there is nothing to wait for.
+            return service.is_ready(self.paths, port_by_name) or not processes.is_alive(pid)
 
-        if not processes.until(settled, START_SECONDS) or not processes.is_alive(pid):
-            log = self.layout.log(service.name)
-            why = f"the end of {log} says why: {_tail(log)}"
-            raise Trouble(f"{service.name} did not come up; {why}")
+        if not processes.wait_until(settled, START_TIMEOUT_SECONDS) or not processes.is_alive(pid):
+            log_file = self.paths.log_file(service.name)
+            reason = f"last line of {log_file}: {_last_line(log_file)}"
+            raise InfraError(f"{service.name} did not start; {reason}")
 
-    def _status(self, service: Service, known: Mapping[str, int]) -> Status:
-        tag = self.layout.tag(service.name)
-        found = processes.members(tag)
-        chief = processes.main(found, tag)
-        port = known.get(service.port_names[0])
-        if chief is None:
-            return Status("stopped", None, port)
-        return Status("paused" if processes.is_stopped(chief) else "running", chief.pid, port)
+    def _service_status(self, service: EmbeddedService, port_by_name: Mapping[str, int]) -> ServiceStatus:
+        tag = self.paths.process_tag(service.name)
+        service_processes = processes.find_service_processes(tag)
+        main_process = processes.find_main_process(service_processes, tag)
+        port = port_by_name.get(service.port_names[0])
+        if main_process is None:
+            return ServiceStatus("stopped", None, port)
+        return ServiceStatus(
+            "paused" if processes.is_paused(main_process) else "running", main_process.pid, port
+        )
 
-    def _chosen(self, names: tuple[str, ...]) -> list[Service]:
-        return [self._known[name] for name in names or self._known]
+    def _select(self, names: tuple[str, ...]) -> list[EmbeddedService]:
+        return [self._services_by_name[name] for name in names or self._services_by_name]
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Two starts of one DATA_DIR at once: the second waits and finds the services there."""
-        with (self.layout.data_dir / ".lock").open("w") as lock:
+    def _exclusive_lock(self) -> Iterator[None]:
+        """Serializes starts and stops in one DATA_DIR."""
+        with (self.paths.data_dir / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
-def _together(act: Callable[[Service], None], services: list[Service]) -> None:
+def _run_in_parallel(action: Callable[[EmbeddedService], None], services: list[EmbeddedService]) -> None:
     with ThreadPoolExecutor(len(services)) as pool:
-        for done in [pool.submit(act, service) for service in services]:
-            done.result()
+        for future in [pool.submit(action, service) for service in services]:
+            future.result()
 
 
-def _tail(log: os.PathLike[str]) -> str:
-    with open(log, "rb") as file:
+def _last_line(log_file: os.PathLike[str]) -> str:
+    with open(log_file, "rb") as file:
         lines = file.read()[-4000:].decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "(empty)"

@@ -1,20 +1,20 @@
-"""Alembic's entry: one connection, one transaction, the URL from the settings."""
+"""Alembic entry point: runs the migrations on one connection in one transaction."""
 
 from alembic import context
 from sqlalchemy import create_engine, text
 
-from app.settings import database_url
-from app.stores.postgres import driver_url
-from app.stores.tables import metadata
+from app.clients.postgres import psycopg2_url
+from app.persistence.tables import metadata
+from app.settings import load_database_url
 
-LOCK = 4_711_001
-"""Two processes that migrate at once take turns instead of failing."""
+ADVISORY_LOCK_ID = 4_711_001
+"""Held while migrating, so that two processes run one after the other instead of failing."""
 
 
 def run() -> None:
-    engine = create_engine(driver_url(database_url()))
+    engine = create_engine(psycopg2_url(load_database_url()))
     with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK_ID})
         context.configure(connection=connection, target_metadata=metadata, compare_type=True)
         context.run_migrations()
 

@@ -1,14 +1,12 @@
-"""STOP 5. Aggregator: an event is told at once, or gathered into its window.
+"""Aggregator: writes an event at once, or gathers it into a window.
 
-In    the three lanes, one consumer group and one greenlet each
-Out   stores/ledger.py (at once), stores/windows.py (gathered)
-Next  workers/flusher.py
+Input: the priority topics, one loop each. Output: app/persistence/event_writer.py (at once) or
+app/aggregation/windows.py (gathered; workers/flusher.py closes the windows).
 
-The offset it commits is the low watermark: everything below it is in PostgreSQL. A crash reads at
-most one window's worth again, which changes nothing; if Redis lost its windows, the same reading
-rebuilds them. While Redis is away everything is told at once, and what could be committed is kept
-in mind until it is back: only Redis knows what its windows hold, and which comments and follows it
-still lists as pending.
+The committed offset is the low watermark: everything below it is in PostgreSQL. After a crash, events of at
+most one window length are read again, which changes nothing; if Redis lost its windows, the same reading
+rebuilds them. While Redis is unavailable every event is written at once, and offsets are remembered until it
+responds: only Redis knows what its windows hold and which comments and follows it lists as pending.
 """
 
 import logging
@@ -16,206 +14,248 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.aggregation.windows import WindowOffer, WindowStateLost, WindowStore
+from app.delivery.post_updates import LivePostCountPublisher
+from app.domain.clock import Clock
 from app.domain.errors import Poisoned, Unavailable
-from app.domain.events import Event, parse
-from app.domain.ledger import Ring
-from app.domain.windows import Rules, Verdict, due_ms, instant_places
-from app.failpoints import reach
-from app.stores.comments import Comments
-from app.stores.figures import Note, Passing, unnoted
-from app.stores.ledger import Batch, Entry, Ledger
-from app.stores.pending_follows import PendingFollows
-from app.stores.windows import Offered, Windows, WindowsLost
-from app.streams.dead_letters import DeadLetters, Letter
-from app.streams.kafka import Polled, Subscriber, by_place
-from app.streams.post_updates import PostUpdates
-from workers.settling import Written, after_writing, outcomes, passings
+from app.domain.event_codec import parse_event
+from app.domain.events import Event
+from app.domain.grouping import AnnounceWhen
+from app.domain.windows import (
+    AggregationRules,
+    WindowDecision,
+    instant_announcement_quota,
+    new_window_due_at_ms,
+)
+from app.failpoints import hit_failpoint
+from app.ingest.comments import Comments
+from app.messaging.consumer import KafkaSubscriber
+from app.messaging.dead_letters import DeadLetter, DeadLetterQueue
+from app.messaging.records import ConsumedRecord, group_by_partition
+from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
+from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
+from app.persistence.pending_follows import PendingFollows
+from workers.after_write import (
+    PendingEntryCleanup,
+    dead_letter_rejected_events,
+    event_outcomes,
+    trace_details_by_event,
+)
 
 log = logging.getLogger(__name__)
-BATCH = 500
-POLL_SECONDS = 0.5
-CATCH_UP_SECONDS = 1.0
-NO_WINDOW = 2**31
-"""Places for kinds that know no windows: all of them."""
+MAX_BATCH_RECORDS = 500
+POLL_TIMEOUT_SECONDS = 0.5
+COMMIT_INTERVAL_SECONDS = 1.0
+UNLIMITED_INSTANT_QUOTA = 2**31
+"""For kinds without windows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
-    """Time, chance and ids, handed in."""
+class AggregatorSinks:
+    """Destinations of the events of an aggregator."""
 
-    now: Callable[[], float]
-    draw: Callable[[], float]
-    new_id: Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Where an aggregator's events go."""
-
-    windows: Windows
-    ledger: Ledger
-    dead_letters: DeadLetters
-    posts: PostUpdates
+    windows: WindowStore
+    event_writer: EventWriter
+    dead_letters: DeadLetterQueue
+    post_updates: LivePostCountPublisher
     comments: Comments
-    follows: PendingFollows
-    note: Note = unnoted
+    pending_follows: PendingFollows
+    record_stats: RecordStats = discard_stats
 
 
 class Aggregator:
-    """One lane."""
+    """Reads one priority topic."""
 
-    def __init__(self, subscriber: Subscriber, ends: Ends, rules: Rules, hand: Hand) -> None:
+    def __init__(
+        self,
+        subscriber: KafkaSubscriber,
+        sinks: AggregatorSinks,
+        rules: AggregationRules,
+        clock: Clock,
+        random_fraction: Callable[[], float],
+    ) -> None:
         self._subscriber = subscriber
-        self._ends = ends
+        self._sinks = sinks
         self._rules = rules
-        self._hand = hand
+        self._clock = clock
+        self._random_fraction = random_fraction
         self._epoch: str | None = None
-        self._waiting: dict[tuple[str, int], list[Polled]] = {}
-        self._behind: dict[tuple[str, int], int] = {}
-        self._catch_up_at = 0.0
-        self._written = Written()
-        self._windowless = False
-        """Redis did not answer in this step."""
+        self._pending_records: dict[tuple[str, int], list[ConsumedRecord]] = {}
+        self._uncommitted: dict[tuple[str, int], int] = {}
+        self._next_commit_at = 0.0
+        self._persisted = PendingEntryCleanup()
+        self._is_redis_down = False
+        """Whether Redis failed to respond in this step."""
 
     def step(self) -> int:
-        """One poll. What could not be settled is kept and tried again before anything newer."""
-        if not self._waiting:
-            self._waiting = by_place(self._subscriber.poll(POLL_SECONDS, BATCH))
-            if self._waiting:
-                reach("aggregator.polled")
-        moved = 0
+        """One poll. A failed batch is kept and retried before anything newer."""
+        if not self._pending_records:
+            self._pending_records = group_by_partition(
+                self._subscriber.poll(POLL_TIMEOUT_SECONDS, MAX_BATCH_RECORDS)
+            )
+            if self._pending_records:
+                hit_failpoint("aggregator.polled")
+        moved_count = 0
         try:
-            if self._waiting:
-                self._move(self._waiting)
-                moved = sum(len(records) for records in self._waiting.values())
-                self._waiting = {}
-            self._catch_up()
-        except WindowsLost:
-            self._rewind()
-        self._ends.posts.emit_due()
-        return moved
+            if self._pending_records:
+                self._process_batches(self._pending_records)
+                moved_count = sum(len(records) for records in self._pending_records.values())
+                self._pending_records = {}
+            self._commit_settled_offsets_if_due()
+        except WindowStateLost:
+            self._rewind_to_committed_offsets()
+        self._sinks.post_updates.emit_due_counts()
+        return moved_count
 
-    def _rewind(self) -> None:
-        log.warning("Redis lost the windows: reading again from the committed offsets")
+    def _rewind_to_committed_offsets(self) -> None:
+        log.warning(
+            "Redis lost its windows: reading again from the committed offsets",
+            extra={"event": "windows_lost"},
+        )
         self._epoch = None
-        self._waiting = {}
-        self._behind = {}
-        self._subscriber.rewind()
+        self._pending_records = {}
+        self._uncommitted = {}
+        self._subscriber.seek_to_committed()
 
-    def _catch_up(self) -> None:
-        """Tells Kafka what the flusher has settled since: in a quiet lane no newer event does. It
-        is also how a quiet lane notices that Redis lost its windows."""
-        now = self._hand.now()
-        if not self._behind or now < self._catch_up_at:
+    def _commit_settled_offsets_if_due(self) -> None:
+        """Commits what the flusher has settled since, when no new events arrive. This is also how an
+        idle loop notices that Redis lost its windows."""
+        now = self._clock.now()
+        if not self._uncommitted or now < self._next_commit_at:
             return
-        self._catch_up_at = now + CATCH_UP_SECONDS
-        self._commit_or_wait(dict(self._behind))
+        self._next_commit_at = now + COMMIT_INTERVAL_SECONDS
+        self._commit_offsets_or_defer(dict(self._uncommitted))
 
-    def _commit_or_wait(self, lasts: Mapping[tuple[str, int], int]) -> None:
+    def _commit_offsets_or_defer(self, last_offsets: Mapping[tuple[str, int], int]) -> None:
         try:
-            self._commit(lasts)
-        except Unavailable as fault:
-            log.warning("Offsets wait for Redis: %s", fault)
-            self._behind |= lasts
+            self._commit_safe_offsets(last_offsets)
+        except Unavailable as exc:
+            log.warning(
+                "Offsets are committed once Redis responds: %s",
+                exc,
+                extra={"event": "offset_commit_deferred"},
+            )
+            self._uncommitted |= last_offsets
 
-    def _commit(self, lasts: Mapping[tuple[str, int], int]) -> None:
-        """Up to the first event that a window still holds; all up to the last ones took effect."""
-        self._written.forget(self._ends.comments, self._ends.follows)
-        epoch = self._known_epoch()
-        commits = {
-            place: self._ends.windows.applied(epoch, f"{place[0]}:{place[1]}", last)
-            for place, last in lasts.items()
+    def _commit_safe_offsets(self, last_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commits up to the first event that a window still holds; all up to `last_offsets` are applied."""
+        self._persisted.remove_written_from_pending(self._sinks.comments, self._sinks.pending_follows)
+        epoch = self._get_or_load_windows_epoch()
+        safe_offsets = {
+            (topic, partition): self._sinks.windows.mark_applied_and_get_commit_offset(
+                epoch, f"{topic}:{partition}", last_offset
+            )
+            for (topic, partition), last_offset in last_offsets.items()
         }
-        reach("aggregator.applied")
-        taken = self._subscriber.commit(commits)
-        for place, last in lasts.items():
-            if taken and commits[place] > last:
-                self._behind.pop(place, None)
+        hit_failpoint("aggregator.applied")
+        is_committed = self._subscriber.commit(safe_offsets)
+        for topic_partition, last_offset in last_offsets.items():
+            if is_committed and safe_offsets[topic_partition] > last_offset:
+                self._uncommitted.pop(topic_partition, None)
             else:
-                self._behind[place] = last
+                self._uncommitted[topic_partition] = last_offset
 
-    def _move(self, batches: Mapping[tuple[str, int], Sequence[Polled]]) -> None:
+    def _process_batches(self, batches: Mapping[tuple[str, int], Sequence[ConsumedRecord]]) -> None:
         """One transaction for all partitions of the poll."""
         events: list[tuple[int, Event]] = []
-        verdicts: list[Verdict] = []
-        self._windowless = False
+        decisions: list[WindowDecision] = []
+        self._is_redis_down = False
         for records in batches.values():
-            parsed = self._parse(records)
-            verdicts += self._gather(records[0].place, parsed)
+            parsed = self._parse_or_dead_letter_records(records)
+            decisions += self._offer_to_windows(records[0].topic_partition, parsed)
             events += parsed
-        reach("aggregator.gathered")
-        told = [
-            # One that names its recipient may be no matter for its window: that is decided now.
-            Entry(event, Ring.AT_ONCE if verdict is Verdict.INSTANT else Ring.LATER)
-            for (_, event), verdict in zip(events, verdicts, strict=True)
-            if verdict is Verdict.INSTANT or event.names_recipient
+        hit_failpoint("aggregator.gathered")
+        entries = [
+            # An event that mentions its recipient may have to be announced outside its window: decided now.
+            EventToWrite(
+                event,
+                AnnounceWhen.NOW if decision is WindowDecision.INSTANT else AnnounceWhen.DEFERRED,
+            )
+            for (_, event), decision in zip(events, decisions, strict=True)
+            if decision is WindowDecision.INSTANT or event.mentions_recipient
         ]
-        settled = self._ends.ledger.write(Batch(tuple(told)))
-        reach("aggregator.written")
-        self._written.note(one.event for one in told)
-        after_writing(settled, self._ends.dead_letters)
-        self._commit_or_wait({place: records[-1].offset for place, records in batches.items()})
-        became = outcomes(events, verdicts, settled)
-        self._say(batches, became, passings(events, became, settled))
-        self._ends.posts.note(event for _, event in events)
+        write_outcome = self._sinks.event_writer.write(EventBatch(tuple(entries)))
+        hit_failpoint("aggregator.written")
+        self._persisted.add_persisted_events(entry.event for entry in entries)
+        dead_letter_rejected_events(write_outcome, self._sinks.dead_letters)
+        self._commit_offsets_or_defer(
+            {topic_partition: records[-1].offset for topic_partition, records in batches.items()}
+        )
+        outcome_names = event_outcomes(events, decisions, write_outcome)
+        self._record_batch_stats(
+            batches, outcome_names, trace_details_by_event(events, outcome_names, write_outcome)
+        )
+        self._sinks.post_updates.record_count_changes(event for _, event in events)
 
-    def _say(
+    def _record_batch_stats(
         self,
-        batches: Mapping[tuple[str, int], Sequence[Polled]],
-        became: Sequence[str],
-        traced: Mapping[str, str],
+        batches: Mapping[tuple[str, int], Sequence[ConsumedRecord]],
+        outcome_names: Sequence[str],
+        steps_by_event: Mapping[str, str],
     ) -> None:
-        """The figures of this stage, and the steps of these events' traces."""
-        read = sum(len(records) for records in batches.values())
-        self._ends.note(
-            Passing(
+        """Records the counters of this stage and the trace steps of these events."""
+        read_count = sum(len(records) for records in batches.values())
+        self._sinks.record_stats(
+            BatchStats(
                 "aggregator",
-                outcomes=Counter(became) + Counter(failed=read - len(became)),
-                places={
-                    records[0].place: (records[-1].offset, len(records))
+                count_by_outcome=Counter(outcome_names) + Counter(failed=read_count - len(outcome_names)),
+                partition_offsets={
+                    records[0].topic_partition: (records[-1].offset, len(records))
                     for records in batches.values()
                 },
-                step="aggregated",
-                events=traced,
+                trace_step="aggregated",
+                trace_details=steps_by_event,
             )
         )
 
-    def _gather(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[Verdict]:
+    def _offer_to_windows(self, partition: str, events: Sequence[tuple[int, Event]]) -> list[WindowDecision]:
         if not events:
             return []
-        offered = [self._offer(offset, event) for offset, event in events]
-        rows = self._rules.flush_max_rows
+        offers = [self._build_window_offer(offset, event) for offset, event in events]
+        max_rows = self._rules.flush_max_rows
         try:
-            if not self._windowless:
-                return self._ends.windows.gather(self._known_epoch(), partition, rows, offered)
-        except Unavailable as fault:
-            log.warning("No windows: everything is told at once: %s", fault)
-            self._windowless = True
-        # Should the call have had its effect all the same, its windows find all of it told.
-        return [Verdict.INSTANT] * len(events)
+            if not self._is_redis_down:
+                return self._sinks.windows.gather_events(
+                    self._get_or_load_windows_epoch(), partition, max_rows, offers
+                )
+        except Unavailable as exc:
+            log.warning(
+                "Windows are unavailable, events are announced at once: %s",
+                exc,
+                extra={"event": "windows_unavailable"},
+            )
+            self._is_redis_down = True
+        # If the call took effect after all, its windows will find everything announced.
+        return [WindowDecision.INSTANT] * len(events)
 
-    def _offer(self, offset: int, event: Event) -> Offered:
-        places = None if event.direct else instant_places(event.kind, self._rules)
-        now_ms = int(self._hand.now() * 1000)
-        due = due_ms(now_ms, self._rules, self._hand.draw())
-        return Offered(event, offset, NO_WINDOW if places is None else places, due, places is None)
+    def _build_window_offer(self, offset: int, event: Event) -> WindowOffer:
+        quota = None if event.bypassed_redis else instant_announcement_quota(event.kind, self._rules)
+        now_ms = int(self._clock.now() * 1000)
+        due_at_ms = new_window_due_at_ms(now_ms, self._rules, self._random_fraction())
+        return WindowOffer(
+            event,
+            offset,
+            UNLIMITED_INSTANT_QUOTA if quota is None else quota,
+            due_at_ms,
+            quota is None,
+        )
 
-    def _known_epoch(self) -> str:
+    def _get_or_load_windows_epoch(self) -> str:
         if self._epoch is None:
-            self._epoch = self._ends.windows.epoch(self._hand.new_id())
+            self._epoch = self._sinks.windows.get_or_set_epoch(self._clock.new_id())
         return self._epoch
 
-    def _parse(self, records: Sequence[Polled]) -> list[tuple[int, Event]]:
+    def _parse_or_dead_letter_records(self, records: Sequence[ConsumedRecord]) -> list[tuple[int, Event]]:
         events = []
         for record in records:
             try:
-                events.append((record.offset, parse(record.value)))
-            except Poisoned as reason:
-                self._ends.dead_letters.put(
-                    Letter(
+                events.append((record.offset, parse_event(record.value)))
+            except Poisoned as exc:
+                self._sinks.dead_letters.store_and_publish(
+                    DeadLetter(
                         record.topic,
                         f"{record.partition}:{record.offset}",
-                        str(reason),
+                        str(exc),
                         record.value,
                     )
                 )

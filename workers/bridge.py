@@ -1,11 +1,10 @@
-"""STOP 4. Bridge: moves events from the ingress streams into Kafka.
+"""Bridge: moves events from the ingress streams into Kafka.
 
-In    streams/ingress.py, group "bridge", one holder per shard
-Out   streams/publisher.py (Kafka, all replicas); streams/fallback.py while Kafka is away
-Next  workers/aggregator.py
+Input: app/ingest/ingress.py, consumer group "bridge", one owner per shard. Output: Kafka, acknowledged by all
+replicas (app/messaging/publisher.py), or app/messaging/fallback_queue.py while Kafka is unavailable.
 
-Order within a shard is kept by one rule: while a shard has rows in the fallback queue, newer events
-queue up behind them, and the oldest go to Kafka first.
+Order within a shard is kept by one rule: while a shard has rows in the fallback queue, newer events are
+added behind them, and the oldest rows are published first.
 """
 
 import logging
@@ -13,222 +12,233 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.domain.errors import Poisoned, Unavailable
-from app.domain.events import from_fields, seq_of_stream_id
+from app.domain.errors import Unavailable
 from app.domain.routing import Topic
-from app.failpoints import reach
-from app.green import fairly
-from app.stores.figures import Note, Passing, unnoted
-from app.streams.dead_letters import DeadLetters, Letter
-from app.streams.fallback import FallbackQueue, Waiting
-from app.streams.ingress import Entry, Ingress
-from app.streams.kafka import Record, Refused
-from app.streams.publisher import Publishes, record_of
-from app.streams.wire import dumps
+from app.failpoints import hit_failpoint
+from app.ingest.ingress import IngressEntry, IngressStreams
+from app.messaging.dead_letters import DeadLetterQueue
+from app.messaging.fallback_queue import FallbackQueue, PendingFallbackRow
+from app.messaging.publisher import RecordPublisher
+from app.messaging.records import RecordsRejected
+from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
+from workers.ingress_records import QueuedEvent, convert_entries_to_records
 
 log = logging.getLogger(__name__)
-BATCH = 500
-WAIT_SECONDS = 0.5
-RENEW_SECONDS = 1.0
-LOOK_SECONDS = 1.0
-"""The end of a failover waits for what the web processes put into the fallback queue."""
-Queued = tuple[str, int, Record]
-"""Event id, seq and record."""
+MAX_BATCH_ENTRIES = 500
+READ_WAIT_SECONDS = 0.5
+LEASE_RENEW_INTERVAL_SECONDS = 1.0
+FALLBACK_CHECK_INTERVAL_SECONDS = 1.0
+"""A failback waits for what web processes put into the fallback queue, so it is checked regularly."""
 
 
 @dataclass(slots=True)
-class Shard:
-    """What a holder knows of a shard it holds."""
+class OwnedShardState:
+    """What the owner of a shard knows about it."""
 
-    last_id: str = "0-0"
-    pending: bool = True
-    """Entries were read and not acknowledged, by us or by a holder before us: those come first."""
-    spilling: bool = True
-    """The fallback queue has rows of this shard, or had when we last looked."""
-    look_at: float = 0.0
-    """When to look there again: a holder that woke too late may have put something aside."""
+    last_entry_id: str = "0-0"
+    has_pending: bool = True
+    """Entries were read but not acknowledged, by this or an earlier owner: those are read first."""
+    is_draining_fallback: bool = True
+    """Whether the fallback queue had rows of this shard at the last check."""
+    recheck_at: float = 0.0
+    """When to check again: a former owner that resumed late may have added rows."""
 
 
 class Bridge:
     def __init__(
         self,
-        ingress: Ingress,
-        publisher: Publishes,
-        fallback: FallbackQueue,
-        dead_letters: DeadLetters,
-        new_token: Callable[[], str],
-        note: Note = unnoted,
+        ingress: IngressStreams,
+        publisher: RecordPublisher,
+        fallback_queue: FallbackQueue,
+        dead_letters: DeadLetterQueue,
+        new_lease_token: Callable[[], str],
+        record_stats: RecordStats = discard_stats,
     ) -> None:
-        self._note = note
+        self._record_stats = record_stats
         self._ingress = ingress
         self._publisher = publisher
-        self._fallback = fallback
+        self._fallback_queue = fallback_queue
         self._dead_letters = dead_letters
-        self._token = new_token()
-        self._held: dict[int, Shard] = {}
-        self._renew_at = 0.0
+        self._lease_token = new_lease_token()
+        self._owned_shards: dict[int, OwnedShardState] = {}
+        self._renew_leases_at = 0.0
 
-    def prepare(self) -> None:
-        for shard in self._ingress.shards:
-            self._ingress.create(shard)
+    def create_consumer_groups(self) -> None:
+        for number in self._ingress.shards:
+            self._ingress.create_shard(number)
 
     def step(self) -> int:
-        """One batch of every held shard; waits for news when there was none."""
+        """Moves one batch of each owned shard; waits for new entries when there were none."""
         try:
-            self._hold()
+            self._renew_and_acquire_leases()
         except Unavailable:
-            self._drain_unleased()
+            self._drain_fallback_without_leases()
             raise
-        moved = sum(self._drain(number, shard) for number, shard in self._held.items())
-        batches = self._read()
+        moved_count = sum(self._drain_fallback(number, shard) for number, shard in self._owned_shards.items())
+        batches = self._read_entries()
         if batches:
-            reach("bridge.read")
-            moved += self._move(batches)
-        elif not moved and self._held:
-            after = {number: shard.last_id for number, shard in self._held.items()}
-            self._ingress.wait(after, WAIT_SECONDS)
-        return moved
+            hit_failpoint("bridge.read")
+            moved_count += self._process_batches(batches)
+        elif not moved_count and self._owned_shards:
+            last_entry_ids = {number: shard.last_entry_id for number, shard in self._owned_shards.items()}
+            self._ingress.wait_for_entries(last_entry_ids, READ_WAIT_SECONDS)
+        return moved_count
 
-    def _drain_unleased(self) -> None:
-        """Redis is away, and with it all leases; what waits in the queue need not wait as well. Two
-        bridges may publish the same row, which every reader knows by its seq."""
+    def _drain_fallback_without_leases(self) -> None:
+        """Without Redis there are no leases, but rows of the fallback queue need not wait for it. Two
+        bridges may publish the same row; readers drop the copy by its seq."""
         for number in self._ingress.shards:
-            self._drain(number, self._held.get(number, Shard()))
+            self._drain_fallback(number, self._owned_shards.get(number, OwnedShardState()))
 
-    def release(self) -> None:
-        """On stopping: what is pending stays so, and the next holder begins with it."""
-        for number in list(self._held):
-            self._ingress.release(number, self._token)
+    def release_leases(self) -> None:
+        """For the end of the process. Pending entries stay pending, and the next owner starts with them."""
+        for number in list(self._owned_shards):
+            self._ingress.release_lease(number, self._lease_token)
 
-    def _hold(self) -> None:
-        """Keeps our leases, takes free ones. A new shard begins with what is pending."""
-        if time.monotonic() < self._renew_at:
+    def _renew_and_acquire_leases(self) -> None:
+        """Renews leases and acquires free ones. A new shard starts with its pending entries."""
+        if time.monotonic() < self._renew_leases_at:
             return
         for number in self._ingress.shards:
-            held = self._ingress.hold(number, self._token)
-            if held is None:
-                self._held.pop(number, None)
-            elif not held or number not in self._held:
-                self._held[number] = Shard()
-        self._renew_at = time.monotonic() + RENEW_SECONDS
+            was_held = self._ingress.acquire_or_renew_lease(number, self._lease_token)
+            if was_held is None:
+                self._owned_shards.pop(number, None)
+            elif not was_held or number not in self._owned_shards:
+                self._owned_shards[number] = OwnedShardState()
+        self._renew_leases_at = time.monotonic() + LEASE_RENEW_INTERVAL_SECONDS
 
-    def _read(self) -> dict[int, list[Entry]]:
+    def _read_entries(self) -> dict[int, list[IngressEntry]]:
         try:
-            return self._read_pending() or self._read_fresh()
+            return self._read_pending_entries() or self._read_new_entries()
         except Unavailable:
-            # The answer may have been lost after Redis gave the entries to us: they are pending
-            # now.
-            for shard in self._held.values():
-                shard.pending = True
-            self._recreate()
+            # The response may have been lost after Redis assigned the entries: they are pending now.
+            for shard in self._owned_shards.values():
+                shard.has_pending = True
+            self._recreate_consumer_groups()
             raise
 
-    def _read_pending(self) -> dict[int, list[Entry]]:
-        behind = [number for number, shard in self._held.items() if shard.pending]
-        batches = self._ingress.read(behind, BATCH, pending=True) if behind else {}
-        for number in behind:
-            self._held[number].pending = number in batches
+    def _read_pending_entries(self) -> dict[int, list[IngressEntry]]:
+        pending_numbers = [number for number, shard in self._owned_shards.items() if shard.has_pending]
+        batches = (
+            self._ingress.read_entries(pending_numbers, MAX_BATCH_ENTRIES, redeliver_pending=True)
+            if pending_numbers
+            else {}
+        )
+        for number in pending_numbers:
+            self._owned_shards[number].has_pending = number in batches
         return batches
 
-    def _read_fresh(self) -> dict[int, list[Entry]]:
-        fresh = list(self._held)
-        return self._ingress.read(fresh, BATCH, pending=False) if fresh else {}
+    def _read_new_entries(self) -> dict[int, list[IngressEntry]]:
+        numbers = list(self._owned_shards)
+        return (
+            self._ingress.read_entries(numbers, MAX_BATCH_ENTRIES, redeliver_pending=False) if numbers else {}
+        )
 
-    def _recreate(self) -> None:
-        for number in self._held:
-            self._ingress.create(number)
+    def _recreate_consumer_groups(self) -> None:
+        for number in self._owned_shards:
+            self._ingress.create_shard(number)
 
-    def _move(self, batches: dict[int, list[Entry]]) -> int:
-        events = {number: self._parse(number, entries) for number, entries in batches.items()}
+    def _process_batches(self, batches: dict[int, list[IngressEntry]]) -> int:
+        events = {
+            number: convert_entries_to_records(number, entries, self._dead_letters)
+            for number, entries in batches.items()
+        }
         for number in events:
-            self._held[number].pending = True  # until it is acknowledged
-        straight = {n: one for n, one in events.items() if not self._held[n].spilling}
-        aside = {n: one for n, one in events.items() if n not in straight}
-        aside |= self._publish(straight)
-        for number, one in aside.items():
-            if one:
-                self._fallback.enqueue(number, one)
-                reach("bridge.enqueued")
+            self._owned_shards[number].has_pending = True  # until acknowledged
+        to_publish = {
+            number: shard_events
+            for number, shard_events in events.items()
+            if not self._owned_shards[number].is_draining_fallback
+        }
+        to_fallback = {number: events[number] for number in events if number not in to_publish}
+        to_fallback |= self._publish_and_return_unpublished(to_publish)
+        for number, shard_events in to_fallback.items():
+            if shard_events:
+                self._fallback_queue.enqueue(number, shard_events)
+                hit_failpoint("bridge.enqueued")
         return sum(
-            self._acknowledge(n, entries, events[n], len(aside.get(n, ())))
+            self._acknowledge_batch(n, entries, events[n], len(to_fallback.get(n, ())))
             for n, entries in batches.items()
         )
 
-    def _publish(self, straight: dict[int, list[Queued]]) -> dict[int, list[Queued]]:
-        """What has to go to the fallback queue: nothing, all, or what Kafka refused for its own
-        sake, whose refusals are counted there."""
-        queued = [(number, one) for number, events in straight.items() for one in events]
+    def _publish_and_return_unpublished(
+        self, events_by_shard: dict[int, list[QueuedEvent]]
+    ) -> dict[int, list[QueuedEvent]]:
+        """Returns what must go to the fallback queue: nothing, everything, or the records that Kafka
+        rejected individually, whose rejections are counted there."""
+        queued = [
+            (number, queued_event) for number, events in events_by_shard.items() for queued_event in events
+        ]
         try:
             self._publisher.publish([record for _, (*_, record) in queued])
-            reach("bridge.published")
+            hit_failpoint("bridge.published")
             return {}
-        except Unavailable as fault:
-            log.warning("Kafka is away (%s): events go to the fallback queue", fault)
-            left = straight
-        except Refused as fault:
-            left = {}
-            for place in fault.reasons:
-                number, one = queued[place]
-                left.setdefault(number, []).append(one)
-        for number in left:
-            self._held[number].spilling = True
-        return left
+        except Unavailable as exc:
+            log.warning(
+                "Kafka is unavailable, events go to the fallback queue: %s",
+                exc,
+                extra={"event": "kafka_unavailable"},
+            )
+            unpublished = events_by_shard
+        except RecordsRejected as exc:
+            unpublished = {}
+            for index in exc.reason_by_index:
+                number, queued_event = queued[index]
+                unpublished.setdefault(number, []).append(queued_event)
+        for number in unpublished:
+            self._owned_shards[number].is_draining_fallback = True
+        return unpublished
 
-    def _acknowledge(
-        self, number: int, entries: Sequence[Entry], events: Sequence[Queued], spilled: int
+    def _acknowledge_batch(
+        self,
+        number: int,
+        entries: Sequence[IngressEntry],
+        events: Sequence[QueuedEvent],
+        fallback_count: int,
     ) -> int:
-        """Last of all: a crash before this line repeats, never loses."""
-        failed = sum(one.topic == Topic.DEAD_LETTER.value for *_, one in events)
-        done = self._ingress.acknowledge(number, self._token, entries, spilled, failed)
-        if done is None:
-            log.warning("Shard %d has another holder by now", number)
-            self._held.pop(number, None)
+        """Called last: a crash before it repeats the batch and loses nothing."""
+        failed_count = sum(record.topic == Topic.DEAD_LETTER.value for *_, record in events)
+        acknowledged = self._ingress.acknowledge_entries(
+            number, self._lease_token, entries, fallback_count, failed_count
+        )
+        if acknowledged is None:
+            log.warning("Shard %d has another owner now", number, extra={"event": "shard_lease_lost"})
+            self._owned_shards.pop(number, None)
             return 0
-        reach("bridge.acknowledged")
-        shard = self._held[number]
-        shard.last_id = entries[-1].stream_id
-        shard.pending = done.left > 0
-        step = "spilled" if spilled else "published"
-        passed = {event_id: str(seq) for event_id, seq, _ in events}
-        self._note(Passing("bridge", step=step, events=passed))
+        hit_failpoint("bridge.acknowledged")
+        shard = self._owned_shards[number]
+        shard.last_entry_id = entries[-1].stream_id
+        shard.has_pending = acknowledged.unacknowledged_count > 0
+        step = "sent_to_fallback" if fallback_count else "published"
+        seq_by_event_id = {event_id: str(seq) for event_id, seq, _ in events}
+        self._record_stats(BatchStats("bridge", trace_step=step, trace_details=seq_by_event_id))
         return len(entries)
 
-    def _drain(self, number: int, shard: Shard) -> int:
-        """The oldest of the fallback queue, before anything newer of this shard."""
-        if not shard.spilling and time.monotonic() < shard.look_at:
+    def _drain_fallback(self, number: int, shard: OwnedShardState) -> int:
+        """Publishes the oldest rows of the fallback queue, before anything newer of this shard."""
+        if not shard.is_draining_fallback and time.monotonic() < shard.recheck_at:
             return 0
-        rows = self._backlog(number, shard)
-        shard.spilling = bool(rows)
-        shard.look_at = time.monotonic() + LOOK_SECONDS
+        rows = self._read_fallback_rows(number, shard)
+        shard.is_draining_fallback = bool(rows)
+        shard.recheck_at = time.monotonic() + FALLBACK_CHECK_INTERVAL_SECONDS
         if not rows:
             return 0
         try:
-            self._fallback.drain(rows, self._publisher)
-        except Unavailable as fault:
-            log.debug("The backlog of shard %d waits: %s", number, fault)
+            self._fallback_queue.publish_and_settle(rows, self._publisher)
+        except Unavailable as exc:
+            log.debug(
+                "The fallback queue of shard %d is not drained: %s",
+                number,
+                exc,
+                extra={"event": "fallback_drain_failed"},
+            )
             return 0
         return len(rows)
 
-    def _backlog(self, number: int, shard: Shard) -> list[Waiting]:
+    def _read_fallback_rows(self, number: int, shard: OwnedShardState) -> list[PendingFallbackRow]:
         try:
-            return self._fallback.backlog(number, BATCH)
+            return self._fallback_queue.list_pending_rows(number, MAX_BATCH_ENTRIES)
         except Unavailable:
-            if shard.spilling:
+            if shard.is_draining_fallback:
                 raise
-            return []  # as far as we know nothing waits there: PostgreSQL may be away
-
-    def _parse(self, number: int, entries: Sequence[Entry]) -> list[Queued]:
-        """Poison goes the way of its neighbours, to a topic of its own: nobody waits for it."""
-        events: list[Queued] = []
-        for entry in fairly(entries):
-            try:
-                if entry.fields is None:
-                    raise Poisoned("the entry was deleted while it was pending")
-                event = from_fields(entry.stream_id, entry.fields)
-                events.append((event.event_id, event.seq, record_of(event)))
-            except Poisoned as reason:
-                payload = None if entry.fields is None else dumps(entry.fields)
-                letter = Letter(f"ingress:{number}", entry.stream_id, str(reason), payload)
-                self._dead_letters.keep(letter)
-                events.append((letter.id, seq_of_stream_id(entry.stream_id), letter.record()))
-        return events
+            return []  # it was empty at the last check: PostgreSQL is not needed then

@@ -1,242 +1,139 @@
-"""STOP 8. Deliverer: from the ready topic to the person's sockets; a second loop keeps the log.
+"""Deliverer: pushes ready client events to the sockets of their recipients.
 
-In    topic ready-notifications, groups "delivery-consumer" and "delivery-log-consumer"
-Out   streams/push.py (room of the person), stores/delivery_log.py
-Next  jinja/static/bell.js
-
-The topic carries no names: they are looked up as a frame goes out (stores/serializer.py), so that
-one that waited shows what people are called now.
-
-The log reads the topic by itself, so a DynamoDB that is away delays no toast, and Kafka keeps what
-the log has yet to write.
+Input: topic ready-notifications. Output: app/messaging/socket_push.py, room of the user. Records carry no
+names: they are looked up just before the push (app/persistence/serializer.py), so a delayed event shows
+current names.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
-import orjson
-
 from app.domain.errors import Poisoned, Unavailable
-from app.domain.events import Kind, Priority, checked_uuid
-from app.domain.preferences import Channel
-from app.domain.secrecy import with_code
-from app.failpoints import reach
-from app.stores.delivery_log import DeliveryLog, item
-from app.stores.endings import ENDED
-from app.stores.figures import Note, Passing, unnoted
-from app.stores.seen import SEEN
-from app.stores.serializer import Json, check_names, names_people
-from app.streams.dead_letters import DeadLetters, Letter
-from app.streams.kafka import Polled, Subscriber
-from app.streams.push import Push, room_of
+from app.domain.redaction import with_encrypted_login_code
+from app.failpoints import hit_failpoint
+from app.messaging.consumer import KafkaSubscriber
+from app.messaging.dead_letters import DeadLetter, DeadLetterQueue
+from app.messaging.records import ConsumedRecord
+from app.messaging.socket_push import SocketPushPublisher, user_room
+from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
+from app.persistence.serializer import Json, needs_user_lookup
+from workers.ready_records import (
+    LOG_ONLY_EVENTS,
+    MAX_BATCH_RECORDS,
+    POLL_TIMEOUT_SECONDS,
+    UNREAD_COUNT_EVENT,
+    last_offset_and_count_by_partition,
+    next_offset_by_partition,
+    parse_ready_record,
+)
 
-log = logging.getLogger(__name__)
-BATCH = 500
-POLL_SECONDS = 0.5
-BADGE = "unread_count"
-LOG_ONLY = frozenset({SEEN, ENDED})
-"""What no socket hears of."""
-FRAMES = LOG_ONLY | {"notification", "notification_updated", "notification_removed", BADGE}
-_OUTSIDE = {"id": int, "targetId": str, "at": str, "data": dict}
-_INSIDE = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
-_ENDING = {"id": str, "status": str, "at": str, "count": int}
-MAX_ID = 64
-Present = Callable[[Sequence[Json]], list[Json]]
-"""Puts current names into frames. Raises Unavailable."""
+AddNames = Callable[[Sequence[Json]], list[Json]]
+"""Returns payloads with current names of users. Raises Unavailable."""
 
 
 class Deliverer:
     def __init__(
         self,
-        subscriber: Subscriber,
-        push: Push,
-        present: Present,
-        dead_letters: DeadLetters,
-        cleared: Callable[[], int] = lambda: 0,
-        note: Note = unnoted,
+        subscriber: KafkaSubscriber,
+        push: SocketPushPublisher,
+        add_names: AddNames,
+        dead_letters: DeadLetterQueue,
+        cleared_up_to: Callable[[], int] = lambda: 0,
+        record_stats: RecordStats = discard_stats,
     ) -> None:
-        self._note = note
+        self._record_stats = record_stats
         self._subscriber = subscriber
-        self._cleared = cleared
+        self._cleared_up_to = cleared_up_to
         self._push = push
-        self._present = present
+        self._add_names = add_names
         self._dead_letters = dead_letters
-        self._waiting: list[Polled] = []
+        self._pending_records: list[ConsumedRecord] = []
 
     def step(self) -> int:
-        if not self._waiting:
-            self._waiting = self._subscriber.poll(POLL_SECONDS, BATCH)
-        if not self._waiting:
+        if not self._pending_records:
+            self._pending_records = self._subscriber.poll(POLL_TIMEOUT_SECONDS, MAX_BATCH_RECORDS)
+        if not self._pending_records:
             return 0
-        reach("deliverer.polled")
-        ready = [self._parse(one) for one in self._waiting]
-        # What was told of rows that an administrator cleared since is nobody's news any more.
-        fence = self._cleared()
-        frames = [one for one in ready if one is not None and one["id"] > fence]
-        logged = [one for one in frames if one["frame"] in LOG_ONLY]
-        frames = [one for one in frames if one["frame"] not in LOG_ONLY]
-        last_badge = {one["targetId"]: one["id"] for one in frames if one["frame"] == BADGE}
-        # Of several badges only the newest is worth a frame.
-        worth = [o for o in frames if o["frame"] != BADGE or last_badge[o["targetId"]] == o["id"]]
-        self._emit(worth)
-        reach("deliverer.emitted")
-        self._subscriber.commit(positions(self._waiting))
-        emitted = [one for one in frames if one["frame"] != BADGE]
-        badges = len(last_badge)
-        self._note(
-            Passing(
+        hit_failpoint("deliverer.polled")
+        ready_records = [self._parse_or_dead_letter(record) for record in self._pending_records]
+        # Outbox rows that an administrator cleared in the meantime are not pushed.
+        cleared_id = self._cleared_up_to()
+        client_events = [ready for ready in ready_records if ready is not None and ready["id"] > cleared_id]
+        log_only = [ready for ready in client_events if ready["clientEvent"] in LOG_ONLY_EVENTS]
+        client_events = [ready for ready in client_events if ready["clientEvent"] not in LOG_ONLY_EVENTS]
+        last_badge_id_by_user = {
+            ready["targetId"]: ready["id"]
+            for ready in client_events
+            if ready["clientEvent"] == UNREAD_COUNT_EVENT
+        }
+        # Of several unread counts of a user only the newest is pushed.
+        to_emit = [
+            client_event
+            for client_event in client_events
+            if client_event["clientEvent"] != UNREAD_COUNT_EVENT
+            or last_badge_id_by_user[client_event["targetId"]] == client_event["id"]
+        ]
+        self._push_or_seek_back(to_emit)
+        hit_failpoint("deliverer.emitted")
+        self._subscriber.commit(next_offset_by_partition(self._pending_records))
+        emitted = [ready for ready in client_events if ready["clientEvent"] != UNREAD_COUNT_EVENT]
+        badge_count = len(last_badge_id_by_user)
+        self._record_stats(
+            BatchStats(
                 "deliverer",
-                outcomes={
-                    "delivered": len(emitted) + badges,
-                    "merged": len(frames) - len(emitted) - badges,
-                    "self": len(logged),
-                    "expired": len(ready) - ready.count(None) - len(logged) - len(frames),
-                    "failed": ready.count(None),
+                count_by_outcome={
+                    "delivered": len(emitted) + badge_count,
+                    "merged": len(client_events) - len(emitted) - badge_count,
+                    "self": len(log_only),
+                    "expired": len(ready_records)
+                    - ready_records.count(None)
+                    - len(log_only)
+                    - len(client_events),
+                    "failed": ready_records.count(None),
                 },
-                places=counted(self._waiting),
-                step="emitted",
-                events={f"frame-{one['id']}": one["frame"] for one in emitted},
+                partition_offsets=last_offset_and_count_by_partition(self._pending_records),
+                trace_step="emitted",
+                trace_details={f"client-event-{ready['id']}": ready["clientEvent"] for ready in emitted},
             )
         )
-        moved, self._waiting = len(self._waiting), []
-        return moved
+        moved_count, self._pending_records = len(self._pending_records), []
+        return moved_count
 
-    def _emit(self, frames: list[dict[str, Any]]) -> None:
-        """All of them, or none is acknowledged: they are told when Redis and the names are back."""
+    def _push_or_seek_back(self, client_events: list[dict[str, Any]]) -> None:
+        """Pushes all of them, or seeks back so that all are pushed again later."""
         try:
-            for one in self._with_names(frames):
-                data = with_code(one["data"], one.get("letter"))
-                self._push.emit(one["frame"], data, room_of(one["targetId"]))
+            for client_event in self._iter_events_with_names(client_events):
+                data = with_encrypted_login_code(client_event["data"], client_event.get("encryptedBody"))
+                self._push.emit(client_event["clientEvent"], data, user_room(client_event["targetId"]))
         except Unavailable:
-            # Read again rather than kept in hand: who does not poll for a minute is sent away.
-            self._waiting = []
-            self._subscriber.rewind()
+            # Read again later instead of kept in memory: a consumer that does not poll loses its
+            # partitions after a minute.
+            self._pending_records = []
+            self._subscriber.seek_to_committed()
             raise
 
-    def _with_names(self, frames: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """One look-up for all. When it fails, those that name nobody (codes, alerts) still go."""
+    def _iter_events_with_names(self, client_events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """One look-up for all. When it fails, events without users (codes, alerts) are still pushed."""
         try:
-            shown = self._present([one["data"] for one in frames])
+            named_data = self._add_names([client_event["data"] for client_event in client_events])
         except Unavailable:
-            nameless = [one for one in frames if not names_people(one["data"])]
-            shown = self._present([one["data"] for one in nameless])
-            yield from _with_data(nameless, shown)
+            without_users = [event for event in client_events if not needs_user_lookup(event["data"])]
+            named_data = self._add_names([event["data"] for event in without_users])
+            yield from _replace_event_data(without_users, named_data)
             raise
-        yield from _with_data(frames, shown)
+        yield from _replace_event_data(client_events, named_data)
 
-    def _parse(self, record: Polled) -> dict[str, Any] | None:
+    def _parse_or_dead_letter(self, record: ConsumedRecord) -> dict[str, Any] | None:
         try:
-            return parse_ready(record.value)
-        except Poisoned as reason:
-            place = f"{record.partition}:{record.offset}"
-            self._dead_letters.put(Letter(record.topic, place, str(reason), record.value))
+            return parse_ready_record(record.value)
+        except Poisoned as exc:
+            position = f"{record.partition}:{record.offset}"
+            self._dead_letters.store_and_publish(DeadLetter(record.topic, position, str(exc), record.value))
             return None
 
 
-class Recorder:
-    """Writes the delivery log. What it cannot read, the deliverer puts aside."""
-
-    def __init__(
-        self,
-        subscriber: Subscriber,
-        delivery_log: DeliveryLog,
-        now: Callable[[], float],
-        note: Note = unnoted,
-    ) -> None:
-        self._note = note
-        self._subscriber = subscriber
-        self._log = delivery_log
-        self._now = now
-        self._waiting: list[Polled] = []
-
-    def step(self) -> int:
-        if not self._waiting:
-            self._waiting = self._subscriber.poll(POLL_SECONDS, BATCH)
-        items, failed, badges = {}, 0, 0
-        for one in self._waiting:
-            try:
-                ready = parse_ready(one.value)
-            except Poisoned:
-                failed += 1
-                continue
-            if ready["frame"] == BADGE:
-                badges += 1  # says nothing of any one notification
-            else:
-                made = item(ready, self._now())
-                items[made["id"]["S"]] = made  # a batch may name a key once
-        self._log.record(list(items.values()))
-        reach("recorder.recorded")
-        if self._waiting:
-            self._subscriber.commit(positions(self._waiting))
-            recorded = len(self._waiting) - failed - badges
-            outcomes = {"delivered": recorded, "merged": badges, "failed": failed}
-            places = counted(self._waiting)
-            self._note(Passing("recorder", outcomes=outcomes, places=places))
-        moved, self._waiting = len(self._waiting), []
-        return moved
-
-
-def parse_ready(value: bytes | None) -> dict[str, Any]:
-    """A ready record, fit for the sockets and for the log. Raises Poisoned for anything else."""
-    if value is None:
-        raise Poisoned("the record has no value")
-    try:
-        ready = orjson.loads(value)
-    except orjson.JSONDecodeError as fault:
-        raise Poisoned("not JSON") from fault
-    if not isinstance(ready, dict) or ready.get("frame") not in FRAMES:
-        raise Poisoned("not a frame we know")
-    _check(ready, _OUTSIDE, needed=True)
-    checked_uuid(ready["targetId"], "targetId")
-    _check(ready, {"seq": int, "letter": str}, needed=False)
-    _check_data(ready["data"])
-    if ready["frame"] == ENDED:
-        _check(ready["data"], _ENDING, needed=True)
-    try:
-        datetime.fromisoformat(ready["at"])
-    except ValueError as fault:
-        raise Poisoned("the frame has no time") from fault
-    return ready
-
-
-def _with_data(frames: list[dict[str, Any]], shown: list[Json]) -> Iterator[dict[str, Any]]:
-    for one, data in zip(frames, shown, strict=True):
-        yield one | {"data": data}
-
-
-def _check(of: dict[str, Any], fields: dict[str, type], needed: bool) -> None:
-    for name, kind in fields.items():
-        value = of.get(name)
-        # type() and not isinstance(): true is no number here.
-        if type(value) is not kind and (needed or value is not None):
-            raise Poisoned(f"{name} is no {kind.__name__}")
-
-
-def _check_data(data: dict[str, Any]) -> None:
-    _check(data, _INSIDE, needed=False)
-    if len(data.get("id") or "") > MAX_ID:
-        raise Poisoned("id is too long")
-    if data.get("type", Kind.LIKE) not in set(Kind):
-        raise Poisoned("type is none that we know")
-    if data.get("priority", Priority.LOW) not in set(Priority):
-        raise Poisoned("priority is none that we know")
-    check_names(data)
-    channels = (data.get("metadata") or {}).get("channels", [])
-    if not isinstance(channels, list) or not set(map(str, channels)) <= set(Channel):
-        raise Poisoned("channels are none that we know")
-
-
-def positions(records: list[Polled]) -> dict[tuple[str, int], int]:
-    """The next offset to read, per partition."""
-    return {(one.topic, one.partition): one.offset + 1 for one in records}
-
-
-def counted(records: list[Polled]) -> dict[str, tuple[int, int]]:
-    """The last offset read and how many, per partition."""
-    found: dict[str, tuple[int, int]] = {}
-    for one in records:
-        last, count = found.get(one.place, (-1, 0))
-        found[one.place] = (max(last, one.offset), count + 1)
-    return found
+def _replace_event_data(
+    client_events: list[dict[str, Any]], named_data: list[Json]
+) -> Iterator[dict[str, Any]]:
+    for client_event, data in zip(client_events, named_data, strict=True):
+        yield client_event | {"data": data}

@@ -1,11 +1,9 @@
-"""STOP 6. Flusher: closes due windows; many of them in one transaction.
+"""Flusher: closes due windows, many in one transaction.
 
-In    stores/windows.py: claim_due
-Out   stores/ledger.py: rows, groups, counters and outbox in one transaction; then
-      stores/windows.py: settle
-Next  streams/relay.py
+Input: claim_due of app/aggregation/windows.py. Output: notifications, groups, counters and outbox rows in one
+transaction (app/persistence/event_writer.py), then settle of app/aggregation/windows.py.
 
-Claim, write, settle: dying between any two repeats the write, which then changes nothing.
+Claim, write, settle: a crash between any two repeats the write, which then changes nothing.
 """
 
 import logging
@@ -13,14 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from app.domain.ledger import GroupKey, Ring
-from app.failpoints import reach
-from app.stores.comments import Comments
-from app.stores.figures import Note, Passing, unnoted
-from app.stores.ledger import Batch, Entry, Ledger
-from app.stores.windows import Closing, Windows
-from app.streams.dead_letters import DeadLetters
-from workers.settling import after_writing, places_of
+from app.aggregation.windows import ClaimedWindow, WindowStore
+from app.domain.grouping import AnnounceWhen, GroupKey
+from app.failpoints import hit_failpoint
+from app.ingest.comments import Comments
+from app.messaging.dead_letters import DeadLetterQueue
+from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
+from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
+from workers.after_write import dead_letter_rejected_events, pending_comment_keys
 
 log = logging.getLogger(__name__)
 MAX_WINDOWS = 500
@@ -29,58 +27,59 @@ MAX_WINDOWS = 500
 class Flusher:
     def __init__(
         self,
-        windows: Windows,
-        ledger: Ledger,
+        windows: WindowStore,
+        event_writer: EventWriter,
         comments: Comments,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterQueue,
         max_rows: int,
         now: Callable[[], float],
-        note: Note = unnoted,
+        record_stats: RecordStats = discard_stats,
     ) -> None:
-        self._note = note
+        self._record_stats = record_stats
         self._windows = windows
-        self._ledger = ledger
+        self._event_writer = event_writer
         self._comments = comments
         self._dead_letters = dead_letters
         self._max_rows = max_rows
         self._now = now
-        self._claimed: list[Closing] = []
+        self._claimed_windows: list[ClaimedWindow] = []
 
     def step(self) -> int:
-        """One transaction; how many windows it closed. What failed is tried again first."""
-        if not self._claimed:
+        """One transaction; returns the number of closed windows. A failed batch is retried first."""
+        if not self._claimed_windows:
             now_ms = int(self._now() * 1000)
-            self._claimed = self._windows.claim_due(now_ms, MAX_WINDOWS, self._max_rows)
-        if not self._claimed:
+            self._claimed_windows = self._windows.claim_due_windows(now_ms, MAX_WINDOWS, self._max_rows)
+        if not self._claimed_windows:
             return 0
-        reach("flusher.claimed")
-        self._flush(self._claimed)
-        closed, self._claimed = len(self._claimed), []
-        return closed
+        hit_failpoint("flusher.claimed")
+        self._write_and_settle_windows(self._claimed_windows)
+        closed_count, self._claimed_windows = len(self._claimed_windows), []
+        return closed_count
 
-    def _flush(self, closings: Sequence[Closing]) -> None:
-        began = time.perf_counter()
+    def _write_and_settle_windows(self, windows: Sequence[ClaimedWindow]) -> None:
+        started_at = time.perf_counter()
         entries = tuple(
-            Entry(event, Ring.LATER if closing.early else Ring.AT_CLOSE)
-            for closing in closings
-            for event in closing.events
+            EventToWrite(event, AnnounceWhen.DEFERRED if window.is_early_flush else AnnounceWhen.ON_CLOSE)
+            for window in windows
+            for event in window.events
         )
-        closes = frozenset(_group(closing) for closing in closings if not closing.early)
-        settled = self._ledger.write(Batch(entries, closes))
-        reach("flusher.written")
-        after_writing(settled, self._dead_letters)
-        self._comments.forget(places_of(entry.event for entry in entries))
-        self._windows.settle(closings, Counter(settled.outcomes.values()))
-        reach("flusher.settled")
-        self._note(Passing("flusher", step="closed", events=settled.outcomes))
+        closed_groups = frozenset(_group_key(window) for window in windows if not window.is_early_flush)
+        write_outcome = self._event_writer.write(EventBatch(entries, closed_groups))
+        hit_failpoint("flusher.written")
+        dead_letter_rejected_events(write_outcome, self._dead_letters)
+        self._comments.remove_written_from_pending(pending_comment_keys(entry.event for entry in entries))
+        self._windows.settle_windows(windows, Counter(write_outcome.outcomes.values()))
+        hit_failpoint("flusher.settled")
+        self._record_stats(BatchStats("flusher", trace_step="closed", trace_details=write_outcome.outcomes))
         log.info(
-            "Closed %d windows with %d events in one transaction, %d frames, %.0f ms",
-            len(closings),
+            "Closed %d windows with %d events in one transaction, %d client events, %.0f ms",
+            len(windows),
             len(entries),
-            settled.frames,
-            (time.perf_counter() - began) * 1000,
+            write_outcome.client_event_count,
+            (time.perf_counter() - started_at) * 1000,
+            extra={"event": "windows_closed"},
         )
 
 
-def _group(closing: Closing) -> GroupKey:
-    return GroupKey(closing.recipient_id, closing.kind, closing.object_id)
+def _group_key(window: ClaimedWindow) -> GroupKey:
+    return GroupKey(window.recipient_id, window.kind, window.object_id)

@@ -1,11 +1,8 @@
-"""STOP 8b. Mail consumer: from the ready topic to the table of outgoing messages.
+"""Mail consumer: turns ready notifications into rows of outgoing_messages.
 
-In    topic ready-notifications, group "letters-consumer"
-Out   stores/outgoing.py
-Next  workers/mailer.py
-
-It only writes rows, so that no poll waits for a mail server. Critical messages are in the table
-already: the ledger's transaction put them there.
+Input: topic ready-notifications, consumer group "mailer-consumer". Output: rows for workers/mailer.py
+(app/persistence/outgoing_messages.py). Nothing is sent here, so no poll waits for a mail server. Critical
+messages are inserted by the event writer's transaction instead.
 """
 
 from collections.abc import Callable
@@ -13,60 +10,65 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.errors import Poisoned, Unavailable
-from app.domain.events import CRITICAL_KINDS, MAX_SEQ, Kind, checked_uuid
-from app.domain.loops import LOOPS
-from app.failpoints import reach
-from app.stores.outgoing import NewMessage, OutgoingMessages
-from app.streams.kafka import Polled, Subscriber
-from workers.deliverer import parse_ready, positions
+from app.domain.events import CRITICAL_KINDS, MAX_SEQ, Kind, canonical_uuid
+from app.domain.worker_loops import WORKER_LOOPS
+from app.failpoints import hit_failpoint
+from app.messaging.consumer import KafkaSubscriber
+from app.messaging.records import ConsumedRecord
+from app.persistence.message_enqueue import NewOutgoingMessage
+from app.persistence.outgoing_messages import EmailSmsQueue
+from workers.ready_records import next_offset_by_partition, parse_ready_record
 
-LETTERS_GROUP = LOOPS["mail-queue"].group
-BATCH = 500
-POLL_SECONDS = 0.5
-ANNOUNCED = "notification"
-CHANNELS = ("EMAIL", "SMS")
-MAX_VERSION = 2**31 - 1
+CONSUMER_GROUP = WORKER_LOOPS["mail-queue"].consumer_group
+MAX_BATCH_RECORDS = 500
+POLL_TIMEOUT_SECONDS = 0.5
+NOTIFICATION_EVENT = "notification"
+MESSAGE_CHANNELS = ("EMAIL", "SMS")
+MAX_NOTIFICATION_VERSION = 2**31 - 1
 
 
-class MailConsumer:
+class EmailSmsQueueWriter:
     def __init__(
-        self, subscriber: Subscriber, messages: OutgoingMessages, now: Callable[[], float]
+        self,
+        subscriber: KafkaSubscriber,
+        outgoing_messages: EmailSmsQueue,
+        now: Callable[[], float],
     ) -> None:
         self._subscriber = subscriber
-        self._messages = messages
+        self._outgoing_messages = outgoing_messages
         self._now = now
 
     def step(self) -> int:
-        """Rows first, then the offset: a record that is read twice adds nothing."""
-        polled = self._subscriber.poll(POLL_SECONDS, BATCH)
-        if not polled:
+        """Writes rows, then commits the offset: a record that is read twice adds nothing."""
+        records = self._subscriber.poll(POLL_TIMEOUT_SECONDS, MAX_BATCH_RECORDS)
+        if not records:
             return 0
         now = datetime.fromtimestamp(self._now(), UTC)
-        found = [message for one in polled if (message := new_message(one, now))]
+        new_messages = [message for record in records if (message := message_from_ready_record(record, now))]
         try:
-            self._messages.add(found)
-            reach("mail-queue.queued")
+            self._outgoing_messages.add_messages(new_messages)
+            hit_failpoint("mail-queue.queued")
         except Unavailable:
-            self._subscriber.rewind()
+            self._subscriber.seek_to_committed()
             raise
-        self._subscriber.commit(positions(polled))
-        return len(polled)
+        self._subscriber.commit(next_offset_by_partition(records))
+        return len(records)
 
 
-def new_message(record: Polled, now: datetime) -> NewMessage | None:
-    """What a record asks to send; None for most. What cannot be read the deliverer puts aside."""
+def message_from_ready_record(record: ConsumedRecord, now: datetime) -> NewOutgoingMessage | None:
+    """The message to send for a record; None for most. The deliverer dead-letters unreadable records."""
     try:
-        ready = parse_ready(record.value)
+        ready = parse_ready_record(record.value)
         data = ready["data"]
-        channels = _channels(data)
+        channels = _email_sms_channels(data)
         kind = Kind(data["type"])
-        if ready["frame"] != ANNOUNCED or not channels or kind in CRITICAL_KINDS:
+        if ready["clientEvent"] != NOTIFICATION_EVENT or not channels or kind in CRITICAL_KINDS:
             return None
-        return NewMessage(
+        return NewOutgoingMessage(
             user_id=ready["targetId"],
-            seq=_whole(ready.get("seq"), MAX_SEQ),
-            notification_id=checked_uuid(data.get("id"), "id"),
-            version=_whole(data.get("version"), MAX_VERSION),
+            client_seq=_validate_bounded_int(ready.get("seq"), MAX_SEQ),
+            notification_id=canonical_uuid(data.get("id"), "id"),
+            version=_validate_bounded_int(data.get("version"), MAX_NOTIFICATION_VERSION),
             kind=kind,
             channels=channels,
             created_at=now,
@@ -75,12 +77,12 @@ def new_message(record: Polled, now: datetime) -> NewMessage | None:
         return None
 
 
-def _channels(data: dict[str, Any]) -> tuple[str, ...]:
-    named = (data.get("metadata") or {}).get("channels", [])
-    return tuple(one for one in CHANNELS if one in named)
+def _email_sms_channels(data: dict[str, Any]) -> tuple[str, ...]:
+    requested_channels = (data.get("metadata") or {}).get("channels", [])
+    return tuple(channel for channel in MESSAGE_CHANNELS if channel in requested_channels)
 
 
-def _whole(value: object, most: int) -> int:
-    if not isinstance(value, int) or not 0 <= value <= most:
-        raise Poisoned("a number that no frame has")
+def _validate_bounded_int(value: object, maximum: int) -> int:
+    if not isinstance(value, int) or not 0 <= value <= maximum:
+        raise Poisoned("a number is out of range")
     return value

@@ -1,244 +1,213 @@
-"""STOP 8c. Mailer: sends the outgoing messages, each by itself, several at a time.
+"""Mailer: sends outgoing e-mails and text messages, each separately, several at a time.
 
-In    table outgoing_messages (stores/outgoing.py); NOTIFY for critical ones
-Out   streams/transports.py
+Input: table outgoing_messages (app/persistence/outgoing_messages.py); NOTIFY for critical ones.
+Output: a transport per channel (app/delivery/message_transport.py).
 
-Each channel has two queues, for critical and for ordinary messages, with places of their own: one
-that hangs holds one place, and ordinary ones never take a place of a critical one. What ends is
-settled by the loop, in one transaction for all that ended since the last step. A process that dies
-between sending and settling leaves a claim; the message is then sent once more, with the same
-Message-ID. Several mailers may run.
+Each channel has two queues, for critical and for ordinary messages, with separate send slots: a server that
+hangs blocks one slot, and ordinary messages never use the slots of critical ones. The loop settles finished
+messages, in one transaction for all since the last step. A process that dies between sending and settling
+leaves a claim; the message is then sent again with the same Message-ID. Several mailers may run.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import gevent
 
-from app import breakers
+from app.clients import circuit_breaker
+from app.delivery.message_transport import EMAIL, SMS, DeliveryDeferred, MessageTransport
 from app.domain.errors import Poisoned, Rejected, Unavailable
-from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
-from app.domain.mail import retry_delay
-from app.domain.preferences import Channel, Send, decide
-from app.failpoints import reach
-from app.links import Links, path_of
-from app.seals import Seals
-from app.stores.figures import Note, Passing, unnoted
-from app.stores.outgoing import (
-    DELIVERED,
-    EXPIRED,
-    FAILED,
-    PREFERENCE,
-    WAITING,
-    Claimed,
-    OutgoingMessages,
+from app.domain.mail_policy import mail_retry_delay_seconds
+from app.domain.preferences import Channel, SendNow, decide_delivery
+from app.failpoints import hit_failpoint
+from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
+from app.persistence.outgoing_messages import (
+    STATUS_DELIVERED,
+    STATUS_EXPIRED,
+    STATUS_FAILED,
+    STATUS_SUPPRESSED,
+    STATUS_WAITING,
+    ClaimedMessage,
+    DeliveryOutcome,
+    EmailSmsQueue,
     SendQueue,
-    Settlement,
 )
-from app.streams.mail_message import Message
-from app.streams.transports import EMAIL, SMS, Deferred, Transport
+from workers.message_renderer import MessageRenderer
 
 log = logging.getLogger(__name__)
-AT_A_TIME, MOST_AT_A_TIME = 8, 20
-"""Messages under way per queue and process. A message that takes long counts towards the second
-figure only, so that some which hang leave room for others. Both queues together stay below the
-connections that mail servers allow one client (Postfix: 50)."""
-LONG_SECONDS = 1.0
-SETTLE_BATCH = 200
-AWAY_SECONDS = 1.0
-CLOSE_SECONDS = 2.0
-BREAKERS = {EMAIL: breakers.EMAIL, SMS: breakers.SMS}
+MAX_RECENT_SENDS, MAX_CONCURRENT_SENDS = 8, 20
+"""Sends in progress per queue and process. A slow send counts towards the second limit only, so that a few
+hanging ones leave room for others. Both queues together stay below the number of connections that mail
+servers allow one client (Postfix: 50)."""
+SLOW_SEND_SECONDS = 1.0
+MAX_SETTLE_BATCH = 200
+UNAVAILABLE_RETRY_DELAY_SECONDS = 1.0
+CLOSE_TIMEOUT_SECONDS = 2.0
+BREAKER_BY_CHANNEL = {EMAIL: circuit_breaker.EMAIL, SMS: circuit_breaker.SMS}
 
 
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """Time and chance, handed in."""
-
-    now: Callable[[], float]
-    draw: Callable[[], float]
-
-
-class Writer:
-    """Makes the message of a claimed row, as its recipient reads it now. Raises Poisoned."""
-
-    def __init__(self, seals: Seals, links: Links) -> None:
-        self._seals = seals
-        self._links = links
-
-    def message(self, claimed: Claimed) -> Message:
-        if claimed.poison:
-            raise Poisoned(claimed.poison)
-        frame = claimed.payload or {}
-        message = Message(
-            id=f"{claimed.notification_id}-{claimed.version}",
-            to=claimed.address or "",
-            kind=claimed.kind,
-            title=str(frame.get("title")),
-            text=self._text(frame, claimed.sealed),
-            created_at=claimed.created_at,
-        )
-        if claimed.kind is Kind.PASSWORD_RESET:
-            return replace(message, link=self._links.page("/password/reset"))
-        if claimed.kind in CRITICAL_KINDS:
-            return message
-        return replace(
-            message,
-            link=None if claimed.kind in UNGROUPED_KINDS else self._links.page(path_of(frame)),
-            unsubscribe=self._links.unsubscribe(claimed.user_id, claimed.kind),
-        )
-
-    def _text(self, frame: Mapping[str, object], sealed: str | None) -> str:
-        if sealed is not None:
-            try:
-                return self._seals.open(sealed)
-            except Rejected as reason:
-                log.error("A message says only what its toast says: %s", reason)
-        return str(frame.get("message"))
-
-
-class Places:
-    """The messages of one queue that are under way."""
+class SendSlots:
+    """The sends of one queue that are in progress."""
 
     def __init__(self) -> None:
-        self.taken: dict[gevent.Greenlet[[Claimed], None], float] = {}
-        """Since when, by the process's own clock."""
+        self.started_at_by_greenlet: dict[gevent.Greenlet[[ClaimedMessage], None], float] = {}
+        """Monotonic start times."""
 
-    def free(self, breaker: str) -> int:
-        """How many more may begin: none while the server is away, one to see whether it is back."""
-        most = {breakers.CLOSED: MOST_AT_A_TIME, breakers.OPEN: 0}.get(breaker, 1)
-        long = time.monotonic() - LONG_SECONDS
-        young = sum(since > long for since in self.taken.values())
-        return min(AT_A_TIME - young, most - len(self.taken))
+    def free_count(self, breaker_state: str) -> int:
+        """How many more may start: none while the circuit is open, one as a probe while it is half open."""
+        max_concurrent = {
+            circuit_breaker.CLOSED: MAX_CONCURRENT_SENDS,
+            circuit_breaker.OPEN: 0,
+        }.get(breaker_state, 1)
+        slow_before = time.monotonic() - SLOW_SEND_SECONDS
+        recent_count = sum(started_at > slow_before for started_at in self.started_at_by_greenlet.values())
+        return min(MAX_RECENT_SENDS - recent_count, max_concurrent - len(self.started_at_by_greenlet))
 
-    def take(self, attempt: Callable[[Claimed], None], message: Claimed) -> None:
+    def start_send(self, attempt: Callable[[ClaimedMessage], None], message: ClaimedMessage) -> None:
         greenlet = gevent.spawn(attempt, message)
-        self.taken[greenlet] = time.monotonic()
-        greenlet.link(lambda one: self.taken.pop(one, None))
+        self.started_at_by_greenlet[greenlet] = time.monotonic()
+        greenlet.link(lambda ended: self.started_at_by_greenlet.pop(ended, None))
 
 
 class Mailer:
     def __init__(
         self,
-        messages: OutgoingMessages,
-        transports: Mapping[str, Transport],
-        writer: Writer,
-        hand: Hand,
-        note: Note = unnoted,
+        outgoing_messages: EmailSmsQueue,
+        transports: Mapping[str, MessageTransport],
+        renderer: MessageRenderer,
+        now: Callable[[], float],
+        random_fraction: Callable[[], float],
+        record_stats: RecordStats = discard_stats,
     ) -> None:
-        self._messages = messages
+        self._outgoing_messages = outgoing_messages
         self._transports = transports
-        self._writer = writer
-        self._hand = hand
-        self._note = note
-        self._places = {
-            SendQueue(channel, critical): Places()
-            for critical in (True, False)
-            for channel in transports
+        self._renderer = renderer
+        self._now = now
+        self._random_fraction = random_fraction
+        self._record_stats = record_stats
+        self._slots_by_queue = {
+            SendQueue(channel, critical): SendSlots() for critical in (True, False) for channel in transports
         }
-        self._ended: list[Settlement] = []
-        """Not settled yet: kept while PostgreSQL is away."""
+        self._unsettled: list[DeliveryOutcome] = []
+        """Finished but not settled yet; kept while PostgreSQL is unavailable."""
 
     def step(self) -> int:
-        """Settles what has ended and begins what is due; how many of both. Never waits for a
-        server."""
-        settled = self._settle()
-        return settled + sum(self._begin(queue, places) for queue, places in self._places.items())
+        """Settles finished messages and starts due ones; returns the number of both. Never waits for a
+        mail server."""
+        settled_count = self._settle_finished()
+        return settled_count + sum(
+            self._claim_and_start_due_sends(queue, slots) for queue, slots in self._slots_by_queue.items()
+        )
 
-    def wait(self, seconds: float) -> bool:
-        """Waits until one of those under way ends, at most so long. False: none is under way."""
-        under_way = self._under_way()
-        if under_way:
-            gevent.wait(under_way, timeout=seconds, count=1)
-        return bool(under_way)
+    def wait_for_send_to_end(self, seconds: float) -> bool:
+        """Waits until one send ends, at most this long. Returns False if none is in progress."""
+        greenlets = self._active_greenlets()
+        if greenlets:
+            gevent.wait(greenlets, timeout=seconds, count=1)
+        return bool(greenlets)
 
     def close(self) -> None:
-        """Gives those under way a moment to end; the claims of the others run out."""
-        gevent.joinall(self._under_way(), timeout=CLOSE_SECONDS)
+        """Waits briefly for sends in progress; the claims of the others expire."""
+        gevent.joinall(self._active_greenlets(), timeout=CLOSE_TIMEOUT_SECONDS)
         with suppress(Unavailable):
-            self._settle()
+            self._settle_finished()
 
-    def _under_way(self) -> "list[gevent.Greenlet[[Claimed], None]]":
-        return [one for places in self._places.values() for one in places.taken]
+    def _active_greenlets(self) -> "list[gevent.Greenlet[[ClaimedMessage], None]]":
+        return [
+            greenlet for slots in self._slots_by_queue.values() for greenlet in slots.started_at_by_greenlet
+        ]
 
-    def _begin(self, queue: SendQueue, places: "Places") -> int:
-        free = places.free(BREAKERS[queue.channel].state)
-        if free <= 0:
+    def _claim_and_start_due_sends(self, queue: SendQueue, slots: SendSlots) -> int:
+        free_count = slots.free_count(BREAKER_BY_CHANNEL[queue.channel].state)
+        if free_count <= 0:
             return 0
-        claimed = self._messages.claim(queue, free, self._hand.now())
-        for one in claimed:
-            places.take(self._attempt, one)
-        return len(claimed)
+        claimed_messages = self._outgoing_messages.claim(queue, free_count, self._now())
+        for message in claimed_messages:
+            slots.start_send(self._send_and_buffer_outcome, message)
+        return len(claimed_messages)
 
-    def _attempt(self, message: Claimed) -> None:
-        self._ended.append(self._useless(message) or self._sent(message))
+    def _send_and_buffer_outcome(self, message: ClaimedMessage) -> None:
+        self._unsettled.append(self._outcome_without_sending(message) or self._attempt_send(message))
 
-    def _useless(self, message: Claimed) -> Settlement | None:
-        """Why no attempt is made."""
-        if message.payload is None or message.address is None:
-            return Settlement(message, EXPIRED, message.attempts)
-        now = datetime.fromtimestamp(self._hand.now(), UTC)
-        chosen = decide(message.kind, replace(message.preferences, quiet=False), now)
-        if not isinstance(chosen, Send) or Channel(message.channel) not in chosen.channels:
-            return Settlement(message, PREFERENCE, message.attempts)
+    def _outcome_without_sending(self, message: ClaimedMessage) -> DeliveryOutcome | None:
+        """The outcome of a message that must not be sent (any more); None: send it."""
+        if message.payload is None or message.email_address is None:
+            return DeliveryOutcome(message, STATUS_EXPIRED, message.attempts)
+        now = datetime.fromtimestamp(self._now(), UTC)
+        decision = decide_delivery(message.kind, replace(message.preferences, quiet_hours_enabled=False), now)
+        if not isinstance(decision, SendNow) or Channel(message.channel) not in decision.channels:
+            return DeliveryOutcome(message, STATUS_SUPPRESSED, message.attempts)
         if now >= message.expires_at:
-            why = message.last_error or "an earlier message to the same recipient was in the way"
-            said = f"not sent in time, after {message.attempts} attempts: {why}"
-            return Settlement(message, FAILED, message.attempts, said)
+            last_reason = message.last_error or "an earlier message to the same recipient was still unsent"
+            error = f"not sent in time, after {message.attempts} attempts: {last_reason}"
+            return DeliveryOutcome(message, STATUS_FAILED, message.attempts, error)
         return None
 
-    def _sent(self, message: Claimed) -> Settlement:
+    def _attempt_send(self, message: ClaimedMessage) -> DeliveryOutcome:
         attempts = message.attempts + 1
         try:
-            written = self._writer.message(message)
-        except Exception as fault:  # no later attempt would make it better
-            said = f"cannot be written: {type(fault).__name__}"
-            return Settlement(message, FAILED, attempts, said)
+            rendered = self._renderer.render(message)
+        except Exception as exc:  # a later attempt would fail in the same way
+            error = f"cannot be rendered: {type(exc).__name__}"
+            return DeliveryOutcome(message, STATUS_FAILED, attempts, error)
         try:
-            self._transports[message.channel].send(written)
-            reach("mailer.sent")
-        except (Rejected, Poisoned) as reason:
-            return Settlement(message, FAILED, attempts, str(reason))
-        except Deferred as reason:
-            return self._later(message, attempts, str(reason))
-        except Unavailable as fault:
-            # The fault of no message: it is as good as untried, and the breaker spares the others.
-            due_at = self._after(AWAY_SECONDS)
-            return Settlement(message, WAITING, message.attempts, str(fault), due_at)
-        except Exception as fault:
-            log.exception("An attempt failed by an error that is not known")
-            return self._later(message, attempts, type(fault).__name__)
-        return Settlement(message, DELIVERED, attempts)
+            self._transports[message.channel].send(rendered)
+            hit_failpoint("mailer.sent")
+        except (Rejected, Poisoned) as exc:
+            return DeliveryOutcome(message, STATUS_FAILED, attempts, str(exc))
+        except DeliveryDeferred as exc:
+            return self._retry_later_outcome(message, attempts, str(exc))
+        except Unavailable as exc:
+            # Not caused by the message: the attempt does not count. The circuit breaker stops others.
+            due_at = self._time_after(UNAVAILABLE_RETRY_DELAY_SECONDS)
+            return DeliveryOutcome(message, STATUS_WAITING, message.attempts, str(exc), due_at)
+        except Exception as exc:
+            log.exception("Sending failed with an unexpected error", extra={"event": "message_send_failed"})
+            return self._retry_later_outcome(message, attempts, type(exc).__name__)
+        return DeliveryOutcome(message, STATUS_DELIVERED, attempts)
 
-    def _later(self, message: Claimed, attempts: int, reason: str) -> Settlement:
-        due_at = min(self._after(retry_delay(attempts, self._hand.draw())), message.expires_at)
-        return Settlement(message, WAITING, attempts, reason, due_at)
+    def _retry_later_outcome(self, message: ClaimedMessage, attempts: int, reason: str) -> DeliveryOutcome:
+        due_at = min(
+            self._time_after(mail_retry_delay_seconds(attempts, self._random_fraction())),
+            message.expires_at,
+        )
+        return DeliveryOutcome(message, STATUS_WAITING, attempts, reason, due_at)
 
-    def _after(self, seconds: float) -> datetime:
-        return datetime.fromtimestamp(self._hand.now(), UTC) + timedelta(seconds=seconds)
+    def _time_after(self, seconds: float) -> datetime:
+        return datetime.fromtimestamp(self._now(), UTC) + timedelta(seconds=seconds)
 
-    def _settle(self) -> int:
-        batch = self._ended[:SETTLE_BATCH]
+    def _settle_finished(self) -> int:
+        batch = self._unsettled[:MAX_SETTLE_BATCH]
         if not batch:
             return 0
-        done = set(self._messages.settle(batch, self._hand.now()))
-        del self._ended[: len(batch)]
-        settled = [one for one in batch if one.message.id in done]
-        for one in settled:
-            _log(one)
-        outcomes = [one.status for one in settled if one.status != WAITING]
-        if outcomes:
-            self._note(Passing("mail", {name: outcomes.count(name) for name in set(outcomes)}))
+        settled_ids = set(self._outgoing_messages.settle(batch, self._now()))
+        del self._unsettled[: len(batch)]
+        settled = [outcome for outcome in batch if outcome.message.id in settled_ids]
+        for outcome in settled:
+            _log_outcome(outcome)
+        final_statuses = [outcome.status for outcome in settled if outcome.status != STATUS_WAITING]
+        if final_statuses:
+            self._record_stats(BatchStats("mail", Counter(final_statuses)))
         return len(batch)
 
 
-def _log(one: Settlement) -> None:
-    message = one.message
-    name = f"{message.channel} {message.notification_id}-{message.version}"
-    if one.status == FAILED:
-        log.warning("%s failed for good: %s", name, one.error)
-    elif one.status == WAITING and one.attempts > message.attempts:
-        log.info("%s is deferred until %s: %s", name, one.due_at, one.error)
+def _log_outcome(outcome: DeliveryOutcome) -> None:
+    message = outcome.message
+    message_name = f"{message.channel} {message.notification_id}-{message.version}"
+    if outcome.status == STATUS_FAILED:
+        log.warning(
+            "%s failed permanently: %s", message_name, outcome.error, extra={"event": "message_failed"}
+        )
+    elif outcome.status == STATUS_WAITING and outcome.attempts > message.attempts:
+        log.info(
+            "%s is deferred until %s: %s",
+            message_name,
+            outcome.due_at,
+            outcome.error,
+            extra={"event": "message_deferred"},
+        )

@@ -1,11 +1,8 @@
-"""Watchdog: a process whose event loop stands still for a minute ends, with all stacks in its log.
+"""Watchdog: exits a process whose event loop is blocked for a minute, with all stacks in its log.
 
-In    workers/life.py
-Out   exit code 70
-
-Steps that hang have an end of their own (life.py); this is for what stops the loop itself: C code
-that waits, an endless loop. It counts seconds in which this process ran: one that was frozen from
-outside has missed nothing.
+Started by workers/__main__.py; exit code 70. The runner's step timeout handles steps that hang cooperatively;
+this handles what blocks the loop itself: C code that waits, an endless loop. It counts seconds in which this
+process ran, so a process that was stopped from outside (SIGSTOP) has missed nothing.
 """
 
 import faulthandler
@@ -15,33 +12,33 @@ import sys
 import gevent
 from gevent import monkey
 
-PULSE_SECONDS = 1.0
-STILL_SECONDS = 60
-CODE = 70
+TICK_SECONDS = 1.0
+HANG_TIMEOUT_SECONDS = 60
+EXIT_CODE = 70
 
 
-class Watchdog:
-    def __init__(self, still_seconds: int = STILL_SECONDS) -> None:
-        self._most = still_seconds
-        self._pulses = 0
+class EventLoopWatchdog:
+    def __init__(self, hang_timeout_seconds: int = HANG_TIMEOUT_SECONDS) -> None:
+        self._max_missed_ticks = hang_timeout_seconds
+        self._tick_count = 0
 
     def start(self) -> None:
-        gevent.spawn(self._pulse)
-        # A real thread: greenlets stand still with the loop.
-        monkey.get_original("_thread", "start_new_thread")(self._watch, ())
+        gevent.spawn(self._tick_forever)
+        # A real thread: greenlets do not run while the loop is blocked.
+        monkey.get_original("_thread", "start_new_thread")(self._watch_and_exit_when_blocked, ())
 
-    def _pulse(self) -> None:
+    def _tick_forever(self) -> None:
         while True:
-            self._pulses += 1
-            gevent.sleep(PULSE_SECONDS)
+            self._tick_count += 1
+            gevent.sleep(TICK_SECONDS)
 
-    def _watch(self) -> None:
+    def _watch_and_exit_when_blocked(self) -> None:
         sleep = monkey.get_original("time", "sleep")
-        seen, missed = self._pulses, 0
-        while missed < self._most:
-            sleep(PULSE_SECONDS)
-            missed = missed + 1 if self._pulses == seen else 0
-            seen = self._pulses
-        sys.stderr.write(f"The event loop has stood still for {missed} s: the process ends\n")
+        last_tick_count, missed_seconds = self._tick_count, 0
+        while missed_seconds < self._max_missed_ticks:
+            sleep(TICK_SECONDS)
+            missed_seconds = missed_seconds + 1 if self._tick_count == last_tick_count else 0
+            last_tick_count = self._tick_count
+        sys.stderr.write(f"The event loop was blocked for {missed_seconds} s: the process exits\n")
         faulthandler.dump_traceback()
-        os._exit(CODE)
+        os._exit(EXIT_CODE)

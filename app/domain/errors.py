@@ -1,8 +1,8 @@
-"""The three fates of an exception. Nothing else is needed, and the class is the fate."""
+"""The three classes of errors: the caller's fault, can never succeed, try again later."""
 
 
 class Rejected(Exception):
-    """The request cannot be accepted as it is."""
+    """The request is not acceptable as it is."""
 
     def __init__(self, message: str, code: str = "invalid", status: int = 400) -> None:
         super().__init__(message)
@@ -11,11 +11,11 @@ class Rejected(Exception):
 
 
 class Poisoned(Exception):
-    """This record can never be processed: it goes to the dead letters with this reason."""
+    """The record can never be processed; it goes to the dead letters with this reason."""
 
 
 class Unavailable(Exception):
-    """A service we lean on is away; try again later."""
+    """A service is unavailable; the call may be repeated later."""
 
     def __init__(self, message: str, code: str = "unavailable") -> None:
         super().__init__(message)

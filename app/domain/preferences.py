@@ -1,4 +1,4 @@
-"""May it go, now, and by which channels? One pure answer, asked wherever that matters."""
+"""Decides by a recipient's preferences whether, when and by which channels a notification is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class Channel(StrEnum):
     SMS = "SMS"
 
 
-class Reason(StrEnum):
-    """Why an actor's doing is not told (contract's coded outcomes)."""
+class SuppressionReason(StrEnum):
+    """Why an event is not announced (outcome codes of the contract)."""
 
     SELF = "self"
     MUTED = "muted"
@@ -25,15 +25,15 @@ class Reason(StrEnum):
     PREFERENCE = "preference"
 
 
-NOT_ZONES = frozenset({"localtime", "Factory", "posixrules"})
-"""Files of the time zone database that name no place: what they mean depends on the machine."""
-_SOCIAL = frozenset({Kind.FOLLOW, Kind.BELL_POST, Kind.POST_SHARE})
-_MARKETING = frozenset({Kind.MARKETING, Kind.DIGEST})
+EXCLUDED_TIME_ZONES = frozenset({"localtime", "Factory", "posixrules"})
+"""Entries of the time zone database that depend on the machine."""
+_SOCIAL_KINDS = frozenset({Kind.FOLLOW, Kind.BELL_POST, Kind.POST_SHARE})
+_MARKETING_KINDS = frozenset({Kind.MARKETING, Kind.DIGEST})
 
 
 @dataclass(frozen=True, slots=True)
-class Preferences:
-    """What a person chose. The defaults are the seed's (seed-notes 4.1)."""
+class NotificationPreferences:
+    """The choices of a user. The defaults are the seed's (seed-notes 4.1)."""
 
     push: bool = True
     email: bool = True
@@ -41,97 +41,98 @@ class Preferences:
     activity: bool = True
     social: bool = True
     marketing: bool = False
-    quiet: bool = False
-    quiet_from: time | None = time(22, 0)
-    quiet_until: time | None = time(8, 0)
+    quiet_hours_enabled: bool = False
+    quiet_hours_start: time | None = time(22, 0)
+    quiet_hours_end: time | None = time(8, 0)
     timezone: str = "UTC"
-    matrix: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    channel_matrix: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendNow:
     channels: tuple[Channel, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """It enters the list at once and rings at `until`, the end of the quiet hours."""
+class SendAfterQuietHours:
+    """The notification is listed at once and announced at `deliver_at`, the end of the quiet hours."""
 
     channels: tuple[Channel, ...]
-    until: datetime
+    deliver_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    reason: Reason
+class Suppress:
+    reason: SuppressionReason
 
 
-Decision = Send | Hold | Filter
+DeliveryDecision = SendNow | SendAfterQuietHours | Suppress
 
 
-def decide(kind: Kind, preferences: Preferences, now: datetime) -> Decision:
-    """Critical kinds pass everything; else switches first, then quiet hours. `now` is aware."""
+def decide_delivery(kind: Kind, preferences: NotificationPreferences, now: datetime) -> DeliveryDecision:
+    """Critical kinds are always sent; else the switches decide, then quiet hours. `now` has a time zone."""
     if kind in CRITICAL_KINDS:
-        return Send((Channel.PUSH, Channel.EMAIL, Channel.SMS))
-    channels = _channels(kind, preferences)
+        return SendNow((Channel.PUSH, Channel.EMAIL, Channel.SMS))
+    channels = _enabled_channels(kind, preferences)
     if not channels:
-        return Filter(Reason.PREFERENCE)
-    until = quiet_until(preferences, now)
-    return Hold(channels, until) if until else Send(channels)
+        return Suppress(SuppressionReason.PREFERENCE)
+    quiet_end = current_quiet_hours_end(preferences, now)
+    return SendAfterQuietHours(channels, quiet_end) if quiet_end else SendNow(channels)
 
 
-def category(kind: Kind) -> str:
-    """The switch that covers a kind."""
-    if kind in _MARKETING:
+def preference_category(kind: Kind) -> str:
+    """The name of the switch that covers a kind."""
+    if kind in _MARKETING_KINDS:
         return "marketing"
-    return "social" if kind in _SOCIAL else "activity"
+    return "social" if kind in _SOCIAL_KINDS else "activity"
 
 
-def _channels(kind: Kind, preferences: Preferences) -> tuple[Channel, ...]:
-    """Push unless switched off; e-mail and SMS of social doings only where the matrix asks."""
-    if not getattr(preferences, category(kind)):
+def _enabled_channels(kind: Kind, preferences: NotificationPreferences) -> tuple[Channel, ...]:
+    """Push unless switched off; e-mail and SMS only where the channel matrix enables them."""
+    if not getattr(preferences, preference_category(kind)):
         return ()
-    cells = preferences.matrix.get(kind.value, {})
-    wanted = {
-        Channel.PUSH: preferences.push and cells.get("push", True),
-        Channel.EMAIL: preferences.email and cells.get("email", False),
-        Channel.SMS: preferences.sms and cells.get("sms", False),
+    channel_switches = preferences.channel_matrix.get(kind.value, {})
+    enabled_by_channel = {
+        Channel.PUSH: preferences.push and channel_switches.get("push", True),
+        Channel.EMAIL: preferences.email and channel_switches.get("email", False),
+        Channel.SMS: preferences.sms and channel_switches.get("sms", False),
     }
-    return tuple(channel for channel, on in wanted.items() if on)
+    return tuple(channel for channel, is_enabled in enabled_by_channel.items() if is_enabled)
 
 
-def quiet_until(preferences: Preferences, now: datetime) -> datetime | None:
-    """The end of the quiet hours that hold now, in UTC; None outside of them.
+def current_quiet_hours_end(preferences: NotificationPreferences, now: datetime) -> datetime | None:
+    """The end (UTC) of the current quiet hours; None outside of them.
 
-    Wall-clock times in the person's zone, so a change to summer time moves the moment, not the
-    hour. Equal ends mean no quiet hours (the seed took them for always, and dropped everything),
-    and so does an end that was emptied.
+    Start and end are local times in the user's time zone. If they are equal or one is missing, there are no
+    quiet hours (in the seed, equal times meant always).
     """
-    start, end = preferences.quiet_from, preferences.quiet_until
-    if not preferences.quiet or start is None or end is None or start == end:
+    start, end = preferences.quiet_hours_start, preferences.quiet_hours_end
+    if not preferences.quiet_hours_enabled or start is None or end is None or start == end:
         return None
-    local = now.astimezone(zone(preferences.timezone))
-    clock = local.time().replace(tzinfo=None)
-    overnight = start > end
-    inside = (clock >= start or clock < end) if overnight else (start <= clock < end)
-    if not inside:
+    local_now = now.astimezone(time_zone_or_utc(preferences.timezone))
+    local_time = local_now.time().replace(tzinfo=None)
+    spans_midnight = start > end
+    in_quiet_hours = (
+        (local_time >= start or local_time < end) if spans_midnight else (start <= local_time < end)
+    )
+    if not in_quiet_hours:
         return None
-    day = local.date() + timedelta(days=1 if overnight and clock >= start else 0)
-    ends = datetime.combine(day, end, local.tzinfo)
-    until = ends.astimezone(UTC)
-    # When the clocks go back an hour comes twice: once its first copy is over, the second is meant.
-    return until if until > now else ends.replace(fold=1).astimezone(UTC)
+    end_date = local_now.date() + timedelta(days=1 if spans_midnight and local_time >= start else 0)
+    end_local = datetime.combine(end_date, end, local_now.tzinfo)
+    end_utc = end_local.astimezone(UTC)
+    # When the clocks go back, an hour comes twice: after the first occurrence, the second is the end.
+    return end_utc if end_utc > now else end_local.replace(fold=1).astimezone(UTC)
 
 
 @cache
-def time_zones() -> frozenset[str]:
-    """The names that a person may choose."""
-    return frozenset(available_timezones()) - NOT_ZONES
+def selectable_time_zones() -> frozenset[str]:
+    """The names that a user may choose."""
+    return frozenset(available_timezones()) - EXCLUDED_TIME_ZONES
 
 
-def zone(name: str) -> tzinfo:
-    """UTC for a name that this machine does not know: whatever was chosen elsewhere, news go on."""
+def time_zone_or_utc(zone_name: str) -> tzinfo:
+    """The zone, or UTC for a name that this machine does not have."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(zone_name)
     except ZoneInfoNotFoundError:
         return UTC

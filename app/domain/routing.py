@@ -1,4 +1,7 @@
-"""Which way an event goes: its ingress shard, its priority, its topic and its partition key."""
+"""Routes an event: ingress shard, priority, topic and partition key.
+
+A lane is the topic and the consumer group of one priority.
+"""
 
 from enum import StrEnum
 from zlib import crc32
@@ -14,44 +17,44 @@ class Topic(StrEnum):
     DEAD_LETTER = "dead-letter-notifications"
 
 
-LANES = {
+TOPIC_BY_PRIORITY = {
     Priority.CRITICAL: Topic.CRITICAL,
     Priority.HIGH: Topic.HIGH,
     Priority.LOW: Topic.LOW,
 }
 
 CRITICAL_SHARD = 0
-"""Critical events have an ingress shard of their own: no viral post stands before them."""
+"""The ingress shard of critical events, so that they never wait for other events."""
 
-_ALWAYS_HIGH = frozenset({Kind.FOLLOW, Kind.BELL_POST, Kind.MENTION}) | COMMENT_KINDS
-_HIGH_FROM_FOLLOWERS = frozenset({Kind.LIKE, Kind.POST_SHARE})
+_ALWAYS_HIGH_KINDS = frozenset({Kind.FOLLOW, Kind.BELL_POST, Kind.MENTION}) | COMMENT_KINDS
+_HIGH_FROM_FOLLOWER_KINDS = frozenset({Kind.LIKE, Kind.POST_SHARE})
 
 
-def priority_of(kind: Kind, follower: bool) -> Priority:
-    """The lane of an event (pipeline 3.6). `follower`: its actor follows its recipient."""
+def priority_of(kind: Kind, is_follower: bool) -> Priority:
+    """The priority of an event (pipeline 3.6). `is_follower`: its actor follows its recipient."""
     if kind in CRITICAL_KINDS:
         return Priority.CRITICAL
-    if kind in _ALWAYS_HIGH or (follower and kind in _HIGH_FROM_FOLLOWERS):
+    if kind in _ALWAYS_HIGH_KINDS or (is_follower and kind in _HIGH_FROM_FOLLOWER_KINDS):
         return Priority.HIGH
     return Priority.LOW
 
 
 def topic_of(event: Event) -> Topic:
-    return LANES[priority_of(event.kind, event.follower)]
+    return TOPIC_BY_PRIORITY[priority_of(event.kind, event.is_follower)]
 
 
 def partition_key(event: Event) -> str:
-    """One person's events keep their order."""
+    """By recipient, so that the events for one user stay in order."""
     return event.recipient_id
 
 
-def shard_of(subject_id: str, shards: int) -> int:
-    """The ingress shard of a post or a followed person: 1..shards (0 is the critical one)."""
-    return 1 + crc32(subject_id.encode()) % shards
+def ingress_shard_of_object(object_id: str, shard_count: int) -> int:
+    """The ingress shard of a post or a followed user: 1..shard_count (0 is CRITICAL_SHARD)."""
+    return 1 + crc32(object_id.encode()) % shard_count
 
 
-def shard_of_event(event: Event, shards: int) -> int:
-    """Same subject, same shard, so that a like and its unlike can never overtake each other."""
+def ingress_shard_of_event(event: Event, shard_count: int) -> int:
+    """By object, so that a like and its unlike stay in order."""
     if event.kind in CRITICAL_KINDS:
         return CRITICAL_SHARD
-    return shard_of(event.group_object, shards)
+    return ingress_shard_of_object(event.group_object_id, shard_count)

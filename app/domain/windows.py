@@ -1,20 +1,20 @@
-"""Windows: which events are told at once, and which wait for the end of their window.
+"""The rules of windows: which events are announced at once, which wait for the end of their window, and until
+when.
 
-The counting itself happens in one atomic step in Redis (stores/scripts/gather.lua); what it counts
-up to, and when a window falls due, is decided here. `Window` is the same rule as plain Python:
-tests hold the script to it.
+app/aggregation/lua/gather_events.lua applies them in Redis in one atomic step. ReferenceWindow is the same
+rule in Python; tests compare the script with it.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.domain.backoff import jittered_delay
 from app.domain.events import COMMENT_KINDS, Event, Kind
-from app.domain.pacing import jittered
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of aggregation that an operator may set (pipeline 3)."""
+class AggregationRules:
+    """The aggregation settings (pipeline 3)."""
 
     instant_likes: int = 3
     window_seconds: float = 120.0
@@ -23,20 +23,20 @@ class Rules:
     flush_max_rows: int = 10_000
 
 
-class Verdict(StrEnum):
-    """What became of an event that was offered to its window."""
+class WindowDecision(StrEnum):
+    """The result of offering an event to its window."""
 
     INSTANT = "instant"
     GATHERED = "gathered"
-    SEEN = "seen"
+    DUPLICATE = "duplicate"
 
 
-_FIRST_FEW = frozenset({Kind.LIKE, Kind.POST_SHARE, Kind.STORY_VIEW})
+_KINDS_WITH_INSTANT_QUOTA = frozenset({Kind.LIKE, Kind.POST_SHARE, Kind.STORY_VIEW})
 
 
-def instant_places(kind: Kind, rules: Rules) -> int | None:
-    """How many distinct actors of a window are told at once; None: the kind knows no windows."""
-    if kind in _FIRST_FEW:
+def instant_announcement_quota(kind: Kind, rules: AggregationRules) -> int | None:
+    """How many distinct actors of a window are announced at once; None for kinds without windows."""
+    if kind in _KINDS_WITH_INSTANT_QUOTA:
         return rules.instant_likes
     if kind in COMMENT_KINDS:
         return 0
@@ -44,39 +44,38 @@ def instant_places(kind: Kind, rules: Rules) -> int | None:
 
 
 def window_name(event: Event) -> str:
-    """One window per recipient, kind and object; its parts can be read back with `subject_of`."""
-    return f"{event.recipient_id}:{event.kind.value}:{event.group_object}"
+    """One window per recipient, kind and object; parse_window_name() is the inverse."""
+    return f"{event.recipient_id}:{event.kind.value}:{event.group_object_id}"
 
 
-def subject_of(name: str) -> tuple[str, Kind, str]:
-    """Recipient, kind and object of a window's name."""
-    recipient, kind, subject = name.split(":")[:3]
-    return recipient, Kind(kind), subject
+def parse_window_name(window: str) -> tuple[str, Kind, str]:
+    """Recipient id, kind and object id of a window name."""
+    recipient_id, kind, object_id = window.split(":")[:3]
+    return recipient_id, Kind(kind), object_id
 
 
-def due_ms(now_ms: int, rules: Rules, draw: float) -> int:
-    """When a window that opens now falls due. Jitter spreads 5,000 windows over the whole band."""
-    return now_ms + int(1000 * jittered(rules.window_seconds, rules.jitter_seconds, draw))
+def new_window_due_at_ms(now_ms: int, rules: AggregationRules, random_unit: float) -> int:
+    """When a window that opens now is due; jitter spreads the due times of many windows."""
+    return now_ms + int(1000 * jittered_delay(rules.window_seconds, rules.jitter_seconds, random_unit))
 
 
 @dataclass
-class Window:
-    """The rule of gather.lua as plain Python: the model that its tests compare it with."""
+class ReferenceWindow:
+    """The rule of gather_events.lua in Python: the model that tests compare it with."""
 
-    entries: dict[str, tuple[int, Verdict]] = field(default_factory=dict)
+    decisions: dict[str, tuple[int, WindowDecision]] = field(default_factory=dict)
 
-    def place(self, event: Event, places: int) -> Verdict:
-        seq, told = self.entries.get(event.member, (0, None))
-        if told is None and not event.active:
-            return (
-                Verdict.INSTANT
-            )  # a withdrawal of something older: corrected at once, takes no place
+    def offer_event(self, event: Event, quota: int) -> WindowDecision:
+        seq, decision = self.decisions.get(event.window_entry_key, (0, None))
+        if decision is None and not event.active:
+            # A retraction of something older is applied at once and does not use the quota.
+            return WindowDecision.INSTANT
         if event.seq <= seq:
-            # An instant one may have been cut off between this step and the tables: tell it again,
-            # the tables know it by its seq.
-            repeat = told is Verdict.INSTANT and event.seq == seq
-            return Verdict.INSTANT if repeat else Verdict.SEEN
-        if told is None:
-            told = Verdict.INSTANT if len(self.entries) < places else Verdict.GATHERED
-        self.entries[event.member] = (event.seq, told)
-        return told
+            # An instant event may have been lost between this step and the tables, so its repetition is
+            # instant again; the tables recognize its seq.
+            is_repeat = decision is WindowDecision.INSTANT and event.seq == seq
+            return WindowDecision.INSTANT if is_repeat else WindowDecision.DUPLICATE
+        if decision is None:
+            decision = WindowDecision.INSTANT if len(self.decisions) < quota else WindowDecision.GATHERED
+        self.decisions[event.window_entry_key] = (event.seq, decision)
+        return decision

@@ -1,4 +1,4 @@
-"""One file per fault: each has DRILLS, found here by looking into this folder."""
+"""One module per kind of fault; each defines DRILLS."""
 
 import importlib
 import pkgutil
@@ -7,13 +7,13 @@ from dataclasses import astuple
 from drills.drill import Drill
 
 
-def everything() -> dict[str, Drill]:
-    """By name, in the order of the files; drills that need the same rig next to each other."""
-    found: list[Drill] = []
-    for module in sorted(one.name for one in pkgutil.iter_modules(__path__)):
-        found += importlib.import_module(f"{__name__}.{module}").DRILLS
-    found.sort(key=lambda one: astuple(one.setup))
-    named = {one.name: one for one in found}
-    if len(named) != len(found):
+def load_drills() -> dict[str, Drill]:
+    """Drills by name. Those that can share a cluster are next to each other."""
+    drills: list[Drill] = []
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        drills += importlib.import_module(f"{__name__}.{module}").DRILLS
+    drills.sort(key=lambda drill: astuple(drill.cluster_spec))
+    drills_by_name = {drill.name: drill for drill in drills}
+    if len(drills_by_name) != len(drills):
         raise RuntimeError("two drills have the same name")
-    return named
+    return drills_by_name

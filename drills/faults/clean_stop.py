@@ -1,37 +1,37 @@
-"""Each process is asked to stop under load, one after the other, and started again: nobody notices.
+"""Each process in turn is stopped by SIGTERM under load and started again: no request fails.
 
-Each request opens a connection of its own, so one that is cut had been accepted before the stop.
+Each request opens a connection of its own, so that one that is reset had been accepted before the stop.
 """
 
-from drills.drill import Drill, Scene
-from drills.processes import Process
+from drills.drill import Drill, Scenario
+from harness.processes import ManagedProcess
 
-STOP_SECONDS = 10.0
-
-
-def act(scene: Scene) -> None:
-    for _ in range(int(scene.pick(1, 2))):
-        for one in scene.rig.processes:
-            _restart(scene, one)
-            scene.load(scene.pick(2, 4))
-    scene.rig.await_processes()
+MAX_STOP_SECONDS = 10.0
 
 
-def _restart(scene: Scene, one: Process) -> None:
-    one.attended = False
-    took = one.stop(STOP_SECONDS + 5)
-    code = one.handle.poll() if one.handle else None
-    scene.figures[f"{one.name} stopped in"] = round(took, 2)
-    if took > STOP_SECONDS or code != 0:
-        scene.complaints.append(f"{one.name} took {took:.1f} s to stop and ended with {code}")
-    one.start()
-    one.attended = True
-    scene.rig.await_processes()
+def restart_every_process(scenario: Scenario) -> None:
+    for _ in range(int(scenario.pick_short_or_full(1, 2))):
+        for process in scenario.cluster.processes:
+            _restart_process(scenario, process)
+            scenario.run_load(scenario.pick_short_or_full(2, 4))
+    scenario.cluster.wait_until_ready()
+
+
+def _restart_process(scenario: Scenario, process: ManagedProcess) -> None:
+    process.is_supervised = False
+    stop_seconds = process.stop(MAX_STOP_SECONDS + 5)
+    exit_code = process.exit_code
+    scenario.measurements[f"{process.name} stopped in"] = round(stop_seconds, 2)
+    if stop_seconds > MAX_STOP_SECONDS or exit_code != 0:
+        scenario.violations.append(f"{process.name} took {stop_seconds:.1f} s to stop; exit code {exit_code}")
+    process.start()
+    process.is_supervised = True
+    scenario.cluster.wait_until_ready()
 
 
 DRILLS = (
     Drill(
-        "clean-stop", "every process: SIGTERM in turn", ("P13", "P1", "P3"), act, True,
-        behaviour=(("keep_alive", False),),
+        "clean-stop", "every process: SIGTERM in turn", ("P13", "P1", "P3"), restart_every_process, True,
+        load_profile=(("keep_alive", False),),
     ),
 )  # fmt: skip

@@ -1,65 +1,67 @@
-"""The disk of Redis, Kafka or PostgreSQL is full, and has room again: nothing acknowledged is lost.
+"""The disk of Redis, Kafka or PostgreSQL is full for a while: nothing acknowledged is lost.
 
-On small tmpfs in a mount namespace of our own; where that is not allowed, the row says so.
+The disk is a small tmpfs in a mount namespace; without the right to create one the drill is skipped.
 """
 
 import os
 import subprocess
 from pathlib import Path
 
-from drills.drill import EVERYTHING, NEEDS_POSTGRES, Drill, Scene
-from drills.ground import Setup
-from drills.ledger import WISHES
+from drills.drill import ALL_REQUEST_KINDS, POSTGRES_KINDS, Drill, Scenario
+from drills.request_log import DESIRED_ACTIVE_BY_KIND
+from drills.sandbox import ClusterSpec
 
-MB = 1_000_000
-SIZES = {"redis": 48, "kafka": 96, "postgres": 220}
+BYTES_PER_MB = 1_000_000
+DISK_SIZES_MB = {"redis": 48, "kafka": 96, "postgres": 220}
 
 
-def impossible() -> str | None:
+def mount_unsupported_reason() -> str | None:
     if os.geteuid() != 0:
-        return "needs root, for a mount of its own"
-    done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
-    return None if done.returncode == 0 else "mount namespaces are not allowed here"
+        return "needs root to mount a tmpfs"
+    result = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    return None if result.returncode == 0 else "mount namespaces are not allowed here"
 
 
-def fill(folder: Path) -> Path:
-    filler = folder / "filler"
-    with filler.open("wb") as out:
+def fill_disk(folder: Path) -> Path:
+    fill_file = folder / "filler"
+    with fill_file.open("wb") as file:
         try:
             while True:
-                out.write(b"\0" * MB)
-                out.flush()
+                file.write(b"\0" * BYTES_PER_MB)
+                file.flush()
         except OSError:
-            return filler
+            return fill_file
 
 
-def drill(service: str, promises: tuple[str, ...], may_put_off: frozenset[str]) -> Drill:
-    def act(scene: Scene) -> None:
-        folder = scene.rig.services.layout.folder(service)
-        filler = fill(folder)
+def create_drill(service: str, guarantee_ids: tuple[str, ...], retry_later_kinds: frozenset[str]) -> Drill:
+    def fill_service_disk(scenario: Scenario) -> None:
+        folder = scenario.cluster.services.paths.service_dir(service)
+        fill_file = fill_disk(folder)
         try:
-            scene.load(scene.pick(8, 20))
+            scenario.run_load(scenario.pick_short_or_full(8, 20))
         finally:
-            filler.unlink()
-        scene.load(2)
-        scene.figures["state with a full disk"] = scene.rig.services.status(service)[service].state
-        scene.kill_if_running(service)
-        scene.rig.services.start(service)
+            fill_file.unlink()
+        scenario.run_load(2)
+        scenario.measurements["state with a full disk"] = scenario.cluster.services.status(service)[
+            service
+        ].state
+        scenario.kill_service_if_running(service)
+        scenario.cluster.services.start(service)
 
     return Drill(
         f"disk-full-{service}",
-        f"{service}: disk full, then room again",
-        promises,
-        act,
-        setup=Setup(tmpfs=((service, SIZES[service]),)),
-        may_put_off=may_put_off,
-        rest_seconds=240,
-        impossible=impossible,
+        f"{service}: disk full, then free again",
+        guarantee_ids,
+        fill_service_disk,
+        cluster_spec=ClusterSpec(tmpfs_sizes_mb=((service, DISK_SIZES_MB[service]),)),
+        retry_later_kinds=retry_later_kinds,
+        max_quiescence_seconds=240,
+        unsupported_reason=mount_unsupported_reason,
     )
 
 
 DRILLS = (
-    drill("redis", ("P1", "P7", "P11"), EVERYTHING),
-    drill("kafka", ("P1", "P6", "P11"), frozenset()),
-    drill("postgres", ("P1", "P8", "P11"), NEEDS_POSTGRES | set(WISHES)),
+    create_drill("redis", ("P1", "P7", "P11"), ALL_REQUEST_KINDS),
+    create_drill("kafka", ("P1", "P6", "P11"), frozenset()),
+    create_drill("postgres", ("P1", "P8", "P11"), POSTGRES_KINDS | set(DESIRED_ACTIVE_BY_KIND)),
 )

@@ -1,43 +1,48 @@
-"""Each worker dies at each of its named lines, in the middle of its work."""
+"""Each worker is killed at each of its fail points."""
 
-from app.failpoints import NAMES, process_of
-from drills.drill import Drill, Scene
+from app.failpoints import FAILPOINT_NAMES, process_for_failpoint
+from drills.drill import Drill, Scenario
 
-ENQUEUED, DRAINED = "bridge.enqueued", "bridge.drained"
-"""Reached only while Kafka is away, and when it comes back."""
+BRIDGE_ENQUEUED, BRIDGE_DRAINED = "bridge.enqueued", "bridge.drained"
+"""Reached only while Kafka is unavailable, and when it is back."""
+UNPROCESSED_FALLBACK_QUERY = "select 1 from kafka_fallback_queue where not processed limit 1"
 
-WAITING = "select 1 from kafka_fallback_queue where not processed limit 1"
 
+def create_drill(worker_name: str) -> Drill:
+    fail_points = [
+        fail_point for fail_point in FAILPOINT_NAMES if process_for_failpoint(fail_point) == worker_name
+    ]
 
-def drill(name: str) -> Drill:
-    points = [one for one in NAMES if process_of(one) == name]
-
-    def act(scene: Scene) -> None:
-        for point in points:
-            if not _dies_at(scene, name, point):
-                scene.complaints.append(f"{name} never came by {point}")
-        scene.load(scene.pick(1, 3))
+    def crash_at_each_fail_point(scenario: Scenario) -> None:
+        for fail_point in fail_points:
+            if not _crash_at_fail_point(scenario, worker_name, fail_point):
+                scenario.violations.append(f"{worker_name} never reached {fail_point}")
+        scenario.run_load(scenario.pick_short_or_full(1, 3))
 
     return Drill(
-        f"{name}-fail-points",
-        f"{name}: dies at {len(points)} named lines",
+        f"{worker_name}-fail-points",
+        f"{worker_name}: killed at {len(fail_points)} fail points",
         ("P1", "P3"),
-        act,
+        crash_at_each_fail_point,
     )
 
 
-def _dies_at(scene: Scene, name: str, point: str) -> bool:
-    if point not in (ENQUEUED, DRAINED):
-        return scene.dies_at(name, point)
-    services = scene.rig.services
-    scene.kill("kafka")
+def _crash_at_fail_point(scenario: Scenario, worker_name: str, fail_point: str) -> bool:
+    if fail_point not in (BRIDGE_ENQUEUED, BRIDGE_DRAINED):
+        return scenario.crash_at_fail_point(worker_name, fail_point)
+    services = scenario.cluster.services
+    scenario.kill_services("kafka")
     try:
-        if point == ENQUEUED:
-            return scene.dies_at(name, point)
-        scene.until(lambda: bool(scene.rig.rows(WAITING)), "something to drain")
-        return scene.dies_at(name, point, meanwhile=lambda: services.start("kafka"))
+        if fail_point == BRIDGE_ENQUEUED:
+            return scenario.crash_at_fail_point(worker_name, fail_point)
+        scenario.wait_for(
+            lambda: bool(scenario.cluster.query(UNPROCESSED_FALLBACK_QUERY)), "an event in the fallback queue"
+        )
+        return scenario.crash_at_fail_point(worker_name, fail_point, trigger=lambda: services.start("kafka"))
     finally:
         services.start("kafka")
 
 
-DRILLS = tuple(drill(name) for name in dict.fromkeys(map(process_of, NAMES)) if name != "web")
+DRILLS = tuple(
+    create_drill(name) for name in dict.fromkeys(map(process_for_failpoint, FAILPOINT_NAMES)) if name != "web"
+)

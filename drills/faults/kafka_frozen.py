@@ -1,21 +1,28 @@
-"""Kafka is frozen: its kernel goes on confirming, so only our own deadlines help. Once briefly,
-once past the session time-outs, after which every consumer has to join again."""
+"""Kafka is frozen: its kernel still acknowledges data, so only our own deadlines detect it.
 
-from drills.drill import Drill, Scene
+Once briefly, once past the session timeouts, after which every consumer has to rejoin its group.
+"""
 
-SESSION_SECONDS = 15.0
+from drills.drill import Drill, Scenario
 
-
-def briefly(scene: Scene) -> None:
-    scene.frozen(3, "kafka")
+CONSUMER_SESSION_SECONDS = 15.0
 
 
-def long(scene: Scene) -> None:
-    scene.frozen(scene.pick(SESSION_SECONDS, 50), "kafka")
+def freeze_kafka_briefly(scenario: Scenario) -> None:
+    scenario.freeze_services(3, "kafka")
 
 
-PROMISES = ("P1", "P2", "P3", "P5", "P6")
+def freeze_kafka_past_session(scenario: Scenario) -> None:
+    scenario.freeze_services(scenario.pick_short_or_full(CONSUMER_SESSION_SECONDS, 50), "kafka")
+
+
+GUARANTEE_IDS = ("P1", "P2", "P3", "P5", "P6")
 DRILLS = (
-    Drill("kafka-frozen", "Kafka: SIGSTOP 3 s", PROMISES, briefly),
-    Drill("kafka-frozen-long", "Kafka: SIGSTOP past the session time-out", PROMISES, long),
+    Drill("kafka-frozen", "Kafka: SIGSTOP 3 s", GUARANTEE_IDS, freeze_kafka_briefly),
+    Drill(
+        "kafka-frozen-long",
+        "Kafka: SIGSTOP past the session timeout",
+        GUARANTEE_IDS,
+        freeze_kafka_past_session,
+    ),
 )

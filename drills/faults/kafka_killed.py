@@ -1,13 +1,21 @@
-"""Kafka is killed and stays away: writes go on, the queue fills, and drains when it is back."""
+"""Kafka is killed for a while: writes go on into the fallback queue, which is replayed afterwards."""
 
-from drills.drill import Drill, Scene
-
-
-def act(scene: Scene) -> None:
-    scene.away(scene.pick(8, 60), "kafka")
-    scene.figures["queued"] = len(scene.rig.rows("select 1 from kafka_fallback_queue"))
-    if not scene.figures["queued"]:
-        scene.complaints.append("nothing went through the fallback queue")
+from drills.drill import Drill, Scenario
 
 
-DRILLS = (Drill("kafka-killed", "Kafka: SIGKILL, away", ("P1", "P2", "P5", "P6"), act, short=True),)
+def kill_kafka(scenario: Scenario) -> None:
+    scenario.kill_and_restart(scenario.pick_short_or_full(8, 60), "kafka")
+    scenario.measurements["queued"] = len(scenario.cluster.query("select 1 from kafka_fallback_queue"))
+    if not scenario.measurements["queued"]:
+        scenario.violations.append("no event went through the fallback queue")
+
+
+DRILLS = (
+    Drill(
+        "kafka-killed",
+        "Kafka: SIGKILL, restarted later",
+        ("P1", "P2", "P5", "P6"),
+        kill_kafka,
+        in_short_run=True,
+    ),
+)

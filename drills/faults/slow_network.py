@@ -1,72 +1,91 @@
-"""The network is slow, trickles, stands still, or is half open; one service at a time."""
+"""The network to one service after the other is slow, narrow, interrupted or half open."""
 
 from collections.abc import Callable
 
-from drills.drill import EVERYTHING, LONGEST_SECONDS, Drill, Scene
-from drills.ground import Setup
-from drills.proxy import Proxy
+from drills.drill import ALL_REQUEST_KINDS, MAX_RESPONSE_SECONDS, Drill, Scenario
+from drills.sandbox import ClusterSpec
+from drills.tcp_proxy_client import TcpProxyProcess
 
-ROUND_TRIPS = 12
-"""Of the longest request: nothing stands still, but each takes its time."""
-LANES = ("redis", "kafka", "postgres")
-
-
-def half_open(proxy: Proxy, lane: str) -> None:
-    proxy.half_close(lane, "down")
-    proxy.half_close(lane, "up")
+MAX_ROUND_TRIPS_PER_REQUEST = 12
+"""Of the longest request; each is delayed."""
+PROXIED_SERVICES = ("redis", "kafka", "postgres")
 
 
-def stalled(proxy: Proxy, lane: str) -> None:
-    proxy.set(lane, stalled=0.25)
-    proxy.reset(lane)
+def half_close_connections(proxy: TcpProxyProcess, service: str) -> None:
+    proxy.half_close(service, "down")
+    proxy.half_close(service, "up")
 
 
-def bad(weather: Callable[[Proxy, str], None], seconds: float) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        proxy = scene.rig.proxy
+def stall_new_connections(proxy: TcpProxyProcess, service: str) -> None:
+    proxy.configure(service, stalled_connection_share=0.25)
+    proxy.reset_connections(service)
+
+
+def create_network_fault(
+    apply_toxic: Callable[[TcpProxyProcess, str], None], seconds: float
+) -> Callable[[Scenario], None]:
+    def disturb_each_service(scenario: Scenario) -> None:
+        proxy = scenario.cluster.proxy
         assert proxy
-        for lane in LANES:
-            weather(proxy, lane)
-            scene.load(scene.pick(seconds / 2, seconds))
-            proxy.heal(lane)
-            proxy.reset(lane)  # what hangs half-way would hang for ever
-            scene.load(scene.pick(2, 4))
+        for service in PROXIED_SERVICES:
+            apply_toxic(proxy, service)
+            scenario.run_load(scenario.pick_short_or_full(seconds / 2, seconds))
+            proxy.clear_toxics(service)
+            proxy.reset_connections(service)  # half-open connections would never end
+            scenario.run_load(scenario.pick_short_or_full(2, 4))
 
-    return act
+    return disturb_each_service
 
 
-def drill(
+def create_drill(
     name: str,
-    breaks: str,
-    weather: Callable[[Proxy, str], None],
+    fault_description: str,
+    apply_toxic: Callable[[TcpProxyProcess, str], None],
     seconds: float,
-    longest: float = LONGEST_SECONDS,
+    max_response_seconds: float = MAX_RESPONSE_SECONDS,
 ) -> Drill:
     return Drill(
-        name, breaks, ("P1", "P2", "P11"), bad(weather, seconds), setup=Setup(proxied=True),
-        may_put_off=EVERYTHING, longest=longest, rest_seconds=240,
-    )  # fmt: skip
+        name,
+        fault_description,
+        ("P1", "P2", "P11"),
+        create_network_fault(apply_toxic, seconds),
+        cluster_spec=ClusterSpec(use_tcp_proxy=True),
+        retry_later_kinds=ALL_REQUEST_KINDS,
+        max_response_seconds=max_response_seconds,
+        max_quiescence_seconds=240,
+    )
 
 
 DRILLS = (
-    drill(
-        "network-slow", "network: 200 ms ± 100 to Redis, Kafka, PostgreSQL in turn",
-        lambda proxy, lane: proxy.set(lane, delay=0.2, jitter=0.1), 12, ROUND_TRIPS * 0.4,
+    create_drill(
+        "network-slow",
+        "network: 200 ms ± 100 to Redis, Kafka, PostgreSQL in turn",
+        lambda proxy, route: proxy.configure(route, delay_seconds=0.2, jitter_seconds=0.1),
+        12,
+        MAX_ROUND_TRIPS_PER_REQUEST * 0.4,
     ),
-    drill(
-        "network-trickle", "network: 10 kB/s in pieces of 16 bytes",
-        lambda proxy, lane: proxy.set(lane, bytes_per_second=10_000, piece=16), 10,
+    create_drill(
+        "network-trickle",
+        "network: 10 kB/s in chunks of 16 bytes",
+        lambda proxy, route: proxy.configure(route, bytes_per_second=10_000, chunk_bytes=16),
+        10,
     ),
-    drill(
-        "network-gone", "network: nothing arrives, nothing is refused",
-        lambda proxy, lane: proxy.set(lane, drop=("up", "down")), 10,
+    create_drill(
+        "network-gone",
+        "network: nothing arrives, no connection is refused",
+        lambda proxy, route: proxy.configure(route, held_directions=("up", "down")),
+        10,
     ),
-    drill(
-        "network-half-open", "network: one direction closed, then the other",
-        half_open, 4,
+    create_drill(
+        "network-half-open",
+        "network: one direction closed, then the other",
+        half_close_connections,
+        4,
     ),
-    drill(
-        "network-stalled", "network: every fourth new connection carries nothing",
-        stalled, 10,
+    create_drill(
+        "network-stalled",
+        "network: every fourth new connection forwards nothing",
+        stall_new_connections,
+        10,
     ),
-)  # fmt: skip
+)

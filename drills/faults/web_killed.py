@@ -1,33 +1,33 @@
-"""A web process is killed, or frozen: the other one serves, sockets come back by themselves."""
+"""A web process is killed or frozen: the other one serves requests, sockets reconnect."""
 
-from drills.drill import EVERYTHING, Drill, Scene
+from drills.drill import ALL_REQUEST_KINDS, Drill, Scenario
 
-PROMISES = ("P1", "P2", "P3", "P4")
+GUARANTEE_IDS = ("P1", "P2", "P3", "P4")
 
 
-def killed(scene: Scene) -> None:
+def kill_web_processes(scenario: Scenario) -> None:
     for name in ("web-1", "web-2", "web-1"):
-        scene.process(name).kill()
-        scene.load(scene.pick(5, 8))
+        scenario.get_process(name).kill()
+        scenario.run_load(scenario.pick_short_or_full(5, 8))
 
 
-def frozen(scene: Scene) -> None:
-    one = scene.process("web-1")
-    one.freeze()
+def freeze_web_process(scenario: Scenario) -> None:
+    web_process = scenario.get_process("web-1")
+    web_process.freeze()
     try:
-        scene.load(scene.pick(3, 8))
+        scenario.run_load(scenario.pick_short_or_full(3, 8))
     finally:
-        one.thaw()
+        web_process.resume()
 
 
 DRILLS = (
     Drill(
-        "web-killed", "a web process: SIGKILL, three times", PROMISES, killed, True,
-        may_cut=True,
+        "web-killed", "a web process: SIGKILL, three times", GUARANTEE_IDS, kill_web_processes, True,
+        may_drop_connections=True,
     ),
-    # Who had asked it when it froze waits for it.
+    # Requests that it had accepted wait until it resumes.
     Drill(
-        "web-frozen", "a web process: SIGSTOP", PROMISES, frozen, may_cut=True,
-        may_put_off=EVERYTHING, longest=11.0, critical=16.0,
+        "web-frozen", "a web process: SIGSTOP", GUARANTEE_IDS, freeze_web_process, may_drop_connections=True,
+        retry_later_kinds=ALL_REQUEST_KINDS, max_response_seconds=11.0, max_critical_p99_seconds=16.0,
     ),
 )  # fmt: skip

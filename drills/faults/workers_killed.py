@@ -1,21 +1,23 @@
-"""Each worker is killed three times at moments that are drawn."""
+"""Each worker is killed three times at random moments."""
 
-from drills.drill import Drill, Scene, for_each_worker
+from drills.drill import Drill, Scenario, create_drill_per_worker
 
 
-def drill(name: str) -> Drill:
-    def act(scene: Scene) -> None:
+def create_drill(worker_name: str) -> Drill:
+    def kill_worker_repeatedly(scenario: Scenario) -> None:
         for _ in range(3):
-            scene.process(name).kill()
-            scene.load(scene.pick(3, 6))
-            scene.until(lambda: scene.process(name).alive, f"{name} is back")
+            scenario.get_process(worker_name).kill()
+            scenario.run_load(scenario.pick_short_or_full(3, 6))
+            scenario.wait_for(
+                lambda: scenario.get_process(worker_name).is_running, f"restart of {worker_name}"
+            )
 
     return Drill(
-        f"{name}-killed",
-        f"{name}: SIGKILL three times",
+        f"{worker_name}-killed",
+        f"{worker_name}: SIGKILL three times",
         ("P1", "P2", "P3"),
-        act,
+        kill_worker_repeatedly,
     )
 
 
-DRILLS = for_each_worker(drill)
+DRILLS = create_drill_per_worker(create_drill)

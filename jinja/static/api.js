@@ -1,44 +1,47 @@
-// Talks to the API. The token lives in memory only; the session cookie gets a new one when it has run out.
-import { leave, myId } from "./session.js";
+// Client of the REST API: callApi() sends a request with the access token and returns the parsed JSON.
+// The token is kept in memory only; the session cookie is used to fetch a new one when it has expired.
+import { currentUserId, redirectToLogin } from "./session.js";
 
-export { leave, myId };
-const SESSION_IS_OVER = [401, 403]; // it ended; or it is another one, whose forms carry another CSRF field
+export { currentUserId, redirectToLogin };
+// 401: the session ended. 403: the cookie belongs to another session, with another CSRF token.
+const SESSION_ENDED_STATUSES = [401, 403];
 let token = null;
 
-export async function freshToken() {
-  const answer = await fetch("/session/token", {
+export async function fetchToken() {
+  const response = await fetch("/session/token", {
     method: "POST",
     headers: { "X-CSRF-Token": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" },
   });
-  if (SESSION_IS_OVER.includes(answer.status)) {
-    leave();
-    return new Promise(() => {}); // nobody shows an error on a page that is being left
+  if (SESSION_ENDED_STATUSES.includes(response.status)) {
+    redirectToLogin();
+    return new Promise(() => {}); // never settles: the page is being left, so no error is shown
   }
-  if (!answer.ok) throw new Error("The server does not answer; please try again");
-  token = (await answer.json()).token;
+  if (!response.ok) throw new Error("The server does not answer; please try again");
+  token = (await response.json()).token;
   return token;
 }
 
-// `key`: a second try with the same one has no second effect (Idempotency-Key).
-// `more`: what else fetch() shall know, as keepalive for a page that is about to be left.
-export async function call(method, path, body, key, more = {}) {
-  for (const retry of [true, false]) {
-    const answer = await fetch(path, {
-      ...more,
+// `idempotencyKey`: a repeated request with the same key has no second effect.
+// `fetchOptions`: further options of fetch(), such as keepalive for a page that is about to be left.
+// Throws an Error with the server's message when the response is not a success.
+export async function callApi(method, path, body, idempotencyKey, fetchOptions = {}) {
+  for (const mayRetry of [true, false]) {
+    const response = await fetch(path, {
+      ...fetchOptions,
       method,
       headers: {
-        Authorization: `Bearer ${token ?? (await freshToken())}`,
+        Authorization: `Bearer ${token ?? (await fetchToken())}`,
         "Content-Type": "application/json",
-        ...(key && { "Idempotency-Key": key }),
+        ...(idempotencyKey && { "Idempotency-Key": idempotencyKey }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-    if (answer.status === 401 && retry) {
+    if (response.status === 401 && mayRetry) {
       token = null;
       continue;
     }
-    const said = await answer.json();
-    if (!answer.ok) throw new Error(said.error ?? `error ${answer.status}`);
-    return said;
+    const payload = await response.json();
+    if (!response.ok) throw new Error(payload.error ?? `error ${response.status}`);
+    return payload;
   }
 }

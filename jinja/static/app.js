@@ -1,16 +1,16 @@
-// The page's scripts in one place: each enhances what works without it.
-import { startBell } from "./bell.js";
+// Entry point of every page of a signed-in user: starts each script that enhances the server-rendered page.
 import { startComments } from "./comments.js";
-import { startFeed } from "./feed.js";
-import { startFields } from "./fields.js";
-import { startMore } from "./more.js";
+import { startFormHelpers } from "./formHelpers.js";
+import { startLiveNotifications } from "./liveNotifications.js";
+import { startLoadMore } from "./loadMore.js";
+import { startRelativeTimes } from "./relativeTimes.js";
 import { startSearch } from "./search.js";
-import { startTimes } from "./times.js";
+import { startSocialActions } from "./socialActions.js";
 
-startTimes();
-startFeed();
+startRelativeTimes();
+startSocialActions();
 startComments();
-startMore();
+startLoadMore();
 startSearch();
-startFields();
-startBell();
+startFormHelpers();
+startLiveNotifications();

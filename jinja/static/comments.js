@@ -1,55 +1,55 @@
-// Comments without leaving the page: sent, then the list is read again from the server, which knows the order.
-import { call } from "./api.js";
-import { fault } from "./feed.js";
-import { paint } from "./times.js";
-import { toast } from "./toasts.js";
-import { paintCount } from "./words.js";
+// Comments without leaving the page: sends or deletes one, then renders the list again from the server's HTML.
+import { callApi } from "./api.js";
+import { renderCount } from "./plurals.js";
+import { renderTimes } from "./relativeTimes.js";
+import { showError } from "./socialActions.js";
+import { showToast } from "./toasts.js";
 
-const list = () => document.getElementById("comments");
+const commentSection = () => document.getElementById("comments");
 
-async function reload() {
-  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`The comments could not be loaded (${answer.status})`);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById("comments");
-  paint(fresh);
-  paintCount(document.querySelector("[data-comments]"), page.querySelector("[data-comments]").textContent);
-  list().replaceWith(document.adoptNode(fresh));
+async function reloadComments() {
+  const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+  if (!response.ok) throw new Error(`The comments could not be loaded (${response.status})`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const newSection = page.getElementById("comments");
+  renderTimes(newSection);
+  renderCount(document.querySelector("[data-comments]"), page.querySelector("[data-comments]").textContent);
+  commentSection().replaceWith(document.adoptNode(newSection));
 }
 
-async function send(form) {
+async function sendComment(form) {
   const input = form.elements.content;
   const button = form.querySelector("button");
   if (!input.value.trim() || button.disabled) return;
-  const parent = form.dataset.reply;
-  const post = form.closest("[data-post]")?.dataset.post ?? list().dataset.commentsOf;
-  const key = form.dataset.key ?? (form.dataset.key = crypto.randomUUID());
+  const parentId = form.dataset.reply;
+  const postId = form.closest("[data-post]")?.dataset.post ?? commentSection().dataset.commentsPost;
+  const idempotencyKey = form.dataset.key ?? (form.dataset.key = crypto.randomUUID());
   button.disabled = true;
   try {
-    const said = parent
-      ? await call("POST", `/api/comments/${parent}/reply`, { content: input.value }, key)
-      : await call("POST", "/api/comments", { postId: post, content: input.value }, key);
+    const { comment } = parentId
+      ? await callApi("POST", `/api/comments/${parentId}/reply`, { content: input.value }, idempotencyKey)
+      : await callApi("POST", "/api/comments", { postId, content: input.value }, idempotencyKey);
     input.value = "";
     delete form.dataset.key;
-    if (list()?.dataset.commentsOf === post) {
-      await reload();
-      document.getElementById(`comment-${said.comment.id}`)?.scrollIntoView({ block: "nearest" });
+    if (commentSection()?.dataset.commentsPost === postId) {
+      await reloadComments();
+      document.getElementById(`comment-${comment.id}`)?.scrollIntoView({ block: "nearest" });
     } else {
-      toast({ message: "Comment sent", href: `/posts/${post}#comment-${said.comment.id}` });
+      showToast({ message: "Comment sent", href: `/posts/${postId}#comment-${comment.id}` });
     }
   } catch (error) {
-    fault(error); // what was written stays in the field, and its key: a second try is the same comment
+    showError(error); // the field keeps the text and the key, so a second try creates the same comment
   } finally {
     button.disabled = false;
   }
 }
 
-async function remove(form) {
+async function deleteComment(form) {
   try {
-    await call("DELETE", `/api/comments/${form.closest(".comment").id.replace("comment-", "")}`);
-    await reload();
+    await callApi("DELETE", `/api/comments/${form.closest(".comment").id.replace("comment-", "")}`);
+    await reloadComments();
   } catch (error) {
-    fault(error);
+    showError(error);
   }
 }
 
@@ -59,21 +59,21 @@ export function startComments() {
     const form = event.target;
     if ("comment" in form.dataset || "reply" in form.dataset) {
       event.preventDefault();
-      send(form);
+      sendComment(form);
     } else if (form.dataset.delete === "comment") {
       event.preventDefault();
-      remove(form);
+      deleteComment(form);
     }
   });
-  // Others write meanwhile: the reader is told and decides, so that nothing jumps under their eyes.
+  // New comments of others are not inserted while somebody reads: a button offers to load them.
   document.addEventListener("comments", ({ detail }) => {
-    if (list()?.dataset.commentsOf !== detail.post) return;
-    const more = detail.count - list().querySelectorAll(".comment").length;
-    const button = list().querySelector("[data-fresh]");
-    button.hidden = more <= 0;
-    button.textContent = `Show ${more} new`;
+    if (commentSection()?.dataset.commentsPost !== detail.postId) return;
+    const newCount = detail.count - commentSection().querySelectorAll(".comment").length;
+    const button = commentSection().querySelector("[data-show-new]");
+    button.hidden = newCount <= 0;
+    button.textContent = `Show ${newCount} new`;
   });
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-fresh]")) reload().catch(fault);
+    if (event.target.closest("[data-show-new]")) reloadComments().catch(showError);
   });
 }

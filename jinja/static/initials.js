@@ -1,7 +1,7 @@
-// The letters of a drawn avatar, as the server finds them (app/domain/text.py, initials).
-const graphemes = new Intl.Segmenter();
+// Initials of a name for a text avatar, the same as on the server (app/domain/text.py `initials`).
+const graphemeSegmenter = new Intl.Segmenter();
 
 export function initials(name) {
   const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
-  return words.slice(0, 2).map((word) => [...graphemes.segment(word)][0].segment).join("").toUpperCase() || "?";
+  return words.slice(0, 2).map((word) => [...graphemeSegmenter.segment(word)][0].segment).join("").toUpperCase() || "?";
 }

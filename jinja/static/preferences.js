@@ -1,110 +1,112 @@
-// Preferences: each change goes out at once and is painted again as the server keeps it. One request at a time;
-// changes made meanwhile go together in the next one.
-import { call, myId } from "./api.js";
+// Preferences page: sends each change at once and renders what the server stored. One request at a time;
+// changes made during a request are sent together in the next one.
+import { callApi, currentUserId } from "./api.js";
 
 const form = document.querySelector("[data-preferences]");
-const said = document.getElementById("saved");
-let waiting = {};
-let busy = false;
+const saveStatus = document.getElementById("saved");
+let pendingChanges = {};
+let isSending = false;
 
-const cells = (selector = "") => [...form.querySelectorAll(`[data-kind]:not(:disabled)${selector}`)];
+const matrixCells = (selector = "") => [...form.querySelectorAll(`[data-kind]:not(:disabled)${selector}`)];
 
-function tell(text, wrong = false) {
-  said.textContent = text;
-  said.classList.toggle("wrong", wrong);
+function setSaveStatus(text, isError = false) {
+  saveStatus.textContent = text;
+  saveStatus.classList.toggle("failed", isError);
 }
 
-function paint(kept) {
-  for (const field of form.querySelectorAll("[data-choice]")) {
-    const value = kept[field.dataset.choice];
+function renderPreferences(preferences) {
+  for (const field of form.querySelectorAll("[data-preference]")) {
+    const value = preferences[field.dataset.preference];
     if (field.type === "checkbox") field.checked = value;
     else if (field !== document.activeElement) field.value = value ?? "";
   }
-  for (const cell of cells()) cell.checked = kept.matrix[cell.dataset.kind][cell.dataset.channel];
+  for (const cell of matrixCells()) cell.checked = preferences.matrix[cell.dataset.kind][cell.dataset.channel];
 }
 
-async function paintNow() {
-  const answer = await fetch("/preferences", { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("quiet-now");
-  document.getElementById("quiet-now").replaceChildren(...fresh.childNodes);
+async function renderQuietHoursStatus() {
+  const response = await fetch("/preferences", { headers: { Accept: "text/html" } });
+  if (!response.ok) return;
+  const current = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("quiet-now");
+  document.getElementById("quiet-now").replaceChildren(...current.childNodes);
 }
 
-async function send() {
-  if (busy) return;
-  busy = true;
-  let kept = null;
+async function sendChanges() {
+  if (isSending) return;
+  isSending = true;
+  let stored = null;
   try {
-    while (Object.keys(waiting).length) {
-      const given = waiting;
-      waiting = {};
-      tell("Saving…");
-      kept = (await call("PATCH", `/api/preferences/${myId}`, given)).preferences;
+    while (Object.keys(pendingChanges).length) {
+      const changes = pendingChanges;
+      pendingChanges = {};
+      setSaveStatus("Saving…");
+      stored = (await callApi("PATCH", `/api/preferences/${currentUserId}`, changes)).preferences;
     }
-    paint(kept);
-    await paintNow();
-    tell("✓ Saved");
+    renderPreferences(stored);
+    await renderQuietHoursStatus();
+    setSaveStatus("✓ Saved");
   } catch (error) {
-    waiting = {};
-    tell(`Not saved: ${error.message}`, true);
-    const kept = await call("GET", `/api/preferences/${myId}`).catch(() => null);
-    if (kept) paint(kept.preferences);
+    pendingChanges = {};
+    setSaveStatus(`Not saved: ${error.message}`, true);
+    const reply = await callApi("GET", `/api/preferences/${currentUserId}`).catch(() => null);
+    if (reply) renderPreferences(reply.preferences);
   } finally {
-    busy = false;
+    isSending = false;
   }
 }
 
-function choose(field) {
+function recordChange(field) {
   if (field.dataset.kind) {
-    waiting.matrix ??= {};
-    (waiting.matrix[field.dataset.kind] ??= {})[field.dataset.channel] = field.checked;
+    pendingChanges.matrix ??= {};
+    (pendingChanges.matrix[field.dataset.kind] ??= {})[field.dataset.channel] = field.checked;
   } else if (field.type === "checkbox") {
-    waiting[field.dataset.choice] = field.checked;
+    pendingChanges[field.dataset.preference] = field.checked;
   } else {
-    waiting[field.dataset.choice] = field.value || null; // an emptied time
+    pendingChanges[field.dataset.preference] = field.value || null; // a time that was cleared
   }
 }
 
-// All on, unless they are all on already.
-function toggle(some) {
-  const on = !some.every((cell) => cell.checked);
-  for (const cell of some) {
+// Switches all cells on, or off when all of them are on.
+function toggleCells(cells) {
+  const on = !cells.every((cell) => cell.checked);
+  for (const cell of cells) {
     cell.checked = on;
-    choose(cell);
+    recordChange(cell);
   }
-  send();
+  sendChanges();
 }
 
-// Who never chose a zone lives, most likely, where the browser does.
-function startZone() {
-  const zone = form.querySelector("[data-choice=timezone]");
-  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const quiet = form.querySelector("[data-choice=dndEnabled]");
-  if (zone.value !== "UTC" || quiet.checked || ![...zone.options].some((one) => one.value === here)) return;
-  zone.value = here;
-  quiet.addEventListener("change", () => quiet.checked && choose(zone), { once: true });
+// Preselects the browser's time zone while the user has not chosen one; it is sent when quiet hours are switched on.
+function preselectTimeZone() {
+  const select = form.querySelector("[data-preference=timezone]");
+  const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const quietHoursSwitch = form.querySelector("[data-preference=dndEnabled]");
+  if (select.value !== "UTC" || quietHoursSwitch.checked || ![...select.options].some((option) => option.value === browserZone)) return;
+  select.value = browserZone;
+  quietHoursSwitch.addEventListener("change", () => quietHoursSwitch.checked && recordChange(select), { once: true });
 }
 
-async function silence(line) {
-  const off = line.elements.wish.value === "off";
-  const button = line.querySelector("button");
+// Lifts or restores a mute or a block.
+async function toggleRestriction(restrictionForm) {
+  const isLifting = restrictionForm.elements.desired_state.value === "off";
+  const { restrictionPath, liftLabel, restoreLabel } = restrictionForm.dataset;
+  const button = restrictionForm.querySelector("button");
   button.disabled = true;
   try {
-    await call(off ? "DELETE" : "PUT", line.dataset.silence);
-    line.elements.wish.value = off ? "on" : "off";
-    button.textContent = off ? line.dataset.on : line.dataset.off;
-    tell(off ? `✓ Done. “${line.dataset.on}” takes it back` : "✓ Done");
+    await callApi(isLifting ? "DELETE" : "PUT", restrictionPath);
+    restrictionForm.elements.desired_state.value = isLifting ? "on" : "off";
+    button.textContent = isLifting ? restoreLabel : liftLabel;
+    setSaveStatus(isLifting ? `✓ Done. “${restoreLabel}” takes it back` : "✓ Done");
   } catch (error) {
-    tell(`Not done: ${error.message}`, true);
+    setSaveStatus(`Not done: ${error.message}`, true);
   } finally {
     button.disabled = false;
   }
 }
 
-startZone();
+preselectTimeZone();
 form.addEventListener("change", ({ target }) => {
-  choose(target);
-  send();
+  recordChange(target);
+  sendChanges();
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("click", ({ target }) => {
@@ -112,10 +114,10 @@ form.addEventListener("click", ({ target }) => {
   if (!button) return;
   const { column, row } = button.dataset;
   const group = button.closest("[data-group]");
-  toggle(row ? cells(`[data-kind="${row}"]`) : cells(`[data-channel="${column}"]`).filter((cell) => group.contains(cell)));
+  toggleCells(row ? matrixCells(`[data-kind="${row}"]`) : matrixCells(`[data-channel="${column}"]`).filter((cell) => group.contains(cell)));
 });
 document.addEventListener("submit", (event) => {
-  if (!event.target.dataset.silence) return;
+  if (!event.target.dataset.restrictionPath) return;
   event.preventDefault();
-  silence(event.target);
+  toggleRestriction(event.target);
 });

@@ -1,125 +1,124 @@
-// The search in the bar: people while one types. Arrows choose, Enter opens, Escape closes; without a choice the
-// form goes to the page of results.
-import { call } from "./api.js";
+// Search box in the top bar: suggests people while the user types (a combobox with a listbox of results).
+// Arrow keys select, Enter opens, Escape closes; without a selection the form goes to the results page.
+import { callApi } from "./api.js";
 import { initials } from "./initials.js";
 
-const PAUSE_MS = 250;
-let list = null;
-let asked = 0; // answers may come out of order: only the newest question counts
-let timer = 0;
+const DEBOUNCE_MS = 250;
+let resultList = null;
+let latestRequest = 0; // replies may arrive out of order: only the one to the latest request is rendered
+let debounceTimer = 0;
 
-const options = () => [...list.querySelectorAll("[role=option]")];
+const options = () => [...resultList.querySelectorAll("[role=option]")];
 
-function note(text) {
-  const line = document.createElement("p");
-  line.className = "note";
-  line.textContent = text;
-  list.replaceChildren(line);
+function showMessage(text) {
+  const message = document.createElement("p");
+  message.className = "search-message";
+  message.textContent = text;
+  resultList.replaceChildren(message);
 }
 
-function option(person, number) {
-  const line = document.createElement("a");
-  line.id = `found-${number}`;
-  line.href = `/users/${encodeURIComponent(person.username)}`;
-  line.tabIndex = -1;
-  line.setAttribute("role", "option");
-  line.setAttribute("aria-selected", "false");
-  const face = document.createElement("span");
-  const hue = [...new TextEncoder().encode(person.username)].reduce((sum, one) => sum + one, 0) % 8;
-  face.className = `avatar tiny hue-${hue}`;
-  face.setAttribute("aria-hidden", "true");
-  face.textContent = initials(person.name ?? person.username);
-  const words = document.createElement("span");
-  words.className = "who-text";
+function createOption(user, index) {
+  const option = document.createElement("a");
+  option.id = `search-result-${index}`;
+  option.href = `/users/${encodeURIComponent(user.username)}`;
+  option.tabIndex = -1;
+  option.setAttribute("role", "option");
+  option.setAttribute("aria-selected", "false");
+  const avatar = document.createElement("span");
+  const hue = [...new TextEncoder().encode(user.username)].reduce((sum, byte) => sum + byte, 0) % 8;
+  avatar.className = `avatar tiny hue-${hue}`;
+  avatar.setAttribute("aria-hidden", "true");
+  avatar.textContent = initials(user.name ?? user.username);
+  const text = document.createElement("span");
+  text.className = "user-text";
   const name = document.createElement("bdi");
   name.className = "name";
-  name.textContent = person.name ?? person.username;
-  const under = document.createElement("span");
-  under.className = "muted";
-  under.textContent = `@${person.username}`;
-  words.append(name, under);
-  line.append(face, words);
-  return line;
+  name.textContent = user.name ?? user.username;
+  const username = document.createElement("span");
+  username.className = "muted";
+  username.textContent = `@${user.username}`;
+  text.append(name, username);
+  option.append(avatar, text);
+  return option;
 }
 
-function choose(input, to) {
-  for (const one of options()) one.setAttribute("aria-selected", String(one === to));
-  if (to) {
-    input.setAttribute("aria-activedescendant", to.id);
-    to.scrollIntoView({ block: "nearest" });
+function selectOption(input, selected) {
+  for (const option of options()) option.setAttribute("aria-selected", String(option === selected));
+  if (selected) {
+    input.setAttribute("aria-activedescendant", selected.id);
+    selected.scrollIntoView({ block: "nearest" });
   } else input.removeAttribute("aria-activedescendant");
 }
 
-function show(input, open) {
-  list.hidden = !open;
-  input.setAttribute("aria-expanded", String(open));
-  if (!open) input.removeAttribute("aria-activedescendant");
+function setOpen(input, isOpen) {
+  resultList.hidden = !isOpen;
+  input.setAttribute("aria-expanded", String(isOpen));
+  if (!isOpen) input.removeAttribute("aria-activedescendant");
 }
 
-async function ask(input) {
-  const words = input.value.trim();
-  const mine = ++asked;
-  if (!words) {
-    show(input, false);
+async function searchUsers(input) {
+  const query = input.value.trim();
+  const request = ++latestRequest;
+  if (!query) {
+    setOpen(input, false);
     return;
   }
   if (!input.validity.valid) {
-    note(input.validationMessage);
-    show(input, true);
+    showMessage(input.validationMessage);
+    setOpen(input, true);
     return;
   }
   try {
-    const { users } = await call("GET", `/api/users/search?limit=6&q=${encodeURIComponent(words)}`);
-    if (mine !== asked) return;
-    if (users.length) list.replaceChildren(...users.map(option));
-    else note("Nobody found");
+    const { users } = await callApi("GET", `/api/users/search?limit=6&q=${encodeURIComponent(query)}`);
+    if (request !== latestRequest) return;
+    if (users.length) resultList.replaceChildren(...users.map(createOption));
+    else showMessage("Nobody found");
   } catch {
-    if (mine === asked) note("The search does not answer. Press Enter to try again.");
+    if (request === latestRequest) showMessage("The search does not answer. Press Enter to try again.");
   }
-  if (mine === asked) show(input, document.activeElement === input);
+  if (request === latestRequest) setOpen(input, document.activeElement === input);
 }
 
-function onKey(event) {
+function onKeyDown(event) {
   const input = event.target;
   const all = options();
-  const at = all.findIndex((one) => one.getAttribute("aria-selected") === "true");
-  if (event.key === "Escape" && !list.hidden) {
+  const index = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+  if (event.key === "Escape" && !resultList.hidden) {
     event.preventDefault();
-    show(input, false);
-  } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && all.length && !list.hidden) {
+    setOpen(input, false);
+  } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && all.length && !resultList.hidden) {
     event.preventDefault();
     const step = event.key === "ArrowDown" ? 1 : -1;
-    choose(input, all[(at + step + all.length + (at < 0 && step < 0 ? 1 : 0)) % all.length]);
-  } else if (event.key === "Enter" && at >= 0 && !list.hidden) {
+    selectOption(input, all[(index + step + all.length + (index < 0 && step < 0 ? 1 : 0)) % all.length]);
+  } else if (event.key === "Enter" && index >= 0 && !resultList.hidden) {
     event.preventDefault();
-    all[at].click();
+    all[index].click();
   }
 }
 
 export function startSearch() {
-  const form = document.querySelector("[data-find]");
+  const form = document.querySelector("[data-search]");
   if (!form) return;
   const input = form.querySelector("input");
-  list = document.createElement("div");
-  list.className = "found";
-  list.id = "found";
-  list.hidden = true;
-  list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "People");
-  form.append(list);
-  for (const [name, value] of [["role", "combobox"], ["aria-controls", "found"], ["aria-expanded", "false"], ["aria-autocomplete", "list"]]) {
+  resultList = document.createElement("div");
+  resultList.className = resultList.id = "search-results";
+  resultList.hidden = true;
+  resultList.setAttribute("role", "listbox");
+  resultList.setAttribute("aria-label", "People");
+  form.append(resultList);
+  for (const [name, value] of [["role", "combobox"], ["aria-controls", resultList.id], ["aria-expanded", "false"], ["aria-autocomplete", "list"]]) {
     input.setAttribute(name, value);
   }
   input.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => ask(input), PAUSE_MS);
+    clearTimeout(debounceTimer);
+    debounceTimer = setTimeout(() => searchUsers(input), DEBOUNCE_MS);
   });
-  input.addEventListener("focus", () => show(input, list.childElementCount > 0 && input.value.trim() !== ""));
-  input.addEventListener("keydown", onKey);
+  input.addEventListener("focus", () => setOpen(input, resultList.childElementCount > 0 && input.value.trim() !== ""));
+  input.addEventListener("keydown", onKeyDown);
   document.addEventListener("pointerdown", (event) => {
-    if (!form.contains(event.target)) show(input, false);
+    if (!form.contains(event.target)) setOpen(input, false);
   });
   input.addEventListener("blur", (event) => {
-    if (!form.contains(event.relatedTarget)) show(input, false);
+    if (!form.contains(event.relatedTarget)) setOpen(input, false);
   });
 }

@@ -1,32 +1,32 @@
-// The session that a page was made for. When it ends, or becomes another person's, no tab keeps what was private:
-// it goes to the log-in page, which leads back to it if somebody is signed in after all.
-const meta = (name) => document.querySelector(`meta[name="${name}"]`);
-export const myId = meta("me")?.content;
-const tabs = new BroadcastChannel("session");
-let leaving = false;
+// The session this page was rendered for. When it ends or another user signs in, every tab goes to the log-in page,
+// so that no tab keeps private content; the log-in page leads back if somebody is signed in after all.
+const metaTag = (name) => document.querySelector(`meta[name="${name}"]`);
+export const currentUserId = metaTag("user-id")?.content;
+const tabChannel = new BroadcastChannel("session");
+let isLeaving = false;
 
-export function leave() {
-  if (leaving) return;
-  leaving = true;
-  document.documentElement.hidden = true; // at once, whatever the network does
-  const back = location.pathname + location.search;
-  location.replace(`/login?next=${encodeURIComponent(back)}`);
+export function redirectToLogin() {
+  if (isLeaving) return;
+  isLeaving = true;
+  document.documentElement.hidden = true; // immediately, however slow the network is
+  const returnPath = location.pathname + location.search;
+  location.replace(`/login?next=${encodeURIComponent(returnPath)}`);
 }
 
-// Each page tells the other tabs whose session it was given; the log-in page tells them that there is none.
-tabs.addEventListener("message", ({ data }) => {
-  if (myId && data.user !== myId) leave();
+// Each page sends its user id to the other tabs; the log-in page sends null.
+tabChannel.addEventListener("message", ({ data }) => {
+  if (currentUserId && data.userId !== currentUserId) redirectToLogin();
 });
-if (myId || meta("signed-out")) tabs.postMessage({ user: myId ?? null });
+if (currentUserId || metaTag("signed-out")) tabChannel.postMessage({ userId: currentUserId ?? null });
 
-// The tab that logs out is on its way already.
+// The tab that submits the log-out form navigates by itself.
 addEventListener("submit", ({ target }) => {
-  if (target.getAttribute("action") === "/logout") leaving = true;
+  if (target.getAttribute("action") === "/logout") isLeaving = true;
 });
 
-// The browser shows a page again as it was, without asking the server: what it shows may be over by now.
+// A page restored from the back/forward cache may belong to a session that ended: reload it.
 addEventListener("pageshow", ({ persisted }) => {
-  if (!persisted || !myId) return;
+  if (!persisted || !currentUserId) return;
   document.documentElement.hidden = true;
   location.reload();
 });

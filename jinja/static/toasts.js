@@ -1,116 +1,117 @@
-// STOP 9: the toast. At most three; text only, never markup. One of a group replaces the one before it.
-const MOST = 3;
-const SECONDS = 6;
-const BAR = 80; // px: the bar above the page, and some air
-const area = document.getElementById("toasts");
-const waiting = []; // critical ones beyond the third: none of them is lost
+// Toasts: at most three, text only. A toast with a known id replaces the earlier one of the same notification group.
+const MAX_TOASTS = 3;
+const TOAST_SECONDS = 6;
+const TOP_OFFSET_PX = 80; // height of the top bar and a margin
+const container = document.getElementById("toasts");
+const queuedCriticalToasts = []; // critical ones that do not fit: none of them is dropped
 
-const isCritical = (box) => box.classList.contains("critical");
+const isCritical = (toast) => toast.classList.contains("critical");
 
-// Critical ones stay until somebody closes them; the others leave, but not while anybody looks at them.
-export function toast({ id, message, href, critical = false }) {
-  const box = document.createElement("div");
-  box.className = critical ? "toast critical" : "toast";
-  box.setAttribute("role", critical ? "alert" : "status");
-  if (id) box.dataset.toast = id;
-  const old = id && find(id);
-  if (old) replace(old, box);
-  else if (!enter(box)) return;
-  keepClear();
-  // Into the live region that is there already: a region that comes with its text is often not read.
-  box.append(line(message, href), closer(box));
-  if (!critical) leaveLater(box);
+// Critical toasts stay until they are closed; the others close by themselves, but not while the pointer or focus is on them.
+export function showToast({ id, message, href, critical = false }) {
+  const toast = document.createElement("div");
+  toast.className = critical ? "toast critical" : "toast";
+  toast.setAttribute("role", critical ? "alert" : "status");
+  if (id) toast.dataset.toast = id;
+  const existing = id && findToast(id);
+  if (existing) replaceToast(existing, toast);
+  else if (!insertToast(toast)) return;
+  avoidTextFields();
+  // The content is added after the live region is in the document; otherwise screen readers often skip it.
+  toast.append(createText(message, href), createCloseButton(toast));
+  if (!critical) startAutoClose(toast);
 }
 
-function find(id) {
-  return area.querySelector(`[data-toast="${CSS.escape(id)}"]`);
+function findToast(id) {
+  return container.querySelector(`[data-toast="${CSS.escape(id)}"]`);
 }
 
-// Whether it has a place. Of those there, the oldest that may go makes way.
-function enter(box) {
-  if (area.children.length >= MOST) {
-    const oldest = [...area.children].find((one) => !isCritical(one));
+// Returns whether the toast was inserted or queued. When full, the oldest non-critical toast is removed.
+function insertToast(toast) {
+  if (container.children.length >= MAX_TOASTS) {
+    const oldest = [...container.children].find((shownToast) => !isCritical(shownToast));
     if (oldest) oldest.remove();
-    else if (isCritical(box)) waiting.push(box);
+    else if (isCritical(toast)) queuedCriticalToasts.push(toast);
     else return false;
   }
-  if (!waiting.includes(box)) area.append(box);
+  if (!queuedCriticalToasts.includes(toast)) container.append(toast);
   return true;
 }
 
-// The focus, if it is in the old one, goes to the same part of the new one.
-function replace(old, box) {
-  const part = old.contains(document.activeElement) ? document.activeElement.tagName : null;
-  old.replaceWith(box);
-  if (part) queueMicrotask(() => box.querySelector(part)?.focus());
+// If the focus is in the old toast, it moves to the same element of the new one.
+function replaceToast(existing, toast) {
+  const focusedTag = existing.contains(document.activeElement) ? document.activeElement.tagName : null;
+  existing.replaceWith(toast);
+  if (focusedTag) queueMicrotask(() => toast.querySelector(focusedTag)?.focus());
 }
 
-function line(message, href) {
-  const text = document.createElement("p");
+function createText(message, href) {
+  const paragraph = document.createElement("p");
   const inner = href ? document.createElement("a") : document.createElement("span");
   if (href) inner.href = href;
   inner.textContent = message;
-  text.append(inner);
-  return text;
+  paragraph.append(inner);
+  return paragraph;
 }
 
-function closer(box) {
+function createCloseButton(toast) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "quiet";
+  button.className = "secondary";
   button.textContent = "Close";
-  button.addEventListener("click", () => close(box));
+  button.addEventListener("click", () => closeToast(toast));
   return button;
 }
 
-function close(box) {
-  box.remove();
-  const next = waiting.shift();
-  if (next) area.append(next);
+function closeToast(toast) {
+  toast.remove();
+  const next = queuedCriticalToasts.shift();
+  if (next) container.append(next);
 }
 
-// The clock stands still while somebody looks at it, and while nobody can: in a tab behind another.
-function leaveLater(box) {
+// The timer starts again after each interaction; it does not run out while the toast is hovered, focused or in a hidden tab.
+function startAutoClose(toast) {
   let timer = null;
-  const held = () => box.matches(":hover, :focus-within") || document.visibilityState === "hidden";
-  const turn = () => {
+  const isPaused = () => toast.matches(":hover, :focus-within") || document.visibilityState === "hidden";
+  const restartTimer = () => {
     clearTimeout(timer);
-    if (box.isConnected || !timer) timer = held() ? timer : setTimeout(() => close(box), SECONDS * 1000);
-    else document.removeEventListener("visibilitychange", turn);
+    if (toast.isConnected || !timer) timer = isPaused() ? timer : setTimeout(() => closeToast(toast), TOAST_SECONDS * 1000);
+    else document.removeEventListener("visibilitychange", restartTimer);
   };
-  turn();
-  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) box.addEventListener(name, () => queueMicrotask(turn));
-  document.addEventListener("visibilitychange", turn);
+  restartTimer();
+  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) toast.addEventListener(name, () => queueMicrotask(restartTimer));
+  document.addEventListener("visibilitychange", restartTimer);
 }
 
-// What was announced is in the list that opened; critical ones stay until somebody closes them.
+// Called when the notification list opens: it shows the same rows. Critical toasts stay until they are closed.
 export function clearToasts() {
-  for (const box of [...area.children]) if (box.dataset.toast && !isCritical(box)) box.remove();
+  for (const toast of [...container.children]) if (toast.dataset.toast && !isCritical(toast)) toast.remove();
 }
 
-// On phones there is room at the top or at the bottom; not where somebody writes, or could.
-function keepClear() {
-  const depth = BAR + area.offsetHeight;
-  const within = (field) => {
+// On phones the toasts are at the top, or at the bottom when they would cover a text field at the top.
+function avoidTextFields() {
+  const coveredHeight = TOP_OFFSET_PX + container.offsetHeight;
+  const isCovered = (field) => {
     const { top, bottom } = field.getBoundingClientRect();
-    return bottom > 0 && top < depth;
+    return bottom > 0 && top < coveredHeight;
   };
-  const writes = document.activeElement?.matches("textarea, input");
-  const fields = writes ? [document.activeElement] : [...document.querySelectorAll("main textarea")];
-  area.classList.toggle("low", fields.some(within));
+  const isTyping = document.activeElement?.matches("textarea, input");
+  const fields = isTyping ? [document.activeElement] : [...document.querySelectorAll("main textarea")];
+  container.classList.toggle("at-bottom", fields.some(isCovered));
 }
-document.addEventListener("focusin", () => area.children.length && keepClear());
+document.addEventListener("focusin", () => container.children.length && avoidTextFields());
 
-export function dropToast(id) {
-  const place = waiting.findIndex((box) => box.dataset.toast === id);
-  if (place >= 0) waiting.splice(place, 1);
-  const box = find(id);
-  if (box) close(box);
+// Removes the toast of a notification that was read or removed elsewhere.
+export function removeToast(id) {
+  const index = queuedCriticalToasts.findIndex((toast) => toast.dataset.toast === id);
+  if (index >= 0) queuedCriticalToasts.splice(index, 1);
+  const toast = findToast(id);
+  if (toast) closeToast(toast);
 }
 
-// By key: the one with the focus, or else the newest.
+// Escape closes the focused toast, or else the newest one.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented) return;
-  const box = document.activeElement?.closest?.(".toast") ?? area.lastElementChild;
-  if (box) close(box);
+  const toast = document.activeElement?.closest?.(".toast") ?? container.lastElementChild;
+  if (toast) closeToast(toast);
 });

@@ -1,0 +1,190 @@
+"""Rate limits: counted in Redis for all processes, in memory while Redis is unavailable.
+
+Used by app/accounts/authentication.py, app/accounts/credentials.py and blueprints/http/request_auth.py.
+Raises RateLimited (429). Writes are counted in this process only, so that a like needs one round trip; their
+limit guards against floods and may be exceeded by a factor of the number of web processes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+from limits import RateLimitItem, parse
+from limits.storage import RedisStorage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.clients import circuit_breaker
+from app.clients.client_ip import rate_limit_ip_or_subnet
+from app.domain.errors import Rejected
+
+REDIS_TIMEOUT_SECONDS = 0.2
+REDIS_RETRY_DELAY_SECONDS = 5.0
+# Contract 6.26: failed log-ins are limited per account and address, per account over all unknown devices,
+# and per address.
+UNKNOWN_DEVICES_FACTOR, ADDRESS_FACTOR = 4, 10
+MAX_COUNTER_KEYS = 100_000
+
+
+class RateLimited(Rejected):
+    """The client may retry after `retry_after_seconds`."""
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message, "too_many", 429)
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitRules:
+    """Already validated by settings.py."""
+
+    is_enabled: bool
+    login: str
+    registration: str
+    write: str
+
+
+class InMemoryCounters:
+    """Counters of this process, with expiry."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def increment(self, key: str, period_seconds: int, amount: int) -> int:
+        now = self._now()
+        count, expires_at = self._counts.get(key, (0, 0.0))
+        if expires_at <= now:
+            if len(self._counts) >= MAX_COUNTER_KEYS:
+                self._counts = {
+                    existing_key: entry for existing_key, entry in self._counts.items() if entry[1] > now
+                }
+            if len(self._counts) >= MAX_COUNTER_KEYS:
+                self._counts.clear()  # too many keys: drop all instead of growing
+            count, expires_at = 0, now + period_seconds
+        count = max(count + amount, 0)
+        self._counts[key] = count, expires_at
+        return count
+
+
+class RedisCountersWithMemoryFallback:
+    """Counters in Redis. When it fails (after at most 0.2 s), counts in memory for five seconds."""
+
+    def __init__(self, url: str, now: Callable[[], float]) -> None:
+        self._storage = RedisStorage(
+            url,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
+        )
+        self._in_memory_counter = InMemoryCounters(now)
+        self._now = now
+        self._retry_redis_at = 0.0
+
+    def increment(self, key: str, period_seconds: int, amount: int) -> int:
+        if self._now() >= self._retry_redis_at:
+            try:
+                return self._storage.incr(key, period_seconds, amount)
+            except redis.RedisError as exc:
+                problem = "Rate limits are counted in memory"
+                circuit_breaker.REDIS.outage.record_failure(f"{problem}: {type(exc).__name__}", problem)
+                self._retry_redis_at = self._now() + REDIS_RETRY_DELAY_SECONDS
+        return self._in_memory_counter.increment(key, period_seconds, amount)
+
+
+class RateLimits:
+    def __init__(self, rules: RateLimitRules, redis_url: str, now: Callable[[], float]) -> None:
+        self._is_enabled = rules.is_enabled
+        self._login_limit, self._registration_limit = parse(rules.login), parse(rules.registration)
+        write_limit = parse(rules.write)
+        self._max_writes, self._write_period_seconds = write_limit.amount, write_limit.get_expiry()
+        self._counter = RedisCountersWithMemoryFallback(redis_url, now)
+        self._now = now
+        self._write_count_by_user: dict[str, int] = {}
+        self._write_period_ends_at = 0.0
+
+    def count_login_attempt(self, account_key: str, client_ip: str, device_key: str | None = None) -> None:
+        """Counts an attempt before it is made, so that concurrent ones cannot exceed the limit. A device
+        known to the account (`device_key`) has its own counter, so that strangers cannot lock its
+        owner out. Raises RateLimited."""
+        message = "Too many login attempts. Please try again in {}."
+        keys = self._login_keys_and_factors(account_key, client_ip, device_key)
+        for index, (key, factor) in enumerate(keys):
+            try:
+                self._count_attempt_or_raise(self._login_limit, key, message, factor)
+            except RateLimited:
+                # A refused attempt must not count elsewhere, or one address could lock an account.
+                self._refund_login_keys(keys[:index])
+                raise
+
+    def refund_login_attempt(self, account_key: str, client_ip: str, device_key: str | None = None) -> None:
+        """For an attempt that was not a failure, or whose result is unknown."""
+        self._refund_login_keys(self._login_keys_and_factors(account_key, client_ip, device_key))
+
+    def count_registration(self, client_ip: str) -> None:
+        message = "Too many registration attempts. Please try again in {}."
+        self._count_attempt_or_raise(
+            self._registration_limit, f"register:{rate_limit_ip_or_subnet(client_ip)}", message
+        )
+
+    def count_code_or_reset_request(self, purpose: str, account_key: str, client_ip: str) -> None:
+        """Codes and reset tokens: each request sends a message to the account's owner."""
+        message = "Too many requests. Please try again in {}."
+        self._count_attempt_or_raise(self._login_limit, f"{purpose}:{account_key}", message)
+        self._count_attempt_or_raise(
+            self._login_limit,
+            f"{purpose}:from:{rate_limit_ip_or_subnet(client_ip)}",
+            message,
+            ADDRESS_FACTOR,
+        )
+
+    def count_password_attempt(self, purpose: str, account_key: str) -> None:
+        self._count_attempt_or_raise(
+            self._login_limit, f"{purpose}:{account_key}", "Too many tries. Please try again in {}."
+        )
+
+    def count_write_request(self, user_id: str) -> None:
+        if not self._is_enabled:
+            return
+        now = self._now()
+        if now >= self._write_period_ends_at:
+            self._write_count_by_user, self._write_period_ends_at = (
+                {},
+                now + self._write_period_seconds,
+            )
+        count = self._write_count_by_user[user_id] = self._write_count_by_user.get(user_id, 0) + 1
+        if count > self._max_writes:
+            retry_after_seconds = max(1, round(self._write_period_ends_at - now))
+            raise RateLimited("You are too fast. Please slow down a little.", retry_after_seconds)
+
+    def _login_keys_and_factors(
+        self, account_key: str, client_ip: str, device_key: str | None
+    ) -> list[tuple[str, int]]:
+        if device_key is not None:
+            return [(f"login:{account_key}:device:{device_key}", 1)]
+        address_prefix = rate_limit_ip_or_subnet(client_ip)
+        return [
+            (f"login:{account_key}:{address_prefix}", 1),
+            (f"login:from:{address_prefix}", ADDRESS_FACTOR),
+            (f"login:{account_key}", UNKNOWN_DEVICES_FACTOR),
+        ]
+
+    def _refund_login_keys(self, keys: list[tuple[str, int]]) -> None:
+        if self._is_enabled:
+            for key, _ in keys:
+                self._counter.increment(key, self._login_limit.get_expiry(), -1)
+
+    def _count_attempt_or_raise(self, limit: RateLimitItem, key: str, message: str, factor: int = 1) -> None:
+        if not self._is_enabled:
+            return
+        period_seconds = limit.get_expiry()
+        if self._counter.increment(key, period_seconds, 1) > limit.amount * factor:
+            raise RateLimited(message.format(_format_duration(period_seconds)), period_seconds)
+
+
+def _format_duration(seconds: int) -> str:
+    for unit_seconds, unit_name in ((3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % unit_seconds == 0:
+            unit_count = seconds // unit_seconds
+            return f"{unit_count} {unit_name}" if unit_count == 1 else f"{unit_count} {unit_name}s"
+    return f"{seconds} seconds"

@@ -1,0 +1,123 @@
+"""History of client events: what a reconnecting client has missed.
+
+Input: calls of app/delivery/room_joins.py and app/delivery/socket_dispatcher.py. Source: epochs, users
+(client_seq) and outbox. The counter and the outbox rows are written in one transaction under a lock on the
+recipient, so a reader that reads the counter first finds every event up to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from app.clients.postgres import translate_errors
+from app.domain.events import MAX_SEQ
+from app.domain.redaction import with_encrypted_login_code
+from app.domain.resume import MAX_MISSED_EVENTS
+from app.persistence.serializer import render_payloads
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """The last client event a client has received."""
+
+    epoch: str
+    client_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeResult:
+    """The current position, and all later events if none of them was purged."""
+
+    epoch: str
+    client_seq: int
+    is_complete: bool
+    client_events: tuple[dict[str, Any], ...]
+    unread_badge: tuple[int, int] | None = None
+    """(version, count) of the unread count in the same snapshot."""
+
+
+class ClientEventHistory:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def load_missed_events(self, user_id: str, resume_point: ResumePoint | None) -> ResumeResult:
+        with translate_errors("read missed events"), self._engine.begin() as conn:
+            epoch = _get_or_create_epoch(conn)
+            position = conn.execute(_SELECT_POSITION, {"user": user_id}).first()
+            client_seq, unread_badge = (position[0], (position[1], position[2])) if position else (0, None)
+            if (
+                resume_point is None
+                or resume_point.epoch != epoch
+                or not 0 <= client_seq - resume_point.client_seq <= MAX_MISSED_EVENTS
+            ):
+                return ResumeResult(epoch, client_seq, False, (), unread_badge)
+            events = _select_client_events(
+                conn, {"user": user_id, "since": resume_point.client_seq, "seq": client_seq}
+            )
+        client_events: tuple[dict[str, object], ...] = tuple(
+            {"event": event_name, "data": data} for event_name, data in events
+        )
+        # A gap: older events were purged.
+        is_complete = len(client_events) == client_seq - resume_point.client_seq
+        return ResumeResult(
+            epoch, client_seq, is_complete, client_events if is_complete else (), unread_badge
+        )
+
+    def load_newest_client_seqs(self, user_ids: Sequence[str]) -> dict[str, int]:
+        """The newest client_seq of each user."""
+        if not user_ids:
+            return {}
+        with translate_errors("read client_seq"), self._engine.connect() as conn:
+            return {row[0]: row[1] for row in conn.execute(_SELECT_CLIENT_SEQS, {"users": list(user_ids)})}
+
+    def load_events_after_and_unread_count(
+        self, user_id: str, after_seq: int
+    ) -> list[tuple[str, dict[str, object]]]:
+        """All events (event, data) after this number, in order, and the current unread count."""
+        values = {"user": user_id, "since": after_seq, "seq": MAX_SEQ}
+        with translate_errors("read missed events"), self._engine.connect() as conn:
+            client_events = _select_client_events(conn, values)
+            unread_badge = conn.execute(_SELECT_BADGE, values).one_or_none()
+        if unread_badge is not None:
+            client_events.append(("unread_count", {"count": unread_badge[0], "version": unread_badge[1]}))
+        return client_events
+
+
+def _select_client_events(conn: Connection, values: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
+    """(event, data) in order, with current names of users and encrypted codes."""
+    rows = conn.execute(_SELECT_CLIENT_EVENTS, values).all()
+    payloads = render_payloads(conn, [row[1] for row in rows])
+    return [
+        (row[0], with_encrypted_login_code(data, row[2])) for row, data in zip(rows, payloads, strict=True)
+    ]
+
+
+def _get_or_create_epoch(conn: Connection) -> str:
+    epoch = conn.execute(_SELECT_EPOCH).scalar()
+    if epoch is None:
+        conn.execute(text("insert into epochs (name) values ('client_events') on conflict do nothing"))
+        epoch = conn.execute(_SELECT_EPOCH).scalar_one()
+    return str(epoch)
+
+
+_SELECT_EPOCH = text("select value::text from epochs where name = 'client_events'")
+# One statement, so that count and version are from one snapshot.
+_SELECT_POSITION = text("""
+    select u.client_seq, u.unread_count_version, (select count(*) from notifications n
+        where n.user_id = u.id and not n.is_read and n.removed_at is null
+            and n.archived_at is null and n.version > 0)
+    from users u where u.id = :user
+""")
+_SELECT_CLIENT_EVENTS = text(
+    "select client_event, payload, encrypted_body from outbox "
+    "where user_id = :user and client_seq > :since and client_seq <= :seq order by client_seq"
+)
+_SELECT_CLIENT_SEQS = text("select id::text, client_seq from users where id = any(cast(:users as uuid[]))")
+# One statement, so that count and version are from one snapshot.
+_SELECT_BADGE = text("""
+    select (select count(*) from notifications where user_id = u.id and not is_read
+        and removed_at is null and archived_at is null and version > 0), unread_count_version
+    from users u where id = :user
+""")

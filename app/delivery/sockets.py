@@ -1,0 +1,231 @@
+"""Socket server: connections of clients, who may open one, and when it is closed.
+
+Input: Socket.IO, namespace / (contract 4). Output: rooms `user:{id}` and `signed-in`, `session_ended`.
+Events reach the rooms through app/delivery/redis_pubsub.py and app/delivery/socket_dispatcher.py;
+jinja/static/liveNotifications.js is the client.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from flask import Flask
+from flask_socketio import ConnectionRefusedError, leave_room
+
+from app.accounts.access_tokens import AccessTokens, Claims
+from app.clients.pg_notify import PgNotifyListener
+from app.delivery import packet_validation, request_body_timeout
+from app.delivery.handshake import build_origin_check
+from app.delivery.history import ClientEventHistory
+from app.delivery.local_sockets import LocalSockets
+from app.delivery.read_receipts import ReadReceiptBuffer
+from app.delivery.redis_pubsub import ReconnectingRedisManager
+from app.delivery.room_joins import RoomJoinHandler, SocketConnection, current_sid
+from app.delivery.socket_backpressure import BackpressureGuard
+from app.delivery.socket_dispatcher import run_notify_loop
+from app.domain.errors import Rejected, Unavailable
+from app.messaging.socket_push import user_room
+from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
+from app.settings import ServiceUrls
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+SOCKETS_PATH = "/socket.io/"
+SWEEP_INTERVAL_SECONDS = 30.0
+UNAUTHENTICATED_TIMEOUT_SECONDS = 60.0
+MAX_MESSAGE_BYTES = 64 * 1024
+JOIN_WAIT_SECONDS = 0.3
+"""Time for the join_room of a socket that sent its token at the handshake; then its events are flushed."""
+
+
+def route_socketio(socketio_app: "WSGIApplication", flask_app: "WSGIApplication") -> "WSGIApplication":
+    """Sends requests below SOCKETS_PATH to Socket.IO and all others directly to Flask."""
+
+    socketio_app = packet_validation.wrap_with_request_validation(socketio_app, MAX_MESSAGE_BYTES)
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request_body_timeout.install_body_deadline(environ)
+        is_socketio_request = environ.get("PATH_INFO", "").startswith(SOCKETS_PATH)
+        return (socketio_app if is_socketio_request else flask_app)(environ, start_response)
+
+    return application
+
+
+class SocketServer:
+    """Binds the Socket.IO server of `local_sockets` to the Flask application."""
+
+    def __init__(
+        self,
+        flask_app: Flask,
+        local_sockets: LocalSockets,
+        *,
+        service_urls: ServiceUrls,
+        cors_origins: tuple[str, ...],
+        access_tokens: AccessTokens,
+        history: ClientEventHistory,
+        read_receipts: ReadReceiptBuffer,
+        now: Callable[[], float],
+    ) -> None:
+        self._connections: dict[str, SocketConnection] = {}
+        self._access_tokens = access_tokens
+        self._cursors = local_sockets.cursors
+        self._delivered = local_sockets.delivered
+        self._dispatcher = local_sockets.dispatcher
+        self._now = now
+        self._joins = RoomJoinHandler(local_sockets, access_tokens, history)
+        self._pg_listener = PgNotifyListener(service_urls.database_url, CRITICAL_NOTIFY_CHANNEL)
+        self.read_receipts = read_receipts
+        self.socketio = local_sockets.socketio
+        client_manager = ReconnectingRedisManager(
+            service_urls.redis_url,
+            self._on_redis_reconnected,
+            self._dispatcher.fill_gap_and_check_new,
+            self._cursors,
+            local_sockets.encryption.decrypt_login_code,
+        )
+        self._bind_to_flask(flask_app, client_manager, cors_origins)
+        self._backpressure = BackpressureGuard(self.socketio.server.eio)
+
+    def _bind_to_flask(
+        self, flask_app: Flask, client_manager: ReconnectingRedisManager, cors_origins: tuple[str, ...]
+    ) -> None:
+        flask_wsgi_app = flask_app.wsgi_app
+        self.socketio.init_app(
+            flask_app,
+            async_mode="gevent",
+            client_manager=client_manager,
+            cors_allowed_origins=build_origin_check(cors_origins),
+            ping_timeout=20,
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
+            manage_session=False,
+            serializer=packet_validation.ClientPacket,
+            # Without these both libraries add log handlers of their own, which skip the redaction.
+            logger=logging.getLogger("socketio"),
+            engineio_logger=logging.getLogger("engineio"),
+        )
+        # The middleware of Flask-SocketIO copies the environment of each request: HTTP requests skip it.
+        flask_app.wsgi_app = route_socketio(flask_app.wsgi_app, flask_wsgi_app)  # type: ignore[method-assign, assignment]
+        self.socketio.on_event("connect", self._on_connect)
+        self.socketio.on_event("disconnect", self._on_disconnect)
+        self.socketio.on_event("join_room", self._on_join_room)
+        self.socketio.on_event("leave_room", self._on_leave_room)
+        self.socketio.on_event("notification_ack", self._on_notification_ack)
+
+    def start_background_tasks(self) -> None:
+        """Starts the endless loops. Called by the entry point, so that tests have no greenlets running."""
+        gevent.spawn(self._close_expired_connections_forever)
+        gevent.spawn(self._backpressure.close_slow_sockets_forever)
+        gevent.spawn(self.read_receipts.write_forever)
+        gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
+
+    def count_connected_users(self) -> int:
+        """Number of different users connected to this process."""
+        return len(
+            {connection.claims.user_id for connection in self._connections.values() if connection.claims}
+        )
+
+    def close_all_connections(self) -> None:
+        """Closes the transports. Clients see a lost connection and reconnect."""
+        self._backpressure.close_all_sockets()
+
+    def stop(self) -> None:
+        """For the end of the process: closes the connections and writes buffered read receipts."""
+        self.close_all_connections()
+        self.read_receipts.flush()
+
+    def close_expired_connections(self) -> int:
+        """Closes connections with an expired or revoked token, and those never authenticated."""
+        now, closed_count = self._now(), 0
+        for sid, connection in list(self._connections.items()):
+            claims = connection.claims
+            is_expired = (
+                self._access_tokens.is_expired_or_revoked(claims)
+                if claims
+                else now - connection.connected_at > UNAUTHENTICATED_TIMEOUT_SECONDS
+            )
+            if is_expired:
+                self._emit_session_ended_if_revoked(sid, claims)
+                self.socketio.server.eio.disconnect(connection.eio_sid)
+                closed_count += 1
+        return closed_count
+
+    def _emit_session_ended_if_revoked(self, sid: str, claims: Claims | None) -> None:
+        """Tells a client with a revoked session not to refresh its token: it goes to the log-in page."""
+        if claims and self._access_tokens.is_session_or_user_revoked(claims):
+            self.socketio.emit("session_ended", {}, to=sid, ignore_queue=True)
+
+    def _close_expired_connections_forever(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_INTERVAL_SECONDS)
+            try:
+                self.close_expired_connections()
+            except Exception:  # one broken socket must not end the loop
+                log.exception(
+                    "Closing expired sockets failed", extra={"event": "close_expired_sockets_failed"}
+                )
+
+    def _on_connect(self, auth: Any = None) -> None:
+        sid = current_sid()
+        connection = SocketConnection(self.socketio.server.manager.eio_sid_from_sid(sid, "/"), self._now())
+        token = auth.get("token") if isinstance(auth, dict) else None
+        if token is not None:
+            try:
+                connection.claims = self._access_tokens.verify(token if isinstance(token, str) else "")
+            except Rejected as exc:
+                raise ConnectionRefusedError(str(exc)) from exc
+        self._connections[sid] = connection
+        if connection.claims:
+            self._joins.enter_rooms_and_start_buffering(connection.claims)
+            gevent.spawn_later(JOIN_WAIT_SECONDS, self._joins.flush_buffered_events, sid, connection)
+
+    def _on_disconnect(self, *_: Any) -> None:
+        closed_connection = self._connections.pop(current_sid(), None)
+        user_id = closed_connection.claims.user_id if closed_connection and closed_connection.claims else None
+        if user_id:
+            self._cursors.remove_socket(user_room(user_id), current_sid())
+        if user_id and not any(
+            connection.claims and connection.claims.user_id == user_id
+            for connection in self._connections.values()
+        ):
+            self._delivered.stop_tracking(user_id)
+
+    def _on_join_room(self, payload: Any = None) -> None:
+        connection = self._connections.get(current_sid())
+        if connection is not None:
+            self._joins.handle_join_room(connection, payload)
+
+    def _on_leave_room(self, _: Any = None) -> None:
+        connection = self._connections.get(current_sid())
+        if connection and connection.claims:
+            leave_room(user_room(connection.claims.user_id))
+
+    def _on_notification_ack(self, payload: Any = None) -> None:
+        """Buffered; written to the delivery log as `seen`."""
+        connection = self._connections.get(current_sid())
+        if connection and connection.claims:
+            self.read_receipts.add_ack(connection.claims.user_id, payload)
+
+    def _on_redis_reconnected(self, _: float) -> None:
+        """Sends connected users the events that were published while Redis pub/sub was disconnected."""
+        if self._delivered.connected_user_ids():
+            gevent.spawn(self._emit_missed_or_close_all)
+
+    def _emit_missed_or_close_all(self) -> None:
+        try:
+            resynced_count = self._dispatcher.emit_missed_to_connected_users()
+        except Unavailable as exc:
+            log.warning(
+                "Missed events cannot be read, closing all sockets so that clients reconnect: %s",
+                exc,
+                extra={"event": "socket_resync_failed"},
+            )
+            self.close_all_connections()
+            return
+        log.debug(
+            "Redis pub/sub is connected again, %d users received missed events",
+            resynced_count,
+            extra={"event": "socket_users_resynced"},
+        )

@@ -1,0 +1,91 @@
+"""The list of all worker loops: the process, pipeline stage, topic and consumer group of each.
+
+workers/__main__.py starts exactly these; health checks, reports, metrics, drills and benchmarks read the
+list.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.domain.routing import TOPIC_BY_PRIORITY, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoop:
+    name: str
+    """The name of its heartbeat, also used in logs."""
+    process: str
+    """The Procfile entry that runs it: `python -m workers <process>`."""
+    pipeline_stage: str = ""
+    """The stage whose counters it increments."""
+    topic: Topic | None = None
+    consumer_group: str = ""
+    """The consumer group that reads `topic`."""
+
+
+WORKER_LOOPS = {
+    loop.name: loop
+    for loop in (
+        WorkerLoop("bridge", "bridge", "bridge"),
+        WorkerLoop("aggregator-critical", "aggregator", "aggregator", Topic.CRITICAL, "critical-consumer"),
+        WorkerLoop("aggregator-high", "aggregator", "aggregator", Topic.HIGH, "high-priority-consumer"),
+        WorkerLoop("aggregator-low", "aggregator", "aggregator", Topic.LOW, "low-priority-consumer"),
+        WorkerLoop("flusher", "flusher", "flusher"),
+        WorkerLoop("redis-failback", "flusher"),
+        WorkerLoop("quiet-hours", "flusher"),
+        WorkerLoop("profile-changes", "flusher"),
+        WorkerLoop("relay", "flusher", "relay"),
+        WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
+        WorkerLoop("delivery-log", "deliverer", "delivery-log", Topic.READY, "delivery-log-consumer"),
+        WorkerLoop("mail-queue", "deliverer", "mail", Topic.READY, "mailer-consumer"),
+        WorkerLoop("mailer", "deliverer", "mail"),
+    )
+}
+"""By name, in the order of the pipeline stages."""
+
+WORKER_PROCESSES = tuple(dict.fromkeys(loop.process for loop in WORKER_LOOPS.values()))
+PIPELINE_STAGES = tuple(
+    dict.fromkeys(loop.pipeline_stage for loop in WORKER_LOOPS.values() if loop.pipeline_stage)
+)
+LOOP_BY_CONSUMER_GROUP = {loop.consumer_group: loop for loop in WORKER_LOOPS.values() if loop.consumer_group}
+"""The loops that read a topic, by consumer group."""
+CONSUMER_GROUP_BY_PRIORITY_TOPIC = {
+    loop.topic: loop.consumer_group
+    for loop in WORKER_LOOPS.values()
+    if loop.topic in TOPIC_BY_PRIORITY.values()
+}
+
+
+def loops_of_process(process: str) -> tuple[WorkerLoop, ...]:
+    return tuple(loop for loop in WORKER_LOOPS.values() if loop.process == process)
+
+
+def process_of_loop_or_stage(loop_or_stage: str) -> str:
+    """The process that runs a loop or counts for a stage; any other name is returned as it is."""
+    return next(
+        (loop.process for loop in WORKER_LOOPS.values() if loop_or_stage in (loop.name, loop.pipeline_stage)),
+        loop_or_stage,
+    )
+
+
+def heartbeat_ages_by_pid(loop: WorkerLoop, ages_by_loop_pid: Mapping[str, float]) -> dict[str, float]:
+    """Seconds since the last heartbeat of a loop, by process id; `ages_by_loop_pid` has all, by
+    `loop:pid`."""
+    age_by_pid = {}
+    for loop_pid, age_seconds in ages_by_loop_pid.items():
+        loop_name, _, pid = loop_pid.rpartition(":")
+        if loop_name == loop.name:
+            age_by_pid[pid] = age_seconds
+    return age_by_pid
+
+
+def loops_without_recent_heartbeat(
+    ages_by_loop_pid: Mapping[str, float], max_age_seconds: float
+) -> list[WorkerLoop]:
+    """The loops without a heartbeat of any process within `max_age_seconds`."""
+    return [
+        loop
+        for loop in WORKER_LOOPS.values()
+        if min(heartbeat_ages_by_pid(loop, ages_by_loop_pid).values(), default=max_age_seconds + 1)
+        > max_age_seconds
+    ]

@@ -1,0 +1,76 @@
+"""What all user actions share: their collaborators, and how an event is published.
+
+In: events of the actions and of other services. Out: app/ingest/ingress.py, app/ingest/critical_publisher.py,
+or app/ingest/failover_path.py during a Redis failover; workers/bridge.py reads the ingress.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Self
+
+from sqlalchemy import Engine
+
+from app.domain.clock import Clock
+from app.domain.events import CRITICAL_KINDS, Event
+from app.ingest.comments import Comments
+from app.ingest.failover_path import FailoverWriter
+from app.ingest.ingress import IngressStreams
+from app.ingest.memberships import MembershipStore
+from app.persistence.blocks import Blocks
+from app.social.mutes import MutesAndBlocks
+
+
+class ActionBase:
+    """Each action raises Rejected (invalid request) or Unavailable (try again later)."""
+
+    def __init__(
+        self,
+        memberships: MembershipStore,
+        comments: Comments,
+        ingress: IngressStreams,
+        engine: Engine,
+        clock: Clock,
+        publish_critical: Callable[[Event], None],
+        failover: FailoverWriter | None = None,
+    ) -> None:
+        self._publish_critical = publish_critical
+        self._memberships = memberships
+        self._blocks = Blocks(engine)
+        self._mutes = MutesAndBlocks(engine, clock)
+        self._comments = comments
+        self._ingress = ingress
+        self._engine = engine
+        self._clock = clock
+        self._failover = failover
+        self._is_replay = False
+        """Whether the action may have been done before, with the same ids."""
+
+    def with_id_factory(self, new_id: Callable[[], str], replay: bool = False) -> Self:
+        """The same actions with ids from `new_id`, for callers that track the events. The last id that
+        an action requests is that of its event."""
+        copied = copy(self)
+        copied._clock = replace(self._clock, new_id=new_id)
+        copied._is_replay = replay
+        return copied
+
+    def publish_event(self, event: Event) -> None:
+        """Publishes any event, also of another service (POST /api/events). Critical events are written
+        synchronously instead of through the ingress."""
+        if event.kind in CRITICAL_KINDS:
+            self._publish_critical(event)
+        else:
+            self._publish_to_ingress_or_failover([event])
+
+    def _publish_to_ingress_or_failover(self, events: Sequence[Event]) -> None:
+        """Publishes events without a row of their own (no membership, no comment)."""
+        failover = self._failover
+        if failover is None:
+            self._append_to_ingress(events)
+        else:
+            failover.run_with_fallback(
+                lambda: self._append_to_ingress(events), lambda: failover.publish_events(events)
+            )
+
+    def _append_to_ingress(self, events: Sequence[Event]) -> None:
+        self._ingress.append_events(events)

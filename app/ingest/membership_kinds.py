@@ -1,0 +1,73 @@
+"""The two kinds of membership, likes of a post and follows of a user: their Redis keys and queries.
+
+Constants for app/ingest/cache_loader.py, app/ingest/memberships.py and app/ingest/failover_writes.py.
+"""
+
+from dataclasses import dataclass
+
+from app.clients.redis import redis_key
+from app.domain.errors import Rejected
+from app.domain.events import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipKind:
+    event_kind: Kind
+    key_prefix: str
+    not_found_error: Rejected
+    select_owner_sql: str
+    select_members_sql: str
+    select_counts_sql: str
+
+    def count_key(self, object_id: str) -> str:
+        return redis_key(self.key_prefix, "count", object_id)
+
+    def members_key(self, object_id: str) -> str:
+        return redis_key(self.key_prefix, "users", object_id)
+
+
+def _counts_sql(
+    event_kind: str,
+    object_table: str,
+    count_column: str,
+    membership_table: str,
+    object_column: str,
+    actor_column: str,
+) -> str:
+    """Selects (id, count, whether the viewer is a member) from the rows and from failover writes that
+    the rows do not have yet (app/ingest/failover_writes.py)."""
+    return (
+        "with w as (select distinct on (object_id, row_id) object_id, row_id, active, seq "  # noqa: S608 - constants only
+        f"from failover_writes where kind = '{event_kind}' and object_id = any(cast(:ids as uuid[])) "
+        "order by object_id, row_id, seq desc), "
+        "d as (select w.object_id, w.row_id, w.active, "
+        "w.active::int - coalesce(r.active, false)::int as delta "
+        f"from w left join {membership_table} r "
+        f"on r.{object_column} = w.object_id and r.{actor_column} = w.row_id "
+        "where coalesce(r.seq, 0) < w.seq) "
+        f"select s.id::text, s.{count_column} + "
+        "coalesce((select sum(delta) from d where object_id = s.id), 0)::int, "
+        "coalesce((select active from d where object_id = s.id "
+        "and row_id = cast(:viewer as uuid)), r.active) "
+        f"from {object_table} s left join {membership_table} r "
+        f"on r.{object_column} = s.id and r.{actor_column} = cast(:viewer as uuid) "
+        "where s.id = any(cast(:ids as uuid[]))"
+    )
+
+
+POST_LIKES = MembershipKind(
+    Kind.LIKE,
+    "like",
+    Rejected("Post not found", "post_not_found", 404),
+    "select user_id::text from posts where id = :id",
+    "select user_id::text from likes where post_id = :id and active",
+    _counts_sql("LIKE", "posts", "like_count", "likes", "post_id", "user_id"),
+)
+USER_FOLLOWS = MembershipKind(
+    Kind.FOLLOW,
+    "follow",
+    Rejected("User not found", "user_not_found", 404),
+    "select id::text from users where id = :id",
+    "select follower_id::text from follows where following_id = :id and active",
+    _counts_sql("FOLLOW", "users", "follower_count", "follows", "following_id", "follower_id"),
+)

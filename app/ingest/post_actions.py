@@ -1,0 +1,226 @@
+"""Posts, comments and shares of a user.
+
+In: blueprints. Out: the table posts; comments and events go to app/ingest/ingress.py, or to
+app/ingest/failover_path.py during a Redis failover.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from app.clients.postgres import translate_errors as translate_postgres_errors
+from app.domain.causes import merge_mentions_into_events
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Event, Kind
+from app.domain.mentions import mentioned_usernames
+from app.failover.redis_failover import FAILOVER_ERROR_CODES
+from app.ingest.action_base import ActionBase
+from app.ingest.comments import COMMENT_NOT_FOUND, POST_NOT_FOUND, Comment
+from app.ingest.event_builders import (
+    EventObject,
+    build_comment_event,
+    build_object_event,
+    comment_object,
+    post_object,
+)
+from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
+from app.ingest.pending_comment_deletions import PendingCommentDeletion
+
+NOT_COMMENT_AUTHOR = Rejected("Cannot delete another user's comment", "forbidden", 403)
+
+
+class PostActions(ActionBase):
+    def create_post(
+        self,
+        actor_id: str,
+        caption: str | None,
+        image_url: str | None,
+        traceparent: str | None = None,
+    ) -> str:
+        """Inserts a post at once and publishes events for its subscribers and mentioned users."""
+        post_id = self._clock.new_id()
+        subscriber_ids = self._insert_post_and_list_subscribers(post_id, actor_id, caption, image_url)
+        with suppress(Unavailable):  # the cache is loaded by the first like or comment then
+            self._memberships.cache_loader.cache_as_empty(POST_LIKES, post_id, actor_id)
+            self._comments.cache_zero_count(post_id)
+        event_object = post_object(post_id, caption, image_url)
+        subscriber_events = [
+            build_object_event(
+                self._clock.new_id(), Kind.BELL_POST, actor_id, recipient_id, event_object, traceparent
+            )
+            for recipient_id in subscriber_ids
+        ]
+        mention_events = self._build_mention_events(actor_id, event_object, traceparent)
+        if subscriber_events or mention_events:
+            self._publish_to_ingress_or_failover(
+                merge_mentions_into_events(subscriber_events, mention_events)
+            )
+        return post_id
+
+    def _insert_post_and_list_subscribers(
+        self, post_id: str, actor_id: str, caption: str | None, image_url: str | None
+    ) -> list[str]:
+        """Returns the ids of the users who subscribed to the author's posts."""
+        with (
+            _translate_missing_author(),
+            translate_postgres_errors("store the post"),
+            self._engine.begin() as conn,
+        ):
+            conn.execute(
+                text(
+                    "insert into posts (id, user_id, caption, image_url) "
+                    "values (:id, :user_id, :caption, :image_url) on conflict (id) do nothing"
+                ),
+                {"id": post_id, "user_id": actor_id, "caption": caption, "image_url": image_url},
+            )
+            subscriber_ids = conn.execute(
+                text("select subscriber_id::text from bell_subscriptions where target_user_id = :user_id"),
+                {"user_id": actor_id},
+            ).scalars()
+            return list(subscriber_ids)
+
+    def create_comment(
+        self, actor_id: str, post_id: str, content: str, traceparent: str | None = None
+    ) -> Comment:
+        """The comment is readable at once by all; its row and its announcement follow with its window."""
+        owner_id = self._check_access_and_get_post_owner_id(actor_id, post_id)
+        comment = self._build_comment(post_id, actor_id, content, None)
+        self._publish_comment(comment, owner_id, traceparent)
+        return comment
+
+    def create_reply(
+        self, actor_id: str, comment_id: str, content: str, traceparent: str | None = None
+    ) -> Comment:
+        parent = self._comments.find_or_raise(comment_id)
+        self._blocks.raise_if_blocked(actor_id, parent.user_id, COMMENT_NOT_FOUND)
+        self._check_access_and_get_post_owner_id(actor_id, parent.post_id)
+        reply = self._build_comment(parent.post_id, actor_id, content, parent.id)
+        self._publish_comment(reply, parent.user_id, traceparent)
+        return reply
+
+    def delete_comment(self, actor_id: str, comment_id: str, traceparent: str | None = None) -> None:
+        """Hides the comment at once; the pipeline then removes it from window, group and text. During a
+        failover, a comment that only Redis has is deleted once it is written."""
+        failover = self._failover
+        try:
+            comment = self._comments.find_or_raise(comment_id)
+        except Unavailable as exc:
+            if failover is None or exc.code not in FAILOVER_ERROR_CODES:
+                raise
+            deletion = PendingCommentDeletion(comment_id, actor_id)
+            failover.run_with_fallback(
+                lambda: self._delete_existing_comment(
+                    actor_id, self._comments.find_or_raise(comment_id), traceparent
+                ),
+                lambda: failover.delete_comment_later(deletion),
+            )
+            return
+        self._delete_existing_comment(actor_id, comment, traceparent)
+
+    def _delete_existing_comment(self, actor_id: str, comment: Comment, traceparent: str | None) -> None:
+        if comment.user_id != actor_id:
+            raise NOT_COMMENT_AUTHOR
+        recipient_id: str | None = self._comments.get_post_owner_id(comment.post_id)
+        if comment.parent_id:
+            recipient_id = self._comments.find_author_id(comment.parent_id)
+        emptied_comment = replace(comment, content="")
+        # A parent without a known author has no group: the retraction is then addressed to the actor.
+        retraction = replace(
+            build_comment_event(self._clock.new_id(), emptied_comment, recipient_id or actor_id, traceparent),
+            active=False,
+        )
+        mention_retractions = [
+            replace(mention, active=False, message=None)
+            for mention in self._build_mention_events(actor_id, comment_object(comment), traceparent)
+        ]
+        self._write_comment_and_events(
+            comment.post_id,
+            merge_mentions_into_events([retraction], mention_retractions),
+            emptied_comment,
+            is_deleted=True,
+        )
+
+    def share_post(self, actor_id: str, post_id: str, traceparent: str | None = None) -> None:
+        owner_id = self._check_access_and_get_post_owner_id(actor_id, post_id)
+        event = build_object_event(
+            self._clock.new_id(), Kind.POST_SHARE, actor_id, owner_id, post_object(post_id), traceparent
+        )
+        is_follower = self._memberships.get_follower_counts_and_states(actor_id, [owner_id])[owner_id][1]
+        self.publish_event(replace(event, is_follower=True) if is_follower else event)
+
+    def _check_access_and_get_post_owner_id(self, actor_id: str, post_id: str) -> str:
+        """Returns the owner of the post. Raises Rejected (404), also if a block hides it from the actor."""
+        owner_id = self._comments.get_post_owner_id(post_id)
+        self._blocks.raise_if_blocked(actor_id, owner_id, POST_NOT_FOUND)
+        return owner_id
+
+    def _build_comment(self, post_id: str, actor_id: str, content: str, parent_id: str | None) -> Comment:
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        return Comment(self._clock.new_id(), post_id, actor_id, content, parent_id, now)
+
+    def _publish_comment(self, comment: Comment, recipient_id: str, traceparent: str | None) -> None:
+        event = build_comment_event(self._clock.new_id(), comment, recipient_id, traceparent)
+        # Mentions are grouped by comment: a mention in another comment is announced again.
+        mention_events = self._build_mention_events(comment.user_id, comment_object(comment), traceparent)
+        self._write_comment_and_events(
+            comment.post_id, merge_mentions_into_events([event], mention_events), comment
+        )
+
+    def _write_comment_and_events(
+        self, post_id: str, events: Sequence[Event], comment: Comment, is_deleted: bool = False
+    ) -> None:
+        failover = self._failover
+        if failover is None:
+            self._append_comment_to_ingress(post_id, events, comment, is_deleted)
+            return
+        comment_json = None if is_deleted else comment.to_pending_json()
+        failover.run_with_fallback(
+            lambda: self._append_comment_to_ingress(post_id, events, comment, is_deleted),
+            lambda: failover.write_comment_or_deletion(events, post_id, comment_json),
+        )
+
+    def _append_comment_to_ingress(
+        self, post_id: str, events: Sequence[Event], comment: Comment, is_deleted: bool
+    ) -> None:
+        if self._is_replay and self._comments.exists(comment.id):
+            self._ingress.append_events(events)  # the comment is counted already
+            return
+        if not is_deleted:
+            self._comments.cache_post_and_author_ids(comment)
+        if not self._ingress.append_events(events, comment, is_deleted):
+            self._comments.load_count_into_cache(post_id)
+            if not self._ingress.append_events(events, comment, is_deleted):
+                raise Unavailable("The post could not be loaded", "busy")
+
+    def _build_mention_events(
+        self, actor_id: str, event_object: EventObject, traceparent: str | None
+    ) -> list[Event]:
+        """One MENTION for each existing user mentioned in a text, once per text."""
+        usernames = mentioned_usernames(event_object.text or "")
+        if not usernames:
+            return []
+        with translate_postgres_errors("find the mentioned users"), self._engine.connect() as conn:
+            mentioned_ids = conn.execute(
+                text("select id::text from users where username = any(:names)"),
+                {"names": usernames},
+            ).scalars()
+            recipient_ids = [user_id for user_id in mentioned_ids if user_id != actor_id]
+        return [
+            build_object_event(
+                self._clock.new_id(), Kind.MENTION, actor_id, recipient_id, event_object, traceparent
+            )
+            for recipient_id in recipient_ids
+        ]
+
+
+@contextmanager
+def _translate_missing_author() -> Iterator[None]:
+    """Raises Rejected (404) for an author whose account was deleted while the access token is valid."""
+    try:
+        yield
+    except IntegrityError as exc:
+        raise USER_FOLLOWS.not_found_error from exc

@@ -1,0 +1,58 @@
+"""Creates the Kafka topics that are missing. The broker's automatic creation is not used."""
+
+import logging
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from app.clients.kafka import create_kafka_client
+from app.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+
+def create_missing_topics(
+    bootstrap_servers: tuple[str, ...],
+    partitions_by_topic: dict[str, int],
+    replication_factor: int,
+    retention_ms: int,
+) -> None:
+    """Creates the missing topics. Records get the broker's time (LogAppendTime), because records of a
+    producer whose clock runs ahead would be rejected. Raises Unavailable.
+    """
+    try:
+        admin = create_kafka_client(
+            KafkaAdminClient,
+            bootstrap_servers=list(bootstrap_servers),
+            bootstrap_timeout_ms=2000,
+            request_timeout_ms=5000,
+        )
+    except KafkaError as exc:
+        raise Unavailable("Kafka does not answer yet", "kafka_unavailable") from exc
+    try:
+        missing_names = set(partitions_by_topic) - set(admin.list_topics())
+        new_topics = [
+            NewTopic(
+                name,
+                partitions_by_topic[name],
+                replication_factor,
+                topic_configs={
+                    "retention.ms": str(retention_ms),
+                    "message.timestamp.type": "LogAppendTime",
+                    # An acknowledged record survives the loss of one broker.
+                    "min.insync.replicas": str(2 if replication_factor >= 3 else 1),
+                },
+            )
+            for name in sorted(missing_names)
+        ]
+        if new_topics:
+            admin.create_topics(new_topics)
+            log.info(
+                "Created the topics %s", ", ".join(sorted(missing_names)), extra={"event": "topics_created"}
+            )
+    except TopicAlreadyExistsError:
+        log.info("Another process created the topics", extra={"event": "topics_exist"})
+    except KafkaError as exc:
+        raise Unavailable("Kafka did not create the topics", "kafka_unavailable") from exc
+    finally:
+        admin.close()

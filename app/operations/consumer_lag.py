@@ -1,0 +1,143 @@
+"""Consumer lag: committed and end offset of each consumer group in each partition of its topic.
+
+Reads Kafka's admin interface. Used by app/operations/health.py (lag per group) and
+app/operations/diagnose.py (table of offsets).
+"""
+
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
+
+from app.clients.kafka import create_kafka_client
+from app.domain.errors import Unavailable
+from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, LOOP_BY_CONSUMER_GROUP
+
+TOPIC_BY_GROUP = {group: str(loop.topic) for group, loop in LOOP_BY_CONSUMER_GROUP.items()}
+LANE_TOPICS = frozenset(TOPIC_BY_GROUP[group] for group in CONSUMER_GROUP_BY_PRIORITY_TOPIC.values())
+ABSENT_GROUP = ("absent", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionOffset:
+    """Position of a group in a partition. `committed` is None if it never committed."""
+
+    group: str
+    topic: str
+    partition: int
+    committed: int | None
+    end_offset: int
+    lag: int
+
+
+def read_consumer_group_offsets(servers: tuple[str, ...]) -> list[PartitionOffset]:
+    """Raises Unavailable."""
+    with open_kafka_admin_client(servers) as admin:
+        return read_partition_offsets(admin, read_consumer_group_states(admin))
+
+
+@contextmanager
+def open_kafka_admin_client(servers: tuple[str, ...]) -> Iterator[Any]:
+    """An admin client; Kafka errors become Unavailable."""
+    try:
+        admin = create_kafka_client(
+            KafkaAdminClient,
+            bootstrap_servers=list(servers),
+            bootstrap_timeout_ms=2000,
+            request_timeout_ms=3000,
+        )
+    except KafkaError as exc:
+        raise Unavailable("Kafka did not respond in time", "kafka_unavailable") from exc
+    try:
+        yield admin
+    except KafkaError as exc:
+        raise Unavailable("Kafka did not respond", "kafka_unavailable") from exc
+    finally:
+        admin.close()
+
+
+def read_priority_topic_end_offsets(servers: tuple[str, ...]) -> dict[str, int]:
+    """End offset of each partition of the priority topics. Raises Unavailable."""
+    with open_kafka_admin_client(servers) as admin:
+        end_offsets = _read_end_offsets(admin, _list_partitions(admin, LANE_TOPICS))
+    return {
+        f"{topic_partition.topic}:{topic_partition.partition}": end_offset
+        for topic_partition, end_offset in end_offsets.items()
+    }
+
+
+def read_priority_topic_committed_offsets(servers: tuple[str, ...]) -> dict[str, int]:
+    """Committed offset in each partition of the priority topics, or the earliest one. Raises Unavailable."""
+    return {
+        f"{partition_offset.topic}:{partition_offset.partition}": partition_offset.end_offset
+        - partition_offset.lag
+        for partition_offset in read_consumer_group_offsets(servers)
+        if partition_offset.topic in LANE_TOPICS
+    }
+
+
+def read_consumer_group_states(admin: Any) -> dict[str, tuple[str, int]]:
+    """State and number of members of each consumer group of the pipeline."""
+    # Only listed groups: describing an unknown one is an error in older Kafka versions.
+    existing_groups = {listing["group_id"] for listing in admin.list_groups()} & set(TOPIC_BY_GROUP)
+    described = admin.describe_groups(sorted(existing_groups)) if existing_groups else {}
+    return {
+        group: (str(described[group]["group_state"]), len(described[group]["members"]))
+        if group in described
+        else ABSENT_GROUP
+        for group in TOPIC_BY_GROUP
+    }
+
+
+def read_partition_offsets(admin: Any, groups: Mapping[str, tuple[str, int]]) -> list[PartitionOffset]:
+    """One row per group and partition of its topic."""
+    partitions = _list_partitions(admin, set(TOPIC_BY_GROUP.values()))
+    if not partitions:
+        return []
+    earliest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end_offsets = _read_end_offsets(admin, partitions)
+    existing_groups = {group: None for group, state in groups.items() if state != ABSENT_GROUP}
+    committed = admin.list_group_offsets(existing_groups) if existing_groups else {}
+    rows = []
+    for group, topic in TOPIC_BY_GROUP.items():
+        for partition in [
+            topic_partition for topic_partition in partitions if topic_partition.topic == topic
+        ]:
+            group_offset = committed.get(group, {}).get(partition)
+            committed_offset = (
+                group_offset.offset if group_offset is not None and group_offset.offset >= 0 else None
+            )
+            begin_offset, end_offset = earliest[partition].offset, end_offsets[partition]
+            # Retention may have deleted records it had not read yet.
+            read_up_to = begin_offset if committed_offset is None else max(begin_offset, committed_offset)
+            rows.append(
+                PartitionOffset(
+                    group,
+                    topic,
+                    partition.partition,
+                    committed_offset,
+                    end_offset,
+                    end_offset - read_up_to,
+                )
+            )
+    return rows
+
+
+def _list_partitions(admin: Any, topics: Set[str]) -> list[Any]:
+    present = sorted(set(admin.list_topics()) & topics)
+    return sorted(
+        TopicPartition(topic["name"], partition["partition_index"])
+        for topic in (admin.describe_topics(present) if present else [])
+        for partition in topic["partitions"]
+    )
+
+
+def _read_end_offsets(admin: Any, partitions: list[Any]) -> dict[Any, int]:
+    if not partitions:
+        return {}
+    latest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {partition: offset_info.offset for partition, offset_info in latest.items()}

@@ -1,0 +1,139 @@
+"""Diagnose: a report on each stage of the pipeline, with hints where something is wrong.
+
+    python -m app.operations.diagnose            health, backlogs, ages; exit code 1 on errors
+    python -m app.operations.diagnose offsets    per group and partition: committed, end, lag
+
+Input: app/operations/health.py. Output: tables on the terminal, for whichever services respond.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from app.domain.errors import Unavailable
+from app.operations import health, health_checks
+from app.operations.consumer_lag import PartitionOffset, read_consumer_group_offsets
+from app.operations.health_checks import CheckLevel, CheckResult
+from app.settings import load_tool_settings
+
+TOTAL_TIMEOUT_SECONDS = 10.0
+"""For all stages together. Each has shorter timeouts, which do not help against a stopped server."""
+LEVEL_LABELS = {
+    CheckLevel.OK: "[green]ok",
+    CheckLevel.WARNING: "[yellow]warning",
+    CheckLevel.ERROR: "[bold red]ERROR",
+}
+Checks = Mapping[str, Callable[[], list[CheckResult]]]
+
+
+def run_checks(checks: Checks, timeout_seconds: float = TOTAL_TIMEOUT_SECONDS) -> list[CheckResult]:
+    """Runs all checks at once; a check that times out is reported as an error."""
+    results_by_service: dict[str, list[CheckResult]] = {}
+
+    def run_check(service: str) -> None:
+        results_by_service[service] = checks[service]()
+
+    # Daemon threads: one that hangs must not keep the process alive.
+    threads = [threading.Thread(target=run_check, args=(service,), daemon=True) for service in checks]
+    deadline = time.monotonic() + timeout_seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    timeout_reason = f"no response in {timeout_seconds:.0f} s"
+    hint = "The service hangs, or its check failed: see its process and its log."
+    return [
+        result
+        for name in checks
+        for result in results_by_service.get(
+            name, [health_checks.unreachable_result(name, timeout_reason, hint)]
+        )
+    ]
+
+
+def exit_code(results: Sequence[CheckResult]) -> int:
+    return int(any(result.level is CheckLevel.ERROR for result in results))
+
+
+def print_results(results: Sequence[CheckResult], console: Console) -> None:
+    table = Table(title="Pipeline by stage", title_justify="left")
+    for column in ("stage", "check", "value", ""):
+        table.add_column(column, overflow="fold")
+    previous_stage = None
+    for result in results:
+        if previous_stage not in (None, result.stage):
+            table.add_section()
+        stage_label = result.stage if previous_stage != result.stage else ""
+        table.add_row(stage_label, result.check, _escape_markup(result.value), LEVEL_LABELS[result.level])
+        previous_stage = result.stage
+    console.print(table)
+    _print_hints([result for result in results if result.level is not CheckLevel.OK], console)
+
+
+def _print_hints(results: Sequence[CheckResult], console: Console) -> None:
+    if not results:
+        console.print("[green]All checks passed.")
+        return
+    console.print("What to do:")
+    for result in results:
+        line = f"{result.stage}, {result.check}: {result.value}. {result.hint}"
+        console.print(f"  {LEVEL_LABELS[result.level]}[/] {_escape_markup(line)}", highlight=False)
+
+
+def print_offsets(partition_offsets: Sequence[PartitionOffset], console: Console) -> None:
+    table = Table(title="Offsets by group and partition", title_justify="left")
+    for column in ("group", "topic", "partition", "committed", "end", "lag"):
+        table.add_column(column, justify="left" if column in ("group", "topic") else "right")
+    previous_group = None
+    for offset in partition_offsets:
+        if previous_group not in (None, offset.group):
+            table.add_section()
+        is_new_group = previous_group != offset.group
+        committed = "-" if offset.committed is None else f"{offset.committed:,}"
+        table.add_row(
+            offset.group if is_new_group else "",
+            offset.topic if is_new_group else "",
+            str(offset.partition),
+            committed,
+            f"{offset.end_offset:,}",
+            f"{offset.lag:,}",
+        )
+        previous_group = offset.group
+    console.print(table)
+    console.print(
+        "In priority topics the committed offset is the low watermark: lag includes events in open windows."
+    )
+
+
+def _escape_markup(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def main(arguments: Sequence[str]) -> int:
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the table reports the same
+    if list(arguments) == ["offsets"]:
+        try:
+            print_offsets(
+                read_consumer_group_offsets(load_tool_settings().service_urls.kafka_bootstrap_servers),
+                console,
+            )
+        except Unavailable as exc:
+            console.print(f"{exc}. {health.RESTART_HINTS['kafka']}")
+            return 1
+        return 0
+    if arguments:
+        console.print("usage: python -m app.operations.diagnose [offsets]", markup=False)
+        return 2
+    results = run_checks(health.checks_by_service(load_tool_settings()))
+    print_results(results, console)
+    return exit_code(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

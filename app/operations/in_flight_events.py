@@ -1,0 +1,145 @@
+"""In-flight events: accepted and not persisted yet. Complements the database viewer; reads only.
+
+Used by blueprints/admin/database_viewer.py. Sources: the newest entries of the ingress, the fallback queue,
+and the open windows due next. An event that is in Kafka at the moment is in none of these.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, text
+
+from app.aggregation.windows import DUE_INDEX_KEY
+from app.clients import stale_reads
+from app.clients.postgres import translate_errors as translate_postgres_errors
+from app.clients.redis import redis_key, translate_errors
+from app.domain.errors import Poisoned
+from app.domain.event_codec import event_from_stream_fields, event_from_wire
+from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at_from_seq
+from app.domain.windows import WindowDecision
+from app.operations.open_windows import CLAIMED_PREFIX, OpenWindow, OpenWindows
+
+MAX_WINDOWS = 50
+KINDS_BY_TABLE = {
+    "likes": frozenset({Kind.LIKE}),
+    "comments": COMMENT_KINDS,
+    "follows": frozenset({Kind.FOLLOW}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightEvent:
+    """An event, where it is, and when it is due if that is known."""
+
+    event: Event
+    location: str
+    due_at: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        event = self.event
+        row: dict[str, Any] = {"id": event.event_id, "where": self.location, "dueAt": self.due_at}
+        if event.kind is Kind.FOLLOW:
+            row |= {"followerId": event.actor_id, "followingId": event.recipient_id}
+        elif event.kind in COMMENT_KINDS:
+            metadata = event.metadata
+            row |= {
+                "postId": metadata["postId"],
+                "userId": event.actor_id,
+                "content": metadata["content"],
+            }
+        else:
+            row |= {"postId": event.object_id, "userId": event.actor_id}
+        return row | {"active": event.active, "createdAt": occurred_at_from_seq(event.seq)}
+
+
+class InFlightEvents:
+    def __init__(self, connection: redis.Redis, engine: Engine, shards: Sequence[int]) -> None:
+        self._redis = connection
+        self._engine = engine
+        self._shards = shards
+
+    def list_for_table(self, table: str, limit: int) -> list[dict[str, Any]]:
+        """Newest first. Raises Unavailable."""
+        if table == "notification-history":
+            windows = OpenWindows(self._redis)
+            open_windows: list[OpenWindow] = []
+            with stale_reads.mark_stale_if_redis_unavailable():
+                open_windows = windows.list_by_due(limit, None)
+            return [_window_to_dict(window) for window in open_windows]
+        kinds = KINDS_BY_TABLE[table]
+        in_flight_events = [
+            item for item in self._iter_events_of_all_sources(limit) if item.event.kind in kinds
+        ]
+        in_flight_events.sort(key=lambda in_flight: in_flight.event.seq, reverse=True)
+        # An event that moved between two reads was found twice: it is one row.
+        return list({item.event.event_id: item.to_dict() for item in reversed(in_flight_events)}.values())[
+            ::-1
+        ][:limit]
+
+    def _iter_events_of_all_sources(self, limit: int) -> Iterator[InFlightEvent]:
+        with stale_reads.mark_stale_if_redis_unavailable():
+            yield from self._iter_window_events()
+        yield from self._iter_fallback_queue_events(limit)
+        with stale_reads.mark_stale_if_redis_unavailable():
+            yield from self._iter_ingress_events(limit)
+
+    def _iter_ingress_events(self, limit: int) -> Iterator[InFlightEvent]:
+        with translate_errors("read in-flight events"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard in self._shards:
+                pipeline.xrevrange(redis_key("ingress", shard), count=limit)
+            streams: Any = pipeline.execute()
+        for stream_id, fields in (entry for stream in streams for entry in stream):
+            try:
+                yield InFlightEvent(event_from_stream_fields(str(stream_id), fields), "ingress")
+            except Poisoned:
+                continue  # the bridge will dead-letter it
+
+    def _iter_fallback_queue_events(self, limit: int) -> Iterator[InFlightEvent]:
+        with translate_postgres_errors("read in-flight events"), self._engine.connect() as conn:
+            payloads = list(conn.execute(_UNPROCESSED_FALLBACK, {"limit": limit}).scalars())
+        for payload in payloads:
+            try:
+                yield InFlightEvent(event_from_wire(payload), "fallback queue")
+            except Poisoned:
+                continue
+
+    def _iter_window_events(self) -> Iterator[InFlightEvent]:
+        with translate_errors("read in-flight events"):
+            rows: Any = self._redis.zrange(DUE_INDEX_KEY, 0, MAX_WINDOWS - 1, withscores=True)
+            pipeline = self._redis.pipeline(transaction=False)
+            for name, _ in rows:
+                pipeline.hgetall(name if name.startswith(CLAIMED_PREFIX) else redis_key("window", name))
+            windows: Any = pipeline.execute()
+        for (name, due_ms), window in zip(rows, windows, strict=True):
+            location = "closing" if name.startswith(CLAIMED_PREFIX) else "window"
+            due_at = datetime.fromtimestamp(due_ms / 1000, UTC) if location == "window" else None
+            yield from (InFlightEvent(event, location, due_at) for event in _iter_gathered_events(window))
+
+
+def _iter_gathered_events(window: dict[str, str]) -> Iterator[Event]:
+    for field, value in window.items():
+        if not field.startswith("~") and value.split(" ", 2)[1] == WindowDecision.GATHERED:
+            yield event_from_wire(json.loads(value.split(" ", 2)[2]))
+
+
+def _window_to_dict(window: OpenWindow) -> dict[str, Any]:
+    """A window, as the notification it will become."""
+    return {
+        "id": window.name,
+        "userId": window.recipient_id,
+        "type": window.kind,
+        "aggregatedCount": window.gathered_count,
+        "where": "closing" if window.is_claimed else "window",
+        "dueAt": None if window.is_claimed else window.due_at,
+    }
+
+
+_UNPROCESSED_FALLBACK = text(
+    "select payload->'value' from kafka_fallback_queue where not processed "
+    "and payload->'value' is not null order by id desc limit :limit"
+)

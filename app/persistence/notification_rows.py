@@ -1,0 +1,163 @@
+"""Notification rows as they read after the current transaction: text, actors, target, channels.
+
+In: group plans, the events of the transaction and a RecipientContext. Out: NotificationRow objects and the
+column values that app/persistence/outbox_writer.py stores.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind, to_iso_utc
+from app.domain.grouping import GroupGeneration, GroupKey, GroupPlan
+from app.domain.messages import actorless_notification_text, default_notification_title
+from app.domain.preferences import SendAfterQuietHours, SendNow
+from app.domain.routing import priority_of
+from app.domain.text import truncate_graphemes
+from app.persistence.groups import ActorProfile, load_first_actors
+from app.persistence.recipients import RecipientContext
+from app.persistence.remaining_comments import CommentQuote, load_latest_quotes
+
+_STORED_METADATA_KEYS = frozenset({"postUrl", "commentId"})
+"""Keys of an event's metadata that its row and its client events keep."""
+
+
+@dataclass(slots=True)
+class NotificationRow:
+    """A notification row as it reads after this transaction."""
+
+    group_key: GroupKey
+    generation: GroupGeneration
+    latest_actors: list[tuple[ActorProfile, bool]]
+    event_text: str | None
+    newest_event: Event | None
+    """The newest event of this transaction that adds to the row. None when actors only left; then
+    `generation` alone has what the row is about."""
+    recipient_context: RecipientContext
+    quoted_comment: CommentQuote | None = None
+    """For rows about comments: the comment of the actor named first."""
+    client_seq: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.group_key.kind
+
+    @property
+    def priority(self) -> str:
+        is_follower = bool(self.latest_actors and self.latest_actors[0][1])
+        return priority_of(self.kind, is_follower).value
+
+    @property
+    def standalone_message(self) -> str:
+        """The stored text of a standalone notification. Texts that name actors are rendered when read."""
+        if self.kind not in UNGROUPED_KINDS:
+            return ""
+        return (self.newest_event and self.newest_event.message) or actorless_notification_text(self.kind)
+
+    @property
+    def quote(self) -> str | None:
+        comment_text = self.quoted_comment.content if self.quoted_comment else self.event_text
+        return truncate_graphemes(comment_text) if comment_text and self.generation.actor_count == 1 else None
+
+    @property
+    def title(self) -> str:
+        return (self.newest_event and self.newest_event.title) or default_notification_title(
+            self.kind, self.generation.actor_count
+        )
+
+    @property
+    def delivery_decision(self) -> SendNow | SendAfterQuietHours:
+        decision = self.recipient_context.delivery_decision(self.kind, self.group_key.recipient_id)
+        return decision if isinstance(decision, SendNow | SendAfterQuietHours) else SendNow(())
+
+    @property
+    def target_id(self) -> str | None:
+        """The object that the row links to: the group's object, or the one that a critical event names."""
+        if self.kind not in UNGROUPED_KINDS:
+            return self.group_key.object_id
+        return self.newest_event.object_id if self.newest_event else self.generation.stored_fields.object_id
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """The stored metadata, updated by the newest event."""
+        merged = dict(self.generation.stored_fields.metadata)
+        if self.newest_event:
+            merged |= {
+                name: value
+                for name, value in self.newest_event.metadata.items()
+                if name in _STORED_METADATA_KEYS and value
+            }
+        if self.quoted_comment:
+            merged["commentId"] = self.quoted_comment.comment_id
+        if self.kind is Kind.FOLLOW:
+            merged["isVerified"] = bool(self.latest_actors and self.latest_actors[0][0].is_verified)
+        return merged
+
+    def column_values(self) -> dict[str, object]:
+        """The values of the row's columns, by the names that the update statement reads."""
+        first_actor = self.latest_actors[0][0] if self.latest_actors else None
+        decision, event, stored = self.delivery_decision, self.newest_event, self.generation.stored_fields
+        image_url = (event and event.image_url) or self.recipient_context.post_image_urls.get(
+            self.group_key.object_id
+        )
+        return {
+            "id": self.generation.id,
+            "version": self.generation.version,
+            "clientSeq": self.client_seq,
+            "priority": self.priority,
+            "actorId": first_actor.id if first_actor else None,
+            "actorCount": self.generation.actor_count,
+            "unannouncedCount": self.generation.unannounced_count,
+            "title": self.title,
+            "message": self.standalone_message,
+            "quote": self.quote,
+            "imageUrl": image_url or stored.image_url,
+            "targetType": event.object_type_or_default if event else stored.object_type,
+            "targetId": self.target_id,
+            "channels": [channel.value for channel in decision.channels],
+            "deferredUntil": to_iso_utc(decision.deliver_at)
+            if isinstance(decision, SendAfterQuietHours)
+            else None,
+            "metadata": self.metadata,
+            "isRemoved": self.generation.actor_count == 0 and self.kind not in UNGROUPED_KINDS,
+            "updatedAt": to_iso_utc(self.recipient_context.now),
+        }
+
+
+def build_notification_rows(
+    conn: Connection,
+    plan_by_group: Mapping[GroupKey, GroupPlan],
+    events: Iterable[Event],
+    recipient_context: RecipientContext,
+) -> Iterator[NotificationRow]:
+    """One row per changed generation of the plans, with its current actors and quote from the tables."""
+    changed_generations = [
+        (key, plan, generation)
+        for key, plan in plan_by_group.items()
+        for generation in plan.changed_generations.values()
+    ]
+    latest_actors_by_id = load_first_actors(conn, [generation.id for _, _, generation in changed_generations])
+    quoted_comments = load_latest_quotes(
+        conn,
+        {
+            generation.id: latest_actors_by_id[generation.id][0][0].id
+            for key, _, generation in changed_generations
+            if key.kind in COMMENT_KINDS and latest_actors_by_id[generation.id]
+        },
+    )
+    newest_event_by_group = {
+        GroupKey(event.recipient_id, event.kind, event.group_object_id): event
+        for event in events
+        if event.active
+    }
+    for group_key, plan, generation in changed_generations:
+        yield NotificationRow(
+            group_key,
+            generation,
+            latest_actors_by_id[generation.id],
+            plan.text_by_generation.get(generation.id),
+            newest_event_by_group.get(group_key),
+            recipient_context,
+            quoted_comments.get(generation.id),
+        )

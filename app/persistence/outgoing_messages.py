@@ -1,0 +1,284 @@
+"""Claims and settles outgoing messages: e-mails and text messages, each retried separately.
+
+In: rows of app/persistence/message_enqueue.py. Out: claimed messages for workers/mailer.py, which reports a
+DeliveryOutcome for each.
+
+A message is claimed in one statement and settled in another, so no transaction is open while it is sent. A
+claim expires after CLAIM_LEASE_SECONDS; then another process may claim the message.
+
+Order: ordinary messages of one recipient and channel are sent oldest first, and later ones wait until the
+earlier one has ended. A critical message waits for an earlier one of its recipient only while that one is due
+or its attempt has just started, not while it hangs or waits for its next attempt.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import Connection, Engine, RowMapping, text
+
+from app.clients.postgres import autocommit_engine, translate_errors
+from app.domain.errors import Poisoned
+from app.domain.events import Kind
+from app.domain.preferences import NotificationPreferences
+from app.persistence.message_enqueue import (
+    MAX_RETRY_AGE,
+    VALIDITY_BY_KIND,
+    NewOutgoingMessage,
+    enqueue_emails_and_texts,
+)
+from app.persistence.serializer import render_payloads, validate_renderable_payload
+
+DEAD_LETTER_ORIGIN = "outgoing_messages"
+"""`origin` of a dead letter that is an outgoing message; its `position` is the message id."""
+CLAIM_LEASE_SECONDS = 60.0
+"""Longer than the longest attempt (app/delivery/transports.py)."""
+MAX_ORDERING_DELAY_SECONDS = 2.0
+"""For this long after its start an attempt delays later critical messages of its recipient."""
+STATUS_WAITING, STATUS_DELIVERED, STATUS_EXPIRED, STATUS_SUPPRESSED, STATUS_FAILED = (
+    "waiting",
+    "delivered",
+    "expired",
+    "preference",
+    "failed",
+)
+"""`expired`: the client event was deleted or the recipient has no address. `preference`: the recipient
+disabled the channel after the message was queued. `failed`: a dead letter has the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendQueue:
+    """Messages of one channel that are sent in one order. Ordinary messages never delay critical ones."""
+
+    channel: str
+    critical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """`payload`: the rendered client event, None when it was deleted. `render_error`: why the payload cannot
+    be rendered. `encrypted_body`: text that only the message may contain, such as a reset link."""
+
+    id: int
+    claim_token: str
+    user_id: str
+    notification_id: str
+    version: int
+    channel: str
+    kind: Kind
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    expires_at: datetime
+    payload: Mapping[str, Any] | None
+    render_error: str | None
+    encrypted_body: str | None
+    email_address: str | None
+    preferences: NotificationPreferences
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOutcome:
+    """The result of an attempt. `due_at`: the next attempt, if the message is still waiting."""
+
+    message: ClaimedMessage
+    status: str
+    attempts: int
+    error: str | None = None
+    due_at: datetime | None = None
+
+
+def requeue_failed_messages(conn: Connection, message_ids: Sequence[int], now: float) -> set[int]:
+    """Puts failed messages back for MAX_RETRY_AGE; codes and reset tokens keep their expiry. Returns the ids
+    that were put back. `now` in Unix seconds."""
+    requeued_at = _to_datetime(now)
+    params = {
+        "ids": list(message_ids),
+        "now": requeued_at,
+        "expires_at": requeued_at + MAX_RETRY_AGE,
+        "kinds_with_validity": [kind.value for kind in VALIDITY_BY_KIND],
+    }
+    return set(conn.execute(_REQUEUE_FAILED, params).scalars())
+
+
+class EmailSmsQueue:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def waiting_count_and_oldest_age(self) -> tuple[int, float | None]:
+        """The number of waiting messages, and the age of the oldest in seconds."""
+        with translate_errors("count messages"), self._engine.connect() as conn:
+            waiting_count, oldest_age_seconds = conn.execute(OUTGOING_BACKLOG).one()
+        return waiting_count, None if oldest_age_seconds is None else float(oldest_age_seconds)
+
+    def add_messages(self, messages: Iterable[NewOutgoingMessage]) -> None:
+        with translate_errors("store outgoing messages"), self._engine.begin() as conn:
+            enqueue_emails_and_texts(conn, messages)
+
+    def claim(self, queue: SendQueue, max_messages: int, now: float) -> list[ClaimedMessage]:
+        """Claims due messages, the longest due first, and renders them with current names. `now` in Unix
+        seconds. Raises Unavailable."""
+        params = {
+            "channel": queue.channel,
+            "critical": queue.critical,
+            "limit": max_messages,
+            "now": _to_datetime(now),
+            "lease_end": _to_datetime(now + CLAIM_LEASE_SECONDS),
+            "recent_lease_end": _to_datetime(now + CLAIM_LEASE_SECONDS - MAX_ORDERING_DELAY_SECONDS),
+            "claim": str(uuid4()),
+        }
+        with translate_errors("claim messages"), autocommit_engine(self._engine).connect() as conn:
+            rows = conn.execute(_CLAIM_DUE, params).mappings().all()
+            render_errors = [_render_error(row["payload"]) for row in rows]
+            stored_payloads = [
+                {} if render_error else row["payload"] or {}
+                for row, render_error in zip(rows, render_errors, strict=True)
+            ]
+            payloads = render_payloads(conn, stored_payloads)
+        return [
+            _claimed_message(*claimed_row) for claimed_row in zip(rows, payloads, render_errors, strict=True)
+        ]
+
+    def settle(self, outcomes: Sequence[DeliveryOutcome], now: float) -> list[int]:
+        """Stores outcomes and dead letters in one transaction. Returns the ids of the messages that this
+        attempt still had claimed; messages claimed by another process since then are left unchanged."""
+        rows = orjson.dumps([_settlement_row(outcome) for outcome in outcomes]).decode()
+        with translate_errors("settle messages"), self._engine.begin() as conn:
+            settled_ids = list(
+                conn.execute(_SETTLE_CLAIMED, {"rows": rows, "now": _to_datetime(now)}).scalars()
+            )
+            conn.execute(_POSTPONE_LATER_MESSAGES, {"ids": settled_ids})
+            conn.execute(
+                _INSERT_DEAD_LETTERS,
+                {"rows": rows, "ids": settled_ids, "origin": DEAD_LETTER_ORIGIN},
+            )
+        return settled_ids
+
+
+def _render_error(payload: dict[str, Any] | None) -> str | None:
+    """Why a stored payload cannot be rendered. Only that message becomes a dead letter."""
+    try:
+        validate_renderable_payload(payload or {})
+    except Poisoned as exc:
+        return str(exc)
+    return None
+
+
+def _claimed_message(
+    row: RowMapping, rendered_payload: Mapping[str, Any], render_error: str | None
+) -> ClaimedMessage:
+    stored_preferences = row["preferences"]
+    return ClaimedMessage(
+        id=row["id"],
+        claim_token=row["claim"],
+        user_id=row["user_id"],
+        notification_id=row["notification_id"],
+        version=row["version"],
+        channel=row["channel"],
+        kind=Kind(row["type"]),
+        attempts=row["attempts"],
+        last_error=row["last_error"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        payload=row["payload"] if render_error else rendered_payload or None,
+        render_error=render_error,
+        encrypted_body=row["encrypted_body"],
+        email_address=row["email"],
+        preferences=NotificationPreferences(**stored_preferences)
+        if stored_preferences
+        else NotificationPreferences(),
+    )
+
+
+def _settlement_row(outcome: DeliveryOutcome) -> dict[str, object]:
+    message = outcome.message
+    dead_letter_payload = {
+        "notificationId": message.notification_id,
+        "version": message.version,
+        "userId": message.user_id,
+        "type": message.kind.value,
+    }
+    return {
+        "id": message.id,
+        "claim": message.claim_token,
+        "status": outcome.status,
+        "attempts": outcome.attempts,
+        "error": outcome.error,
+        "dueAt": outcome.due_at.isoformat() if outcome.due_at else None,
+        "reason": f"{message.channel}: {outcome.error}",
+        # Without the text, which may contain a code.
+        "payload": orjson.dumps(dead_letter_payload).decode(),
+    }
+
+
+def _to_datetime(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+OUTGOING_BACKLOG = text(
+    "select count(*), extract(epoch from now() - min(created_at)) from outgoing_messages "
+    "where status = 'waiting'"
+)
+_CLAIM_DUE = text("""
+    with due as (
+        select m.id from outgoing_messages m
+        where m.status = 'waiting' and m.channel = :channel and m.critical = :critical
+            and m.due_at <= :now and not exists (
+                select from outgoing_messages e
+                where e.status = 'waiting' and e.user_id = m.user_id and e.channel = m.channel
+                    and e.critical = m.critical and e.id < m.id
+                    and (not m.critical or e.due_at <= :now
+                        or (e.claim is not null and e.due_at > :recent_lease_end)))
+        order by m.due_at, m.id limit :limit for update skip locked
+    ), claimed as (
+        update outgoing_messages m set claim = cast(:claim as uuid), due_at = :lease_end
+        from due where m.id = due.id returning m.*
+    )
+    select c.id, c.claim::text, c.user_id::text, c.notification_id::text, c.version, c.channel,
+        c.type, c.attempts, c.last_error, c.created_at, c.expires_at, o.payload, o.encrypted_body,
+        case when not u.is_simulated then u.email end as email,
+        case when p.user_id is not null then jsonb_build_object('push', p.push_enabled,
+            'email', p.email_enabled, 'sms', p.sms_enabled, 'activity', p.activity,
+            'social', p.social, 'marketing', p.marketing, 'channel_matrix', p.matrix) end as preferences
+    from claimed c join users u on u.id = c.user_id
+    left join outbox o on o.user_id = c.user_id and o.client_seq = c.client_seq
+        and o.client_event = 'notification'
+    left join notification_preferences p on p.user_id = c.user_id
+    order by c.id
+""")
+_SETTLE_CLAIMED = text("""
+    update outgoing_messages m set status = s.status, attempts = s.attempts, last_error = s.error,
+        due_at = coalesce(s.due_at, m.due_at), claim = null,
+        ended_at = case when s.status <> 'waiting' then :now end
+    from (select (r->>'id')::bigint as id, (r->>'claim')::uuid as claim, r->>'status' as status,
+            (r->>'attempts')::int as attempts, r->>'error' as error,
+            (r->>'dueAt')::timestamptz as due_at
+        from jsonb_array_elements(cast(:rows as jsonb)) r order by 1) s
+    where m.id = s.id and m.claim = s.claim and m.status = 'waiting'
+    returning m.id
+""")
+# Without this, each claim would scan all messages that wait behind one that is being retried.
+_POSTPONE_LATER_MESSAGES = text("""
+    update outgoing_messages later set due_at = retried.due_at
+    from outgoing_messages retried
+    where retried.id = any(cast(:ids as bigint[])) and retried.status = 'waiting' and not retried.critical
+        and later.status = 'waiting' and later.user_id = retried.user_id and later.channel = retried.channel
+        and not later.critical and later.id > retried.id and later.due_at < retried.due_at
+""")
+_INSERT_DEAD_LETTERS = text("""
+    insert into dead_letters (origin, position, reason, payload)
+    select :origin, r->>'id', r->>'reason', r->>'payload'
+    from jsonb_array_elements(cast(:rows as jsonb)) r
+    where r->>'status' = 'failed' and (r->>'id')::bigint = any(cast(:ids as bigint[]))
+    on conflict (origin, position) do update set reason = excluded.reason, status = 'waiting',
+        created_at = now(), resolved_at = null
+""")
+_REQUEUE_FAILED = text("""
+    update outgoing_messages set status = 'waiting', attempts = 0, due_at = :now, claim = null,
+        ended_at = null,
+        expires_at = case when type = any(:kinds_with_validity) then expires_at else :expires_at end
+    where id = any(cast(:ids as bigint[])) and status = 'failed' returning id
+""")

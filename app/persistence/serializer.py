@@ -1,0 +1,186 @@
+"""Renders stored notifications with the current names of their actors.
+
+In: rows of `notifications`, payloads of `outbox` and records of ready-notifications, which have kind, actor
+ids, count and quote but no name. Out: message, actorId, actorName, actorAvatar and actors, as lists,
+sockets, the resume history and e-mails show them.
+
+Names are looked up when a notification is read, so that no queue or history contains a former name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from app.clients.postgres import autocommit_engine, translate_errors
+from app.domain.errors import Poisoned
+from app.domain.events import UNGROUPED_KINDS, Kind, canonical_uuid
+from app.domain.messages import group_notification_text, single_actor_notification_text
+from app.persistence.groups import DISPLAY_NAME_SQL, ActorProfile
+
+Json = dict[str, Any]
+REMOVED_ACCOUNT_NAME = "Someone"
+_ACTOR_IDS_FIELD = "aggregatedActors"
+_INTERNAL_FIELDS = frozenset({"quote", "instant"})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """Current profiles and quotes. A deleted notification has no entry in `quote_by_notification`."""
+
+    users_by_id: Mapping[str, ActorProfile] = field(default_factory=dict)
+    quote_by_notification: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def message_text(kind: Kind, first_actor_name: str | None, actor_count: int, quote: str | None) -> str:
+    """The text of a notification with so many actors. `first_actor_name` is None if that account was
+    deleted."""
+    name = first_actor_name or REMOVED_ACCOUNT_NAME
+    return (
+        single_actor_notification_text(kind, name, quote)
+        if actor_count <= 1
+        else group_notification_text(kind, name, actor_count - 1)
+    )
+
+
+def message_and_actor_fields(
+    kind: Kind,
+    actors: Sequence[ActorProfile],
+    actor_count: int,
+    quote: str | None,
+    stored_message: str | None,
+) -> Json:
+    """The fields that name users. `actors` in ACTOR_ORDER_SQL; `stored_message`: the text of a standalone
+    notification, which has no actors."""
+    first_actor = _first_actor_fields(actors[0] if actors else None)
+    return first_actor | {
+        "message": stored_message
+        if kind in UNGROUPED_KINDS
+        else message_text(kind, first_actor["actorName"], actor_count, quote),
+        "actors": [_actor_preview(actor) for actor in actors],
+    }
+
+
+def _first_actor_fields(actor: ActorProfile | None) -> Json:
+    return {
+        "actorId": actor.id if actor else None,
+        "actorName": actor.name if actor else None,
+        "actorAvatar": actor.avatar_url if actor else None,
+    }
+
+
+def _actor_preview(actor: ActorProfile) -> Json:
+    return {
+        "id": actor.id,
+        "name": actor.name,
+        "username": actor.username,
+        "avatarUrl": actor.avatar_url,
+    }
+
+
+def render_payload(payload: Json, context: RenderContext) -> Json:
+    """A stored payload with names. Payloads without actors (unread counts, removals) are returned unchanged.
+
+    Only payloads of standalone notifications have a stored message. In the others `group` has the row's
+    title, count and quote; an `instant` one also has the `quote` of its one actor.
+    """
+    if not _has_actor_list(payload):
+        return payload
+    kind, group = Kind(payload["type"]), payload["group"]
+    actors = [
+        context.users_by_id[actor_id]
+        for actor_id in payload["metadata"][_ACTOR_IDS_FIELD]
+        if actor_id in context.users_by_id
+    ]
+    quote = _quote_if_current(group["quote"], payload["id"], context)
+    rendered_fields = message_and_actor_fields(kind, actors, group["count"], quote, payload.get("message"))
+    rendered = {
+        name: value for name, value in payload.items() if name not in _INTERNAL_FIELDS
+    } | rendered_fields
+    rendered["group"] = {"title": group["title"], "message": rendered_fields["message"]}
+    if not payload.get("instant"):
+        return rendered
+    actor = _first_actor_fields(context.users_by_id.get(payload["actorId"]))
+    quote = _quote_if_current(payload["quote"], payload["id"], context)
+    return rendered | actor | {"message": message_text(kind, actor["actorName"], 1, quote)}
+
+
+def _has_actor_list(payload: Mapping[str, Any]) -> bool:
+    metadata = payload.get("metadata")
+    return isinstance(metadata, dict) and _ACTOR_IDS_FIELD in metadata and "group" in payload
+
+
+def _quote_if_current(quote: str | None, notification_id: str, context: RenderContext) -> str | None:
+    """The quote, or None if the notification was deleted or has another quote now."""
+    if quote is None or notification_id not in context.quote_by_notification:
+        return None
+    return quote if context.quote_by_notification[notification_id] in (None, quote) else None
+
+
+def validate_renderable_payload(payload: Json) -> None:
+    """Raises Poisoned for a payload that render_all() could not render."""
+    if not _has_actor_list(payload):
+        return
+    try:
+        for value in [payload["id"], *_referenced_user_ids(payload)]:
+            canonical_uuid(value, "an id")  # ids go into a query
+        render_payload(payload, RenderContext())
+        quotes = _stored_quotes(payload)
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise Poisoned(f"its names cannot be looked up: {type(exc).__name__}") from exc
+    if not all(isinstance(quote, str) for quote in quotes):
+        raise Poisoned("quote is not a text")
+
+
+def render_payloads(conn: Connection, payloads: Sequence[Json]) -> list[Json]:
+    """Stored payloads with current names. One statement for all; none if no payload lists actors."""
+    payloads_with_actors = [payload for payload in payloads if _has_actor_list(payload)]
+    user_ids = {user_id for payload in payloads_with_actors for user_id in _referenced_user_ids(payload)}
+    quoted_ids = {str(payload["id"]) for payload in payloads_with_actors if _stored_quotes(payload)}
+    context = _fetch_render_context(conn, user_ids, quoted_ids) if user_ids else RenderContext()
+    return [render_payload(payload, context) for payload in payloads]
+
+
+def _stored_quotes(payload: Mapping[str, Any]) -> list[Any]:
+    return [quote for quote in (payload.get("quote"), payload["group"]["quote"]) if quote is not None]
+
+
+def _referenced_user_ids(payload: Mapping[str, Any]) -> Iterable[str]:
+    return {*payload["metadata"][_ACTOR_IDS_FIELD], *filter(None, [payload.get("actorId")])}
+
+
+def _fetch_render_context(
+    conn: Connection, user_ids: Iterable[str], notification_ids: Iterable[str]
+) -> RenderContext:
+    params = {"user_ids": sorted(user_ids), "notification_ids": sorted(notification_ids)}
+    users, quotes = conn.execute(_SELECT_CONTEXT, params).one()
+    return RenderContext({row[0]: ActorProfile(*row) for row in users or []}, quotes or {})
+
+
+class NotificationRenderer:
+    """Renders payloads that come from Kafka."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = autocommit_engine(engine)
+
+    def render_payloads(self, payloads: Sequence[Json]) -> list[Json]:
+        """Raises Unavailable if a payload names users and PostgreSQL is unavailable."""
+        if not any(needs_user_lookup(payload) for payload in payloads):
+            return [render_payload(payload, RenderContext()) for payload in payloads]
+        with translate_errors("look up names"), self._engine.connect() as conn:
+            return render_payloads(conn, payloads)
+
+
+def needs_user_lookup(payload: Mapping[str, Any]) -> bool:
+    """Whether rendering the payload needs a query."""
+    return _has_actor_list(payload) and any(_referenced_user_ids(payload))
+
+
+_SELECT_CONTEXT = text(f"""
+    select
+        (select jsonb_agg(jsonb_build_array(u.id, {DISPLAY_NAME_SQL}, u.avatar_url, u.is_verified,
+            u.username)) from users u where u.id = any(cast(:user_ids as uuid[]))),
+        (select jsonb_object_agg(n.id::text, n.quote) from notifications n
+            where n.id = any(cast(:notification_ids as uuid[])) and n.removed_at is null)
+""")  # noqa: S608 - constants only

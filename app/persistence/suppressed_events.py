@@ -1,0 +1,74 @@
+"""Suppressed events: events that end without an announcement, for the recipient's delivery log.
+
+In: events of app/persistence/event_writer.py, in its transaction. Out: one outbox row per recipient, kind,
+object and reason, with the number of events. app/messaging/outbox_relay.py publishes the rows and
+workers/deliverer.py appends them to the log, so that an unavailable DynamoDB delays and loses nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection, text
+
+from app.clients.pg_notify import NOTIFY
+from app.domain.events import Event, Kind, occurred_at_from_seq, to_iso_utc
+from app.domain.routing import priority_of
+from app.persistence.outbox_writer import OUTBOX_CHANNEL
+
+SUPPRESSED_EVENT_NAME = "ended"
+"""Name of the outbox event, which goes to the delivery log only."""
+_STATUS_BY_OUTCOME = {"preference": "FILTERED_PREFS"}
+"""The seed's name (seed-notes 4.2). The status of any other outcome is its name in capitals."""
+_SuppressedKey = tuple[str, Kind, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedEvent:
+    event: Event
+    outcome: str
+    """The coded outcome: self, muted, blocked, preference, expired, retracted or failed."""
+
+
+def insert_suppressed_outbox_rows(conn: Connection, suppressed_events: Iterable[SuppressedEvent]) -> None:
+    """Inserts outbox rows. Events whose recipient does not exist are skipped."""
+    events_by_key: dict[_SuppressedKey, list[Event]] = {}
+    for suppressed_event in suppressed_events:
+        event = suppressed_event.event
+        suppressed_key = (
+            event.recipient_id,
+            event.kind,
+            event.group_object_id,
+            suppressed_event.outcome,
+        )
+        events_by_key.setdefault(suppressed_key, []).append(event)
+    if not events_by_key:
+        return
+    rows = [_suppressed_outbox_row(outcome, events) for (*_, outcome), events in events_by_key.items()]
+    conn.execute(_INSERT_OUTBOX, {"rows": orjson.dumps(rows).decode()})
+    conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
+
+
+def _suppressed_outbox_row(outcome: str, events: list[Event]) -> dict[str, object]:
+    first_event = min(events, key=lambda event: (event.seq, event.event_id))
+    is_follower = any(event.is_follower for event in events)
+    payload: dict[str, object] = {
+        "id": first_event.event_id,
+        "type": first_event.kind.value,
+        "priority": priority_of(first_event.kind, is_follower).value,
+        "status": _STATUS_BY_OUTCOME.get(outcome, outcome.upper()),
+        "count": len(events),
+        # The time of the event, not of this row, so that a repeated event is the same log item.
+        "at": to_iso_utc(occurred_at_from_seq(first_event.seq)),
+        "metadata": {"channels": []},
+    }
+    return {"userId": first_event.recipient_id, "payload": payload}
+
+
+_INSERT_OUTBOX = text("""
+    insert into outbox (user_id, client_seq, client_event, payload)
+    select u.id, null, 'ended', r.row->'payload'
+    from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as r (row, position)
+    join users u on u.id = (r.row->>'userId')::uuid
+    order by r.position
+""")

@@ -1,0 +1,190 @@
+"""Reads notifications for their recipient: the list, the unread count, the actors of a group.
+
+In: requests of blueprints/api/notifications.py and blueprints/pages. Out: rows of notifications and
+notification_actors, which app/persistence/event_writer.py writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, RowMapping, func, select, text, tuple_
+
+from app.clients.postgres import translate_errors
+from app.domain.errors import Rejected
+from app.domain.events import Priority
+from app.persistence import groups
+from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
+from app.persistence.tables import notifications
+from app.social.posts import PageRequest
+from app.social.users import UserSummary
+
+NOT_FOUND = Rejected("Notification not found", "notification_not_found", 404)
+MAX_GROUPED = 100
+_COLUMNS = notifications.c
+# Version 0: not announced yet (the window is still open), so not visible.
+IS_VISIBLE = (_COLUMNS.version > 0) & _COLUMNS.removed_at.is_(None) & _COLUMNS.archived_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFilter:
+    unread_only: bool = False
+    priority: str | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadCounts:
+    """The number of unread groups. `badge_version` never falls (contract 4)."""
+
+    count: int
+    by_priority: dict[str, int]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupActorView:
+    """An actor of a group. The list is sorted by (is_follower, seq, user id)."""
+
+    user: UserSummary
+    is_follower: bool
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationExplanation:
+    """How a notification came about: the row, its first actors with the event of each, and its client events,
+    oldest first."""
+
+    row: RowMapping
+    actors: list[RowMapping]
+    client_events: list[RowMapping]
+
+
+class Notifications:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list_newest(self, user_id: str, filters: NotificationFilter, page: PageRequest) -> list[RowMapping]:
+        """Sorted by the last change, newest first."""
+        query = select(notifications).where(*_filter_conditions(user_id, filters))
+        if page.after_key is not None:
+            query = query.where(tuple_(_COLUMNS.updated_at, _COLUMNS.id) < page.after_key)
+        query = query.order_by(_COLUMNS.updated_at.desc(), _COLUMNS.id.desc())
+        with translate_errors("read notifications"), self._engine.connect() as conn:
+            result = conn.execute(query.limit(page.limit).offset(page.offset))
+            return list(result.mappings())
+
+    def count_matching(self, user_id: str, filters: NotificationFilter) -> int:
+        query = select(func.count()).select_from(notifications).where(*_filter_conditions(user_id, filters))
+        with translate_errors("count notifications"), self._engine.connect() as conn:
+            return int(conn.execute(query).scalar_one())
+
+    def count_unread(self, user_id: str) -> UnreadCounts:
+        with translate_errors("count unread notifications"), self._engine.connect() as conn:
+            # The version is read first. A change in between makes the count newer than its version, which the
+            # next client event corrects. In the other order an old count would have a new version.
+            version = conn.execute(_UNREAD_COUNT_VERSION, {"user": user_id}).scalar()
+            rows = conn.execute(_UNREAD_BY_PRIORITY, {"user": user_id})
+            counts = {row[0]: int(row[1]) for row in rows}
+        by_priority = {priority.value: counts.get(priority.value, 0) for priority in Priority}
+        return UnreadCounts(sum(by_priority.values()), by_priority, int(version or 0))
+
+    def list_newest_groups(self, user_id: str) -> list[RowMapping]:
+        """The newest MAX_GROUPED groups of all kinds."""
+        return self.list_newest(user_id, NotificationFilter(), PageRequest(MAX_GROUPED))
+
+    def count_by_kind(self, user_id: str) -> list[RowMapping]:
+        """Per kind: number of rows, number of unread rows, time of the last change."""
+        with translate_errors("count notifications"), self._engine.connect() as conn:
+            return list(conn.execute(_COUNT_BY_KIND, {"user": user_id}).mappings())
+
+    def explain_notification(self, notification_id: str) -> NotificationExplanation | None:
+        """How a notification came about; None if it does not exist or is not visible."""
+        query = select(notifications).where(_COLUMNS.id == notification_id, _COLUMNS.version > 0)
+        with translate_errors("explain a notification"), self._engine.connect() as conn:
+            row = conn.execute(query.where(_COLUMNS.removed_at.is_(None))).mappings().first()
+            if row is None:
+                return None
+            params = {"id": notification_id, "user": row["user_id"], "limit": MAX_GROUPED}
+            actors = list(conn.execute(_EXPLAIN_ACTORS, params).mappings())
+            client_events = list(conn.execute(_EXPLAIN_CLIENT_EVENTS, params).mappings())
+        return NotificationExplanation(row, actors, client_events[::-1])
+
+    def get_recipient_id(self, notification_id: str) -> str:
+        """Raises Rejected (404)."""
+        query = select(_COLUMNS.user_id).where(_COLUMNS.id == notification_id, _COLUMNS.version > 0)
+        with translate_errors("find a notification"), self._engine.connect() as conn:
+            recipient_id = conn.execute(query.where(_COLUMNS.removed_at.is_(None))).scalar()
+        if recipient_id is None:
+            raise NOT_FOUND
+        return str(recipient_id)
+
+    def get_first_actors(self, notification_ids: Sequence[str]) -> dict[str, list[ActorProfile]]:
+        """The first actors of each notification."""
+        if not notification_ids:
+            return {}
+        with translate_errors("read actors"), self._engine.connect() as conn:
+            actors_by_notification = groups.load_first_actors(conn, notification_ids)
+        return {
+            notification_id: [actor for actor, _ in actors]
+            for notification_id, actors in actors_by_notification.items()
+        }
+
+    def list_group_actors(
+        self, notification_id: str, limit: int, after_key: tuple[bool, int, str] | None
+    ) -> list[GroupActorView]:
+        """The actors of a group, followers first, then the newest."""
+        after_is_follower, after_seq, after_id = after_key or (None, None, None)
+        params: dict[str, Any] = {"id": notification_id, "limit": limit}
+        params |= {"after_is_follower": after_is_follower, "after_seq": after_seq, "after_id": after_id}
+        statement = text(_LIST_ACTORS.format(keyset_condition=_ACTORS_AFTER_KEY if after_key else ""))
+        with translate_errors("read actors"), self._engine.connect() as conn:
+            return [
+                GroupActorView(UserSummary(*row[:4]), row[4], row[5])
+                for row in conn.execute(statement, params)
+            ]
+
+
+def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[ColumnElement[bool]]:
+    conditions = [_COLUMNS.user_id == user_id, IS_VISIBLE]
+    if filters.unread_only:
+        conditions.append(~_COLUMNS.is_read)
+    if filters.priority is not None:
+        conditions.append(_COLUMNS.priority == filters.priority)
+    if filters.kind is not None:
+        conditions.append(_COLUMNS.type == filters.kind)
+    return conditions
+
+
+_COUNT_BY_KIND = text(
+    "select type, count(*) as count, count(*) filter (where not is_read) as unread, "
+    "max(updated_at) as latest from notifications where user_id = :user and version > 0 "
+    "and removed_at is null and archived_at is null group by type order by latest desc"
+)
+_EXPLAIN_ACTORS = text(
+    f"select a.actor_id::text, {DISPLAY_NAME_SQL} as name, u.username, a.event_id::text, a.seq, "  # noqa: S608 - constants only
+    "a.active, a.is_follower, a.announced, a.created_at from notification_actors a "
+    "join users u on u.id = a.actor_id "
+    f"where a.notification_id = :id order by a.active desc, {ACTOR_ORDER_SQL} limit :limit"
+)
+_EXPLAIN_CLIENT_EVENTS = text(
+    "select client_event, client_seq, created_at, published_at, payload->'metadata'->>'newCount' "
+    "as new_count, "
+    "payload->>'version' as version from outbox where user_id = :user and payload->>'id' = :id "
+    "order by id desc limit :limit"
+)
+_UNREAD_COUNT_VERSION = text("select unread_count_version from users where id = :user")
+_UNREAD_BY_PRIORITY = text(
+    "select priority, count(*) from notifications where user_id = :user and not is_read "
+    "and removed_at is null and archived_at is null and version > 0 group by priority"
+)
+_ACTORS_AFTER_KEY = (
+    "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"
+)
+_LIST_ACTORS = (
+    "select u.id::text, u.username, u.name, u.avatar_url, a.is_follower, a.seq "  # noqa: S608 - constants only
+    "from notification_actors a join users u on u.id = a.actor_id "
+    "where a.notification_id = :id and a.active {keyset_condition} "
+    f"order by {ACTOR_ORDER_SQL} limit :limit"
+)

@@ -1,0 +1,144 @@
+"""Reads posts: the feed, single posts, and who likes a post.
+
+In: requests of blueprints/api/posts.py and blueprints/pages/post_pages.py. Out: rows of the table posts,
+which app/ingest/actions.py writes. Counts of likes and comments come from app/ingest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Select, func, select, text, tuple_
+
+from app.clients.postgres import translate_errors
+from app.domain.errors import Rejected
+from app.persistence.blocks import not_blocked_condition
+from app.persistence.tables import posts, users
+from app.social.users import UserSummary
+
+NOT_FOUND = Rejected("Post not found", "post_not_found", 404)
+MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    id: str
+    user_id: str
+    caption: str | None
+    image_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    author: UserSummary
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A page of a list, by keyset (`after_key`: sort key of the last item before it) or by offset."""
+
+    limit: int
+    offset: int = 0
+    after_key: tuple[datetime, str] | None = None
+
+
+class Posts:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list_newest(self, user_id: str | None, page: PageRequest, viewer_id: str | None = None) -> list[Post]:
+        """Newest first, of one user or of all; without posts that a block hides from the viewer."""
+        query = _select_posts_with_author().where(not_blocked_condition(viewer_id, "posts.user_id"))
+        query = query.order_by(posts.c.created_at.desc(), posts.c.id.desc())
+        if user_id is not None:
+            query = query.where(posts.c.user_id == user_id)
+        if page.after_key is not None:
+            query = query.where(tuple_(posts.c.created_at, posts.c.id) < page.after_key)
+        with translate_errors("read the feed"), self._engine.connect() as conn:
+            rows = conn.execute(query.limit(page.limit).offset(page.offset))
+            return [_to_post(tuple(row)) for row in rows]
+
+    def get(self, post_id: str, viewer_id: str | None = None) -> Post:
+        """Raises Rejected (404), also for a post that a block hides from the viewer."""
+        query = _select_posts_with_author().where(
+            posts.c.id == post_id, not_blocked_condition(viewer_id, "posts.user_id")
+        )
+        with translate_errors("find a post"), self._engine.connect() as conn:
+            row = conn.execute(query).first()
+        if row is None:
+            raise NOT_FOUND
+        return _to_post(tuple(row))
+
+    def get_by_ids(self, post_ids: Sequence[str], viewer_id: str | None = None) -> list[Post]:
+        """The posts that exist and that the viewer may see, in the order of `post_ids`."""
+        if not post_ids:
+            return []
+        query = _select_posts_with_author().where(
+            posts.c.id.in_(post_ids), not_blocked_condition(viewer_id, "posts.user_id")
+        )
+        with translate_errors("find posts"), self._engine.connect() as conn:
+            rows = conn.execute(query)
+            posts_by_id = {post.id: post for post in (_to_post(tuple(row)) for row in rows)}
+        return [posts_by_id[post_id] for post_id in post_ids if post_id in posts_by_id]
+
+    def list_liker_ids(
+        self,
+        post_id: str,
+        limit: int,
+        after_user_id: str | None,
+        viewer_like: tuple[str, bool] | None = None,
+    ) -> list[str]:
+        """Ids of the users who like the post, in descending order: rows, and failover writes not written yet.
+        `viewer_like`: the viewer's id and whether they like the post, which is known before it is written."""
+        liker_id, is_liking = viewer_like or (None, False)
+        params = {"post": post_id, "limit": limit, "viewer": liker_id, "likes": is_liking}
+        params["after"] = after_user_id or MAX_UUID
+        with translate_errors("list likes"), self._engine.connect() as conn:
+            return list(conn.execute(_LIST_LIKERS, params).scalars())
+
+    def count_visible(self, user_id: str | None, viewer_id: str | None = None) -> int:
+        query = select(func.count()).select_from(posts)
+        query = query.where(not_blocked_condition(viewer_id, "posts.user_id"))
+        if user_id is not None:
+            query = query.where(posts.c.user_id == user_id)
+        with translate_errors("count posts"), self._engine.connect() as conn:
+            return int(conn.execute(query).scalar_one())
+
+
+def _select_posts_with_author() -> Select[tuple[object, ...]]:
+    return select(
+        posts.c.id,
+        posts.c.user_id,
+        posts.c.caption,
+        posts.c.image_url,
+        posts.c.created_at,
+        posts.c.updated_at,
+        users.c.id,
+        users.c.username,
+        users.c.name,
+        users.c.avatar_url,
+    ).join(users, users.c.id == posts.c.user_id)
+
+
+def _to_post(row: tuple[Any, ...]) -> Post:
+    author = UserSummary(*row[6:])
+    return Post(row[0], row[1], row[2], row[3], row[4], row[5], author)
+
+
+_LIST_LIKERS = text("""
+    with pending as (select distinct on (row_id) row_id, active, seq from failover_writes
+            where kind = 'LIKE' and object_id = :post order by row_id, seq desc),
+        newer as (select p.row_id, p.active from pending p left join likes l
+                on l.post_id = :post and l.user_id = p.row_id where coalesce(l.seq, 0) < p.seq
+            union all select cast(:viewer as uuid), cast(:likes as boolean)
+                where cast(:viewer as uuid) is not null)
+    select distinct id::text from (
+        (select user_id as id from likes where post_id = :post and active
+            and user_id < cast(:after as uuid)
+            and not exists (select 1 from newer n where n.row_id = user_id)
+            order by user_id desc limit :limit)
+        union all
+        (select row_id from newer where active and row_id < cast(:after as uuid)
+            and (row_id is distinct from cast(:viewer as uuid) or :likes)
+            order by row_id desc limit :limit)) likers
+    order by 1 desc limit :limit
+""")

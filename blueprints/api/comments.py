@@ -1,0 +1,177 @@
+"""Comments and replies, nested to any depth: GET, POST /api/comments; POST /api/comments/:id/reply;
+DELETE /api/comments/:id.
+"""
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, current_app, request
+
+from app.domain.errors import Rejected
+from app.ingest.comments import Comment, Comments
+from app.persistence.blocks import Blocks
+from app.social.posts import NOT_FOUND
+from app.social.users import Users, UserSummary
+from app.trace_context import get_or_create_traceparent
+from blueprints.http.idempotency import IdempotentRequests
+from blueprints.http.ids import parse_uuid
+from blueprints.http.pagination import invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.schemas import CommentBody, ReplyBody, parse_json_body
+from blueprints.http.serializers import JsonObject, comment_json
+from blueprints.http.write_actions import WriteActions
+
+_COMMENT_SCHEMA, _REPLY_SCHEMA = CommentBody(), ReplyBody()
+
+
+def require_content(content: str, required_message: str) -> str:
+    stripped = content.strip()
+    if not stripped:
+        raise Rejected(required_message, "invalid", 400)
+    return stripped
+
+
+CommentTree = tuple[list[Comment], dict[str, list[Comment]], dict[str, UserSummary]]
+
+
+class CommentTrees:
+    def __init__(self, comment_store: Comments, block_store: Blocks, user_store: Users) -> None:
+        self._comment_store = comment_store
+        self._block_store = block_store
+        self._user_store = user_store
+
+    def load(self, post_id: str, viewer_id: str | None) -> CommentTree:
+        """Top-level comments, newest first; replies by parent id, oldest first; authors by id.
+
+        Comments of users whom a block hides from the viewer are left out. Replies to them, and
+        replies whose parent is deleted, are shown at the top level.
+        """
+        comments = self._comment_store.list_by_post(post_id)
+        author_ids = {comment.user_id for comment in comments}
+        hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, author_ids)
+        author_by_id = self._user_store.get_summaries(sorted(author_ids - hidden_ids))
+        # Sorted by id (time-ordered), which does not change when a pending comment is written.
+        visible_comments = sorted(
+            (comment for comment in comments if comment.user_id in author_by_id),
+            key=lambda comment: comment.id,
+        )
+        comment_ids = {comment.id for comment in visible_comments}
+        top_level: list[Comment] = []
+        replies_by_parent: dict[str, list[Comment]] = {}
+        for comment in visible_comments:
+            if comment.parent_id in comment_ids and comment.parent_id != comment.id:
+                replies_by_parent.setdefault(str(comment.parent_id), []).append(comment)
+            else:
+                top_level.append(comment)
+        return top_level[::-1], replies_by_parent, author_by_id
+
+
+def _comments_after(top_level: Sequence[Comment], last_comment_id: str) -> list[Comment]:
+    """Comments older than the last one of the previous page. Ids are time-ordered, so this works
+    also when that comment is deleted."""
+    cursor_id = parse_uuid(last_comment_id)
+    return [comment for comment in top_level if comment.id < cursor_id]
+
+
+def encode_comment_tree(
+    top_level: Sequence[Comment],
+    replies_by_parent: dict[str, list[Comment]],
+    author_by_id: dict[str, UserSummary],
+) -> list[bytes]:
+    """The JSON of comments with nested replies. Not recursive, because reply chains may be deeper than
+    the stack allows."""
+    chunks: list[bytes] = []
+    stack: list[Comment | bytes] = list(reversed(_with_commas(top_level)))
+    while stack:
+        item = stack.pop()
+        if isinstance(item, bytes):
+            chunks.append(item)
+            continue
+        encoded_comment = current_app.json.dumps(comment_json(item, author_by_id[item.user_id])).encode()
+        chunks.append(encoded_comment[:-1] + b',"replies":[')
+        stack.append(b"]}")
+        stack.extend(reversed(_with_commas(replies_by_parent.get(item.id, []))))
+    return chunks
+
+
+def _with_commas(comments: Sequence[Comment]) -> list[Comment | bytes]:
+    with_commas: list[Comment | bytes] = []
+    for comment in comments:
+        with_commas += [b",", comment] if with_commas else [comment]
+    return with_commas
+
+
+def blueprint(  # noqa: C901 - the sum of its views
+    request_auth: RequestAuth,
+    write_actions: WriteActions,
+    idempotent_requests: IdempotentRequests,
+    user_store: Users,
+    block_store: Blocks,
+    comment_trees: CommentTrees,
+) -> Blueprint:
+    routes = Blueprint("comments", __name__, url_prefix="/api/comments")
+
+    @routes.post("")
+    def create_comment() -> Response:
+        actor_id = request_auth.current_user_id()
+        return idempotent_requests.run(
+            actor_id, lambda request_actions: _create_comment(actor_id, request_actions)
+        )
+
+    def _create_comment(actor_id: str, request_actions: WriteActions) -> tuple[JsonObject, int]:
+        payload = parse_json_body(_COMMENT_SCHEMA)
+        author = user_store.get_summary_of_token_user(actor_id)
+        content = require_content(payload["content"], "PostId and content required")
+        comment = request_actions.checked().create_comment(
+            actor_id, str(payload["postId"]), content, get_or_create_traceparent()
+        )
+        return {"success": True, "comment": comment_json(comment, author)}, 201
+
+    @routes.post("/<comment_id>/reply")
+    def create_reply(comment_id: str) -> Response:
+        actor_id = request_auth.current_user_id()
+        return idempotent_requests.run(
+            actor_id, lambda request_actions: _create_reply(actor_id, comment_id, request_actions)
+        )
+
+    def _create_reply(
+        actor_id: str, comment_id: str, request_actions: WriteActions
+    ) -> tuple[JsonObject, int]:
+        payload, parent_id = parse_json_body(_REPLY_SCHEMA), parse_uuid(comment_id)
+        author = user_store.get_summary_of_token_user(actor_id)
+        content = require_content(payload["content"], "Content required")
+        comment = request_actions.checked().create_reply(
+            actor_id, parent_id, content, get_or_create_traceparent()
+        )
+        return {"success": True, "comment": comment_json(comment, author)}, 201
+
+    @routes.delete("/<comment_id>")
+    def delete_comment(comment_id: str) -> JsonObject:
+        write_actions.checked().delete_comment(
+            request_auth.current_user_id(), parse_uuid(comment_id), get_or_create_traceparent()
+        )
+        return {"success": True, "message": "Comment deleted"}
+
+    @routes.get("")
+    def list_comments() -> Response:
+        raw_post_id = request.args.get("postId")
+        if not raw_post_id:
+            raise Rejected("PostId required", "invalid", 400)
+        page_params, viewer_id, post_id = (
+            parse_page_params(50, 100),
+            request_auth.optional_user_id(),
+            parse_uuid(raw_post_id),
+        )
+        if block_store.is_post_hidden(viewer_id, post_id):
+            raise NOT_FOUND
+        top_level, replies_by_parent, author_by_id = comment_trees.load(post_id, viewer_id)
+        if page_params.cursor_values is not None:
+            if len(page_params.cursor_values) != 1:
+                raise invalid_cursor()
+            top_level = _comments_after(top_level, str(page_params.cursor_values[0]))
+        next_page_cursor = next_cursor(top_level, page_params.limit, lambda comment: (comment.id,))
+        chunks = [b'{"success":true,"comments":[']
+        chunks += encode_comment_tree(top_level[: page_params.limit], replies_by_parent, author_by_id)
+        chunks.append(b'],"nextCursor":' + current_app.json.dumps(next_page_cursor).encode() + b"}")
+        return Response(b"".join(chunks), content_type="application/json")
+
+    return routes

@@ -1,0 +1,102 @@
+"""The explanation of one notification: the decisions about it, and its steps with their times.
+
+Built from its row, its actors and its client events (app/social/notifications.py).
+"""
+
+from typing import Any
+
+from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, Kind, occurred_at_from_seq
+from app.domain.grouping import ClientEventType
+from app.domain.routing import TOPIC_BY_PRIORITY, priority_of
+from app.domain.windows import AggregationRules, instant_announcement_quota
+from app.persistence.seen_receipts import SEEN_EVENT_NAME
+from app.social.notifications import NotificationExplanation
+from blueprints.http.serializers import JsonObject
+
+
+def explanation_json(explanation: NotificationExplanation, message: str) -> JsonObject:
+    """`message` is the text of the notification as the list shows it."""
+    row, kind = explanation.row, Kind(explanation.row["type"])
+    has_follower = any(actor["is_follower"] for actor in explanation.actors if actor["active"])
+    topic = TOPIC_BY_PRIORITY[priority_of(kind, has_follower)]
+    return {
+        "notificationId": row["id"],
+        "type": kind.value,
+        "message": message,
+        "lane": {
+            "topic": topic.value,
+            "priority": row["priority"],
+            "because": _topic_reason(kind, has_follower),
+        },
+        "aggregation": {"because": _aggregation_reason(kind), "generation": row["generation"]},
+        "preferences": {
+            "decision": "held" if row["deferred_until"] else "sent",
+            "channels": list(row["channels"]),
+            "heldUntil": row["deferred_until"],
+        },
+        "actors": [_actor_json(actor) for actor in explanation.actors],
+        "steps": _steps_json(explanation),
+    }
+
+
+def _topic_reason(kind: Kind, has_follower: bool) -> str:
+    if kind in CRITICAL_KINDS:
+        return "Security messages have a lane of their own and pass every preference"
+    if priority_of(kind, False) is priority_of(kind, True):
+        return f"All notifications of type {kind.value} take this lane"
+    return "A follower is among them" if has_follower else "Nobody among them follows you"
+
+
+def _aggregation_reason(kind: Kind) -> str:
+    if kind in COMMENT_KINDS:
+        return "Comments are gathered and announced together when their window ends"
+    if instant_announcement_quota(kind, AggregationRules()) is None:
+        return "Announced at once"
+    return "The first few of a window are announced at once, the others together when it ends"
+
+
+def _actor_json(actor: Any) -> JsonObject:
+    return {
+        "id": actor["actor_id"],
+        "name": actor["name"],
+        "username": actor["username"],
+        "eventId": actor["event_id"],
+        "follower": actor["is_follower"],
+        "active": actor["active"],
+        "announced": actor["announced"],
+        "occurredAt": occurred_at_from_seq(actor["seq"]),
+    }
+
+
+def _steps_json(explanation: NotificationExplanation) -> list[JsonObject]:
+    """Accepted, written, announced and status changes, in the order of their times."""
+    row = explanation.row
+    steps: list[JsonObject] = [
+        {"name": "accepted", "at": occurred_at_from_seq(actor["seq"]), "eventId": actor["event_id"]}
+        for actor in explanation.actors
+    ]
+    steps.append({"name": "written", "at": row["created_at"]})
+    for client_event in explanation.client_events:
+        new_count = int(client_event["new_count"] or 0)
+        steps.append(
+            {
+                "name": _step_name(client_event["client_event"], new_count),
+                "at": client_event["created_at"],
+                "publishedAt": client_event["published_at"],
+                "seq": client_event["client_seq"],
+                "version": int(client_event["version"]),
+                "newCount": new_count,
+            }
+        )
+    status_columns = (("seen", "seen_at"), ("read", "read_at"), ("archived", "archived_at"))
+    steps += [{"name": name, "at": row[column]} for name, column in status_columns if row[column]]
+    return sorted(steps, key=lambda step: step["at"])
+
+
+def _step_name(client_event_type: str, new_count: int) -> str:
+    """A silent client event with new actors is one that quiet hours held back."""
+    if client_event_type == SEEN_EVENT_NAME:
+        return "shown"
+    if client_event_type == ClientEventType.ANNOUNCED:
+        return "gathered announcement" if new_count > 1 else "announcement"
+    return "held by quiet hours" if new_count else "change"

@@ -1,0 +1,176 @@
+"""Posts: GET, POST /api/posts; GET, DELETE /api/posts/:id; GET /api/posts/:id/likes; POST
+/api/posts/:id/share. Likes are in blueprints/api/likes.py.
+"""
+
+from datetime import datetime
+
+from flask import Blueprint, Response, request
+
+from app.domain.errors import Rejected
+from app.ingest.memberships import MembershipStore
+from app.persistence.blocks import Blocks
+from app.social.posts import Post, Posts
+from app.social.removals import PostAndAccountRemoval
+from app.social.users import Users
+from app.trace_context import get_or_create_traceparent
+from blueprints.http.idempotency import IdempotentRequests
+from blueprints.http.ids import parse_uuid
+from blueprints.http.pagination import PageParams, invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.schemas import PostBody, parse_json_body
+from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
+from blueprints.http.write_actions import WriteActions
+
+MAX_PAGE_SIZE = 50
+_POST_SCHEMA = PostBody()
+
+
+def post_cursor_key(post: Post) -> tuple[datetime, str]:
+    return post.created_at, post.id
+
+
+def parse_post_content(payload: JsonObject) -> tuple[str | None, str | None]:
+    """Caption and image address, None when blank. Raises Rejected (400) when both are."""
+    caption = (payload.get("caption") or "").strip() or None
+    image_url = payload.get("imageUrl") or None
+    if caption is None and image_url is None:
+        raise Rejected("Caption or image required", "invalid", 400)
+    return caption, image_url
+
+
+def publish_post(
+    user_store: Users, write_actions: WriteActions, author_id: str, caption: str | None, image_url: str | None
+) -> str:
+    """Returns the new post's id. Raises Rejected (401) when the author's account is deleted."""
+    user_store.get_summary_of_token_user(author_id)
+    return write_actions.checked().create_post(author_id, caption, image_url, get_or_create_traceparent())
+
+
+class Likers:
+    """The users who like a post."""
+
+    def __init__(
+        self, memberships: MembershipStore, post_store: Posts, user_store: Users, block_store: Blocks
+    ) -> None:
+        self._memberships = memberships
+        self._post_store = post_store
+        self._user_store = user_store
+        self._block_store = block_store
+
+    def load(
+        self, post_id: str, page_params: PageParams, viewer_id: str | None
+    ) -> tuple[list[JsonObject], str | None]:
+        """One page and the next cursor.
+
+        Sorted by user id, so that new likes do not shift later pages. Users whom a block hides from
+        the viewer are left out, so a page may be shorter than its limit.
+        """
+        liker_ids = self._list_liker_ids(post_id, page_params, viewer_id)
+        page_ids = liker_ids[: page_params.limit]
+        liker_by_id = self._user_store.get_summaries(page_ids)
+        hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, liker_by_id)
+        likers_json = [
+            user_summary_json(liker_by_id[liker_id])
+            for liker_id in page_ids
+            if liker_id in liker_by_id.keys() - hidden_ids
+        ]
+        return likers_json, next_cursor(liker_ids, page_params.limit, lambda liker_id: (liker_id,))
+
+    def _list_liker_ids(self, post_id: str, page_params: PageParams, viewer_id: str | None) -> list[str]:
+        """The ids of one page and one more: from Redis if it has them, else from PostgreSQL with the
+        viewer's own like as Redis knows it."""
+        after_user_id, limit = _parse_liker_cursor(page_params), page_params.limit + 1
+        cached_liker_ids = self._memberships.list_cached_liker_ids(post_id)
+        if cached_liker_ids is not None:
+            return [
+                liker_id for liker_id in cached_liker_ids if after_user_id is None or liker_id < after_user_id
+            ][:limit]
+        viewer_like = (viewer_id, self._is_liked(viewer_id, post_id)) if viewer_id else None
+        return self._post_store.list_liker_ids(post_id, limit, after_user_id, viewer_like)
+
+    def _is_liked(self, viewer_id: str, post_id: str) -> bool:
+        return self._memberships.get_like_counts_and_states(viewer_id, [post_id])[post_id][1]
+
+
+def _parse_liker_cursor(page_params: PageParams) -> str | None:
+    if page_params.cursor_values is None:
+        return None
+    if len(page_params.cursor_values) != 1:
+        raise invalid_cursor()
+    return parse_uuid(str(page_params.cursor_values[0]))
+
+
+def blueprint(  # noqa: C901 - the sum of its views
+    request_auth: RequestAuth,
+    write_actions: WriteActions,
+    idempotent_requests: IdempotentRequests,
+    post_store: Posts,
+    user_store: Users,
+    likers: Likers,
+    removals: PostAndAccountRemoval,
+    post_serializer: PostSerializer,
+) -> Blueprint:
+    routes = Blueprint("posts", __name__, url_prefix="/api/posts")
+
+    @routes.get("")
+    def list_posts() -> JsonObject:
+        page_params = parse_page_params(10, MAX_PAGE_SIZE)
+        raw_author_id = request.args.get("userId")
+        author_id = parse_uuid(raw_author_id) if raw_author_id else None
+        viewer_id = request_auth.optional_user_id()
+        posts = post_store.list_newest(author_id, page_params.page_request, viewer_id)
+        payload: JsonObject = {
+            "success": True,
+            "posts": post_serializer.posts_json(posts[: page_params.limit], viewer_id),
+        }
+        if page_params.cursor_values is None:
+            payload["pagination"] = page_params.pagination_totals(
+                post_store.count_visible(author_id, viewer_id)
+            )
+        payload["nextCursor"] = next_cursor(posts, page_params.limit, post_cursor_key)
+        return payload
+
+    @routes.get("/<post_id>")
+    def get_post(post_id: str) -> JsonObject:
+        viewer_id = request_auth.optional_user_id()
+        post = post_store.get(parse_uuid(post_id), viewer_id)
+        return {"success": True, "post": post_serializer.posts_json([post], viewer_id)[0]}
+
+    @routes.post("")
+    def create_post() -> Response:
+        actor_id = request_auth.current_user_id()
+        return idempotent_requests.run(
+            actor_id, lambda request_actions: _create_post(actor_id, request_actions)
+        )
+
+    def _create_post(actor_id: str, request_actions: WriteActions) -> tuple[JsonObject, int]:
+        caption, image_url = parse_post_content(parse_json_body(_POST_SCHEMA))
+        post_id = publish_post(user_store, request_actions, actor_id, caption, image_url)
+        post_json = post_serializer.posts_json([post_store.get(post_id)], None)[0]
+        del post_json["isLiked"]
+        return {"success": True, "post": post_json}, 201
+
+    @routes.delete("/<post_id>")
+    def delete_post(post_id: str) -> JsonObject:
+        actor_id, parsed_id = request_auth.current_user_id(), parse_uuid(post_id)
+        removals.delete_post(actor_id, parsed_id)
+        return {"success": True, "message": "Post deleted"}
+
+    @routes.get("/<post_id>/likes")
+    def list_likes(post_id: str) -> JsonObject:
+        parsed_id, page_params, viewer_id = (
+            parse_uuid(post_id),
+            parse_page_params(20, 100),
+            request_auth.optional_user_id(),
+        )
+        post_store.get(parsed_id, viewer_id)
+        users, next_page_cursor = likers.load(parsed_id, page_params, viewer_id)
+        return {"success": True, "users": users, "nextCursor": next_page_cursor}
+
+    @routes.post("/<post_id>/share")
+    def share_post(post_id: str) -> JsonObject:
+        actor_id = request_auth.current_user_id()
+        write_actions.checked().share_post(actor_id, parse_uuid(post_id), get_or_create_traceparent())
+        return {"success": True, "shared": True}
+
+    return routes

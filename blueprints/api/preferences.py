@@ -1,0 +1,136 @@
+"""Notification preferences: GET, PUT, PATCH /api/preferences/:userId.
+
+General switches, a matrix of notification type and channel, and quiet hours.
+"""
+
+import re
+from datetime import time
+from typing import Any
+
+from flask import Blueprint
+from marshmallow import ValidationError, fields
+
+from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.preferences import selectable_time_zones
+from app.domain.text import truncate_graphemes
+from app.social.preferences import PreferenceStore, StoredPreferences
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.schemas import RequestSchema, TextField, parse_json_body
+from blueprints.http.serializers import JsonObject
+
+READ_FORBIDDEN_MESSAGE = "Cannot access another user's preferences"
+UPDATE_FORBIDDEN_MESSAGE = "Cannot update another user's preferences"
+CHANNELS = ("push", "email", "sms")
+CONFIGURABLE_KINDS = tuple(kind for kind in Kind if kind is not Kind.POST_UPDATED)
+_TIME_OF_DAY_PATTERN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
+
+
+class StrictBooleanField(fields.Boolean):
+    """True or false; marshmallow would also accept 1, "yes" and others."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false")
+        return value
+
+
+class TimeOfDayField(fields.Field[time]):
+    """A time of day as HH:MM."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> time:
+        time_match = _TIME_OF_DAY_PATTERN.fullmatch(value) if isinstance(value, str) else None
+        if time_match is None:
+            raise ValidationError("Must be a time of day such as 22:00")
+        return time(int(time_match[1]), int(time_match[2]))
+
+
+class ChannelMatrixField(fields.Field[dict[str, dict[str, bool]]]):
+    """{type: {push, email, sms}}; types and channels may be left out."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object of types")
+        for kind, channels in value.items():
+            if kind not in CONFIGURABLE_KINDS:
+                raise ValidationError(f"Must name known types, not {truncate_graphemes(str(kind), 40)}")
+            if not isinstance(channels, dict):
+                raise ValidationError(f"Must be an object of channels for {kind}")
+            for channel, enabled in channels.items():
+                if channel not in CHANNELS:
+                    raise ValidationError(
+                        f"Must name known channels, not {truncate_graphemes(str(channel), 40)}"
+                    )
+                if not isinstance(enabled, bool):
+                    raise ValidationError(f"Must be true or false for {kind} by {channel}")
+        return value
+
+
+def _validate_time_zone(value: str) -> None:
+    if value not in selectable_time_zones():
+        raise ValidationError("Must be a time zone such as Europe/Berlin")
+
+
+class PreferencesBody(RequestSchema):
+    emailEnabled = StrictBooleanField()
+    smsEnabled = StrictBooleanField()
+    pushEnabled = StrictBooleanField()
+    marketing = StrictBooleanField()
+    activity = StrictBooleanField()
+    social = StrictBooleanField()
+    dndEnabled = StrictBooleanField()
+    dndStartTime = TimeOfDayField(allow_none=True)
+    dndEndTime = TimeOfDayField(allow_none=True)
+    timezone = TextField(validate=_validate_time_zone)
+    matrix = ChannelMatrixField()
+
+
+_PREFERENCES_SCHEMA = PreferencesBody()
+
+
+def _preferences_response(user_id: str, preferences: StoredPreferences) -> JsonObject:
+    return {"success": True, "preferences": preferences_json(user_id, preferences)}
+
+
+def preferences_json(user_id: str, preferences: StoredPreferences) -> JsonObject:
+    """The seed's fields in the seed's order, then the time zone and the complete matrix."""
+    payload: JsonObject = {"id": user_id, "userId": user_id}
+    for name, value in preferences.value_by_field.items():
+        payload[name] = value.strftime("%H:%M") if isinstance(value, time) else value
+    return payload | {"matrix": _channel_matrix(preferences.value_by_field["matrix"])}
+
+
+def _channel_matrix(saved_matrix: dict[str, dict[str, bool]]) -> JsonObject:
+    """The effective matrix. Critical kinds use every channel (domain/preferences.py)."""
+    matrix: JsonObject = {}
+    for kind in CONFIGURABLE_KINDS:
+        saved_channels = saved_matrix.get(kind.value, {})
+        is_critical = kind in CRITICAL_KINDS
+        matrix[kind.value] = {
+            channel: is_critical or saved_channels.get(channel, channel == "push") for channel in CHANNELS
+        }
+    return matrix
+
+
+def blueprint(request_auth: RequestAuth, preference_store: PreferenceStore) -> Blueprint:
+    routes = Blueprint("preferences", __name__, url_prefix="/api/preferences")
+
+    @routes.get("/<user_id>")
+    def get_preferences(user_id: str) -> JsonObject:
+        owner_id = request_auth.require_self(user_id, READ_FORBIDDEN_MESSAGE)
+        return _preferences_response(owner_id, preference_store.get(owner_id))
+
+    @routes.put("/<user_id>")
+    def replace_preferences(user_id: str) -> JsonObject:
+        owner_id = request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE)
+        return _preferences_response(
+            owner_id, preference_store.replace(owner_id, parse_json_body(_PREFERENCES_SCHEMA))
+        )
+
+    @routes.patch("/<user_id>")
+    def update_preferences(user_id: str) -> JsonObject:
+        owner_id = request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE)
+        return _preferences_response(
+            owner_id, preference_store.merge(owner_id, parse_json_body(_PREFERENCES_SCHEMA))
+        )
+
+    return routes

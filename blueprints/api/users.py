@@ -1,0 +1,209 @@
+"""Users: GET /api/users?q= and /api/users/search?q=; GET, PATCH, DELETE /api/users/:id."""
+
+from flask import Blueprint, request
+from marshmallow import ValidationError, validate
+
+from app.accounts.passwords import PasswordHashing
+from app.domain.errors import Rejected
+from app.ingest.memberships import MembershipStore
+from app.persistence.blocks import Blocks
+from app.social.follows import Follows
+from app.social.removals import PostAndAccountRemoval
+from app.social.users import NOT_FOUND, Users, UserSummary
+from blueprints.http.ids import parse_uuid
+from blueprints.http.pagination import (
+    PageParams,
+    encode_cursor,
+    invalid_cursor,
+    parse_int_arg,
+    parse_page_params,
+)
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.schemas import (
+    MAX_NAME_LENGTH,
+    MAX_RAW_PASSWORD_LENGTH,
+    MAX_URL_LENGTH,
+    PasswordField,
+    RequestSchema,
+    SingleLineField,
+    TextField,
+    parse_json_body,
+    validate_data,
+)
+from blueprints.http.serializers import JsonObject, account_json, user_summary_json
+
+MAX_SEARCH_LENGTH = 100
+MAX_BIO_LENGTH = 160
+MAX_SEARCH_RESULTS = 1_000
+UPDATE_FORBIDDEN_MESSAGE = "Cannot update another user's profile"
+DELETE_FORBIDDEN_MESSAGE = "Cannot remove another user's account"
+
+
+def _validate_https_url(value: str) -> None:
+    if value and not (value.startswith("https://") and value.isprintable() and " " not in value):
+        raise ValidationError("avatarUrl must be an https address")
+
+
+class ProfileBody(RequestSchema):
+    name = SingleLineField(allow_none=True, validate=validate.Length(max=MAX_NAME_LENGTH))
+    bio = TextField(allow_none=True, validate=validate.Length(max=MAX_BIO_LENGTH))
+    avatarUrl = SingleLineField(
+        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
+    )
+
+
+class DeleteAccountBody(RequestSchema):
+    required_message = "Password required"
+    password = PasswordField(required=True, validate=validate.Length(max=MAX_RAW_PASSWORD_LENGTH))
+
+
+class SearchQuery(RequestSchema):
+    q = SingleLineField(
+        validate=validate.Length(max=MAX_SEARCH_LENGTH, error="Search for at most {max} characters"),
+    )
+
+
+_PROFILE_SCHEMA, _DELETE_ACCOUNT_SCHEMA, _SEARCH_SCHEMA = (
+    ProfileBody(),
+    DeleteAccountBody(),
+    SearchQuery(),
+)
+
+
+def parse_search_text() -> str:
+    """The search text, empty if there is none. Raises Rejected (400)."""
+    search_text = request.args.get("q", "").strip()
+    return str(validate_data(_SEARCH_SCHEMA, {"q": search_text})["q"])
+
+
+class UserDirectory:
+    """Search and profiles, as a viewer may see them."""
+
+    def __init__(
+        self, user_store: Users, block_store: Blocks, memberships: MembershipStore, follow_store: Follows
+    ) -> None:
+        self._user_store = user_store
+        self._block_store = block_store
+        self._memberships = memberships
+        self._follow_store = follow_store
+
+    def find(
+        self, search_text: str, page_params: PageParams, viewer_id: str | None
+    ) -> tuple[list[UserSummary], str | None]:
+        """One page of matches, best first, and the next cursor. Users whom a block hides from the
+        viewer are left out."""
+        offset = (parse_int_arg("page", 1, MAX_SEARCH_RESULTS) - 1) * page_params.limit
+        if page_params.cursor_values is not None:
+            match page_params.cursor_values:
+                case [int(offset)] if 0 < offset < MAX_SEARCH_RESULTS:
+                    pass
+                case _:
+                    raise invalid_cursor()
+        users = self._user_store.search(search_text, page_params.limit + 1, offset)
+        has_more = len(users) > page_params.limit and offset + page_params.limit < MAX_SEARCH_RESULTS
+        hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, [user.id for user in users])
+        visible_users = [user for user in users[: page_params.limit] if user.id not in hidden_ids]
+        return visible_users, encode_cursor(offset + page_params.limit) if has_more else None
+
+    def with_follower_counts(self, users: list[UserSummary]) -> list[JsonObject]:
+        follow_by_user_id = self._memberships.get_follower_counts_and_states(
+            None, [user.id for user in users]
+        )
+        return [
+            user_summary_json(user)
+            | {
+                "_count": {"followers": follow_by_user_id[user.id][0]},
+                "followersCount": follow_by_user_id[user.id][0],
+            }
+            for user in users
+        ]
+
+    def profile_json(self, user_id: str, viewer_id: str | None) -> JsonObject:
+        """Raises Rejected (404), also when a block hides the user from the viewer."""
+        self._block_store.raise_if_blocked(viewer_id, user_id, NOT_FOUND)
+        unwritten_follows = self._memberships.pending_follows.get_pending_following(user_id)
+        user = self._user_store.get_profile(user_id, unwritten_follows)
+        followers_count, is_following = self._memberships.get_follower_counts_and_states(
+            viewer_id, [user_id]
+        )[user_id]
+        bell_user_ids = self._follow_store.filter_bell_subscribed(viewer_id, [user_id])
+        return {
+            "id": user.id,
+            "username": user.username,
+            "name": user.name,
+            "bio": user.bio,
+            "avatarUrl": user.avatar_url,
+            "createdAt": user.created_at,
+            "_count": {
+                "posts": user.post_count,
+                "followers": followers_count,
+                "following": user.following_count,
+            },
+            "postsCount": user.post_count,
+            "followersCount": followers_count,
+            "followingCount": user.following_count,
+            "isFollowing": is_following,
+            "bellEnabled": user_id in bell_user_ids,
+        }
+
+
+def blueprint(
+    request_auth: RequestAuth,
+    user_store: Users,
+    user_directory: UserDirectory,
+    password_hashing: PasswordHashing,
+    removals: PostAndAccountRemoval,
+) -> Blueprint:
+    routes = Blueprint("users", __name__, url_prefix="/api/users")
+
+    @routes.get("")
+    @routes.get("/search")
+    def search_users() -> JsonObject:
+        search_text = parse_search_text()
+        if not search_text:
+            raise Rejected("Search query required", "invalid", 400)
+        users, next_page_cursor = user_directory.find(
+            search_text, parse_page_params(20, 100), request_auth.optional_user_id()
+        )
+        return {
+            "success": True,
+            "users": user_directory.with_follower_counts(users),
+            "nextCursor": next_page_cursor,
+        }
+
+    @routes.get("/<user_id>")
+    def get_user(user_id: str) -> JsonObject:
+        return {
+            "success": True,
+            "user": user_directory.profile_json(parse_uuid(user_id), request_auth.optional_user_id()),
+        }
+
+    @routes.patch("/<user_id>")
+    def update_profile(user_id: str) -> JsonObject:
+        """As in the seed, an empty name or avatar is ignored and an empty bio is stored."""
+        owner_id, payload = (
+            request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE),
+            parse_json_body(_PROFILE_SCHEMA),
+        )
+        name, avatar_url = (payload.get("name") or "").strip(), payload.get("avatarUrl")
+        updated = user_store.update_profile(owner_id, name or None, payload.get("bio"), avatar_url or None)
+        account_fields = account_json(updated)
+        del account_fields["email"]
+        return {"success": True, "user": account_fields}
+
+    @routes.delete("/<user_id>")
+    def delete_account(user_id: str) -> JsonObject:
+        """Permanent. Needs the password as well, because a token alone may have been stolen."""
+        owner_id, payload = (
+            request_auth.require_self(user_id, DELETE_FORBIDDEN_MESSAGE),
+            parse_json_body(_DELETE_ACCOUNT_SCHEMA),
+        )
+        user = user_store.find_account_by_id(owner_id)
+        if user is None:
+            raise NOT_FOUND
+        if not password_hashing.verify(payload["password"], user.password_hash):
+            raise Rejected("The password is wrong", "wrong_password", 403)
+        removals.delete_account(owner_id)
+        return {"success": True, "message": "Account removed"}
+
+    return routes

@@ -1,0 +1,14 @@
+"""Methods of routes that switch a state: PUT on, DELETE off, POST toggles (as in the seed)."""
+
+from flask import request
+
+from app.ingest.actions import SwitchAction
+
+TOGGLE_METHODS = ("PUT", "DELETE", "POST")
+_DESIRED_STATE_BY_METHOD = dict(
+    zip(TOGGLE_METHODS, (SwitchAction.ON, SwitchAction.OFF, SwitchAction.TOGGLE), strict=True)
+)
+
+
+def desired_state_from_method() -> SwitchAction:
+    return _DESIRED_STATE_BY_METHOD[request.method]

@@ -1,0 +1,52 @@
+"""The dashboard and the database viewer: GET /dashboard and /database. Their figures come from /api/*.
+
+Both need the administrator role. In testing mode any signed-in user may open them; the dashboard then
+leaves out what needs the role.
+"""
+
+from flask import Blueprint, render_template
+
+from app.domain.errors import Rejected
+from app.domain.windows import AggregationRules
+from app.operations.database_viewer import TABLE_VIEWS
+from app.social.users import Account, Users
+from blueprints.pages.page_session import PageSessions
+
+TABLE_TITLES = {
+    "notification-history": "Notification History",
+    "likes": "Likes",
+    "comments": "Comments",
+    "follows": "Follows",
+}
+
+
+def blueprint(
+    sessions: PageSessions, user_store: Users, is_testing: bool, rules: AggregationRules
+) -> Blueprint:
+    routes = Blueprint("admin_pages", __name__)
+
+    @routes.app_template_global("aggregation_rules")
+    def aggregation_rules() -> AggregationRules:
+        """The window rules, from which the simulator page computes its hints."""
+        return rules
+
+    @routes.get("/dashboard")
+    def show_dashboard() -> str:
+        account = _require_admin_or_testing()
+        is_admin = account.role == "admin"
+        return render_template("dashboard.html", is_admin=is_admin, email=account.email)
+
+    @routes.get("/database")
+    def show_database() -> str:
+        _require_admin_or_testing()
+        table_titles = {name: TABLE_TITLES[name] for name in TABLE_VIEWS}
+        return render_template("database.html", table_titles=table_titles)
+
+    def _require_admin_or_testing() -> Account:
+        """The signed-in user. Raises Rejected (403); anonymous users are redirected to /login."""
+        account = user_store.find_account_by_id(sessions.require_user().id)
+        if account is None or (account.role != "admin" and not is_testing):
+            raise Rejected("Administrators only", "forbidden", 403)
+        return account
+
+    return routes

@@ -1,0 +1,97 @@
+"""GET /notifications: the list of notifications, with the parameters tab (all, unread, mentions), type and
+cursor.
+
+Works without scripts; its forms are in blueprints/pages/post_forms.py. With scripts,
+jinja/static/notifications/notificationList.js replaces the list.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, render_template, request
+
+from app.delivery.links import notification_path
+from app.domain.events import Kind
+from app.social.notifications import NotificationFilter, Notifications
+from blueprints.api.notifications import NotificationSerializer, notification_cursor_key
+from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.pages.page_session import PageSessions
+
+PAGE_SIZE = 20
+TABS = ("all", "unread", "mentions")
+KIND_LABELS = {
+    Kind.LIKE: "Likes",
+    Kind.COMMENT: "Comments",
+    Kind.COMMENT_REPLY: "Replies",
+    Kind.MENTION: "Mentions",
+    Kind.FOLLOW: "Followers",
+    Kind.BELL_POST: "New posts",
+    Kind.POST_SHARE: "Shares",
+    Kind.STORY_VIEW: "Story views",
+    Kind.SECURITY_ALERT: "Security",
+    Kind.OTP: "Log-in codes",
+    Kind.PASSWORD_RESET: "Passwords",
+    Kind.MARKETING: "News",
+    Kind.DIGEST: "Digests",
+}
+
+
+def _selection_from_query() -> dict[str, str]:
+    """Unknown values mean no filter, so that any link shows a list."""
+    tab, kind = request.args.get("tab", ""), request.args.get("type", "")
+    return {"tab": tab if tab in TABS else "all", "type": kind if kind in set(Kind) else ""}
+
+
+def _filter_for(selection: dict[str, str]) -> NotificationFilter:
+    kind = Kind.MENTION.value if selection["tab"] == "mentions" else selection["type"]
+    return NotificationFilter(unread_only=selection["tab"] == "unread", kind=kind or None)
+
+
+def _tab_counts(stats: list[dict[str, Any]], kind: str | None) -> dict[str, Any]:
+    """The count of each tab within the chosen type, as in jinja/static/notifications/totals.js."""
+    matching = [kind_stats for kind_stats in stats if kind in (None, Kind.MENTION.value, kind_stats["type"])]
+    return {
+        "all": sum(kind_stats["count"] for kind_stats in matching),
+        "unread": sum(kind_stats["unread"] for kind_stats in matching),
+        "mentions": sum(
+            kind_stats["count"] for kind_stats in stats if kind_stats["type"] == Kind.MENTION.value
+        ),
+    }
+
+
+def blueprint(
+    sessions: PageSessions, notification_store: Notifications, notification_serializer: NotificationSerializer
+) -> Blueprint:
+    routes = Blueprint("notifications_page", __name__)
+
+    @routes.app_context_processor
+    def kinds_context() -> dict[str, Any]:
+        """The type filter of the notification panel, which is on every page."""
+        return {"type_labels": {kind.value: label for kind, label in KIND_LABELS.items()}}
+
+    @routes.get("/notifications")
+    def show_notifications() -> str:
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        selection = _selection_from_query()
+        notification_filter = _filter_for(selection)
+        page_rows = notification_store.list_newest(viewer.id, notification_filter, page_params.page_request)
+        rows_with_links = [
+            row | {"href": notification_path(row)}
+            for row in notification_serializer.notifications_json(page_rows[:PAGE_SIZE])
+        ]
+        tab_counts = _tab_counts(
+            [dict(kind_stats) for kind_stats in notification_store.count_by_kind(viewer.id)],
+            notification_filter.kind,
+        )
+        return render_template(
+            "notifications.html",
+            notifications=rows_with_links,
+            view=selection,
+            tab_counts=tab_counts,
+            displayed_count=len(rows_with_links),
+            next_cursor=next_cursor(page_rows, PAGE_SIZE, notification_cursor_key),
+            current_path=f"/notifications?{urlencode(selection)}",
+            up_to=max((row["seq"] for row in rows_with_links), default=None),
+        )
+
+    return routes

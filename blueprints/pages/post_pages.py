@@ -1,0 +1,91 @@
+"""The feed, one post, the users who like it, and bookmarks: /, /posts/:id, /posts/:id/likes, /bookmarks.
+
+The pages work without scripts; scripts update them live.
+"""
+
+from flask import Blueprint, render_template
+
+from app.ingest.comments import Comment
+from app.ingest.memberships import MembershipStore
+from app.social.bookmarks import Bookmarks
+from app.social.posts import Posts
+from app.social.users import UserSummary
+from blueprints.api.bookmarks import bookmark_cursor_key, bookmarked_posts_json
+from blueprints.api.comments import CommentTrees
+from blueprints.api.posts import Likers, post_cursor_key
+from blueprints.http.ids import parse_uuid
+from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.http.serializers import PostSerializer
+from blueprints.pages.page_session import PageSessions
+from blueprints.pages.post_cards import PostCards
+from blueprints.pages.profiles import add_follow_fields
+
+PAGE_SIZE = 20
+MAX_REPLY_DEPTH = 6
+"""Replies deeper than this are shown at this depth: a phone has no room for more."""
+
+
+def blueprint(
+    sessions: PageSessions,
+    post_store: Posts,
+    bookmark_store: Bookmarks,
+    comment_trees: CommentTrees,
+    likers: Likers,
+    memberships: MembershipStore,
+    post_serializer: PostSerializer,
+    post_cards: PostCards,
+) -> Blueprint:
+    routes = Blueprint("post_pages", __name__)
+
+    @routes.get("/")
+    def show_feed() -> str:
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        posts = post_store.list_newest(None, page_params.page_request, viewer.id)
+        next_page_cursor = next_cursor(posts, PAGE_SIZE, post_cursor_key)
+        return render_template(
+            "feed.html", posts=post_cards.build(posts[:PAGE_SIZE], viewer.id), next_cursor=next_page_cursor
+        )
+
+    @routes.get("/posts/<post_id>")
+    def show_post(post_id: str) -> str:
+        viewer = sessions.require_user()
+        post = post_store.get(parse_uuid(post_id), viewer.id)
+        post_card = post_cards.build([post], viewer.id)[0]
+        return render_template(
+            "post.html", post=post_card, comment_rows=_flatten_comments(post.id, viewer.id)
+        )
+
+    def _flatten_comments(post_id: str, viewer_id: str) -> list[tuple[int, Comment, UserSummary]]:
+        """The comment tree as a list with depths, so that the template need not recurse."""
+        top_level, replies_by_parent, author_by_id = comment_trees.load(post_id, viewer_id)
+        flattened: list[tuple[int, Comment, UserSummary]] = []
+        stack = [(0, comment) for comment in reversed(top_level)]
+        while stack:
+            depth, comment = stack.pop()
+            flattened.append((min(depth, MAX_REPLY_DEPTH), comment, author_by_id[comment.user_id]))
+            stack += [(depth + 1, reply) for reply in reversed(replies_by_parent.get(comment.id, []))]
+        return flattened
+
+    @routes.get("/posts/<post_id>/likes")
+    def show_likes(post_id: str) -> str:
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        post = post_store.get(parse_uuid(post_id), viewer.id)
+        users, next_page_cursor = likers.load(post.id, page_params, viewer.id)
+        return render_template(
+            "post_likes.html",
+            post=post_cards.build([post], viewer.id)[0],
+            users=add_follow_fields(memberships, users, viewer.id),
+            next_cursor=next_page_cursor,
+        )
+
+    @routes.get("/bookmarks")
+    def show_bookmarks() -> str:
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        bookmarks = bookmark_store.list_newest(viewer.id, page_params.page_request)
+        posts = bookmarked_posts_json(post_store, post_serializer, bookmarks[:PAGE_SIZE], viewer.id)
+        next_page_cursor = next_cursor(bookmarks, PAGE_SIZE, bookmark_cursor_key)
+        return render_template(
+            "bookmarks.html", posts=post_cards.add_flags(posts, viewer.id), next_cursor=next_page_cursor
+        )
+
+    return routes

@@ -1,0 +1,240 @@
+"""Creates all blueprints with their collaborators and registers them with the Flask application."""
+
+from flask import Blueprint, Flask
+
+from app.delivery.links import NotificationLinks
+from app.web_services import WebServices
+from blueprints.admin import admin_queues, database_viewer, operations, pipeline
+from blueprints.api import (
+    auth,
+    bookmarks,
+    comments,
+    events,
+    follows,
+    health,
+    likes,
+    metrics,
+    mutes,
+    notification_status,
+    notifications,
+    openapi,
+    passwords,
+    posts,
+    preferences,
+    users,
+)
+from blueprints.http import errors
+from blueprints.http.devices import RequestDevices
+from blueprints.http.idempotency import IdempotentRequests
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.serializers import PostSerializer
+from blueprints.http.write_actions import WriteActions
+from blueprints.pages import (
+    admin_pages,
+    login_pages,
+    notifications_page,
+    page_context,
+    password_reset_pages,
+    post_forms,
+    post_pages,
+    preferences_page,
+    profiles,
+    unsubscribe,
+    user_forms,
+)
+from blueprints.pages.form_auth import FormAuth
+from blueprints.pages.page_session import PageSessions
+from blueprints.pages.post_cards import PostCards
+from blueprints.testing import event_demo, service_control, simulator
+
+
+class _SharedCollaborators:
+    """What several blueprints take."""
+
+    def __init__(self, web: WebServices) -> None:
+        services, stores = web.services, web.stores
+        self.request_auth = RequestAuth(
+            web.access_tokens, web.auth.rate_limits, stores.users, services.settings.web.is_testing
+        )
+        self.write_actions = WriteActions(services.actions, web.eviction_policy_check, web.auth.new_id)
+        self.idempotent_requests = IdempotentRequests(web.idempotency_keys, self.write_actions)
+        self.devices = RequestDevices(services.settings.web)
+        self.post_serializer = PostSerializer(services.memberships, services.comments)
+        self.notification_serializer = notifications.NotificationSerializer(stores.notifications)
+        self.comment_trees = comments.CommentTrees(services.comments, stores.blocks, stores.users)
+        self.likers = posts.Likers(services.memberships, stores.posts, stores.users, stores.blocks)
+        self.user_directory = users.UserDirectory(
+            stores.users, stores.blocks, services.memberships, stores.follows
+        )
+
+
+def register_blueprints(app: Flask, web: WebServices) -> None:
+    """Registers the error handlers and all blueprints; the simulator in testing mode only."""
+    errors.register_error_handlers(app)
+    shared = _SharedCollaborators(web)
+    created = _api_blueprints(web, shared) + _admin_blueprints(web, shared) + _page_blueprints(web, shared)
+    if web.services.settings.web.is_testing:
+        created += _testing_blueprints(web, shared)
+    for blueprint in created:
+        app.register_blueprint(blueprint)
+
+
+def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+    services, stores, web_settings = web.services, web.stores, web.services.settings.web
+    request_auth, write_actions, serializer = (
+        shared.request_auth,
+        shared.write_actions,
+        shared.notification_serializer,
+    )
+    return [
+        auth.blueprint(web.accounts, web.access_tokens, request_auth, shared.devices, stores.users),
+        passwords.blueprint(request_auth, shared.devices, web.credentials),
+        posts.blueprint(
+            request_auth,
+            write_actions,
+            shared.idempotent_requests,
+            stores.posts,
+            stores.users,
+            shared.likers,
+            services.removals,
+            shared.post_serializer,
+        ),
+        likes.blueprint(request_auth, write_actions),
+        comments.blueprint(
+            request_auth,
+            write_actions,
+            shared.idempotent_requests,
+            stores.users,
+            stores.blocks,
+            shared.comment_trees,
+        ),
+        follows.blueprint(
+            request_auth, write_actions, services.memberships, stores.follows, stores.users, stores.blocks
+        ),
+        users.blueprint(
+            request_auth, stores.users, shared.user_directory, web.auth.password_hashing, services.removals
+        ),
+        bookmarks.blueprint(request_auth, stores.bookmarks, stores.posts, shared.post_serializer),
+        mutes.blueprint(request_auth, write_actions, stores.mutes, stores.posts, shared.post_serializer),
+        preferences.blueprint(request_auth, stores.preferences),
+        notifications.blueprint(request_auth, stores.notifications, serializer),
+        notification_status.blueprint(request_auth, stores.notification_status, serializer),
+        events.blueprint(shared.idempotent_requests, web.service_keys),
+        health.blueprint(
+            web.dependency_checks,
+            services.redis_failover,
+            web.socket_server.count_connected_users,
+            services.now,
+        ),
+        metrics.blueprint(web.metrics, web_settings),
+        openapi.blueprint(web_settings.is_testing),
+    ]
+
+
+def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+    services, admin = web.services, web.admin
+    return [
+        database_viewer.blueprint(
+            shared.request_auth,
+            admin.database_viewer,
+            admin.in_flight_events,
+            admin.data_wipe,
+            services.settings.limits.fallback_max_retries,
+            services.now,
+        ),
+        operations.blueprint(
+            shared.request_auth, admin.open_windows, admin.audit_log, admin.open_delivery_log
+        ),
+        pipeline.blueprint(
+            shared.request_auth,
+            admin.pipeline_report,
+            admin.heartbeats,
+            admin.event_tracker,
+            admin.event_traces,
+            services.now,
+        ),
+        admin_queues.blueprint(shared.request_auth, admin.queues),
+    ]
+
+
+def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+    services, stores, settings = web.services, web.stores, web.services.settings
+    is_testing, write_actions = settings.web.is_testing, shared.write_actions
+    sessions = PageSessions(web.auth.sessions, stores.users)
+    form_auth = FormAuth(sessions, web.auth.rate_limits)
+    post_cards = PostCards(shared.post_serializer, services.memberships, stores.bookmarks)
+    links = NotificationLinks(settings.web.secret_key, settings.public_url)
+    return [
+        page_context.blueprint(sessions, stores.notifications, stores.users, is_testing),
+        post_pages.blueprint(
+            sessions,
+            stores.posts,
+            stores.bookmarks,
+            shared.comment_trees,
+            shared.likers,
+            services.memberships,
+            shared.post_serializer,
+            post_cards,
+        ),
+        profiles.blueprint(
+            sessions,
+            stores.users,
+            stores.posts,
+            stores.mutes,
+            shared.user_directory,
+            services.memberships,
+            stores.follows,
+            post_cards,
+        ),
+        notifications_page.blueprint(sessions, stores.notifications, shared.notification_serializer),
+        admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
+        login_pages.blueprint(sessions, web.accounts, web.access_tokens, shared.devices),
+        password_reset_pages.blueprint(web.credentials, shared.devices),
+        post_forms.blueprint(
+            form_auth,
+            write_actions,
+            stores.users,
+            stores.bookmarks,
+            stores.notification_status,
+            services.removals,
+        ),
+        user_forms.blueprint(
+            form_auth,
+            write_actions,
+            stores.users,
+            stores.follows,
+            stores.blocks,
+            stores.mutes,
+            services.memberships,
+        ),
+        preferences_page.blueprint(
+            sessions, form_auth, stores.preferences, stores.mutes, stores.posts, services.now
+        ),
+        unsubscribe.blueprint(links, stores.preferences, stores.users),
+    ]
+
+
+def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+    services, stores, request_auth = web.services, web.stores, shared.request_auth
+    simulator_users = simulator.Simulator(
+        shared.write_actions, web.simulated_users, web.auth.password_hashing, services.now
+    )
+    return [
+        simulator.blueprint(
+            request_auth,
+            simulator_users,
+            web.simulated_users,
+            stores.posts,
+            stores.users,
+            services.settings.window_rules,
+        ),
+        event_demo.blueprint(
+            request_auth,
+            shared.write_actions,
+            simulator_users,
+            stores.posts,
+            stores.users,
+            web.admin.event_tracker,
+        ),
+        service_control.blueprint(request_auth, web.service_control),
+    ]

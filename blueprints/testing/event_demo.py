@@ -1,0 +1,84 @@
+"""One demo event to oneself, and the progress of events: POST /api/test/demo, GET /api/test/progress.
+Testing mode only.
+"""
+
+from collections.abc import Callable
+
+from flask import Blueprint, request
+
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Event, Kind
+from app.ingest.actions import Actions, SwitchAction
+from app.operations.event_tracker import EventTracker
+from app.social.posts import PageRequest, Posts
+from app.social.users import Users
+from blueprints.api.posts import publish_post
+from blueprints.http.ids import parse_uuid
+from blueprints.http.request_auth import RequestAuth
+from blueprints.http.schemas import DemoEventBody, parse_json_body
+from blueprints.http.serializers import JsonObject
+from blueprints.http.write_actions import WriteActions
+from blueprints.testing.simulator import Simulator
+
+MAX_EVENT_IDS = 50
+DEMO_CAPTION = "A post to try things on"
+DEMO_CODE_MESSAGE = "Your code is 123456. It opens nothing: this is a demonstration."
+_DEMO_SCHEMA = DemoEventBody()
+
+
+def blueprint(  # noqa: C901 - the sum of its views
+    request_auth: RequestAuth,
+    write_actions: WriteActions,
+    simulator: Simulator,
+    post_store: Posts,
+    user_store: Users,
+    event_tracker: EventTracker,
+) -> Blueprint:
+    routes = Blueprint("event_demo", __name__, url_prefix="/api/test")
+
+    @routes.post("/demo")
+    def trigger_demo_event() -> JsonObject:
+        """A new simulated user likes, comments or follows, or a code is sent to the signed-in user."""
+        recipient_id = request_auth.current_user_id()
+        kind = str(parse_json_body(_DEMO_SCHEMA)["type"])
+        event_id = (
+            _send_demo_code(recipient_id)
+            if kind == "otp"
+            else simulator.run(_demo_action(kind, recipient_id))
+        )
+        if event_id is None:
+            raise Unavailable("The event was not accepted, please retry", "busy")
+        return {"success": True, "type": kind, "eventId": event_id}
+
+    def _demo_action(kind: str, recipient_id: str) -> Callable[[Actions], object]:
+        (demo_user,) = simulator.create_users(1)
+        if kind == "follow":
+            return lambda actions: actions.set_follow(demo_user.id, recipient_id, SwitchAction.ON)
+        post_id = _latest_post_id(recipient_id)
+        if kind == "comment":
+            return lambda actions: actions.create_comment(demo_user.id, post_id, "What a fine pipeline!")
+        return lambda actions: actions.set_like(demo_user.id, post_id, SwitchAction.ON)
+
+    def _latest_post_id(author_id: str) -> str:
+        """The author's newest post; creates one if there is none."""
+        posts = post_store.list_newest(author_id, PageRequest(1))
+        return (
+            posts[0].id if posts else publish_post(user_store, write_actions, author_id, DEMO_CAPTION, None)
+        )
+
+    def _send_demo_code(recipient_id: str) -> str:
+        event = Event(write_actions.new_id(), Kind.OTP, recipient_id, message=DEMO_CODE_MESSAGE)
+        write_actions.checked().publish_event(event)
+        return event.event_id
+
+    @routes.get("/progress")
+    def get_event_progress() -> JsonObject:
+        """The progress of events by their ids, as the simulator returned them."""
+        request_auth.current_user_id()
+        event_ids = list(dict.fromkeys(filter(None, request.args.get("events", "").split(","))))
+        if not 0 < len(event_ids) <= MAX_EVENT_IDS:
+            raise Rejected(f"events must be 1 to {MAX_EVENT_IDS} ids", "out_of_range", 400)
+        statuses = event_tracker.read_progress([parse_uuid(event_id) for event_id in event_ids])
+        return {"success": True, "events": [status.to_dict() for status in statuses]}
+
+    return routes

@@ -1,0 +1,61 @@
+"""Users, posts and access tokens, created in bulk and directly in the tables."""
+
+import time
+from collections.abc import Sequence
+
+import jwt
+import uuid_utils
+from sqlalchemy import Engine, text
+
+from app.bootstrap import new_id
+from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
+from app.ingest.memberships import MembershipStore
+
+FIXTURE_EMAIL_DOMAIN = "@bench.invalid"
+TOKEN_TTL_SECONDS = 6 * 3600
+
+_INSERT_USERS = text("""
+    insert into users (id, email, username, name)
+    select id, id || :email_domain, 'bench_' || replace(id::text, '-', ''), 'Bench ' || n
+    from unnest(cast(:ids as uuid[])) with ordinality as created (id, n)
+""")
+_INSERT_POSTS = text("""
+    insert into posts (id, user_id, caption) select unnest(cast(:ids as uuid[])), :owner, 'bench'
+""")
+
+
+def create_users(engine: Engine, count: int) -> list[str]:
+    """Returns the ids of the new users."""
+    ids = [new_id() for _ in range(count)]
+    with engine.begin() as conn:
+        conn.execute(_INSERT_USERS, {"ids": ids, "email_domain": FIXTURE_EMAIL_DOMAIN})
+    return ids
+
+
+def create_posts(engine: Engine, owner_id: str, count: int) -> list[str]:
+    ids = [new_id() for _ in range(count)]
+    with engine.begin() as conn:
+        conn.execute(_INSERT_POSTS, {"ids": ids, "owner": owner_id})
+    return ids
+
+
+def init_caches(memberships: MembershipStore, owner_id: str, post_ids: Sequence[str]) -> None:
+    """Loads what Redis keeps of the posts and their owner, as a first read does."""
+    memberships.cache_loader.cache_as_empty(USER_FOLLOWS, owner_id, owner_id)
+    for post_id in post_ids:
+        memberships.cache_loader.cache_as_empty(POST_LIKES, post_id, owner_id)
+
+
+def create_access_token(user_id: str, secret: str) -> str:
+    """An access token as log-in issues it."""
+    now = int(time.time())
+    claims = {
+        "sub": user_id,
+        "iat": now,
+        "nbf": now,
+        "exp": now + TOKEN_TTL_SECONDS,
+        "jti": str(uuid_utils.uuid4()),
+        "type": "access",
+        "fresh": False,
+    }
+    return jwt.encode(claims, secret, algorithm="HS256")

@@ -1,0 +1,26 @@
+// Replaces the text of <time> elements by a relative time in the reader's language, and renews it every 30 seconds.
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const REFRESH_INTERVAL_MS = 30000;
+const formatter = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+// For times in the past. A time that lies in the future by the reader's clock is shown as "now".
+export function formatRelative(date, now = Date.now()) {
+  const seconds = Math.min(0, date.getTime() - now) / 1000;
+  for (const [unit, unitSeconds] of UNITS) {
+    if (Math.abs(seconds) >= unitSeconds) return formatter.format(Math.trunc(seconds / unitSeconds), unit);
+  }
+  return formatter.format(0, "second");
+}
+
+export function renderTimes(root = document) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(element.dateTime);
+    element.textContent = formatRelative(date);
+    element.title = date.toLocaleString();
+  }
+}
+
+export function startRelativeTimes() {
+  renderTimes();
+  setInterval(renderTimes, REFRESH_INTERVAL_MS);
+}

@@ -1,0 +1,69 @@
+"""A changed name appears in lists, on open pages, and on pages that reconnect."""
+
+import json
+from functools import partial
+
+import pytest
+
+from tests.support.cluster import WebCluster
+from tests.support.http_client import BrowserTab
+
+pytestmark = pytest.mark.service
+
+
+def has_toasts(tab: BrowserTab, count: int) -> bool:
+    return len(tab.toast_messages) == count
+
+
+def test_new_name_updates_open_pages_and_missed_events(
+    cluster: WebCluster,
+) -> None:
+    alice, ann, ben = cluster.register_clients("Alice", "Former", "Ben")
+    page, disconnected_page = alice.open_tab(), alice.at_server(cluster.web_processes[-1].base_url).open_tab()
+    disconnected_page.disconnect()
+    post = alice.create_post()
+    ben.like(post)
+    cluster.wait_until(lambda: len(page.toast_messages) == 1, "the first toast")
+    ann.like(post)
+    cluster.wait_until(
+        lambda: page.toast_messages == ["Ben liked your post", "Former liked your post"], "toasts"
+    )
+    [before] = alice.list_notifications()
+
+    ann.request_ok("PATCH", f"/api/users/{ann.id}", {"name": "Present"})
+
+    cluster.wait_until(lambda: page.data_of("notification_updated"), "the correction")
+    update, [row] = page.data_of("notification_updated")[-1], alice.list_notifications()
+    message = "Present and 1 other liked your post"
+    assert (update["message"], row["message"]) == (message, message)
+    assert (update["actorName"], update["actors"][0]["name"]) == ("Present", "Present")
+    assert update["version"] == row["version"] == before["version"] + 1
+    assert (update["timestamp"], alice.unread_count) == (before["updatedAt"], 1)
+    assert len(page.toast_messages) == 2
+    joined = disconnected_page.join()
+    assert joined is not None
+    assert joined["recovered"]
+    assert [missed["data"]["message"] for missed in joined["missed"]] == [
+        "Ben liked your post",
+        "Present liked your post",
+        message,
+    ]
+    assert "Former" not in json.dumps([joined, row, alice.request_ok("GET", f"/api/posts/{post}/likes")])
+
+
+def test_actor_order_is_the_same_live_and_after_reload(cluster: WebCluster) -> None:
+    alice, fan, ben, cem = cluster.register_clients("Alice", "Fan", "Ben", "Cem")
+    page, post = alice.open_tab(), alice.create_post()
+    fan.follow(alice)
+    cluster.wait_until(lambda: page.toast_messages == ["Fan started following you"], "the follow")
+    for toast_count, actor in enumerate((fan, ben, cem), 2):
+        actor.like(post)
+        cluster.wait_until(partial(has_toasts, page, toast_count), f"{toast_count} toasts")
+
+    live = page.data_of("notification")[-1]["metadata"]["aggregatedActors"]
+
+    [row] = [row for row in alice.list_notifications() if row["type"] == "LIKE"]
+    actors = alice.request_ok("GET", f"/api/notifications/{row['id']}/actors")["actors"]
+    assert live == [fan.id, cem.id, ben.id]
+    assert [actor["id"] for actor in row["actors"]] == [actor["id"] for actor in actors] == live
+    assert row["message"] == "Fan and 2 others liked your post"

@@ -1,0 +1,437 @@
+"""The admin API on real services."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from app.bootstrap import SharedServices, build_shared_services, new_id
+from app.clients.postgres import create_pg_engine
+from app.delivery.links import NotificationLinks
+from app.delivery.mail_message import OutboundEmailOrSms
+from app.domain.errors import Rejected
+from app.domain.events import Event, Kind, Priority
+from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
+from app.messaging.message_encryption import MessageEncryption
+from app.messaging.stage_counters import StageCounters
+from app.operations.heartbeats import Heartbeats
+from app.persistence.delivery_log import DeliveryLog, build_delivery_log_item, create_dynamodb_client
+from app.persistence.outgoing_messages import EmailSmsQueue
+from app.settings import load_settings
+from app.web import WebApplication
+from tests.support.fixtures import insert_sample_users, like_event, otp_event
+from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
+from tests.support.pipeline_harness import pipeline as pipeline
+from tests.support.pipeline_harness import worker_services as worker_services
+from tests.support.web_application import create_web_application
+from workers.mailer import Mailer
+from workers.message_renderer import MessageRenderer
+
+pytestmark = pytest.mark.service
+ROUTES = (
+    "GET /stats",
+    "GET /pipeline",
+    f"GET /trace/{new_id()}",
+    "GET /windows",
+    "POST /windows/flush",
+    "GET /fallback",
+    "POST /fallback/replay",
+    "POST /fallback/discard",
+    "GET /dead-letters",
+    "POST /dead-letters/replay",
+    "POST /dead-letters/discard",
+    f"GET /delivery-log?userId={new_id()}",
+)
+VIEWER = (
+    "GET /db/likes",
+    "GET /db/comments",
+    "GET /db/follows",
+    "GET /db/notification-history",
+    "GET /db/stats",
+    "DELETE /db/clear",
+)
+
+
+class AdminApiUser:
+    """A user of the API, by default an administrator."""
+
+    def __init__(self, app: Flask, engine: Engine, role: str = "admin") -> None:
+        self._client = app.test_client()
+        name = f"{role}_one"
+        body = {"email": f"{name}@example.org", "username": name, "password": "Passw0rd"}
+        said: Any = self._client.post("/api/auth/register", json=body).json
+        self.id: str = said["user"]["id"]
+        self._headers = {"Authorization": f"Bearer {said['token']}"}
+        with engine.begin() as conn:
+            conn.execute(text("update users set role = :r where id = :i"), {"r": role, "i": self.id})
+
+    def __call__(self, route: str, body: Any = None) -> Any:
+        method, _, path = route.partition(" ")
+        response = self._client.open(f"/api/admin{path}", method=method, json=body, headers=self._headers)
+        assert response.json is not None
+        return response.json | {"status": response.status_code}
+
+
+def _create_web_application(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> WebApplication:
+    for name, value in (environment | {"APP_MODE": mode}).items():
+        monkeypatch.setenv(name, value)
+    return create_web_application(build_shared_services(load_settings()))
+
+
+@pytest.fixture
+def admin(isolated_app: Flask, engine: Engine) -> AdminApiUser:
+    return AdminApiUser(isolated_app, engine)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_operations_need_the_role_in_testing_mode_too(
+    isolated_app: Flask, engine: Engine, route: str
+) -> None:
+    method, _, path = route.partition(" ")
+    assert isolated_app.test_client().open(f"/api/admin{path}", method=method).status_code == 401
+    assert AdminApiUser(isolated_app, engine, "user")(route)["status"] == 403
+
+
+@pytest.mark.parametrize("route", VIEWER)
+def test_the_viewer_is_open_to_the_signed_in_in_testing_mode_only(
+    isolated_app: Flask,
+    engine: Engine,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+) -> None:
+    somebody = AdminApiUser(isolated_app, engine, "user")
+    assert somebody(route)["status"] == 200
+    somebody._client = _create_web_application(environment, monkeypatch, "production").flask_app.test_client()
+    assert somebody(route)["status"] == 403
+
+
+def test_revoked_role_is_effective_at_once(admin: AdminApiUser, engine: Engine) -> None:
+    assert admin("GET /stats")["status"] == 200
+    with engine.begin() as conn:
+        conn.execute(text("update users set role = 'user'"))
+    assert admin("GET /stats")["status"] == 403
+
+
+def test_administrator_may_read_but_not_write_without_postgresql(
+    isolated_services: SharedServices, admin: AdminApiUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert admin("GET /pipeline")["status"] == 200
+    unreachable_engine = create_pg_engine("postgresql://nobody@127.0.0.1:1/no")
+    for method in ("connect", "begin"):
+        monkeypatch.setattr(isolated_services.engine, method, getattr(unreachable_engine, method))
+
+    pipeline = admin("GET /pipeline")
+
+    assert (pipeline["status"], set(pipeline["unavailable"])) == (200, {"postgres"})
+    assert admin("POST /windows/flush")["status"] == 503
+
+
+def test_redis_figures_are_null_while_redis_is_unavailable(
+    isolated_services: SharedServices, admin: AdminApiUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated_services.redis, "connection_pool", redis.ConnectionPool(port=1))
+
+    pipeline = admin("GET /pipeline")
+
+    stages = {stage["name"]: stage for stage in pipeline["stages"]}
+    assert "redis" in pipeline["unavailable"]
+    assert {stages["bridge"][name] for name in ("in", "out", "held", "failed")} == {None}
+    assert stages["fallback"]["in"] == 0
+
+
+def test_dashboard_numbers_have_the_documented_shape(admin: AdminApiUser) -> None:
+    assert admin("GET /stats")["stats"] == {
+        "users": 1,
+        "notifications": {"total": 0},
+        "system": {"fallbackQueue": {"pending": 0, "failed": 0}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("tab", "columns"),
+    [
+        (
+            "notification-history",
+            "id userId type priority actorName isAggregated aggregatedCount title message isRead "
+            "deliveryStatus createdAt",
+        ),
+        ("likes", "id postId userId createdAt"),
+        ("comments", "id postId userId content createdAt"),
+        ("follows", "id followerId followingId createdAt"),
+    ],
+)
+def test_rows_have_the_documented_columns_in_order(
+    admin: AdminApiUser, pipeline: PipelineHarness, tab: str, columns: str
+) -> None:
+    ann = _told(pipeline)
+    ann.follow(pipeline.alice)
+    ann.comment("Hello", "Nice one")
+    pipeline.run_until_idle()
+    pipeline.clock.advance(151)
+    pipeline.run_until_idle()
+    found = admin(f"GET /db/{tab}")
+    assert list(found["data"][0]) == columns.split()
+    assert found["total"] == len(found["data"])
+
+
+def _told(pipeline: PipelineHarness) -> Any:
+    pipeline.alice.create_post("Hello")
+    people = pipeline.create_users(*USER_NAMES)
+    for person in people:
+        person.like("Hello")
+    pipeline.run_until_idle()
+    return people[0]
+
+
+def test_each_stage_input_equals_its_outcomes(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    _told(pipeline)
+    found = admin("GET /pipeline")
+    assert [one["name"] for one in found["stages"]] == ["bridge", "fallback", *PIPELINE_STAGES[1:]]
+    for one in found["stages"]:
+        assert one["in"] == one["out"] + one["held"] + one["failed"], one
+    flusher = found["stages"][3]
+    assert (flusher["in"], flusher["held"], flusher["out"]) == (5, 5, 0)
+
+
+def test_loops_without_heartbeat_are_named(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    for loop in WORKER_LOOPS:
+        if loop not in ("redis-failback", "mailer"):
+            Heartbeats(pipeline.redis).record_heartbeat(loop)
+
+    assert admin("GET /pipeline")["missingLoops"] == ["redis-failback", "mailer"]
+
+
+@dataclass
+class RejectingTransport:
+    """A channel that refuses everything until it is mended."""
+
+    fault: Exception | None = None
+    sent: int = 0
+
+    def send(self, message: OutboundEmailOrSms) -> None:
+        if self.fault:
+            raise self.fault
+        self.sent += 1
+
+
+def test_a_message_that_failed_is_seen_and_sent_once_it_is_replayed(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    box = RejectingTransport(Rejected("550 5.1.1 No such user at RCPT"))
+    settings = pipeline.worker_services.services.settings
+    writer = MessageRenderer(
+        MessageEncryption(settings.web.secret_key),
+        NotificationLinks(settings.web.secret_key, "http://x"),
+    )
+    mailer = Mailer(
+        EmailSmsQueue(pipeline.engine),
+        {"EMAIL": box, "SMS": box},
+        writer,
+        time.time,
+        lambda: 0.0,
+        StageCounters(pipeline.redis).record_batch_stats,
+    )
+
+    def mail() -> Any:
+        while mailer.step() or mailer.wait_for_send_to_end(10):
+            pass
+        (stage,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+        return {name: stage[name] for name in ("in", "out", "held", "failed")}
+
+    alarm = Event(new_id(), Kind.SECURITY_ALERT, pipeline.alice.id, message="Was this you?")
+    pipeline.actions.publish_event(alarm)
+    (before,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+    assert (before["in"], before["held"], before["oldestAgeSeconds"] is not None) == (2, 2, True)
+    assert mail() == {"in": 2, "out": 0, "held": 0, "failed": 2}
+
+    letters = admin("GET /dead-letters")["items"]
+    assert {one["origin"] for one in letters} == {"outgoing_messages"}
+    assert {one["reason"] for one in letters} == {
+        f"{channel}: 550 5.1.1 No such user at RCPT" for channel in ("EMAIL", "SMS")
+    }
+    assert "Was this you" not in str(letters)
+
+    box.fault = None
+    ids = [one["id"] for one in letters]
+    assert admin("POST /dead-letters/replay", {"ids": ids})["changed"] == 2
+    assert mail() == {"in": 4, "out": 2, "held": 0, "failed": 2}
+    assert box.sent == 2
+    assert admin("GET /dead-letters")["items"] == []
+
+
+def test_windows_are_listed_and_can_be_flushed(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    _told(pipeline)
+    (window,) = admin("GET /windows")["items"]
+    assert (window["recipient"], window["type"], window["object"], window["count"]) == (
+        pipeline.alice.id,
+        "LIKE",
+        pipeline.post_id_by_caption["Hello"],
+        5,
+    )
+    due_windows: Any = pipeline.redis.zrange("windows:due", 0, 9)
+    pipeline.redis.zadd("windows:due", dict.fromkeys(due_windows, 4000000000000.0))
+    assert admin("POST /windows/flush")["flushed"] == 1
+    pipeline.clock.unix_seconds = time.time() + 1
+    pipeline.run_until_idle()
+    assert admin("GET /windows")["items"] == []
+    assert pipeline.alice.toast_messages[-1].endswith("4 others liked your post")
+
+
+def test_trace_of_a_gathered_like_lists_its_steps(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    _told(pipeline)
+    pipeline.clock.advance(151)
+    pipeline.run_until_idle()
+    ids = [str(one) for (one,) in pipeline.query("select event_id::text from notification_actors")]
+    for event_id in ids:
+        steps = admin(f"GET /trace/{event_id}")["steps"]
+        names = [one["name"] for one in steps]
+        assert {"accepted", "published", "aggregated", "written", "announced"} <= set(names)
+        assert all("at" in one for one in steps)
+        assert names.index("announced") > names.index("published")
+    assert sum("closed" in str(admin(f"GET /trace/{one}")) for one in ids) == 5
+
+
+def test_an_unknown_event_is_404(admin: AdminApiUser) -> None:
+    assert admin(f"GET /trace/{new_id()}")["status"] == 404
+
+
+def _enqueue(pipeline: PipelineHarness, retries: int) -> int:
+    pipeline.memory_kafka.is_unavailable = True
+    pipeline.alice.create_post("Hello")
+    pipeline.create_users("Ann")[0].like("Hello")
+    pipeline.bridge.step()
+    pipeline.memory_kafka.is_unavailable = False
+    with pipeline.engine.begin() as conn:
+        conn.execute(text("update kafka_fallback_queue set retry_count = :n"), {"n": retries})
+    return int(pipeline.query("select id from kafka_fallback_queue")[0][0])
+
+
+def test_a_failed_row_is_sent_once_it_is_replayed(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    row = _enqueue(pipeline, retries=6)
+    pipeline.run_until_idle()
+    assert admin("GET /fallback")["items"][0]["status"] == "failed"
+    assert admin("POST /fallback/replay", {"ids": [row]})["changed"] == 1
+    pipeline.bridge = pipeline.new_bridge()
+    pipeline.expire_leases()
+    pipeline.run_until_idle()
+    assert admin("GET /fallback")["items"] == []
+    assert pipeline.alice.toast_messages == ["Ann liked your post"]
+
+
+def test_a_discarded_row_is_never_sent(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    row = _enqueue(pipeline, retries=6)
+    assert admin("POST /fallback/discard", {"ids": [row]})["changed"] == 1
+    assert admin("POST /fallback/discard", {"ids": [row]})["changed"] == 0
+    pipeline.run_until_idle()
+    assert pipeline.alice.toast_messages == []
+
+
+@pytest.mark.parametrize("queue", ["fallback", "dead-letters"])
+@pytest.mark.parametrize("verb", ["replay", "discard"])
+@pytest.mark.parametrize("unknown", [new_id(), "999999999", 999999999, "x", "9" * 40])
+def test_unknown_ids_change_nothing(
+    admin: AdminApiUser, engine: Engine, queue: str, verb: str, unknown: Any
+) -> None:
+    response = admin(f"POST /{queue}/{verb}", {"ids": [unknown]})
+    assert (response["status"], response["changed"]) == (200, 0)
+    with engine.connect() as conn:
+        assert conn.execute(text("select count(*) from audit_log where action like '%.%'")).scalar() == 0
+
+
+@pytest.mark.parametrize("body", [{}, {"ids": "x"}, {"ids": [None]}, {"ids": [{}]}, {"ids": [True]}])
+def test_invalid_ids_are_400(admin: AdminApiUser, body: Any) -> None:
+    assert admin("POST /fallback/replay", body)["status"] == 400
+
+
+def _letter(engine: Engine, origin: str, position: str, payload: str) -> str:
+    values = {"id": new_id(), "origin": origin, "position": position, "payload": payload}
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into dead_letters (id, origin, position, reason, payload) "
+                "values (:id, :origin, :position, 'r', :payload)"
+            ),
+            values,
+        )
+    return str(values["id"])
+
+
+def test_replayed_dead_letter_that_is_now_valid_is_processed(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    cast = insert_sample_users(pipeline.engine)
+    event = like_event(cast.carol_id, cast, 1)
+    payload = event.to_wire(Priority.LOW)
+    letter = _letter(pipeline.engine, "low-priority-notifications", "0:1", _json(payload))
+    assert admin("POST /dead-letters/replay", {"ids": [letter]})["changed"] == 1
+    pipeline.run_until_idle()
+    assert pipeline.query("select seq from likes") == [(event.seq,)]
+    assert admin("GET /dead-letters")["items"] == []
+    assert pipeline.query("select action, details from audit_log where action like 'dead%'") == [
+        ("dead_letters.replay", letter)
+    ]
+
+
+def test_replayed_poison_becomes_a_dead_letter_again(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    letter = _letter(pipeline.engine, "low-priority-notifications", "0:1", "not json")
+    assert admin("POST /dead-letters/replay", {"ids": [letter]})["changed"] == 1
+    pipeline.run_until_idle()
+    (again,) = admin("GET /dead-letters")["items"]
+    assert (again["payload"], again["id"] == letter) == ("not json", False)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)
+
+
+def test_delivery_log_lists_the_newest_entries_of_a_user(
+    admin: AdminApiUser, environment: dict[str, str]
+) -> None:
+    log = DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1"))
+    log.create_table()
+    user = new_id()
+    ready = [
+        {
+            "id": n,
+            "targetId": user,
+            "clientEvent": "notification",
+            "seq": n,
+            "at": f"2026-06-01T10:00:0{n}.000Z",
+            "data": {"id": new_id(), "version": n, "metadata": {"channels": ["PUSH"]}},
+        }
+        for n in (1, 2, 3)
+    ]
+    log.append([build_delivery_log_item(one, 1_780_000_000) for one in ready])
+    first = admin(f"GET /delivery-log?userId={user}&limit=2")
+    assert [one["seq"] for one in first["entries"]] == [3, 2]
+    assert first["entries"][0]["channels"] == ["PUSH"]
+    rest = admin(f"GET /delivery-log?userId={user}&limit=2&cursor={first['nextCursor']}")
+    assert ([one["seq"] for one in rest["entries"]], rest["nextCursor"]) == ([1], None)
+
+
+def test_unavailable_delivery_log_is_503(
+    environment: dict[str, str],
+    engine: Engine,
+    real_redis: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = environment | {"DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:1"}
+    application = _create_web_application(environment, monkeypatch, "testing")
+    admin = AdminApiUser(application.flask_app, engine)
+    assert admin(f"GET /delivery-log?userId={new_id()}")["status"] == 503
+
+
+def test_code_is_redacted_for_administrators(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    """Its text belongs to one person (pipeline 3.5)."""
+    cast = insert_sample_users(pipeline.engine)
+    pipeline.worker_services.services.actions.publish_event(otp_event(cast, 1))
+    pipeline.run_until_idle()
+    assert "123456" not in str(admin("GET /db/notification-history"))

@@ -1,0 +1,112 @@
+"""HTML forms need a session and a CSRF token, and cannot change what belongs to another user."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.bootstrap import SharedServices
+from tests.support.real_store_app import PASSWORD, RouteTestData
+from tests.support.real_store_app import app as app
+from tests.support.real_store_app import app_services as app_services
+from tests.support.real_store_app import route_data as route_data
+
+pytestmark = pytest.mark.service
+
+
+def forms(app: Flask) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/"):
+            yield rule.rule
+
+
+def filled(rule: str, route_data: RouteTestData) -> str:
+    known = {
+        "post_id": route_data.post,
+        "comment_id": route_data.comment,
+        "username": f"owner_{route_data.owner[-12:]}",
+    }
+    return re.sub(r"<(\w+)>", lambda found: known[found[1]], rule)
+
+
+def csrf(client: FlaskClient) -> str:
+    found = re.search(r'name="csrf" content="([^"]+)"', client.get("/login").text)
+    assert found
+    return found[1]
+
+
+def sign_in(client: FlaskClient, email: str) -> str:
+    """The CSRF token of the new session."""
+    given = {"csrf": csrf(client), "email": email, "password": PASSWORD}
+    assert client.post("/login", data=given).status_code == 303
+    found = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
+    assert found
+    return found[1]
+
+
+def test_form_without_session_or_csrf_field_is_refused(
+    app: Flask, client: FlaskClient, route_data: RouteTestData
+) -> None:
+    every = sorted(set(forms(app)))
+    every.remove("/unsubscribe/<token>")  # its link is the authority (test_unsubscribe.py)
+    assert {"/posts", "/preferences", "/profile", "/theme", "/password/reset"} <= set(every)
+
+    strangers = {rule: client.post(filled(rule, route_data)).status_code for rule in every}
+    sign_in(client, route_data.email)
+    forged = {rule: client.post(filled(rule, route_data)).status_code for rule in every}
+
+    assert {rule: one for rule, one in strangers.items() if one not in (401, 403)} == {}
+    assert {rule: one for rule, one in forged.items() if one != 403} == {}
+
+
+@pytest.mark.parametrize("path", ["/posts/{post}/delete", "/comments/{comment}/delete"])
+def test_form_cannot_change_data_of_another_user(
+    client: FlaskClient, route_data: RouteTestData, path: str
+) -> None:
+    token = sign_in(client, f"other_{route_data.other[-12:]}@example.org")
+    response = client.post(path.format(**vars(route_data)), data={"csrf": token})
+    assert response.status_code == 403
+    assert client.get(f"/api/posts/{route_data.post}").status_code == 200
+
+
+def test_form_redirects_within_the_site_only(
+    app_services: SharedServices, client: FlaskClient, route_data: RouteTestData
+) -> None:
+    token = sign_in(client, route_data.email)
+    for back in ("https://evil.example/", "//evil.example", "/\\evil.example"):
+        sent = {"csrf": token, "return_path": back, "theme": "dark"}
+        assert client.post("/theme", data=sent).headers["Location"] == "/"
+
+
+def test_a_mention_in_a_text_cannot_carry_markup(client: FlaskClient, route_data: RouteTestData) -> None:
+    token = sign_in(client, route_data.email)
+    said = '"><script>alert(1)</script> @someone_else'
+    client.post("/posts", data={"csrf": token, "caption": said})
+    page = client.get("/").text
+    assert "<script>alert" not in page
+    assert '<a href="/users/someone_else">@someone_else</a>' in page
+
+
+def test_emptied_quiet_hours_stay_empty_and_only_place_zones_are_offered(
+    client: FlaskClient, route_data: RouteTestData
+) -> None:
+    token = sign_in(client, route_data.email)
+    given = {
+        "csrf": token,
+        "dndEnabled": "on",
+        "dndStartTime": "",
+        "dndEndTime": "",
+        "timezone": "UTC",
+    }
+
+    assert client.post("/preferences", data=given).status_code == 303
+
+    page = client.get("/preferences").text
+    assert 'data-preference="dndStartTime" value=""' in page
+    assert 'data-preference="dndEndTime" value=""' in page
+    assert "Now: everything rings at once" in page
+    offered = set(re.findall(r"<option(?: selected)?>([^<]+)</option>", page))
+    assert "Europe/Berlin" in offered
+    assert not {"localtime", "Factory", "posixrules"} & offered

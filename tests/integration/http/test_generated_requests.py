@@ -1,0 +1,71 @@
+"""Requests generated from /openapi.json get only documented statuses and no 5xx.
+
+Operations that delete everything or stop services are left out.
+"""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+
+from app.bootstrap import SharedServices
+from tests.support.real_store_app import RouteTestData, auth_headers
+from tests.support.real_store_app import app as app
+from tests.support.real_store_app import app_services as app_services
+from tests.support.real_store_app import route_data as route_data
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+EXAMPLES = 4
+EXCLUDED_OPERATIONS = (
+    "DELETE /api/admin/db/clear",
+    "POST /api/test/services/{service}",
+    "GET /metrics",
+    "GET /docs",
+)
+
+
+_HYPOTHESIS_SETTINGS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _call_generated(operation: Any, headers: dict[str, str]) -> list[tuple[str, int]]:
+    """The label of the operation and the status of each generated request."""
+    statuses: list[tuple[str, int]] = []
+
+    @_HYPOTHESIS_SETTINGS
+    @given(case=operation.as_strategy())
+    def call(case: Any) -> None:
+        statuses.append((operation.label, case.call(headers=headers).status_code))
+
+    call()
+    return statuses
+
+
+def test_generated_request_gets_a_documented_response(
+    app_services: SharedServices, app: Flask, route_data: RouteTestData
+) -> None:
+    document = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    results: list[Any] = list(document.get_all_operations())
+    operations = [result.ok() for result in results]
+    documented = {operation.label: set(operation.definition.raw["responses"]) for operation in operations}
+
+    headers = auth_headers(app_services, route_data, "admin")
+    statuses = [
+        label_and_status
+        for operation in operations
+        if operation.label not in EXCLUDED_OPERATIONS
+        for label_and_status in _call_generated(operation, headers)
+    ]
+
+    assert {label for label, _ in statuses} == set(documented) - set(EXCLUDED_OPERATIONS)
+    assert [
+        (label, status) for label, status in statuses if status >= 500 or str(status) not in documented[label]
+    ] == []

@@ -1,0 +1,163 @@
+"""Status of notifications over HTTP: seen, unread, archived, deleted; groups and explanations."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.integration.http.test_social_with_real_stores import (
+    ApiUser,
+    _notify,
+    alice,
+    bob,
+)
+
+__all__ = ["alice", "bob"]
+pytestmark = pytest.mark.service
+
+
+def listed(who: ApiUser) -> list[Any]:
+    return list(who("GET", f"/api/notifications/{who.id}")["notifications"])
+
+
+def unread(who: ApiUser) -> int:
+    return int(who("GET", f"/api/notifications/{who.id}/unread-count")["count"])
+
+
+def test_seen_is_not_read(engine: Engine, alice: ApiUser) -> None:
+    for seq in (1, 2, 3):
+        _notify(engine, alice.id, seq)
+    said = alice("PATCH", f"/api/notifications/{alice.id}/seen", {"upTo": 2})
+    assert said["updatedCount"] == 2
+    assert [bool(row["seenAt"]) for row in sorted(listed(alice), key=_created)] == [
+        True,
+        True,
+        False,
+    ]
+    assert unread(alice) == 3
+
+
+def _created(row: Any) -> Any:
+    return row["createdAt"]
+
+
+def test_read_and_unread_change_the_unread_count(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/read")
+    assert unread(alice) == 0
+    back = alice("PATCH", f"/api/notifications/{one}/unread")["notification"]
+    assert (back["isRead"], back["readAt"], back["version"]) == (False, None, 3)
+    assert unread(alice) == 1
+
+
+def test_archived_notification_is_hidden_and_not_counted(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    said = alice("PATCH", f"/api/notifications/{one}/archive")["notification"]
+    assert said["archivedAt"]
+    assert (listed(alice), unread(alice)) == ([], 0)
+
+
+def test_deleted_notification_is_not_found(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    assert alice("DELETE", f"/api/notifications/{one}")["message"] == "Notification deleted"
+    assert alice("DELETE", f"/api/notifications/{one}")["status"] == 404
+    assert (listed(alice), unread(alice)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "verb"),
+    [
+        ("PATCH", "/unread"),
+        ("PATCH", "/archive"),
+        ("PATCH", "/unarchive"),
+        ("DELETE", ""),
+        ("GET", "/why"),
+    ],
+)
+def test_notification_status_is_changed_by_its_owner_only(
+    engine: Engine, alice: ApiUser, bob: ApiUser, method: str, verb: str
+) -> None:
+    one = _notify(engine, alice.id, 1)
+    assert bob(method, f"/api/notifications/{one}{verb}")["status"] == 403
+    assert unread(alice) == 1
+
+
+def test_grouped_lists_by_type_with_counts(engine: Engine, alice: ApiUser) -> None:
+    first = _notify(engine, alice.id, 1)
+    _notify(engine, alice.id, 2)
+    alice("PATCH", f"/api/notifications/{first}/read")
+    said = alice("GET", f"/api/notifications/{alice.id}/grouped")
+    assert [len(rows) for rows in said["grouped"].values()] == [2]
+    [stats] = said["stats"]
+    assert (stats["type"], stats["count"], stats["unread"]) == ("LIKE", 2, 1)
+    assert stats["latest"].endswith("Z")
+
+
+def test_explanation_has_the_lane_the_window_and_the_steps(
+    engine: Engine, alice: ApiUser, bob: ApiUser
+) -> None:
+    one = _notify(engine, alice.id, 1)
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into notification_actors (notification_id, actor_id, event_id, seq, "
+                "is_follower, announced) "
+                "values (:row, :bob, :row, 1780000000000 * 1024, true, true)"
+            ),
+            {"row": one, "bob": bob.id},
+        )
+        conn.execute(
+            text(
+                "update outbox set payload = jsonb_build_object('id', cast(:row as text), "
+                "'version', 1, 'metadata', jsonb_build_object('newCount', 1))"
+            ),
+            {"row": one},
+        )
+    said = alice("GET", f"/api/notifications/{one}/why")
+    assert said["lane"]["topic"] == "high-priority-notifications"
+    assert said["lane"]["because"] == "A follower is among them"
+    assert [(one["id"], one["follower"]) for one in said["actors"]] == [(bob.id, True)]
+    assert [step["name"] for step in said["steps"]] == ["accepted", "written", "announcement"]
+
+
+def test_archived_notification_can_be_restored(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/archive")
+    back = alice("PATCH", f"/api/notifications/{one}/unarchive")["notification"]
+    assert (back["archivedAt"], back["version"]) == (None, 3)
+    assert ([row["id"] for row in listed(alice)], unread(alice)) == ([one], 1)
+
+
+def test_archived_notification_without_actors_is_not_restored(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{one}/archive")
+    with engine.begin() as conn:
+        conn.execute(text("update notifications set actor_count = 0"))
+    alice("PATCH", f"/api/notifications/{one}/unarchive")
+    assert listed(alice) == []
+
+
+def test_undo_of_read_all_keeps_earlier_reads(engine: Engine, alice: ApiUser) -> None:
+    before = _notify(engine, alice.id, 1)
+    others = {_notify(engine, alice.id, seq) for seq in (2, 3)}
+    with engine.begin() as conn:
+        conn.execute(text("update users set client_seq = 3"))
+        values = {"id": before}
+        conn.execute(
+            text("update notifications set is_read = true, read_at = now() - interval '1 h' where id = :id"),
+            values,
+        )
+    path = f"/api/notifications/{alice.id}"
+    done = alice("PATCH", f"{path}/read-all")
+    assert unread(alice) == 0
+    undone = alice("PATCH", f"{path}/unread-all", {"readAt": done["readAt"]})
+    assert undone["updatedCount"] == done["updatedCount"] == 2
+    assert {row["id"] for row in listed(alice) if not row["isRead"]} == others
+
+
+def test_totals_match_the_lists(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    _notify(engine, alice.id, 2)
+    alice("PATCH", f"/api/notifications/{one}/read")
+    said = alice("GET", f"/api/notifications/{alice.id}/totals")
+    assert said["types"] == {"LIKE": {"count": 2, "unread": 1}}

@@ -1,0 +1,83 @@
+"""Own writes are in the next read of every list, before a worker has written a row."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+
+__all__ = ["alice", "bob"]
+pytestmark = pytest.mark.service
+
+
+def names(people: list[dict[str, Any]]) -> list[str]:
+    return [one["username"] for one in people]
+
+
+def following(reader: ApiUser, of: ApiUser) -> list[str]:
+    return names(reader("GET", f"/api/follows/{of.id}/following")["following"])
+
+
+def followers(reader: ApiUser, of: ApiUser) -> list[str]:
+    return names(reader("GET", f"/api/follows/{of.id}/followers")["followers"])
+
+
+def test_an_own_follow_is_in_both_lists_and_the_profile_at_once(alice: ApiUser, bob: ApiUser) -> None:
+    bob("PUT", f"/api/follows/{alice.id}")
+
+    assert following(bob, bob) == ["alice"]
+    assert following(alice, bob) == ["alice"]
+    assert followers(bob, alice) == ["bob"]
+    assert bob("GET", f"/api/users/{bob.id}")["user"]["followingCount"] == 1
+    assert bob("GET", f"/api/users/{alice.id}")["user"]["followersCount"] == 1
+
+
+def test_an_unfollow_of_a_written_follow_hides_it_at_once(
+    engine: Engine, alice: ApiUser, bob: ApiUser
+) -> None:
+    with engine.begin() as conn:
+        values = {"bob": bob.id, "alice": alice.id}
+        conn.execute(text("insert into follows (follower_id, following_id) values (:bob, :alice)"), values)
+    assert following(bob, bob) == ["alice"]
+
+    bob("DELETE", f"/api/follows/{alice.id}")
+
+    assert (following(bob, bob), followers(bob, alice)) == ([], [])
+    assert bob("GET", f"/api/users/{bob.id}")["user"]["followingCount"] == 0
+
+
+def test_a_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bob: ApiUser) -> None:
+    others = [ApiUser(isolated_app.test_client(), f"other{n}") for n in range(3)]
+    for one in others:
+        bob("PUT", f"/api/follows/{one.id}")
+
+    first = bob("GET", f"/api/follows/{bob.id}/following?limit=2")
+    rest = bob("GET", f"/api/follows/{bob.id}/following?limit=2&cursor={first['nextCursor']}")
+
+    assert names(first["following"] + rest["following"]) == ["other2", "other1", "other0"]
+    assert rest["nextCursor"] is None
+
+
+def test_an_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    bob("PUT", f"/api/bookmarks/{post}")
+    bob("PUT", f"/api/mutes/users/{alice.id}")
+    assert [one["id"] for one in bob("GET", "/api/bookmarks")["bookmarks"]] == [post]
+    bob("PUT", f"/api/blocks/{alice.id}")
+
+    assert names(bob("GET", "/api/mutes")["users"]) == ["alice"]
+    assert names(bob("GET", "/api/blocks")["users"]) == ["alice"]
+
+
+def test_own_like_is_listed_though_a_post_has_too_many_likers_to_cache(
+    alice: ApiUser, bob: ApiUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ingest.memberships.MAX_LISTED_MEMBERS", 0)  # all of them come from the table
+    post = alice.posts()
+    bob("PUT", f"/api/posts/{post}/like")
+
+    assert names(bob("GET", f"/api/posts/{post}/likes")["users"]) == ["bob"]
+    bob("DELETE", f"/api/posts/{post}/like")
+    assert names(bob("GET", f"/api/posts/{post}/likes")["users"]) == []

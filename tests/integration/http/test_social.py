@@ -1,0 +1,274 @@
+"""Bookmarks, likers, profiles, search, mutes, blocks and preferences, on real services."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.bootstrap import new_id
+from app.social.users import NewUser, Users
+from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+
+__all__ = ["alice", "bob"]
+pytestmark = pytest.mark.service
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("steps", "stands"),
+    [
+        pytest.param(["PUT"], True, id="put"),
+        pytest.param(["PUT", "PUT"], True, id="put twice"),
+        pytest.param(["POST"], True, id="toggled"),
+        pytest.param(["POST", "POST"], False, id="toggled twice"),
+        pytest.param(["PUT", "DELETE"], False, id="deleted"),
+        pytest.param(["DELETE"], False, id="deleted without"),
+    ],
+)
+def test_bookmark_state_follows_the_last_request(alice: ApiUser, steps: list[str], stands: bool) -> None:
+    post = alice.posts()
+    said = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
+    kept = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
+    assert (said[-1], kept) == (stands, [post] if stands else [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/bookmarks/{}", "/api/mutes/users/{}", "/api/mutes/posts/{}", "/api/blocks/{}"],
+)
+def test_missing_object_cannot_be_bookmarked_muted_or_blocked(alice: ApiUser, path: str) -> None:
+    assert alice("PUT", path.format(NOBODY))["status"] == 404
+
+
+def test_bookmarks_are_paged_newest_first_as_posts(alice: ApiUser) -> None:
+    posts = [alice.posts(str(n)) for n in range(3)]
+    for post in posts:
+        alice("PUT", f"/api/bookmarks/{post}")
+    first = alice("GET", "/api/bookmarks?limit=2")
+    rest = alice("GET", f"/api/bookmarks?limit=2&cursor={first['nextCursor']}")
+    assert [one["id"] for one in first["bookmarks"] + rest["bookmarks"]] == posts[::-1]
+    assert rest["nextCursor"] is None
+    seed = ["id", "userId", "caption", "imageUrl", "createdAt", "updatedAt", "user", "_count"]
+    assert [*first["bookmarks"][0]][:8] == seed
+    assert first["bookmarks"][0]["bookmarkedAt"].endswith("Z")
+
+
+def test_likers_are_listed_before_their_rows_are_written(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    for person in (alice, bob):
+        person("PUT", f"/api/posts/{post}/like")
+    first = alice("GET", f"/api/posts/{post}/likes?limit=1")
+    rest = alice("GET", f"/api/posts/{post}/likes?limit=1&cursor={first['nextCursor']}")
+    assert [one["username"] for one in first["users"] + rest["users"]] == ["bob", "alice"]
+    assert rest["nextCursor"] is None
+
+
+def test_likers_of_an_uncached_post_come_from_the_table(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
+    post = new_id()
+    with engine.begin() as conn:
+        values = {"post": post, "alice": alice.id, "bob": bob.id}
+        conn.execute(text("insert into posts (id, user_id) values (:post, :alice)"), values)
+        conn.execute(text("insert into likes (post_id, user_id) values (:post, :bob)"), values)
+    users = alice("GET", f"/api/posts/{post}/likes")["users"]
+    assert [one["id"] for one in users] == [bob.id]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"name": "A" * 50}, 200),
+        ({"name": "A" * 51}, 400),
+        ({"bio": ""}, 200),
+        ({"bio": "b" * 161}, 400),
+        ({"avatarUrl": "https://example.org/a.png"}, 200),
+        ({"avatarUrl": "javascript:alert(1)"}, 400),
+        ({"avatarUrl": "http://example.org/a.png"}, 400),
+        ({"name": 7}, 400),
+        ({}, 200),
+    ],
+    ids=str,
+)
+def test_profile_accepts_the_documented_fields(alice: ApiUser, given: dict[str, Any], status: int) -> None:
+    said = alice("PATCH", f"/api/users/{alice.id}", given)
+    assert said["status"] == status
+    if status == 200:
+        shown = alice("GET", f"/api/users/{alice.id}")["user"]
+        assert {name: shown[name] for name in given} == given
+        assert "email" not in said["user"]
+
+
+def test_an_empty_name_or_avatar_changes_nothing(alice: ApiUser) -> None:
+    said = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
+    assert (said["user"]["name"], said["user"]["avatarUrl"]) == ("alice", None)
+
+
+def test_profile_and_preferences_are_changed_by_their_owner_only(alice: ApiUser, bob: ApiUser) -> None:
+    assert bob("PATCH", f"/api/users/{alice.id}", {"bio": "x"})["status"] == 403
+    assert bob("GET", f"/api/preferences/{alice.id}")["status"] == 403
+    assert bob("PATCH", f"/api/preferences/{alice.id}", {})["status"] == 403
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/users/search"])
+def test_search_ranks_prefixes_first_and_tolerates_typos(engine: Engine, alice: ApiUser, path: str) -> None:
+    people = [("anna_b", "Zoe"), ("joanna", "Jo"), ("xy", "Anna Lind"), ("anna", "A")]
+    for username, name in people:
+        Users(engine).create(NewUser(new_id(), f"{username}@x.org", username, name, ""))
+    found = [one["username"] for one in alice("GET", f"{path}?q=Anna")["users"]]
+    slip = [one["username"] for one in alice("GET", f"{path}?q=joana")["users"]]
+    assert found == ["anna", "anna_b", "xy", "joanna"]
+    assert slip[0] == "joanna"
+
+
+@pytest.mark.parametrize("query", ["%", "_", "\\"])
+def test_a_search_takes_its_words_literally(alice: ApiUser, query: str) -> None:
+    from urllib.parse import quote
+
+    assert alice("GET", f"/api/users?q={quote(query)}")["users"] == []
+
+
+def test_a_search_is_paged(alice: ApiUser, bob: ApiUser) -> None:
+    alice("PATCH", f"/api/users/{alice.id}", {"name": "Twin"})
+    bob("PATCH", f"/api/users/{bob.id}", {"name": "Twin"})
+    first = alice("GET", "/api/users?q=twin&limit=1")
+    rest = alice("GET", f"/api/users?q=twin&limit=1&cursor={first['nextCursor']}")
+    assert [one["username"] for one in first["users"] + rest["users"]] == ["alice", "bob"]
+    assert rest["nextCursor"] is None
+
+
+def test_mutes_and_blocks_are_listed_and_lifted(alice: ApiUser, bob: ApiUser) -> None:
+    post = bob.posts()
+    alice("PUT", f"/api/mutes/users/{bob.id}")
+    alice("PUT", f"/api/mutes/posts/{post}")
+    muted = alice("GET", "/api/mutes")
+    alice("PUT", f"/api/blocks/{bob.id}")
+    blocked = alice("GET", "/api/blocks")
+    assert [one["id"] for one in muted["users"]] == [bob.id]
+    assert [one["id"] for one in muted["posts"]] == [post]
+    assert [one["id"] for one in blocked["users"]] == [bob.id]
+    for path in (f"mutes/users/{bob.id}", f"mutes/posts/{post}", f"blocks/{bob.id}"):
+        assert alice("DELETE", f"/api/{path}")["status"] == 200
+    muted, blocked = alice("GET", "/api/mutes"), alice("GET", "/api/blocks")
+    assert (muted["users"], muted["posts"], blocked["users"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("path", ["mutes/users", "blocks"])
+def test_self_mute_and_self_block_are_refused(alice: ApiUser, path: str) -> None:
+    assert alice("PUT", f"/api/{path}/{alice.id}")["status"] == 400
+
+
+def test_preferences_have_the_documented_defaults(alice: ApiUser) -> None:
+    kept = alice("GET", f"/api/preferences/{alice.id}")["preferences"]
+    del kept["matrix"]
+    assert kept == {
+        "id": alice.id,
+        "userId": alice.id,
+        "emailEnabled": True,
+        "smsEnabled": False,
+        "pushEnabled": True,
+        "marketing": False,
+        "activity": True,
+        "social": True,
+        "dndEnabled": False,
+        "dndStartTime": "22:00",
+        "dndEndTime": "08:00",
+        "timezone": "UTC",
+    }
+
+
+def test_put_preferences_replaces_all_and_patch_merges_cells(alice: ApiUser) -> None:
+    path = f"/api/preferences/{alice.id}"
+    alice("PATCH", path, {"matrix": {"LIKE": {"push": False}}, "social": False})
+    merged = alice("PATCH", path, {"matrix": {"LIKE": {"email": True}}})["preferences"]
+    assert merged["matrix"]["LIKE"] == {"push": False, "email": True, "sms": False}
+    whole = alice("PUT", path, {"dndStartTime": "23:15", "dndEndTime": None})["preferences"]
+    assert whole["matrix"]["LIKE"] == {"push": True, "email": False, "sms": False}
+    assert (whole["social"], whole["dndStartTime"], whole["dndEndTime"]) == (True, "23:15", None)
+    assert alice("GET", path)["preferences"] == whole
+    assert alice("PUT", path, {})["preferences"]["dndEndTime"] == "08:00"
+
+
+def test_critical_cells_are_accepted_and_have_no_effect(alice: ApiUser) -> None:
+    cells = {"OTP": {"push": False, "email": False, "sms": False}}
+    said = alice("PATCH", f"/api/preferences/{alice.id}", {"matrix": cells})
+    assert said["status"] == 200
+    assert said["preferences"]["matrix"]["OTP"] == {"push": True, "email": True, "sms": True}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pushEnabled": "yes"},
+        {"pushEnabled": None},
+        {"dndStartTime": "25:00"},
+        {"dndStartTime": 22},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"timezone": "localtime"},
+        {"timezone": "Factory"},
+        {"timezone": "posixrules"},
+        {"matrix": {"NOISE": {"push": True}}},
+        {"matrix": {"LIKE": {"pigeon": True}}},
+        {"matrix": {"LIKE": {"push": "no"}}},
+        {"matrix": []},
+        {"matrix": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_unknown_preferences_are_refused(alice: ApiUser, method: str, given: dict[str, Any]) -> None:
+    said = alice(method, f"/api/preferences/{alice.id}", given)
+    assert (said["status"], list(said["details"])) == (400, list(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "rings"),
+    [
+        pytest.param({"dndEnabled": False}, True, id="switched off"),
+        pytest.param({"dndStartTime": None}, True, id="emptied"),
+        pytest.param({"dndStartTime": "00:00", "dndEndTime": "23:59"}, False, id="moved"),
+    ],
+)
+def test_deferred_announcements_follow_the_quiet_hours(
+    engine: Engine, alice: ApiUser, given: dict[str, Any], rings: bool
+) -> None:
+    night = {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:58"}
+    alice("PATCH", f"/api/preferences/{alice.id}", night)
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into notifications (user_id, type, priority, object_id, version, "
+                "deferred_until) values (:user, 'LIKE', 'LOW', :user, 1, now() + interval '1 year')"
+            ),
+            {"user": alice.id},
+        )
+    alice("PATCH", f"/api/preferences/{alice.id}", given)
+    with engine.connect() as conn:
+        due, soon = conn.execute(
+            text(
+                "select deferred_until <= now(), deferred_until < now() + interval '1 day' from notifications"
+            )
+        ).one()
+    assert (due, soon) == (rings, True)
+
+
+def test_account_deletion_needs_the_password(alice: ApiUser, bob: ApiUser) -> None:
+    path = f"/api/users/{alice.id}"
+    post = alice.posts()
+    assert bob("DELETE", path, {"password": "Passw0rd"})["status"] == 403
+    assert alice("DELETE", path, {})["status"] == 400
+    assert alice("DELETE", path, {"password": "Wr0ng-one"})["status"] == 403
+    assert alice("DELETE", path, {"password": "Passw0rd"})["status"] == 200
+    assert bob("GET", path)["status"] == 404
+    assert bob("GET", f"/api/posts/{post}")["status"] == 404
+
+
+def test_post_or_comment_is_deleted_by_its_author_only(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    said = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
+    assert alice("DELETE", f"/api/comments/{said}")["status"] == 403
+    assert bob("DELETE", f"/api/comments/{said}")["message"] == "Comment deleted"
+    assert bob("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 0
+    assert bob("DELETE", f"/api/posts/{post}")["status"] == 403
+    assert alice("DELETE", f"/api/posts/{post}")["message"] == "Post deleted"
+    assert alice("DELETE", f"/api/posts/{post}")["status"] == 404
+    assert bob("PUT", f"/api/posts/{post}/like")["status"] == 404

@@ -1,0 +1,215 @@
+"""Accounts, posts, comments, likes and follows on real PostgreSQL and Redis."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from app.bootstrap import new_id
+from app.delivery.history import ClientEventHistory, ResumePoint
+
+pytestmark = pytest.mark.service
+
+
+class ApiUser:
+    """A person at the API."""
+
+    def __init__(self, client: FlaskClient, name: str) -> None:
+        self._client = client
+        body = {"email": f"{name}@Example.org", "username": name, "password": "Passw0rd"}
+        said = client.post("/api/auth/register", json=body).json
+        assert said is not None
+        self.id: str = said["user"]["id"]
+        self._headers = {"Authorization": f"Bearer {said['token']}"}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        response = self._client.open(path, method=method, json=body, headers=self._headers)
+        assert response.json is not None
+        return response.json | {"status": response.status_code}
+
+    def posts(self, caption: str = "Hello") -> str:
+        return str(self("POST", "/api/posts", {"caption": caption})["post"]["id"])
+
+
+@pytest.fixture
+def alice(isolated_app: Flask) -> ApiUser:
+    return ApiUser(isolated_app.test_client(), "alice")
+
+
+@pytest.fixture
+def bob(isolated_app: Flask) -> ApiUser:
+    return ApiUser(isolated_app.test_client(), "bob")
+
+
+def test_an_address_registers_once(isolated_app: Flask, alice: ApiUser) -> None:
+    body = {"email": "ALICE@example.org", "username": "alice2", "password": "Passw0rd"}
+    response = isolated_app.test_client().post("/api/auth/register", json=body)
+    assert (response.status_code, response.json and response.json["code"]) == (409, "email_taken")
+
+
+@pytest.mark.parametrize("email", ["alice@example.org", "nobody@example.org"])
+def test_failed_log_in_reveals_nothing_about_the_account(
+    isolated_app: Flask, alice: ApiUser, email: str
+) -> None:
+    body = {"email": email, "password": "Wr0ng-one"}
+    response = isolated_app.test_client().post("/api/auth/login", json=body)
+    assert response.status_code == 401
+    assert (response.json or {})["error"] == "Invalid email or password"
+
+
+def test_own_like_is_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    assert bob("PUT", f"/api/posts/{post}/like")["likesCount"] == 1
+    seen = bob("GET", f"/api/posts/{post}")["post"]
+    assert (seen["isLiked"], seen["likesCount"], seen["_count"]["likes"]) == (True, 1, 1)
+
+
+def test_own_comment_and_follow_are_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    said = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]
+    alice("POST", f"/api/comments/{said['id']}/reply", {"content": "Thanks"})
+    bob("PUT", f"/api/follows/{alice.id}")
+    comments = bob("GET", f"/api/comments?postId={post}")["comments"]
+    assert [one["replies"][0]["content"] for one in comments] == ["Thanks"]
+    followers = bob("GET", f"/api/follows/{alice.id}/followers")["followers"]
+    assert [one["id"] for one in followers] == [bob.id]
+    assert bob("GET", f"/api/users/{alice.id}")["user"]["isFollowing"] is True
+
+
+def test_post_alert_needs_a_follow_and_ends_with_it(alice: ApiUser, bob: ApiUser) -> None:
+    path = f"/api/follows/{alice.id}"
+    assert bob("PUT", f"{path}/bell")["status"] == 400
+    bob("PUT", path)
+    assert bob("PUT", f"{path}/bell")["bellEnabled"] is True
+    bob("DELETE", path)
+    assert bob("GET", f"/api/users/{alice.id}")["user"]["bellEnabled"] is False
+
+
+def test_feed_cursor_is_stable_while_posts_arrive(alice: ApiUser) -> None:
+    wanted = [alice.posts(str(n)) for n in range(5)][::-1]
+    seen, cursor = [], ""
+    while True:
+        part = alice("GET", f"/api/posts?limit=2&cursor={cursor}")
+        seen += [post["id"] for post in part["posts"]]
+        alice.posts("a newer one")
+        if (cursor := part["nextCursor"]) is None:
+            break
+    assert seen == wanted
+
+
+def _notify(engine: Engine, user_id: str, seq: int) -> str:
+    """A row and its frame, as the ledger leaves them."""
+    values = {"id": new_id(), "user": user_id, "object": new_id(), "seq": seq}
+    with engine.begin() as conn:
+        conn.execute(text("update users set client_seq = :seq where id = :user"), values)
+        conn.execute(
+            text(
+                "insert into notifications (id, user_id, type, priority, object_id, version, "
+                "client_seq, "
+                "actor_count) values (:id, :user, 'LIKE', 'LOW', :object, 1, :seq, 1)"
+            ),
+            values,
+        )
+        conn.execute(
+            text(
+                "insert into outbox (user_id, client_seq, client_event, payload) "
+                "values (:user, :seq, 'notification', '{}')"
+            ),
+            values,
+        )
+    return str(values["id"])
+
+
+def test_reading_emits_one_client_event(engine: Engine, alice: ApiUser) -> None:
+    one = _notify(engine, alice.id, 1)
+    read = alice("PATCH", f"/api/notifications/{one}/read")["notification"]
+    again = alice("PATCH", f"/api/notifications/{one}/read")["notification"]
+    assert (read["isRead"], read["version"], read["seq"]) == (True, 2, 2)
+    assert again == read
+    missed = ClientEventHistory(engine).load_missed_events(
+        alice.id, ResumePoint(ClientEventHistory(engine).load_missed_events(alice.id, None).epoch, 1)
+    )
+    assert missed.is_complete
+    assert [frame["event"] for frame in missed.client_events] == ["notification_updated"]
+    assert alice("GET", f"/api/notifications/{alice.id}/unread-count")["count"] == 0
+
+
+def test_notification_after_read_up_to_stays_unread(engine: Engine, alice: ApiUser) -> None:
+    for seq in (1, 2, 3):
+        _notify(engine, alice.id, seq)
+    path = f"/api/notifications/{alice.id}"
+    assert alice("PATCH", f"{path}/read-all", {"upTo": 2})["updatedCount"] == 2
+    unread = alice("GET", f"{path}?unreadOnly=true")["notifications"]
+    assert [row["seq"] for row in unread] == [3]
+
+
+def test_notifications_of_another_user_cannot_be_read_or_changed(
+    engine: Engine, alice: ApiUser, bob: ApiUser
+) -> None:
+    one = _notify(engine, alice.id, 1)
+    assert bob("GET", f"/api/notifications/{alice.id}")["status"] == 403
+    assert bob("PATCH", f"/api/notifications/{one}/read")["status"] == 403
+    assert bob("GET", f"/api/notifications/{one}/actors")["status"] == 403
+
+
+@pytest.mark.parametrize(("since", "recovered"), [(3, True), (0, True), (4, False)])
+def test_history_is_complete_or_not_returned(
+    engine: Engine, alice: ApiUser, since: int, recovered: bool
+) -> None:
+    for seq in (1, 2, 3):
+        _notify(engine, alice.id, seq)
+    epoch = ClientEventHistory(engine).load_missed_events(alice.id, None).epoch
+    found = ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, since))
+    assert (found.is_complete, len(found.client_events)) == (
+        recovered,
+        3 - since if recovered else 0,
+    )
+
+
+def test_history_with_a_gap_is_not_returned(engine: Engine, alice: ApiUser) -> None:
+    for seq in (1, 2, 3):
+        _notify(engine, alice.id, seq)
+    with engine.begin() as conn:
+        conn.execute(text("delete from outbox where client_seq = 2"))
+    epoch = ClientEventHistory(engine).load_missed_events(alice.id, None).epoch
+    assert not ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, 0)).is_complete
+
+
+def test_cleanup_removes_simulated_users_only(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    bob("PUT", f"/api/posts/{post}/like")
+    body = {"postId": post, "targetUserId": alice.id, "count": 4}
+    made = alice("POST", "/api/test/simulate-likes", body)
+    assert [one["isFollower"] for one in made["results"]] == [True, False, True, False]
+    assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 5
+    assert "4 test users" in alice("DELETE", "/api/test/cleanup")["message"]
+    assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 1
+    assert alice("GET", f"/api/users/{alice.id}")["user"]["followersCount"] == 0
+
+
+def test_cleanup_removes_content_of_simulated_users(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.posts()
+    bob("POST", "/api/comments", {"postId": post, "content": "Mine stays"})
+    body = {"postId": post, "targetUserId": alice.id, "count": 3}
+    assert len(alice("POST", "/api/test/simulate-comments", body)["results"]) == 3
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 4
+    alice("DELETE", "/api/test/cleanup")
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
+    left = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [one["content"] for one in left] == ["Mine stays"]
+
+
+def test_a_form_needs_its_csrf_field(isolated_app: Flask) -> None:
+    client = isolated_app.test_client()
+    response = client.post("/login", data={"email": "a@b.org", "password": "x"})
+    assert response.status_code == 403
+
+
+def test_anonymous_user_is_redirected_to_log_in_and_back(isolated_app: Flask) -> None:
+    response = isolated_app.test_client().get("/notifications?cursor=a")
+    assert (response.status_code, response.location) == (
+        303,
+        "/login?next=/notifications%3Fcursor%3Da",
+    )

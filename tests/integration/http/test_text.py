@@ -1,0 +1,275 @@
+"""Text input through all routes: normalized, limited as stored, refused with a reason."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from app.accounts.one_time_tokens import OneTimeTokens
+from app.accounts.service_keys import ServiceKeys
+from app.bootstrap import new_id
+from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+
+__all__ = ["alice", "bob"]
+pytestmark = pytest.mark.service
+TYPED, STORED = "e\u0301a\r\nb\rc", "\u00e9a\nb\nc"
+COMPOSED, DECOMPOSED = "Passw\u00f6rd1", "Passwo\u0308rd1"
+Form = Callable[..., Any]
+
+
+@pytest.fixture
+def logged_in_client(isolated_app: Flask, alice: ApiUser) -> FlaskClient:
+    """Alice's, signed in."""
+    client = isolated_app.test_client()
+    given = {"email": "alice@example.org", "password": "Passw0rd", "csrf": _csrf(client)}
+    assert client.post("/login", data=given).status_code == 303
+    return client
+
+
+@pytest.fixture
+def submit_form(logged_in_client: FlaskClient) -> Form:
+    """Sends a form of the pages."""
+    return lambda path, **fields: logged_in_client.post(path, data=fields | {"csrf": _csrf(logged_in_client)})
+
+
+def _csrf(client: FlaskClient) -> str:
+    page = client.get("/login", follow_redirects=True).text
+    found = re.search(r'name="csrf" content="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def captions(somebody: ApiUser) -> list[str]:
+    return [one["caption"] for one in somebody("GET", "/api/posts")["posts"]]
+
+
+def test_a_post_is_stored_the_same_by_form_and_by_json(alice: ApiUser, submit_form: Form) -> None:
+    alice.posts(TYPED)
+    assert submit_form("/posts", caption=TYPED).status_code == 303
+    assert captions(alice) == [STORED, STORED]
+
+
+@pytest.mark.parametrize("unit", ["a\r\n", "\U0001f600", "e\u0301", "\r\n\r\na"])
+def test_the_limit_of_a_post_counts_code_points_of_what_is_stored(
+    alice: ApiUser, submit_form: Form, unit: str
+) -> None:
+    stored = len(unit.replace("\r\n", "\n").replace("e\u0301", "\u00e9"))
+    fits = "x" + unit * ((2_200 - 2) // stored)
+    fits += "x" * (2_200 - 1 - (2_200 - 2) // stored * stored)
+    assert submit_form("/posts", caption=fits).status_code == 303
+    assert alice("POST", "/api/posts", {"caption": fits})["status"] == 201
+    assert [len(one) for one in captions(alice)] == [2_200, 2_200]
+    assert submit_form("/posts", caption=fits + "x").status_code == 400
+    assert alice("POST", "/api/posts", {"caption": fits + "x"})["status"] == 400
+
+
+def test_comments_and_bios_are_stored_in_normal_form(alice: ApiUser, submit_form: Form) -> None:
+    post = alice.posts()
+    submit_form(f"/posts/{post}/comments", content=TYPED)
+    alice("POST", "/api/comments", {"postId": post, "content": TYPED})
+    comments = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [one["content"] for one in comments] == [STORED, STORED]
+    submit_form("/profile", name="Ann", bio="x" * 154 + TYPED)
+    assert alice("GET", f"/api/users/{alice.id}")["user"]["bio"] == "x" * 154 + STORED
+    alice("PATCH", f"/api/users/{alice.id}", {"bio": TYPED, "name": "A\u030a"})
+    user = alice("GET", f"/api/users/{alice.id}")["user"]
+    assert (user["bio"], user["name"]) == (STORED, "\u00c5")
+
+
+@pytest.mark.parametrize("name", ["", "Ann\u202e", "A\nnn", "\u3164", "\u2800", " \u00a0", "\u200b"])
+@pytest.mark.parametrize("way", ["register", "register form", "profile", "profile form"])
+def test_an_invisible_or_confusing_name_is_refused(
+    isolated_app: Flask, alice: ApiUser, submit_form: Form, name: str, way: str
+) -> None:
+    """An empty one is none: the user name stands for it, or the old name stays."""
+    account = {"email": "new@example.org", "username": "newcomer", "password": "Passw0rd"}
+    client = isolated_app.test_client()
+    ways: dict[str, Callable[[], int]] = {
+        "register": lambda: client.post("/api/auth/register", json=account | {"name": name}).status_code,
+        "register form": lambda: (
+            client.post("/register", data=account | {"name": name, "csrf": _csrf(client)}).status_code
+        ),
+        "profile": lambda: alice("PATCH", f"/api/users/{alice.id}", {"name": name})["status"],
+        "profile form": lambda: submit_form("/profile", name=name, bio="").status_code,
+    }
+    assert (ways[way]() == 400) == (name != "")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/auth/register", {"email": "a\u200bb@example.org"}, "email"),
+        ("/api/auth/register", {"email": "a\x01b@example.org"}, "email"),
+        ("/api/auth/register", {"username": "ann\u202e"}, "username"),
+        ("/api/auth/register", {"password": "Passw0rd\u200b"}, "password"),
+        ("/api/auth/register", {"password": "Passw0rd\x00"}, "password"),
+    ],
+)
+def test_a_registration_says_which_field_it_refuses(
+    isolated_app: Flask, path: str, body: dict[str, str], field: str
+) -> None:
+    account = {"email": "new@example.org", "username": "newcomer", "password": "Passw0rd"}
+    response = isolated_app.test_client().post(path, json=account | body)
+    assert (response.status_code, list((response.json or {})["details"])) == (400, [field])
+
+
+@pytest.mark.parametrize("control", ["\x00", "\x1b", "\x07", "\x85", "\uffff"])
+def test_a_text_with_a_control_character_is_refused(alice: ApiUser, control: str) -> None:
+    post = alice.posts()
+    for path, body in (
+        ("/api/posts", {"caption": f"a{control}"}),
+        ("/api/comments", {"postId": post, "content": f"a{control}"}),
+    ):
+        assert alice("POST", path, body)["status"] == 400
+    assert alice("PATCH", f"/api/users/{alice.id}", {"bio": f"a{control}"})["status"] == 400
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/users/search", "/search"])
+@pytest.mark.parametrize("query", ["\x00", "a\nb", "a\u202eb", "\u3164", "x" * 101])
+def test_a_search_that_no_name_can_match_is_refused(
+    logged_in_client: FlaskClient, path: str, query: str
+) -> None:
+    assert logged_in_client.get(f"{path}?q={quote(query)}").status_code == 400
+
+
+def test_the_limit_of_a_search_counts_code_points_of_the_normal_form(isolated_app: Flask) -> None:
+    query = quote("e\u0301" * 100)
+    assert isolated_app.test_client().get(f"/api/users?q={query}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/users/{}", "/users/{}", "/posts/{}", "/api/posts/{}"])
+def test_a_path_with_a_control_character_leads_nowhere(logged_in_client: FlaskClient, path: str) -> None:
+    assert logged_in_client.get(path.format("a%00b")).status_code in (400, 404)
+
+
+def test_an_event_of_another_server_is_in_normal_form(
+    isolated_app: Flask, engine: Engine, alice: ApiUser, real_redis: redis.Redis
+) -> None:
+    key = new_id()
+    ServiceKeys(engine).store_key_hash(new_id(), "a test", key)
+    body = {
+        "type": "MARKETING",
+        "targetId": alice.id,
+        "title": "e\u0301",
+        "message": TYPED,
+        "metadata": {"e\u0301": [{"x": TYPED}]},
+    }
+
+    def send(**more: Any) -> int:
+        headers = {"X-Api-Key": key}
+        return isolated_app.test_client().post("/api/events", json=body | more, headers=headers).status_code
+
+    assert send() == 202
+    (sent,) = [one for one in ingress(real_redis) if one["type"] == "MARKETING"]
+    assert (sent["title"], sent["message"]) == ("\u00e9", STORED)
+    assert sent["metadata"] == '{"\\u00e9": [{"x": "\\u00e9a\\nb\\nc"}]}'
+    assert send(title="a\nb") == send(title="\u3164") == send(title="a\u202e") == 400
+    assert send(metadata={"x": ["a\x1b"]}) == send(message="a\x1b") == 400
+
+
+def password_ways(isolated_app: Flask, engine: Engine, old: str, new: str) -> list[int]:
+    """Register, log in by API and form, change, reset, remove the account."""
+    client = isolated_app.test_client()
+    account = {"email": "eve@example.org", "username": "eve"}
+    made = client.post("/api/auth/register", json=account | {"password": old})
+    assert made.json is not None
+    user_id, bearer = made.json["user"]["id"], {"Authorization": f"Bearer {made.json['token']}"}
+    login = {"email": "eve@example.org", "password": new}
+    statuses = [made.status_code, client.post("/api/auth/login", json=login).status_code]
+    csrf = _csrf(client)
+    statuses.append(client.post("/login", data=login | {"csrf": csrf}).status_code)
+    change = {"currentPassword": new, "newPassword": f"{old}2"}
+    statuses.append(client.post("/api/auth/password", json=change, headers=bearer).status_code)
+    OneTimeTokens(engine).save_reset_token(user_id, "a token")
+    reset = {"token": "a token", "newPassword": f"{old}3"}
+    statuses.append(client.post("/api/auth/password/reset", json=reset).status_code)
+    again = client.post("/api/auth/login", json=login | {"password": f"{new}3"})
+    statuses.append(again.status_code)
+    bearer = {"Authorization": f"Bearer {(again.json or {}).get('token')}"}
+    body = {"password": f"{new}3"}
+    return [
+        *statuses,
+        client.delete(f"/api/users/{user_id}", json=body, headers=bearer).status_code,
+    ]
+
+
+@pytest.mark.parametrize(("old", "new"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_password_is_the_same_composed_and_decomposed(
+    isolated_app: Flask, engine: Engine, old: str, new: str
+) -> None:
+    assert password_ways(isolated_app, engine, old, new) == [201, 200, 303, 200, 200, 200, 200]
+
+
+@pytest.mark.parametrize("wrong", ["Passw0rd\u200b", "Passw0rd\x00", "Passw0rd\n", "\ue000"])
+def test_a_password_of_disallowed_characters_is_a_wrong_one_at_log_in(
+    isolated_app: Flask, alice: ApiUser, wrong: str
+) -> None:
+    login = {"email": "alice@example.org", "password": wrong}
+    response = isolated_app.test_client().post("/api/auth/login", json=login)
+    told = (response.status_code, (response.json or {})["error"])
+    assert told == (401, "Invalid email or password")
+    change = alice("POST", "/api/auth/password", {"currentPassword": wrong, "newPassword": "N3w-word"})
+    assert (change["status"], change["code"]) == (400, "wrong_password")
+    gone = alice("DELETE", f"/api/users/{alice.id}", {"password": wrong})
+    assert (gone["status"], gone["code"]) == (403, "wrong_password")
+
+
+@pytest.mark.parametrize("password", ["Passw0rd\u200b", "Passw0rd\x07"])
+def test_a_password_of_disallowed_characters_cannot_be_set(
+    isolated_app: Flask, engine: Engine, alice: ApiUser, password: str
+) -> None:
+    change = {"currentPassword": "Passw0rd", "newPassword": password}
+    OneTimeTokens(engine).save_reset_token(alice.id, "a token")
+    reset = {"token": "a token", "newPassword": password}
+    for path, body in (("/api/auth/password", change), ("/api/auth/password/reset", reset)):
+        response = alice("POST", path, body)
+        assert response["status"] == 400
+        assert response["error"].startswith("Password contains a character that cannot be used")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "https://site.example/@bob a@bob.example @bob@other.example @bobé",
+        "漢字@bob, @bob and @BOB",
+        "@nobody and bob@bob",
+        " ".join(f"@user{n}" for n in range(20)) + " @bob",
+    ],
+)
+@pytest.mark.parametrize("where", ["post", "comment"])
+def test_who_is_linked_is_who_is_notified(
+    logged_in_client: FlaskClient,
+    alice: ApiUser,
+    bob: ApiUser,
+    real_redis: redis.Redis,
+    words: str,
+    where: str,
+) -> None:
+    post = alice.posts(words if where == "post" else "Hello")
+    if where == "comment":
+        alice("POST", "/api/comments", {"postId": post, "content": words})
+    notified = {one["targetId"] for one in ingress(real_redis) if one["type"] == "MENTION"}
+    texts = re.findall(r'<p class="caption"[^>]*>(.*?)</p>', logged_in_client.get(f"/posts/{post}").text)
+    linked = re.findall(r'<a href="/users/(\w+)">@', "".join(texts))
+    assert ("bob" in linked) == (bob.id in notified) == ("漢字" in words)
+
+
+def ingress(connection: redis.Redis) -> list[dict[str, str]]:
+    """What waits to be published."""
+    streams = connection.scan_iter("ingress:*", _type="stream")
+    shards: Any = [connection.xrange(name) for name in streams]
+    return [fields for entries in shards for _, fields in entries]
+
+
+def test_previews_on_pages_are_cut_between_characters(logged_in_client: FlaskClient, alice: ApiUser) -> None:
+    flag = "\U0001f1e9\U0001f1ea"
+    post = alice.posts(flag * 150)
+    page = logged_in_client.get(f"/posts/{post}/likes").text
+    assert flag * 99 + "…" in page
+    assert flag * 100 not in page

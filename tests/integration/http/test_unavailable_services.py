@@ -1,0 +1,201 @@
+"""Every route while Redis or PostgreSQL is unavailable: no 500, and 503 only where no fallback exists."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app.accounts.service_keys import ServiceKeys
+from app.bootstrap import SharedServices, build_shared_services, new_id
+from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from app.ingest.memberships import SwitchAction
+from app.messaging.topics import create_missing_topics
+from app.settings import load_settings
+from tests.support.authority_table import CALLERS, EXPECTED_STATUSES, request_bodies
+from tests.support.real_store_app import RouteTestData, auth_headers
+from tests.support.real_store_app import app_services as app_services
+from tests.support.real_store_app import route_data as route_data
+from tests.support.web_application import create_web_application
+
+pytestmark = pytest.mark.service
+NOWHERE = {
+    "redis": {"REDIS_URL": "redis://127.0.0.1:1/0"},
+    "postgres": {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"},
+}
+NEED_REDIS = {"POST /api/admin/windows/flush", "DELETE /api/admin/db/clear"}
+REFUSED_HERE = {"POST /api/auth/refresh", "POST /api/test/services/{service}"}
+"""Without a token of an earlier answer; where no service is embedded."""
+NEED_NOTHING = {"GET /health", "GET /openapi.json", "GET /docs"}
+
+
+@pytest.fixture(scope="module", params=list(NOWHERE))
+def app_without_service(
+    request: pytest.FixtureRequest, environment: dict[str, str], app_services: SharedServices
+) -> Iterator[tuple[str, Flask]]:
+    """An application that reaches all services but one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        all_there = load_settings()
+        # The topics stay when this module is done: with other numbers than everybody's they would
+        # be in the way of the tests that come after.
+        servers = all_there.service_urls.kafka_bootstrap_servers
+        create_missing_topics(servers, all_there.kafka.partitions, 1, 3_600_000)
+        for name, value in NOWHERE[request.param].items():
+            patch.setenv(name, value)
+        services = build_shared_services(load_settings())
+    yield request.param, create_web_application(services).flask_app
+    services.engine.dispose()
+    services.critical_engine.dispose()
+
+
+@pytest.mark.parametrize("route", EXPECTED_STATUSES)
+def test_route_without_one_service_responds_as_documented(
+    app_without_service: tuple[str, Flask],
+    app_services: SharedServices,
+    route_data: RouteTestData,
+    route: str,
+) -> None:
+    service, app = app_without_service
+    method, path = route.split()
+    caller = "admin" if path.startswith("/api/admin") else "owner"
+    _write(app_services, route_data)
+
+    response: Any = app.test_client().open(
+        path.format(**vars(route_data)),
+        method=method,
+        json=request_bodies(route_data).get(route),
+        headers=auth_headers(app_services, route_data, caller),
+    )
+
+    said = response.get_data(as_text=True)[:300]
+    assert response.status_code < 500 or response.status_code == 503, said
+    if response.status_code == 503 and path != "/ready":
+        assert response.headers["Retry-After"], said
+    if service == "redis" and route not in REFUSED_HERE:
+        assert response.status_code == (503 if route in NEED_REDIS else usual(route, caller)), said
+    if route in NEED_NOTHING:
+        assert response.status_code == 200, said
+
+
+def usual(route: str, caller: str) -> int:
+    """What the route answers while all services are there."""
+    return EXPECTED_STATUSES[route][CALLERS.index(caller)]
+
+
+def _write(app_services: SharedServices, route_data: RouteTestData) -> None:
+    """The comment of the cast has its row, as after the end of its window."""
+    with app_services.engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into comments (id, post_id, user_id, content, seq, active) "
+                "values (:comment, :post, :owner, 'Hi', 1, true)"
+            ),
+            vars(route_data),
+        )
+
+
+@pytest.mark.parametrize(
+    ("caller", "path", "status"),
+    [
+        ("other", "/api/posts/{post}", 403),
+        ("other", "/api/comments/{comment}", 403),
+        ("owner", "/api/posts/00000000-0000-4000-8000-000000000000", 404),
+        ("owner", "/api/comments/00000000-0000-4000-8000-000000000000", 404),
+    ],
+)
+def test_without_redis_a_deletion_is_refused_for_the_usual_reasons(
+    app_without_service: tuple[str, Flask],
+    app_services: SharedServices,
+    route_data: RouteTestData,
+    caller: str,
+    path: str,
+    status: int,
+) -> None:
+    service, app = app_without_service
+    if service != "redis":
+        return
+    _write(app_services, route_data)
+
+    response: Any = app.test_client().delete(
+        path.format(**vars(route_data)), headers=auth_headers(app_services, route_data, caller)
+    )
+
+    assert response.status_code == status, response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("kind", ["OTP", "LIKE", "MARKETING"])
+def test_without_redis_events_of_other_servers_are_accepted(
+    app_without_service: tuple[str, Flask],
+    app_services: SharedServices,
+    route_data: RouteTestData,
+    kind: str,
+) -> None:
+    service, app = app_without_service
+    if service != "redis":
+        return
+    secret = new_id()
+    ServiceKeys(app_services.engine).store_key_hash(new_id(), "a test", secret)
+    event = {"type": kind, "targetId": route_data.owner, "actorId": route_data.other}
+    about = {"targetType": "POST", "targetEntityId": route_data.post, "message": "Hello"}
+
+    response: Any = app.test_client().post("/api/events", json=event | about, headers={"X-Api-Key": secret})
+
+    assert response.status_code == 202, response.get_data(as_text=True)
+
+
+def test_without_redis_a_post_is_gone_for_readers_at_once(
+    app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
+) -> None:
+    service, app = app_without_service
+    if service != "redis":
+        return
+    client, mine = app.test_client(), auth_headers(app_services, route_data, "owner")
+
+    response: Any = client.delete(f"/api/posts/{route_data.post}", headers=mine)
+
+    assert (response.status_code, response.json["success"]) == (200, True)
+    assert client.get(f"/api/posts/{route_data.post}", headers=mine).status_code == 404
+
+
+def test_a_like_and_its_reading_say_that_counts_may_lag(
+    app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
+) -> None:
+    service, app = app_without_service
+    if service != "redis":
+        return
+    mine, client = auth_headers(app_services, route_data, "other"), app.test_client()
+
+    liked: Any = client.put(f"/api/posts/{route_data.post}/like", headers=mine).json
+    seen: Any = client.get(f"/api/posts/{route_data.post}", headers=mine).json
+
+    assert (liked["liked"], liked["likesCount"], liked["stale"]) == (True, 1, True)
+    assert (seen["post"]["isLiked"], seen["post"]["likesCount"], seen["stale"]) == (True, 1, True)
+
+
+def _reopen(app_services: SharedServices) -> None:
+    """As if nobody here had ever spoken past Redis."""
+    with app_services.engine.begin() as conn:
+        conn.execute(text("delete from redis_failover_state"))
+    app_services.redis.set(INGRESS_ENABLED_KEY, new_id())
+
+
+def test_like_of_a_cached_post_needs_no_postgresql(
+    app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
+) -> None:
+    service, app = app_without_service
+    if service != "postgres":
+        return
+    mine = auth_headers(app_services, route_data, "other")
+    _reopen(app_services)
+    app_services.actions.set_like(route_data.owner, route_data.post, SwitchAction.ON)
+
+    answers = [
+        app.test_client().open(f"/api/posts/{route_data.post}/like", method=method, headers=mine)
+        for method in ("PUT", "DELETE", "PUT")
+    ]
+
+    assert [one.status_code for one in answers] == [200, 200, 200], answers[0].json
+    assert answers[-1].json == {"success": True, "liked": True, "likesCount": 2}

@@ -1,0 +1,61 @@
+"""Client events reach Socket.IO's Redis channel, and the fake publisher has the same signature."""
+
+import inspect
+import json
+import pickle
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from app.domain.errors import Unavailable
+from app.messaging.socket_push import SocketPushPublisher, user_room
+from tests.support.fakes import MemoryPushPublisher
+from tests.support.fixtures import new_id
+
+
+def test_fake_has_the_signature_of_the_publisher() -> None:
+    assert inspect.signature(MemoryPushPublisher.emit) == inspect.signature(SocketPushPublisher.emit)
+
+
+def test_fake_returns_the_events_of_one_user() -> None:
+    ann_id, ben_id, push_publisher = new_id(), new_id(), MemoryPushPublisher()
+
+    push_publisher.emit("notification", {"n": 1}, user_room(ann_id))
+    push_publisher.emit("notification", {"n": 2}, user_room(ben_id))
+    push_publisher.emit("unread_count", {"n": 3}, user_room(ann_id))
+
+    assert push_publisher.events_for_user(ann_id) == [{"n": 1}]
+
+
+@pytest.mark.service
+def test_event_is_published_with_its_room(real_redis: redis.Redis, environment: dict[str, str]) -> None:
+    redis_client = redis.Redis.from_url(environment["REDIS_URL"])
+    channel: Any = redis_client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+    channel.subscribe("flask-socketio")
+    while channel.get_message(timeout=0.1):
+        """Waits until the subscription is confirmed."""
+
+    SocketPushPublisher(environment["REDIS_URL"]).emit("notification", {"n": 1}, "user:x")
+
+    received, deadline = None, time.monotonic() + 5
+    while received is None and time.monotonic() < deadline:
+        received = channel.get_message(timeout=0.1)
+    channel.close()
+    redis_client.close()
+    assert received is not None
+    message = _parse_message(received["data"])
+    assert (message["event"], message["room"]) == ("notification", "user:x")
+    assert message["data"] == [{"n": 1}]  # the arguments of the event
+
+
+def _parse_message(data: bytes) -> dict[str, Any]:
+    """python-socketio publishes JSON or pickle, depending on its version."""
+    message: dict[str, Any] = json.loads(data) if data[:1] == b"{" else pickle.loads(data)  # noqa: S301
+    return message
+
+
+def test_event_not_accepted_by_redis_raises_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        SocketPushPublisher("redis://127.0.0.1:1/0").emit("notification", {"n": 1}, "user:x")

@@ -1,0 +1,440 @@
+"""Names are looked up when a notification is read: a former name appears nowhere after a change."""
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from app.delivery.history import ClientEventHistory, ResumePoint
+from app.delivery.links import NotificationLinks
+from app.delivery.mail_message import OutboundEmailOrSms
+from app.domain.errors import Unavailable
+from app.domain.grouping import ClientEventType
+from app.domain.routing import Topic
+from app.messaging.message_encryption import MessageEncryption
+from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
+from app.persistence.groups import lock_recipients
+from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.profile_changes import ProfileChangeBroadcaster
+from app.social.notifications import Notifications
+from app.social.posts import PageRequest
+from app.social.users import Users
+from tests.integration.persistence.test_quiet_hours import deliver_deferred, enable_quiet_hours, set_clock
+from tests.support.event_writer_harness import EventWriterHarness
+from tests.support.fixtures import comment_event, insert_users, like_event
+from tests.support.pipeline_harness import PipelineHarness, PipelineUser, pipeline, worker_services
+from workers.mail_consumer import CONSUMER_GROUP, EmailSmsQueueWriter
+from workers.mailer import Mailer
+from workers.message_renderer import MessageRenderer
+
+__all__ = ["pipeline", "worker_services"]
+pytestmark = pytest.mark.service
+
+
+def rename_user(user: PipelineUser, name: str | None = None, avatar_url: str | None = None) -> None:
+    Users(user.pipeline.engine).update_profile(user.id, name, None, avatar_url)
+
+
+def publish_profile_changes(pipeline: PipelineHarness) -> int:
+    """Runs the broadcaster until no change is left, then the pipeline. Returns the number of pages."""
+    changes, steps = ProfileChangeBroadcaster(pipeline.engine), 0
+    while changes.step():
+        steps += 1
+    pipeline.run_until_idle()
+    return steps
+
+
+@pytest.fixture
+def ann(pipeline: PipelineHarness) -> PipelineUser:
+    return pipeline.create_users("Ann")[0]
+
+
+@pytest.fixture
+def liked_pipeline(pipeline: PipelineHarness, ann: PipelineUser) -> PipelineHarness:
+    """Ann and Ben like Alice's post, and both likes were announced."""
+    pipeline.alice.create_post("Hello")
+    pipeline.create_users("Ben")[0].like("Hello")
+    pipeline.run_until_idle()
+    ann.like("Hello")
+    pipeline.run_until_idle()
+    return pipeline
+
+
+def test_inbox_shows_the_current_name(liked_pipeline: PipelineHarness, ann: PipelineUser) -> None:
+    rename_user(ann, "Zoe")
+
+    [row] = liked_pipeline.alice.notifications
+    assert (row["message"], row["actorName"]) == ("Zoe and 1 other liked your post", "Zoe")
+    assert [actor["name"] for actor in row["actors"]] == ["Zoe", "Ben"]
+
+
+def test_missed_client_events_show_the_current_name(
+    liked_pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    history = ClientEventHistory(liked_pipeline.engine)
+    epoch = history.load_missed_events(liked_pipeline.alice.id, None).epoch
+    rename_user(ann, "Zoe", "https://pictures.example/zoe.png")
+
+    missed: Any = history.load_missed_events(liked_pipeline.alice.id, ResumePoint(epoch, 0)).client_events
+    later: Any = history.load_events_after_and_unread_count(liked_pipeline.alice.id, 0)
+
+    last = missed[-1]["data"]
+    assert (last["message"], last["actorName"]) == ("Zoe liked your post", "Zoe")
+    assert last["actorAvatar"] == "https://pictures.example/zoe.png"
+    assert last["group"]["message"] == "Zoe and 1 other liked your post"
+    assert [event["data"] for event in missed] == [data for _, data in later if "seq" in data]
+    assert "Ann" not in json.dumps(missed)
+
+
+def test_client_event_delayed_in_kafka_shows_the_current_name(
+    pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    pipeline.alice.create_post("Hello")
+    ann.like("Hello")
+    for worker in (pipeline.bridge, pipeline.aggregator, pipeline.outbox_relay):
+        worker.step()
+    rename_user(ann, "Zoe")
+
+    pipeline.deliverer.step()
+
+    assert pipeline.alice.toast_messages == ["Zoe liked your post"]
+
+
+def test_announcement_after_quiet_hours_shows_the_current_name(
+    pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    set_clock(pipeline, 2026, 6, 1, 23, 0)
+    enable_quiet_hours(pipeline)
+    pipeline.alice.create_post("Hello")
+    ann.like("Hello")
+    pipeline.run_until_idle()
+    rename_user(ann, "Zoe")
+    set_clock(pipeline, 2026, 6, 2, 8, 0)
+
+    assert deliver_deferred(pipeline) == ["Zoe liked your post"]
+
+
+class RecordingTransport:
+    """A transport that records messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[OutboundEmailOrSms] = []
+
+    def send(self, message: OutboundEmailOrSms) -> None:
+        self.messages.append(message)
+
+
+def test_an_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
+    transport, messages = RecordingTransport(), EmailSmsQueue(pipeline.engine)
+    subscriber: Any = pipeline.memory_kafka.subscriber(CONSUMER_GROUP, Topic.READY.value)
+    renderer = MessageRenderer(
+        MessageEncryption("a test's secret"), NotificationLinks("a test's secret", "https://x.example")
+    )
+    mailer = Mailer(messages, {"EMAIL": transport}, renderer, time.time, lambda: 0.0)
+    with pipeline.engine.begin() as conn:
+        conn.execute(
+            text("insert into notification_preferences (user_id, matrix) values (:id, :matrix)"),
+            {"id": pipeline.alice.id, "matrix": '{"FOLLOW": {"email": true}}'},
+        )
+    ann.follow(pipeline.alice)
+    pipeline.run_until_idle()
+    EmailSmsQueueWriter(subscriber, messages, time.time).step()
+    rename_user(ann, "Zoe")
+
+    while mailer.step() or mailer.wait_for_send_to_end(10):
+        pass
+
+    assert [message.text for message in transport.messages] == ["Zoe started following you"]
+
+
+def test_no_table_and_no_record_stores_an_actor_name(
+    liked_pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    stored = liked_pipeline.query("select row_to_json(n)::text from notifications n")
+    stored += liked_pipeline.query("select row_to_json(o)::text from outbox o")
+    stored += [(str(record.value),) for record in liked_pipeline.memory_kafka.records(Topic.READY.value)]
+
+    assert len(stored) > 4
+    assert [row for row in stored if ann.name in row[0]] == []
+
+
+def test_table_viewer_shows_the_current_name(liked_pipeline: PipelineHarness, ann: PipelineUser) -> None:
+    rename_user(ann, "Zoe")
+
+    [row] = DatabaseViewer(liked_pipeline.engine).list_newest_rows(
+        TABLE_VIEWS["notification-history"], PageRequest(10)
+    )
+
+    assert (row["actorName"], row["message"]) == ("Zoe", "Zoe and 1 other liked your post")
+    assert "quote" not in row
+
+
+def test_removed_account_is_not_named_in_missed_client_events(
+    liked_pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    epoch = ClientEventHistory(liked_pipeline.engine).load_missed_events(liked_pipeline.alice.id, None).epoch
+    with liked_pipeline.engine.begin() as conn:
+        conn.execute(text("delete from users where id = :id"), {"id": ann.id})
+
+    missed: Any = (
+        ClientEventHistory(liked_pipeline.engine)
+        .load_missed_events(liked_pipeline.alice.id, ResumePoint(epoch, 0))
+        .client_events
+    )
+
+    assert missed[-1]["data"]["message"] == "Someone liked your post"
+    assert missed[-1]["data"]["group"]["message"] == "Ben and 1 other liked your post"
+
+
+def test_missed_client_events_do_not_quote_deleted_comments(event_writer_harness: EventWriterHarness) -> None:
+    sample_users = event_writer_harness.sample_users
+    comment = comment_event(sample_users.bob_id, sample_users, 1, "a secret")
+    event_writer_harness.close_window(comment)
+    assert event_writer_harness.announcement_messages == ['Bob commented: "a secret"']
+
+    event_writer_harness.execute("delete from posts where id = :post", post=sample_users.post_id)
+    event_writer_harness.execute("delete from notifications")
+
+    assert event_writer_harness.announcement_messages == ["Bob commented on your post"]
+
+
+def test_right_to_left_name_is_isolated_in_every_text(pipeline: PipelineHarness) -> None:
+    (omar,) = pipeline.create_users("שלמה")
+    omar.follow(pipeline.alice)
+    pipeline.run_until_idle()
+
+    message = "\u2068שלמה\u2069 started following you"
+    assert pipeline.alice.toast_messages == [message]
+    assert [row["message"] for row in pipeline.alice.notifications] == [message]
+    assert pipeline.alice.notifications[0]["actorName"] == "שלמה"
+
+
+def test_codes_are_delivered_and_the_rest_waits_while_names_cannot_be_read(
+    pipeline: PipelineHarness, ann: PipelineUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.alice.create_post("Hello")
+    ann.like("Hello")
+    for worker in (pipeline.bridge, pipeline.aggregator, pipeline.outbox_relay):
+        worker.step()
+    code = {"type": "OTP", "id": ann.id, "version": 1, "message": "123456"}
+    code |= {"group": {"title": "", "count": 0, "quote": None}}
+    code |= {"metadata": {"aggregatedActors": [], "aggregatedCount": 0, "channels": ["PUSH"]}}
+    [record] = [
+        record
+        for record in pipeline.memory_kafka.records(Topic.READY.value)
+        if b"LIKE" in (record.value or b"")
+    ]
+    value = json.loads(record.value or b"") | {"id": 10_000, "seq": 10_000, "data": code}
+    pipeline.publisher.publish([type(record)(record.topic, record.key, json.dumps(value).encode())])
+
+    def fail_to_connect(*_: object) -> None:
+        raise Unavailable("unavailable in this test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.engine.pool, "connect", fail_to_connect)
+        with pytest.raises(Unavailable):
+            pipeline.deliverer.step()
+        assert pipeline.alice.toast_messages == ["123456"]
+
+    pipeline.deliverer.step()
+    assert "Ann liked your post" in pipeline.alice.toast_messages
+
+
+# Open pages
+
+
+def test_open_page_gets_an_event_for_a_new_name_and_picture(
+    liked_pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    [before] = liked_pipeline.alice.notifications
+    rename_user(ann, "Zoe", "https://pictures.example/zoe.png")
+
+    publish_profile_changes(liked_pipeline)
+
+    [row] = liked_pipeline.alice.notifications
+    told = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
+    assert (told["id"], told["message"]) == (row["id"], "Zoe and 1 other liked your post")
+    assert (told["version"], told["seq"]) == (before["version"] + 1, before["client_seq"] + 1)
+    assert told["actors"][0]["avatarUrl"] == "https://pictures.example/zoe.png"
+    assert told["metadata"]["newCount"] == 0
+    assert row["updated_at"] == before["updated_at"]
+    assert len(liked_pipeline.alice.toast_messages) == 2
+
+
+def test_row_that_shows_only_the_avatar_is_updated_too(liked_pipeline: PipelineHarness) -> None:
+    [ben] = [
+        PipelineUser(liked_pipeline, actor["id"], "Ben")
+        for actor in liked_pipeline.alice.notifications[0]["actors"][1:]
+    ]
+    rename_user(ben, "Bo")
+
+    publish_profile_changes(liked_pipeline)
+
+    told = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
+    assert told["message"] == "Ann and 1 other liked your post"
+    assert [actor["name"] for actor in told["actors"]] == ["Ann", "Bo"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [pytest.param({"name": "Ann"}, id="the same name"), pytest.param({}, id="nothing that is shown")],
+)
+def test_unseen_profile_change_emits_no_event(
+    liked_pipeline: PipelineHarness, ann: PipelineUser, change: Any
+) -> None:
+    rename_user(ann, **change)
+
+    assert publish_profile_changes(liked_pipeline) == 0
+    assert liked_pipeline.alice.client_events(ClientEventType.UPDATED) == []
+
+
+@pytest.mark.parametrize("column", ["archived_at", "removed_at"])
+def test_hidden_row_is_not_updated(liked_pipeline: PipelineHarness, ann: PipelineUser, column: str) -> None:
+    with liked_pipeline.engine.begin() as conn:
+        conn.execute(text(f"update notifications set {column} = now()"))  # noqa: S608 - a constant
+    rename_user(ann, "Zoe")
+
+    publish_profile_changes(liked_pipeline)
+
+    assert liked_pipeline.alice.client_events(ClientEventType.UPDATED) == []
+
+
+def test_row_whose_previewed_actors_exclude_the_user_is_not_updated(
+    event_writer_harness: EventWriterHarness,
+) -> None:
+    first, *others = insert_users(event_writer_harness.engine, *(f"P{n}" for n in range(9)))
+    events = [
+        like_event(actor_id, event_writer_harness.sample_users, seq)
+        for seq, actor_id in enumerate([first, *others], 1)
+    ]
+    event_writer_harness.close_window(*events)
+    count_before = len(event_writer_harness.client_events())
+
+    Users(event_writer_harness.engine).update_profile(first, "Zoe", None, None)
+    while ProfileChangeBroadcaster(event_writer_harness.engine).step():
+        pass
+
+    assert len(event_writer_harness.client_events()) == count_before
+
+
+@pytest.fixture
+def small_page_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.persistence.profile_changes.PAGE_SIZE", 2)
+
+
+def like_posts(pipeline: PipelineHarness, user: PipelineUser, post_count: int) -> None:
+    """Alice creates so many posts, and the user likes each."""
+    for number in range(post_count):
+        pipeline.alice.create_post(f"Post {number}")
+        user.like(f"Post {number}")
+    pipeline.run_until_idle()
+
+
+def test_rows_are_updated_page_by_page(
+    pipeline: PipelineHarness, ann: PipelineUser, small_page_size: None
+) -> None:
+    like_posts(pipeline, ann, 5)
+    rename_user(ann, "Zoe")
+
+    assert publish_profile_changes(pipeline) == 3
+
+    told = pipeline.alice.client_events(ClientEventType.UPDATED)
+    assert len(told) == 5
+    assert {client_event["message"] for client_event in told} == {"Zoe liked your post"}
+    assert pipeline.query("select count(*) from profile_changes") == [(0,)]
+
+
+def test_interrupted_name_update_resumes_where_it_stopped(
+    pipeline: PipelineHarness, ann: PipelineUser, small_page_size: None
+) -> None:
+    like_posts(pipeline, ann, 5)
+    rename_user(ann, "Zoe")
+    ProfileChangeBroadcaster(pipeline.engine).step()  # and the worker dies
+
+    publish_profile_changes(pipeline)
+
+    ids = [client_event["id"] for client_event in pipeline.alice.client_events(ClientEventType.UPDATED)]
+    assert len(ids) == len(set(ids)) == 5
+
+
+def test_two_workers_update_each_page_once(
+    pipeline: PipelineHarness, ann: PipelineUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like_posts(pipeline, ann, 2)
+    rename_user(ann, "Zoe")
+
+    def process_page_then_lock(conn: Connection, recipient_ids: Iterable[str]) -> set[str]:
+        """Another worker processes the same page between the query and the lock."""
+        monkeypatch.undo()
+        assert ProfileChangeBroadcaster(pipeline.engine).step() == 2
+        return lock_recipients(conn, recipient_ids)
+
+    monkeypatch.setattr("app.persistence.profile_changes.lock_recipients", process_page_then_lock)
+    ProfileChangeBroadcaster(pipeline.engine).step()
+    pipeline.run_until_idle()
+
+    assert len(pipeline.alice.client_events(ClientEventType.UPDATED)) == 2
+
+
+def test_second_profile_change_starts_again(
+    pipeline: PipelineHarness, ann: PipelineUser, small_page_size: None
+) -> None:
+    like_posts(pipeline, ann, 3)
+    rename_user(ann, "Zoe")
+    ProfileChangeBroadcaster(pipeline.engine).step()
+    rename_user(ann, "Yara")
+
+    publish_profile_changes(pipeline)
+
+    last = {
+        client_event["id"]: client_event["message"]
+        for client_event in pipeline.alice.client_events(ClientEventType.UPDATED)
+    }
+    assert list(last.values()) == ["Yara liked your post"] * 3
+
+
+def test_name_update_is_limited_to_the_newest_rows(
+    pipeline: PipelineHarness, ann: PipelineUser, small_page_size: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.persistence.profile_changes.MAX_ROWS_PER_CHANGE", 3)
+    like_posts(pipeline, ann, 5)
+    newest = {row["id"] for row in pipeline.alice.notifications[:3]}
+    rename_user(ann, "Zoe")
+
+    publish_profile_changes(pipeline)
+
+    assert {
+        client_event["id"] for client_event in pipeline.alice.client_events(ClientEventType.UPDATED)
+    } == newest
+    assert pipeline.query("select count(*) from profile_changes") == [(0,)]
+
+
+# One order of actors
+
+
+def test_actors_are_listed_in_the_same_order_everywhere(pipeline: PipelineHarness) -> None:
+    """Followers first, then the newest: in rows, client events, /actors and explanations."""
+    fan, *others = pipeline.create_users("Fan", "Ben", "Cem", "Dan")
+    pipeline.alice.create_post("Hello")
+    fan.follow(pipeline.alice)
+    pipeline.run_until_idle()
+    for user in (fan, *others):
+        user.like("Hello")
+        pipeline.run_until_idle()
+    pipeline.close_windows()
+
+    [row] = [row for row in pipeline.alice.notifications if row["type"] == "LIKE"]
+    notifications, expected = Notifications(pipeline.engine), ["Fan", "Dan", "Cem", "Ben"]
+    last_event = pipeline.alice.client_events()[-1]
+    explanation = notifications.explain_notification(row["id"])
+    names = {user.id: user.name for user in (fan, *others)}
+    assert [actor["name"] for actor in row["actors"]] == expected
+    assert [actor["name"] for actor in last_event["actors"]] == expected
+    assert [names[actor_id] for actor_id in last_event["metadata"]["aggregatedActors"]] == expected
+    assert [actor.user.name for actor in notifications.list_group_actors(row["id"], 10, None)] == expected
+    assert explanation is not None
+    assert [actor["name"] for actor in explanation.actors] == expected
+    assert row["message"] == "Fan and 3 others liked your post"

@@ -1,0 +1,211 @@
+"""Flusher: a claimed window is written and announced once, even if flushers die or are slow."""
+
+from dataclasses import replace
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from app.bootstrap import WorkerServices
+from app.domain.errors import Unavailable
+from app.domain.routing import Topic
+from drills.invariants import StoreInvariants
+from tests.support.mail_folder import list_announcements
+from tests.support.pipeline_harness import (
+    AFTER_CLAIM_LEASE_SECONDS,
+    AGGREGATION_RULES,
+    USER_NAMES,
+    WINDOW_AND_JITTER_SECONDS,
+    PipelineHarness,
+)
+
+pytestmark = pytest.mark.service
+
+
+def gather_likes(pipeline: PipelineHarness, *names: str) -> None:
+    """All users like the post; likes after the third are in a window that has just become due."""
+    pipeline.alice.create_post("Hello")
+    for user in pipeline.create_users(*names):
+        user.like("Hello")
+    pipeline.bridge.step()
+    pipeline.aggregator.step()
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+
+
+def count_likes(pipeline: PipelineHarness) -> int:
+    return int(pipeline.query("select count(*) from active_likes")[0][0])
+
+
+def announcement_texts(pipeline: PipelineHarness) -> list[str]:
+    return [client_event["message"] for client_event in list_announcements(pipeline.engine)]
+
+
+def _raise_unavailable(*_: object) -> None:
+    raise Unavailable("PostgreSQL is unavailable")
+
+
+def _fail_to_write(monkeypatch: pytest.MonkeyPatch, pipeline: PipelineHarness) -> None:
+    """The flusher claims windows, and its write fails."""
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.engine.pool, "connect", _raise_unavailable)
+        with pytest.raises(Unavailable):
+            pipeline.flusher.step()
+
+
+def test_claim_not_written_by_postgresql_is_kept_and_retried(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather_likes(pipeline, *USER_NAMES[:5])
+
+    _fail_to_write(monkeypatch, pipeline)
+    assert count_likes(pipeline) == 3
+
+    assert pipeline.flusher.step() == 1  # at once, without waiting for its own lease
+    assert count_likes(pipeline) == 5
+
+
+def test_unwritten_claim_survives_its_flusher(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather_likes(pipeline, *USER_NAMES[:5])
+    _fail_to_write(monkeypatch, pipeline)
+
+    pipeline.flusher = pipeline.new_flusher()  # the first one is killed
+    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
+
+    assert pipeline.flusher.step() == 1
+    assert count_likes(pipeline) == 5
+
+
+def test_two_flushers_never_own_the_same_window(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather_likes(pipeline, *USER_NAMES[:5])
+    _fail_to_write(monkeypatch, pipeline)
+
+    assert pipeline.new_flusher().step() == 0
+
+
+def test_window_of_a_dead_flusher_is_taken_over_after_its_lease(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather_likes(pipeline, *USER_NAMES[:5])
+    _kill_flusher_at(monkeypatch, "flusher.claimed", pipeline)
+    second_flusher = pipeline.new_flusher()
+    assert second_flusher.step() == 0
+
+    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
+    assert second_flusher.step() == 1
+    assert announcement_texts(pipeline)[3:] == ["Eve and 4 others liked your post"]
+
+
+@pytest.mark.parametrize("point", ["flusher.claimed", "flusher.written", "flusher.settled"])
+def test_flusher_killed_at_any_fail_point_announces_once(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    gather_likes(pipeline, *USER_NAMES[:5])
+    _kill_flusher_at(monkeypatch, point, pipeline)
+
+    pipeline.flusher = pipeline.new_flusher()
+    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
+    pipeline.run_until_idle()
+    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
+    pipeline.run_until_idle()
+
+    assert announcement_texts(pipeline)[3:] == ["Eve and 4 others liked your post"]
+    assert StoreInvariants(pipeline.engine, pipeline.redis).find_violations() == []
+
+
+def _kill_flusher_at(monkeypatch: pytest.MonkeyPatch, point: str, pipeline: PipelineHarness) -> None:
+    def hit_failpoint(name: str) -> None:
+        if name == point:
+            raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.flusher.hit_failpoint", hit_failpoint)
+        with pytest.raises(SystemExit):
+            pipeline.flusher.step()
+
+
+def test_many_windows_close_in_one_transaction(pipeline: PipelineHarness) -> None:
+    for caption in ("One", "Two", "Three"):
+        pipeline.alice.create_post(caption)
+    for user in pipeline.create_users(*USER_NAMES[:5]):
+        for caption in ("One", "Two", "Three"):
+            user.like(caption)
+    while pipeline.bridge.step() + pipeline.aggregator.step():
+        pass
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+
+    assert pipeline.flusher.step() == 3
+    transaction_ids = pipeline.query(
+        "select distinct xmin::text from likes where user_id in "
+        "(select id from users where name in ('Dan', 'Eve'))"
+    )
+    assert len(transaction_ids) == 1
+
+
+def test_unlike_before_the_window_closes_is_not_announced(pipeline: PipelineHarness) -> None:
+    pipeline.alice.create_post("Hello")
+    users = pipeline.create_users(*USER_NAMES[:5])
+    for user in users:
+        user.like("Hello")
+    pipeline.run_until_idle()
+    users[4].unlike("Hello")
+    users[3].unlike("Hello")
+    pipeline.close_windows()
+
+    assert len(pipeline.alice.toast_messages) == 3
+    assert count_likes(pipeline) == 3
+
+
+def test_rows_of_a_full_window_are_announced_though_its_flusher_died(
+    worker_services: WorkerServices,
+    engine: Engine,
+    real_redis: "redis.Redis",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
+    pipeline = PipelineHarness(worker_services, replace(AGGREGATION_RULES, flush_max_rows=2))
+    pipeline.alice.create_post("Hello")
+    users = pipeline.create_users(*USER_NAMES[:6])
+    for user in users[:4]:
+        user.like("Hello")
+    pipeline.run_until_idle()
+    pipeline.clock.advance(AGGREGATION_RULES.window_seconds - 10)
+    users[4].like("Hello")  # the second of a full batch: it is flushed early
+    pipeline.bridge.step()
+    pipeline.aggregator.step()
+    _kill_flusher_at(monkeypatch, "flusher.claimed", pipeline)
+    users[5].like("Hello")
+    pipeline.bridge.step()
+    pipeline.aggregator.step()
+
+    pipeline.flusher = pipeline.new_flusher()
+    pipeline.clock.advance(15)  # the window is due while the batch is still leased to the dead flusher
+    pipeline.run_until_idle()
+    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
+    pipeline.close_windows()
+
+    assert StoreInvariants(pipeline.engine, pipeline.redis).find_violations() == []
+    assert sum(client_event["metadata"]["newCount"] for client_event in pipeline.alice.client_events()) == 6
+
+
+def test_unlike_with_lower_priority_may_overtake_its_like(pipeline: PipelineHarness) -> None:
+    """A like by a follower has priority HIGH; the unlike after an unfollow has priority LOW."""
+    pipeline.alice.create_post("Hello")
+    (ann,) = pipeline.create_users("Ann")
+    ann.follow(pipeline.alice)
+    pipeline.run_until_idle()
+    ann.like("Hello")
+    ann.unfollow(pipeline.alice)
+    ann.unlike("Hello")
+    while pipeline.bridge.step():
+        pass
+
+    pipeline.aggregator.aggregator_by_topic[Topic.LOW].step()
+    pipeline.aggregator.aggregator_by_topic[Topic.HIGH].step()
+    pipeline.run_until_idle()
+
+    assert count_likes(pipeline) == 0
+    assert "Ann liked your post" not in announcement_texts(pipeline)

@@ -1,0 +1,374 @@
+"""Failback: after a Redis outage writes go through Redis again, whatever processes did meanwhile (P7)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import text
+
+from app.bootstrap import new_id
+from app.clients import circuit_breaker
+from app.domain.errors import Unavailable
+from app.domain.routing import Topic
+from app.failover.redis_failover import (
+    FailbackInProgress,
+    NotInFailover,
+    RedisFailover,
+    lock_shared_and_require_failover,
+)
+from app.ingest.membership_kinds import POST_LIKES
+from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from tests.support.pipeline_harness import PipelineHarness, PipelineUser
+from tests.support.redis_failover_harness import RedisFailoverHarness
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
+    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
+    monkeypatch.setattr("workers.redis_recovery.BETWEEN_WRITE_PAUSES_SECONDS", 0.0)
+    return RedisFailoverHarness(pipeline)
+
+
+@pytest.fixture
+def users(pipeline: PipelineHarness) -> list[PipelineUser]:
+    pipeline.alice.create_post("Hello")
+    return pipeline.create_users("Ann", "Ben", "Cem", "Dan", "Eve")
+
+
+def like(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
+    return SetMembershipRequest(
+        POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON, new_id(), ""
+    )
+
+
+def count_failover_writes(pipeline: PipelineHarness) -> int:
+    ((count,),) = pipeline.query("select count(*) from failover_writes")
+    return int(count)
+
+
+def test_writer_refused_just_before_failback_writes_through_redis(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    request, memberships = like(pipeline, users[0]), pipeline.worker_services.services.memberships
+    pipeline.redis.delete("ingress:enabled")
+
+    def write_through_redis() -> MembershipState:
+        try:
+            return memberships.set_membership(request)
+        except Unavailable:
+            failover_harness.fail_back()  # between the refusal and the reaction of the writer
+            raise
+
+    state = failover_harness.failover_writer_with_redis.run_with_fallback(
+        write_through_redis, lambda: failover_harness.failover_writer_with_redis.set_membership(request)
+    )
+
+    assert state == MembershipState(True, 1)
+    assert (
+        failover_harness.redis_failover.read_state().status,
+        failover_harness.is_redis_enabled(),
+        count_failover_writes(pipeline),
+    ) == ("normal", True, 0)
+
+
+def test_writer_with_open_breaker_writes_through_redis_once_it_answers(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+    circuit_breaker.configure_all_breakers(failure_threshold=1, reset_seconds=600)
+    circuit_breaker.REDIS.on_failure(circuit_breaker.REDIS.admit_call(), redis.ConnectionError("unavailable"))
+    assert circuit_breaker.REDIS.state == "open"
+
+    state = failover_harness.actions_with_redis.set_like(
+        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON
+    )
+
+    assert state == MembershipState(True, 1)
+    assert circuit_breaker.REDIS.state == "closed"
+    assert (failover_harness.redis_failover.read_state().status, count_failover_writes(pipeline)) == (
+        "normal",
+        0,
+    )
+
+
+def test_writer_without_redis_starts_failover_and_is_accepted(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+
+    state = failover_harness.actions.set_like(
+        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.TOGGLE
+    )
+
+    assert state == MembershipState(True, 1)
+    assert (failover_harness.redis_failover.read_state().status, count_failover_writes(pipeline)) == (
+        "failover",
+        1,
+    )
+
+
+def test_late_process_does_not_undo_a_newer_failback(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+) -> None:
+    failover_harness.fail_back()
+    earlier_change = failover_harness.redis_failover.read_state().changed_at
+    failover_harness.redis_failover.start_failover("an outage", earlier_change)
+    failover_harness.fail_back()
+
+    failover_harness.redis_failover.start_failover("a late process", earlier_change)
+
+    assert failover_harness.redis_failover.read_state().status == "normal"
+
+
+def test_check_during_failback_does_not_start_failover(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+) -> None:
+    other, redis_failover = (
+        RedisFailover(pipeline.redis, pipeline.engine),
+        failover_harness.redis_failback._redis_failover,
+    )
+    enable_ingress = redis_failover._enable_ingress_script
+
+    def enable_and_verify(**arguments: Any) -> object:
+        result = enable_ingress(**arguments)
+        other.mark_redis_suspect()
+        other.verify_ingress_after_failure()
+        return result
+
+    redis_failover._enable_ingress_script = enable_and_verify  # type: ignore[assignment]
+    failover_harness.fail_back()
+
+    assert failover_harness.is_redis_enabled()
+
+
+def test_notification_during_a_check_is_not_lost(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+) -> None:
+    failover_harness.fail_back()
+    redis_failover = RedisFailover(pipeline.redis, pipeline.engine)
+    read_state = redis_failover.read_state
+
+    def read_then_start_failover() -> object:
+        state = read_state()
+        redis_failover.start_failover("another process bypasses Redis")
+        redis_failover.on_state_change()
+        return state
+
+    redis_failover.read_state = read_then_start_failover  # type: ignore[assignment,method-assign]
+    redis_failover.mark_redis_suspect()
+    redis_failover.verify_ingress_after_failure()
+
+    assert redis_failover.is_redis_suspect
+
+
+def test_ingress_key_set_late_by_a_frozen_redis_is_removed(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    users[0].like("Hello")  # not applied yet, so the failover goes on
+    failover_harness.redis_failover.start_failover("a test")
+    failover_harness.redis_failback.step()
+    pipeline.redis.set("ingress:enabled", "token of an abandoned failback")
+
+    failover_harness.redis_failback.step()
+
+    assert not failover_harness.is_redis_enabled()
+
+
+def test_late_failback_sets_no_ingress_key(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_failover = pipeline.worker_services.services.redis_failover
+    pipeline.redis.delete("ingress:enabled")
+    redis_failover.start_failover("a test")
+    failover_since = redis_failover.read_state().changed_at
+    redis_failover.pause_failover_writes(failover_since)
+    monkeypatch.setattr("app.failover.redis_failover.MAX_ENABLE_DELAY_SECONDS", -1.0)
+
+    assert not redis_failover.end_failover("kept", "token", failover_since)
+
+    assert pipeline.redis.get("ingress:enabled") is None
+
+
+def test_late_one_of_two_failback_workers_switches_nothing_back(pipeline: PipelineHarness) -> None:
+    redis_failover = pipeline.worker_services.services.redis_failover
+    redis_failover.start_failover("a test")
+    failover_since = redis_failover.read_state().changed_at
+    redis_failover.pause_failover_writes(failover_since)
+    redis_failover.resume_failover_writes(failover_since)  # by the other worker
+
+    assert not redis_failover.end_failover("kept", "token", failover_since)
+
+    assert redis_failover.read_state().status == "failover"
+
+
+def test_write_pause_of_a_dead_failback_worker_ends(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.ingest.failover_path.MAX_WRITE_PAUSE_SECONDS", 0.0)
+    failover_harness.redis_failover.start_failover("a test")
+    failover_harness.redis_failover.pause_failover_writes(
+        failover_harness.redis_failover.read_state().changed_at
+    )
+
+    state = failover_harness.actions.set_like(
+        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON
+    )
+
+    assert state == MembershipState(True, 1)
+    assert failover_harness.redis_failover.read_state().status == "failover"
+
+
+@contextmanager
+def overlapping_writes(pipeline: PipelineHarness) -> Iterator[Callable[[], int]]:
+    """Overlapping transactions without a gap, as with a hundred writes per second."""
+    stop_requested, write_count = threading.Event(), [0]
+
+    def write_until_stopped() -> None:
+        while not stop_requested.is_set():
+            with pipeline.engine.begin() as conn:
+                try:
+                    lock_shared_and_require_failover(conn)
+                except (FailbackInProgress, NotInFailover):
+                    return
+                conn.execute(text("select pg_sleep(0.03)"))
+            write_count[0] += 1
+
+    threads = [threading.Thread(target=write_until_stopped) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lambda: write_count[0]
+    finally:
+        stop_requested.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def test_overlapping_writes_do_not_prevent_the_write_pause(pipeline: PipelineHarness) -> None:
+    redis_failover = pipeline.worker_services.services.redis_failover
+    redis_failover.start_failover("a test")
+    failover_since = redis_failover.read_state().changed_at
+
+    with overlapping_writes(pipeline) as count_written:
+        poll_until(lambda: count_written() >= 4)
+        assert redis_failover.pause_failover_writes(failover_since)
+
+
+def poll_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_long_write_delays_others_for_a_limited_time(pipeline: PipelineHarness) -> None:
+    redis_failover = pipeline.worker_services.services.redis_failover
+    redis_failover.start_failover("a test")
+    failover_since = redis_failover.read_state().changed_at
+
+    with pipeline.engine.begin() as conn:
+        lock_shared_and_require_failover(conn)
+        started_at = time.monotonic()
+        with pytest.raises(Unavailable):
+            redis_failover.pause_failover_writes(failover_since)
+        assert time.monotonic() - started_at < 1.5
+
+    assert redis_failover.pause_failover_writes(failover_since)
+
+
+def test_write_that_never_arrives_does_not_hide_a_newer_one(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.redis_failover.start_failover("a test")
+    failover_harness.failover_writes.store_membership(
+        like(pipeline, users[0])
+    )  # its process died before it published the write
+    with pipeline.engine.begin() as conn:
+        conn.execute(text("update failover_writes set created_at = now() - interval '1 minute'"))
+    abandoned_seq = failover_harness.failover_writes.last_abandoned_write_id()
+    failover_harness.failover_writes.store_membership(like(pipeline, users[1]))
+
+    assert failover_harness.failover_writes.count_unapplied() == 2
+    assert failover_harness.failover_writes.count_unapplied(abandoned_seq) == 1
+
+
+def test_two_data_losses_in_quick_succession_are_both_reported(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failover_harness.fail_back()
+    for _ in range(2):
+        pipeline.redis.flushall()
+        failover_harness.redis_failback.step()
+
+    assert caplog.text.count("Redis was emptied:") == 2
+    assert (failover_harness.redis_failover.read_state().data_loss or {})["times"] == 2
+
+
+def test_data_loss_during_the_switch_back_is_reported(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failover_harness.fail_back()
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON)
+    invalidate = failover_harness.redis_failback._recovery_procedure._invalidate_script
+
+    def empty_redis_first(**arguments: Any) -> object:
+        failover_harness.redis_failback._recovery_procedure._invalidate_script = invalidate
+        pipeline.redis.flushall()
+        return invalidate(**arguments)
+
+    failover_harness.redis_failback._recovery_procedure._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover_harness.fail_back()
+
+    assert caplog.text.count("Redis was emptied:") == 1
+    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
+        users[0].id, [pipeline.post_id_by_caption["Hello"]]
+    ) == {pipeline.post_id_by_caption["Hello"]: (1, True)}
+
+
+def test_windows_with_unanswered_claim_do_not_wait_for_the_lease(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    for user in users:
+        user.like("Hello")
+    pipeline.bridge.step()
+    pipeline.aggregator.aggregator_by_topic[Topic.LOW].step()
+    later_ms = int((pipeline.clock.now() + 120) * 1000)
+    assert pipeline.window_store.claim_due_windows(later_ms, 10, 1_000)  # the response is lost
+    failover_harness.redis_failover.start_failover("a test")
+    started_at = pipeline.clock.now()
+
+    failover_harness.fail_back()
+
+    assert pipeline.query("select like_count from posts") == [(5,)]
+    assert pipeline.clock.now() - started_at < 25
+
+
+def test_failover_write_in_the_fallback_queue_reaches_kafka_within_seconds(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()  # the bridge has seen an empty fallback queue
+    pipeline.memory_kafka.is_unavailable = True
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON)
+    pipeline.memory_kafka.is_unavailable = False
+    assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
+
+    started_at = time.monotonic()
+    poll_until(lambda: pipeline.bridge.step() > 0)
+
+    assert time.monotonic() - started_at < 3
+    assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(0,)]

@@ -1,0 +1,576 @@
+"""Redis failover: writes bypass an unavailable Redis, are announced at once, and lead to the same rows; the
+failback makes Redis agree with the tables before it is used again (P7, P2, P4)."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from app.bootstrap import new_id
+from app.clients import postgres
+from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
+from app.domain.routing import Topic
+from app.ingest.membership_kinds import POST_LIKES
+from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from app.messaging.records import ProducerRecord
+from drills.invariants import StoreInvariants
+from tests.support.pipeline_harness import (
+    CONSUMER_GROUP_BY_TOPIC,
+    USER_NAMES,
+    WINDOW_AND_JITTER_SECONDS,
+    LaneAggregators,
+    PipelineHarness,
+    PipelineUser,
+)
+from tests.support.redis_failover_harness import RedisFailoverHarness
+from workers.aggregator import Aggregator
+
+pytestmark = pytest.mark.service
+ON, OFF, TOGGLE = SwitchAction.ON, SwitchAction.OFF, SwitchAction.TOGGLE
+
+
+@pytest.fixture
+def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
+    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
+    return RedisFailoverHarness(pipeline)
+
+
+@pytest.fixture
+def users(pipeline: PipelineHarness) -> list[PipelineUser]:
+    pipeline.alice.create_post("Hello")
+    return pipeline.create_users(*USER_NAMES)
+
+
+def violations(pipeline: PipelineHarness) -> list[str]:
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+    pipeline.run_until_idle()
+    pipeline.clock.advance(2)
+    pipeline.run_until_idle()
+    return StoreInvariants(pipeline.engine, pipeline.redis).find_violations()
+
+
+def committed(pipeline: PipelineHarness, topic: Topic = Topic.LOW) -> int:
+    """Sum of the committed offsets of one topic (likes by non-followers have priority LOW)."""
+    offsets = pipeline.memory_kafka.committed_offsets.items()
+    return sum(offset for (group, *_), offset in offsets if group == CONSUMER_GROUP_BY_TOPIC[topic])
+
+
+def test_failover_like_is_counted_at_once(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    ann, ben, *_ = users
+    post_id = pipeline.post_id_by_caption["Hello"]
+
+    states = [failover_harness.actions.set_like(user.id, post_id, ON) for user in (ann, ben)]
+
+    assert [(state.active, state.count) for state in states] == [(True, 1), (True, 2)]
+    assert failover_harness.memberships.get_like_counts_and_states(ann.id, [post_id]) == {post_id: (2, True)}
+    assert failover_harness.memberships.get_like_counts_and_states(pipeline.alice.id, [post_id]) == {
+        post_id: (2, False)
+    }
+
+
+@pytest.mark.parametrize(
+    ("requests", "is_active"),
+    [
+        pytest.param([ON], True, id="on"),
+        pytest.param([ON, ON], True, id="on again"),
+        pytest.param([ON, OFF], False, id="off again"),
+        pytest.param([OFF], False, id="off without on"),
+        pytest.param([TOGGLE], True, id="toggle"),
+        pytest.param([TOGGLE, TOGGLE], False, id="toggle twice"),
+        pytest.param([ON, OFF, ON], True, id="back and forth"),
+    ],
+)
+def test_last_failover_write_decides(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    requests: list[SwitchAction],
+    is_active: bool,
+) -> None:
+    post_id = pipeline.post_id_by_caption["Hello"]
+
+    states = [failover_harness.actions.set_like(users[0].id, post_id, request) for request in requests]
+
+    assert (states[-1].active, states[-1].count) == (is_active, int(is_active))
+    failover_harness.fail_back()
+    assert failover_harness.memberships.get_like_counts_and_states(users[0].id, [post_id])[post_id] == (
+        int(is_active),
+        is_active,
+    )
+    assert violations(pipeline) == []
+
+
+def test_aggregator_without_redis_announces_at_once_and_commits_nothing(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    aggregator = failover_harness.new_aggregator(Topic.LOW)
+    for user in users[:6]:
+        failover_harness.actions.set_like(user.id, pipeline.post_id_by_caption["Hello"], ON)
+
+    assert aggregator.step() == 6
+    pipeline.outbox_relay.step()
+    pipeline.deliverer.step()
+
+    assert len(pipeline.alice.toast_messages) == 6
+    assert committed(pipeline) == 0
+
+
+def test_aggregator_commits_after_failback_and_never_past_a_window(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    for user in users[:5]:  # two of them wait in a window
+        user.like("Hello")
+    pipeline.run_until_idle()
+    aggregator, window_store = failover_harness.new_aggregator(Topic.LOW), pipeline.window_store
+    pipeline.aggregator.aggregator_by_topic[Topic.LOW]._subscriber.close()
+    failover_harness.actions.set_like(users[5].id, pipeline.post_id_by_caption["Hello"], ON)
+    aggregator.step()
+
+    aggregator._sinks = pipeline.new_aggregator(Topic.LOW)._sinks  # Redis is back
+    pipeline.clock.advance(2)
+    aggregator.step()
+
+    assert committed(pipeline) == 3  # the fourth and the fifth are in the window
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+    pipeline.flusher.step()
+    aggregator.step()
+    assert window_store.count_unsettled() == 0
+    pipeline.clock.advance(2)
+    aggregator.step()
+    assert committed(pipeline) == 6
+    assert pipeline.query("select like_count from posts") == [(6,)]
+
+
+def count_pending_comments(pipeline: PipelineHarness) -> int:
+    """Number of comments that Redis lists as pending."""
+    keys = pipeline.redis.scan_iter("comment:pending:*")
+    return sum(int(pipeline.redis.hlen(key)) for key in keys)
+
+
+@pytest.fixture
+def aggregator_without_redis(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> Aggregator:
+    """An aggregator that wrote a comment accepted by Redis while windows were unavailable."""
+    users[0].comment("Hello", "Nice")
+    pipeline.bridge.step()
+    pipeline.aggregator.aggregator_by_topic[Topic.HIGH]._subscriber.close()
+    aggregator = failover_harness.new_aggregator(Topic.HIGH)
+    aggregator.step()
+    return aggregator
+
+
+def test_comment_announced_without_windows_is_no_longer_pending_after_failback(
+    pipeline: PipelineHarness, aggregator_without_redis: Aggregator
+) -> None:
+    assert pipeline.query("select content from comments") == [("Nice",)]
+    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (1, 0)
+
+    aggregator_without_redis._sinks = pipeline.new_aggregator(Topic.HIGH)._sinks  # Redis is back
+    pipeline.clock.advance(2)
+    aggregator_without_redis.step()
+
+    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (0, 1)
+    assert violations(pipeline) == []
+
+
+def test_successor_of_a_killed_aggregator_removes_the_pending_comments(
+    pipeline: PipelineHarness, aggregator_without_redis: Aggregator
+) -> None:
+    aggregator_without_redis._subscriber.close()
+
+    pipeline.aggregator = LaneAggregators(pipeline)
+    pipeline.run_until_idle()  # reads it again
+
+    assert violations(pipeline) == []
+    assert (count_pending_comments(pipeline), len(pipeline.alice.toast_messages)) == (0, 1)
+
+
+def test_pending_comments_beyond_the_memory_limit_are_removed_eventually(
+    pipeline: PipelineHarness, aggregator_without_redis: Aggregator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.after_write.MAX_REMEMBERED", 1)
+    (ben,) = pipeline.create_users("Ben")
+    ben.comment("Hello", "Me too")
+    pipeline.bridge.step()
+    aggregator_without_redis.step()
+    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (2, 0)
+
+    pipeline.aggregator.aggregator_by_topic[Topic.HIGH] = aggregator_without_redis
+    aggregator_without_redis._sinks = pipeline.new_aggregator(Topic.HIGH)._sinks  # Redis is back
+    pipeline.clock.advance(2)
+    pipeline.run_until_idle()  # detects the loss
+    pipeline.run_until_idle()  # reads again
+
+    assert violations(pipeline) == []
+    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (0, 2)
+    assert sorted(pipeline.query("select content from comments")) == [("Me too",), ("Nice",)]
+
+
+def test_comment_stays_pending_until_its_row_is_written(
+    pipeline: PipelineHarness, users: list[PipelineUser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users[0].comment("Hello", "Nice")
+    pipeline.bridge.step()
+    aggregator = pipeline.aggregator.aggregator_by_topic[Topic.HIGH]
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
+        patch.setattr(pipeline.event_writer, "write", _raise_unavailable)
+        with pytest.raises(Unavailable):
+            aggregator.step()
+        assert count_pending_comments(pipeline) == 1
+
+        patch.undo()
+        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
+        aggregator.step()
+
+    assert pipeline.query("select content from comments") == [("Nice",)]
+    assert count_pending_comments(pipeline) == 0
+
+
+def _raise_unavailable(*_: object) -> None:
+    raise Unavailable("Redis is unavailable", "redis_unavailable")
+
+
+def test_comment_retried_through_failover_does_not_stay_pending(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    append = failover_harness.actions_with_redis._ingress.append_events
+
+    def append_and_time_out(*args: Any, **options: Any) -> bool:
+        append(*args, **options)
+        raise Unavailable("Redis timed out", "redis_unavailable")
+
+    failover_harness.fail_back()  # Redis accepts writes
+    failover_harness.actions_with_redis._comments.load_count_into_cache(pipeline.post_id_by_caption["Hello"])
+    monkeypatch.setattr(failover_harness.actions_with_redis._ingress, "append_events", append_and_time_out)
+    failover_harness.actions_with_redis.create_comment(
+        users[0].id, pipeline.post_id_by_caption["Hello"], "Nice"
+    )
+    monkeypatch.undo()
+    assert count_pending_comments(pipeline) == 1
+
+    aggregator = pipeline.aggregator.aggregator_by_topic[Topic.HIGH]
+    pipeline.bridge.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
+        aggregator.step()
+
+    assert count_pending_comments(pipeline) == 0
+    failover_harness.fail_back()
+    assert violations(pipeline) == []
+    assert failover_harness.actions_with_redis._comments.count_by_post(
+        [pipeline.post_id_by_caption["Hello"]]
+    ) == {pipeline.post_id_by_caption["Hello"]: 1}
+    assert pipeline.query("select content from comments") == [("Nice",)]
+
+
+def test_gathered_like_retracted_through_failover_is_not_announced(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    for user in users[:5]:
+        user.like("Hello")
+    pipeline.run_until_idle()
+
+    state = failover_harness.actions.set_like(users[4].id, pipeline.post_id_by_caption["Hello"], OFF)
+    pipeline.close_windows()
+
+    assert not state.active
+    assert pipeline.alice.toast_messages[3:] == ["Dan and 3 others liked your post"]
+    assert pipeline.query("select like_count from posts") == [(4,)]
+
+
+def test_failback_ends_when_redis_and_the_tables_agree(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    post_id = pipeline.post_id_by_caption["Hello"]
+    for user in users[:5]:
+        user.like("Hello")
+    pipeline.run_until_idle()
+    failover_harness.actions.set_like(users[0].id, post_id, OFF)
+    failover_harness.actions.set_like(users[6].id, post_id, ON)
+    failover_harness.actions.set_follow(users[6].id, pipeline.alice.id, ON)
+
+    failover_harness.fail_back()
+
+    assert pipeline.redis.get(f"like:count:{post_id}") is None  # to be loaded again
+    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
+        users[6].id, [post_id]
+    ) == {post_id: (5, True)}
+    assert users[7].like("Hello").count == 6
+    assert pipeline.query("select count(*) from failover_writes") == [(0,)]
+    assert violations(pipeline) == []
+
+
+def test_counts_do_not_drop_during_failover(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    post_id, memberships = (
+        pipeline.post_id_by_caption["Hello"],
+        pipeline.worker_services.services.memberships,
+    )
+    for user in users[:5]:  # two are in a window: only Redis knows them
+        user.like("Hello")
+    pipeline.run_until_idle()
+    failover_harness.actions.set_like(users[5].id, pipeline.alice.create_post("Other"), ON)
+
+    failover_harness.redis_failback.step()  # the failover has begun
+
+    assert not failover_harness.is_redis_enabled()
+    assert memberships.get_like_counts_and_states(users[4].id, [post_id]) == {post_id: (5, True)}
+    failover_harness.fail_back()
+    assert memberships.get_like_counts_and_states(users[4].id, [post_id]) == {post_id: (5, True)}
+
+
+@pytest.mark.parametrize("stage", ["ingress", "fallback queue", "topic", "window"])
+def test_failover_lasts_while_a_write_is_unapplied(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    stage: str,
+) -> None:
+    for user in users[:5]:
+        user.like("Hello")
+    if stage == "fallback queue":
+        pipeline.memory_kafka.is_unavailable = True
+    if stage != "ingress":
+        pipeline.bridge.step()
+    pipeline.memory_kafka.is_unavailable = False
+    if stage == "window":
+        pipeline.aggregator.step()
+    pipeline.worker_services.services.redis_failover.start_failover("a test")
+
+    for _ in range(20):
+        failover_harness.redis_failback.step()
+
+    assert not failover_harness.is_redis_enabled()
+    failover_harness.fail_back()
+    assert pipeline.query("select like_count from posts") == [(5,)]
+    assert violations(pipeline) == []
+
+
+def test_early_flush_keeps_the_announcement_time(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    for user in users[:5]:
+        user.like("Hello")
+    pipeline.run_until_idle()
+    pipeline.worker_services.services.redis_failover.start_failover("a test")
+
+    failover_harness.fail_back()
+
+    assert pipeline.query("select like_count from posts") == [(5,)]
+    assert len(pipeline.alice.toast_messages) == 3
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+    pipeline.run_until_idle()
+    assert pipeline.alice.toast_messages[3:] == ["Eve and 4 others liked your post"]
+
+
+def test_emptied_redis_is_detected_rebuilt_and_its_data_loss_reported(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    post_id = pipeline.post_id_by_caption["Hello"]
+    failover_harness.fail_back()
+    for user in users[:5]:
+        user.like("Hello")
+    pipeline.bridge.step()
+    pipeline.aggregator.step()
+    users[5].like("Hello")  # the bridge has not moved it
+    failover_harness.redis_failback.step()
+
+    pipeline.redis.flushall()
+    failover_harness.redis_failback.step()
+
+    data_loss = failover_harness.redis_failback._redis_failover.read_state().data_loss
+    assert data_loss is not None
+    assert data_loss["events"] == 1
+    assert "Redis was emptied: 1 events" in caplog.text
+    failover_harness.fail_back()
+    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
+        users[4].id, [post_id]
+    ) == {post_id: (5, True)}
+    assert failover_harness.actions_with_redis.set_like(users[5].id, post_id, ON).count == 6
+    assert violations(pipeline) == []
+
+
+def test_writes_during_failover_bypass_a_responding_redis(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    users[0].like("Hello")
+    pipeline.redis.flushall()
+
+    state = failover_harness.actions_with_redis.set_like(
+        users[1].id, pipeline.post_id_by_caption["Hello"], ON
+    )
+
+    assert state.active
+    assert pipeline.query("select count(*) from failover_writes") == [(1,)]
+    assert not list(pipeline.redis.scan_iter("like:*"))
+
+
+def timeout_error() -> Unavailable:
+    """The error that app/clients/redis.py raises for a call that was sent."""
+    error = Unavailable("Redis timed out", "redis_unavailable")
+    error.__cause__ = redis.TimeoutError()
+    return error
+
+
+def test_timed_out_write_is_repeated_through_redis(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+    errors = [timeout_error(), None]
+
+    def write_through_redis() -> MembershipState:
+        if (error := errors.pop(0)) is not None:
+            raise error
+        return users[0].like("Hello")
+
+    state = failover_harness.failover_writer_with_redis.run_with_fallback(
+        write_through_redis,
+        lambda: failover_harness.failover_writer_with_redis.set_membership(like_request(pipeline, users[1])),
+    )
+
+    assert state == MembershipState(True, 1)
+    assert failover_harness.is_redis_enabled()
+    assert failover_harness.redis_failover.read_state().status == "normal"
+
+
+def test_timed_out_toggle_is_not_repeated(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+
+    def write_through_redis() -> MembershipState:
+        raise timeout_error()
+
+    with pytest.raises(Unavailable):
+        failover_harness.failover_writer_with_redis.run_with_fallback(
+            write_through_redis,
+            lambda: failover_harness.failover_writer_with_redis.set_membership(
+                like_request(pipeline, users[0])
+            ),
+            is_idempotent=False,
+        )
+
+    assert pipeline.query("select count(*) from failover_writes") == [(0,)]
+
+
+def like_request(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
+    return SetMembershipRequest(POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], ON, new_id(), "")
+
+
+def test_failover_write_without_kafka_waits_in_the_fallback_queue(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    pipeline.memory_kafka.is_unavailable = True
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], ON)
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], OFF)
+    failover_harness.actions.set_like(users[1].id, pipeline.post_id_by_caption["Hello"], ON)
+
+    assert pipeline.query("select count(*) from kafka_fallback_queue") == [(3,)]
+    pipeline.memory_kafka.is_unavailable = False
+    failover_harness.fail_back()
+    assert pipeline.query("select like_count from posts") == [(1,)]
+    assert violations(pipeline) == []
+
+
+def test_applied_failover_writes_are_pruned_except_the_newest_per_object(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    post_id = pipeline.post_id_by_caption["Hello"]
+    for user in users:
+        failover_harness.actions.set_like(user.id, post_id, ON)
+    assert failover_harness.failover_writes.prune_applied() == 0
+    aggregator = failover_harness.new_aggregator(Topic.LOW)
+    aggregator.step()
+
+    assert failover_harness.failover_writes.prune_applied() == len(users) - 1
+
+    assert failover_harness.failover_writes.list_affected_objects() == [(Kind.LIKE, post_id)]
+    assert failover_harness.memberships.get_like_counts_and_states(users[0].id, [post_id]) == {
+        post_id: (len(users), True)
+    }
+
+
+def test_failover_comments_are_readable_and_can_be_answered_and_deleted(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    ann, ben, *_ = users
+    post_id = pipeline.post_id_by_caption["Hello"]
+
+    comment = failover_harness.actions.create_comment(ann.id, post_id, "First")
+    reply = failover_harness.actions.create_reply(ben.id, comment.id, "Second")
+    deleted_comment = failover_harness.actions.create_comment(ben.id, post_id, "Oops")
+    failover_harness.actions.delete_comment(ben.id, deleted_comment.id)
+
+    assert [listed.content for listed in failover_harness.comments.list_by_post(post_id)] == [
+        "First",
+        "Second",
+    ]
+    assert failover_harness.comments.count_by_post([post_id]) == {post_id: 2}
+    with pytest.raises(Rejected):
+        failover_harness.comments.find_or_raise(deleted_comment.id)
+    failover_harness.fail_back()
+    comments = pipeline.worker_services.services.comments
+    assert {listed.id for listed in comments.list_by_post(post_id)} == {comment.id, reply.id}
+    assert comments.count_by_post([post_id]) == {post_id: 2}
+    assert pipeline.query("select comment_count from posts") == [(2,)]
+
+
+def test_pending_comment_can_be_deleted_during_failover(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    ann, post_id = users[0], pipeline.post_id_by_caption["Hello"]
+    comment_id = ann.comment("Hello", "Too early")
+    pipeline.run_until_idle()
+
+    failover_harness.actions_with_redis._failover._redis_failover.start_failover("a test")  # type: ignore[union-attr]
+    pipeline.redis.delete("ingress:enabled")
+    failover_harness.actions_with_redis.delete_comment(ann.id, comment_id)
+
+    comments = pipeline.worker_services.services.comments
+    assert comments.list_by_post(post_id) == []
+    failover_harness.fail_back()
+    assert comments.list_by_post(post_id) == []
+    assert comments.count_by_post([post_id]) == {post_id: 0}
+
+
+def test_events_without_rows_are_published_during_failover(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.actions.share_post(users[0].id, pipeline.post_id_by_caption["Hello"])
+    failover_harness.actions.create_post(users[1].id, "Look, @alice", None)
+
+    kinds = [
+        _kind(record) for topic in (Topic.HIGH, Topic.LOW) for record in pipeline.memory_kafka.records(topic)
+    ]
+
+    assert sorted(kinds) == ["MENTION", "POST_SHARE"] or sorted(kinds) == ["POST_SHARE"]
+
+
+def _kind(record: ProducerRecord) -> str:
+    return dict(record.headers)["type"]
+
+
+def test_nothing_is_accepted_without_redis_and_postgresql(
+    failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.actions.set_like(users[0].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON)
+    failover_harness.failover_writer_with_redis._failover_writes._engine = (
+        failover_harness.failover_writes._engine
+    ) = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
+
+    with pytest.raises(Unavailable):
+        failover_harness.actions.set_like(
+            users[1].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON
+        )

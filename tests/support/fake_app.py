@@ -1,0 +1,159 @@
+"""A web application on fakes, for tests of requests without any service."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jwt
+import pytest
+from fakeredis import FakeRedis
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.bootstrap import SharedServices
+from app.ingest.actions import MembershipState, SwitchAction
+from app.ingest.comments import Comment
+from app.settings import Settings, load_settings
+from app.web import WebApplication
+from tests.support.web_application import create_web_application
+
+JWT_SECRET = "a test's secret that is long enough for HS256"
+
+
+class ForbiddenEngine:
+    """An engine that must not be used."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the database was used: {name}")
+
+
+@dataclass
+class FakeActions:
+    """Records its calls; raises `error` if it is set."""
+
+    set_like_calls: list[tuple[str, str, SwitchAction]] = field(default_factory=list)
+    traceparents: list[str | None] = field(default_factory=list)
+    error: Exception | None = None
+
+    def set_like(
+        self,
+        actor_id: str,
+        post_id: str,
+        desired_state: SwitchAction,
+        traceparent: str | None = None,
+    ) -> MembershipState:
+        if self.error:
+            raise self.error
+        self.set_like_calls.append((actor_id, post_id, desired_state))
+        self.traceparents.append(traceparent)
+        return MembershipState(desired_state is not SwitchAction.OFF, len(self.set_like_calls))
+
+
+@dataclass
+class FakeComments:
+    comments: list[Comment] = field(default_factory=list)
+
+    def list_by_post(self, post_id: str) -> list[Comment]:
+        return self.comments
+
+    def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(post_ids, len(self.comments))
+
+
+@dataclass
+class CallableClock:
+    now: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    environment = {
+        "APP_MODE": "testing",
+        "DATA_DIR": str(tmp_path),
+        "ENV_FILE": str(tmp_path / "none"),
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:1",
+        "JWT_SECRET_KEY": JWT_SECRET,
+        "SECRET_KEY": JWT_SECRET,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.fixture
+def clock() -> CallableClock:
+    return CallableClock()
+
+
+@pytest.fixture
+def fake_actions() -> FakeActions:
+    return FakeActions()
+
+
+@pytest.fixture
+def fake_services(settings: Settings, clock: CallableClock, fake_actions: FakeActions) -> SharedServices:
+    unused, forbidden_engine = cast("Any", SimpleNamespace()), cast("Any", ForbiddenEngine())
+    return SharedServices(
+        settings=settings,
+        engine=forbidden_engine,
+        critical_engine=forbidden_engine,
+        redis=FakeRedis(decode_responses=True),
+        actions=cast("Any", fake_actions),
+        memberships=unused,
+        comments=cast("Any", FakeComments()),
+        ingress=unused,
+        redis_failover=unused,
+        windows=unused,
+        push_publisher=unused,
+        critical_publisher=unused,
+        heartbeats=unused,
+        removals=unused,
+        now=clock,
+    )
+
+
+@pytest.fixture
+def web_application(fake_services: SharedServices) -> WebApplication:
+    return create_web_application(fake_services)
+
+
+@pytest.fixture
+def app(web_application: WebApplication) -> Flask:
+    return web_application.flask_app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def make_access_token(user_id: str, **claims: Any) -> str:
+    """A token made from the contract alone (contract 6.25)."""
+    default_claims = {
+        "sub": user_id,
+        "exp": int(time.time()) + 60,
+        "jti": str(uuid.uuid4()),
+        "type": "access",
+    }
+    secret = claims.pop("secret", JWT_SECRET)
+    payload = {name: value for name, value in (default_claims | claims).items() if value is not None}
+    return jwt.encode(payload, secret, algorithm="HS256")
+
+
+def auth_header(user_id: str, **claims: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {make_access_token(user_id, **claims)}"}
+
+
+@pytest.fixture
+def user_id() -> str:
+    return str(uuid.uuid4())

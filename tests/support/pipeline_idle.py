@@ -1,0 +1,31 @@
+"""Waiting until the pipeline is empty: no pending work in the stores and no consumer lag."""
+
+import redis
+from sqlalchemy import Engine
+
+from app.operations.consumer_lag import read_consumer_group_offsets
+from drills.invariants import StoreInvariants
+from tests.support.processes import wait_until
+
+IDLE_TIMEOUT_SECONDS = 90.0
+"""More than a frozen transaction (15 s), a flusher's claim (6 s) and a relay's lease (5 s) together."""
+
+
+def read_consumer_lag(bootstrap_servers: tuple[str, ...]) -> dict[str, int]:
+    """Number of records not yet committed, by consumer group and partition; without zeros."""
+    return {
+        f"{offset.group}/{offset.partition}": offset.lag
+        for offset in read_consumer_group_offsets(bootstrap_servers)
+        if offset.lag
+    }
+
+
+def wait_until_pipeline_is_idle(
+    engine: Engine, connection: "redis.Redis", bootstrap_servers: tuple[str, ...]
+) -> None:
+    invariants = StoreInvariants(engine, connection)
+    wait_until(
+        lambda: not (invariants.find_pending_work() or read_consumer_lag(bootstrap_servers)),
+        IDLE_TIMEOUT_SECONDS,
+        "an empty pipeline",
+    )

@@ -1,0 +1,118 @@
+"""A web application on real services, once per module, and three users for each test.
+
+Test modules import the fixtures `app_services`, `app` and `route_data`.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jwt
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from app.accounts.passwords import PasswordHashing
+from app.bootstrap import SharedServices, build_shared_services, new_id
+from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
+from app.settings import load_settings
+from app.social.users import NewUser, Users
+from tests.conftest import empty_redis, empty_tables
+from tests.support.authority_table import CALLERS
+from tests.support.web_application import create_web_application
+
+PASSWORD = "Passw0rd"
+_PASSWORD_HASH = PasswordHashing().hash(PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def app_services(environment: dict[str, str], shared_engine: Engine) -> Iterator[SharedServices]:
+    """One application for all tests of the module, which use users of their own."""
+    empty_tables(shared_engine)
+    with redis.Redis.from_url(environment["REDIS_URL"]) as connection:
+        empty_redis(connection)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        created = build_shared_services(load_settings())
+        DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")).create_table()
+        yield created
+    created.engine.dispose()
+    created.critical_engine.dispose()
+    created.redis.close()
+
+
+@pytest.fixture(scope="module")
+def app(app_services: SharedServices) -> Flask:
+    return create_web_application(app_services).flask_app
+
+
+@dataclass(frozen=True)
+class RouteTestData:
+    """Three users, and what the owner has. The names in braces of the table are these fields."""
+
+    other: str
+    owner: str
+    admin: str
+    post: str
+    comment: str
+    row: str
+    unknown: str
+    view: str = "likes"
+    service: str = "redis"
+
+    @property
+    def email(self) -> str:
+        return f"owner_{self.owner[-12:]}@example.org"
+
+
+@pytest.fixture
+def route_data(app_services: SharedServices) -> RouteTestData:
+    user_id_by_role = {role: new_id() for role in CALLERS[1:]}
+    for role, user_id in user_id_by_role.items():
+        name = f"{role}_{user_id[-12:]}"
+        role_name = "admin" if role == "admin" else "user"
+        Users(app_services.engine).create(
+            NewUser(user_id, f"{name}@example.org", name, role.title(), _PASSWORD_HASH, role_name)
+        )
+    return RouteTestData(**user_id_by_role, **_create_owner_content(app_services, user_id_by_role["owner"]))
+
+
+def _create_owner_content(app_services: SharedServices, owner_id: str) -> dict[str, str]:
+    post_id = app_services.actions.create_post(owner_id, "Hello", None)
+    comment = app_services.actions.create_comment(owner_id, post_id, "Hi")
+    return {
+        "post": post_id,
+        "comment": comment.id,
+        "row": _insert_notification(app_services.engine, owner_id),
+        "unknown": new_id(),
+    }
+
+
+def _insert_notification(engine: Engine, owner_id: str) -> str:
+    params = {"id": new_id(), "user": owner_id, "object": new_id()}
+    with engine.begin() as conn:
+        conn.execute(text("update users set client_seq = 1 where id = :user"), params)
+        conn.execute(
+            text(
+                "insert into notifications (id, user_id, type, priority, object_id, version, "
+                "client_seq, "
+                "actor_count) values (:id, :user, 'LIKE', 'HIGH', :object, 1, 1, 1)"
+            ),
+            params,
+        )
+    return params["id"]
+
+
+def auth_headers(app_services: SharedServices, route_data: RouteTestData, caller: str) -> dict[str, str]:
+    if caller == "anonymous":
+        return {}
+    claims = {
+        "sub": getattr(route_data, caller),
+        "exp": int(time.time()) + 60,
+        "jti": new_id(),
+        "type": "access",
+    }
+    token = jwt.encode(claims, app_services.settings.web.jwt_secret_key, algorithm="HS256")
+    return {"Authorization": f"Bearer {token}"}

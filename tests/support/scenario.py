@@ -1,0 +1,141 @@
+"""WorkerScenario: writes through the actions of the web process, and what the stores must contain then."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine, text
+
+from app.bootstrap import SharedServices
+from app.domain.errors import Unavailable
+from app.ingest.memberships import SwitchAction
+from drills.invariants import StoreInvariants
+from tests.support.fixtures import insert_users
+from tests.support.pipeline_idle import (
+    IDLE_TIMEOUT_SECONDS,
+    read_consumer_lag,
+    wait_until_pipeline_is_idle,
+)
+from tests.support.processes import ProcessGroup, wait_until
+
+
+@dataclass
+class WorkerScenario:
+    processes: ProcessGroup
+    services: SharedServices
+    engine: Engine
+    accepted_likes: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(post_id, user_id) -> the last accepted state."""
+    accepted_comment_counts: dict[str, int] = field(default_factory=dict)
+    """Number of accepted comments by post_id."""
+
+    def create_users(self, count: int) -> list[str]:
+        return insert_users(self.engine, *(f"P{n}" for n in range(count)))
+
+    def create_post(self, owner_id: str) -> str:
+        return self.services.actions.create_post(owner_id, "Hello", None)
+
+    def enable_like_mail(self) -> None:
+        """Sends an e-mail for each like to all users, so that the mailer has something to send."""
+        with self.engine.begin() as conn:
+            conn.execute(
+                text(
+                    "insert into notification_preferences (user_id, matrix) "
+                    "select id, :matrix from users on conflict (user_id) do nothing"
+                ),
+                {"matrix": '{"LIKE": {"email": true}}'},
+            )
+
+    def set_like(self, user_id: str, post_id: str, is_on: bool) -> None:
+        """Repeats the request until it is accepted, as a client does after 503."""
+        desired_state = SwitchAction.ON if is_on else SwitchAction.OFF
+        for _ in range(50):
+            try:
+                self.services.actions.set_like(user_id, post_id, desired_state)
+            except Unavailable:
+                continue
+            self.accepted_likes[post_id, user_id] = is_on
+            return
+        raise AssertionError("refused 50 times")
+
+    def create_comment(self, user_id: str, post_id: str) -> None:
+        self.services.actions.create_comment(user_id, post_id, "Nice one")
+        self.accepted_comment_counts[post_id] = self.accepted_comment_counts.get(post_id, 0) + 1
+
+    def act_randomly(self, user_ids: list[str], post_ids: list[str], rng: random.Random) -> None:
+        """One random write: 10 % comments, otherwise a like is set or removed."""
+        user_id, post_id = rng.choice(user_ids), rng.choice(post_ids)
+        if rng.random() < 0.1:
+            self.create_comment(user_id, post_id)
+        else:
+            self.set_like(user_id, post_id, rng.random() < 0.7)
+
+    def query(self, statement: str, **values: object) -> list[tuple[object, ...]]:
+        with self.engine.connect() as conn:
+            return [tuple(row) for row in conn.execute(text(statement), values)]
+
+    @property
+    def invariants(self) -> StoreInvariants:
+        return StoreInvariants(self.engine, self.services.redis)
+
+    def forget_accepted_writes(self) -> None:
+        """For emptied tables."""
+        self.accepted_likes.clear()
+        self.accepted_comment_counts.clear()
+
+    def assert_consistent_when_idle(self) -> None:
+        """Waits until all accepted writes are stored and nothing is pending, then checks all invariants."""
+        try:
+            wait_until(self._is_idle, IDLE_TIMEOUT_SECONDS, "an empty pipeline")
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}: {self._describe_pending()}\n{self.processes.log_tails()}") from None
+        errors = [*self.invariants.find_violations(), *self._mismatches()]
+        assert not errors, "\n".join([*errors, self.processes.log_tails()])
+
+    def wait_until_idle(self) -> None:
+        """Waits until the pipeline is empty, without comparing accepted writes; for tests that use HTTP."""
+        wait_until_pipeline_is_idle(self.engine, self.services.redis, self._bootstrap_servers)
+
+    def _is_idle(self) -> bool:
+        return not (self._mismatches() or self.invariants.find_pending_work() or self._consumer_lag())
+
+    def _describe_pending(self) -> str:
+        return f"{self.invariants.find_pending_work()} {self._mismatches()[:5]} {self._consumer_lag()}"
+
+    def _mismatches(self) -> list[str]:
+        """Likes and comment counts that differ from what was accepted."""
+        stored_likes = self.invariants.read_memberships("likes")
+        mismatches = [
+            f"{pair}: {is_on}"
+            for pair, is_on in self.accepted_likes.items()
+            if stored_likes.get(pair, False) != is_on
+        ]
+        mismatches += [
+            f"{pair} is stored but was not accepted"
+            for pair in stored_likes
+            if pair not in self.accepted_likes
+        ]
+        rows = self.query("select post_id::text, count(*) from comments group by post_id")
+        comment_counts = {str(post_id): int(str(count)) for post_id, count in rows}
+        if comment_counts != self.accepted_comment_counts:
+            mismatches.append(f"comments {comment_counts}, not {self.accepted_comment_counts}")
+        return mismatches
+
+    def _consumer_lag(self) -> dict[str, int]:
+        return read_consumer_lag(self._bootstrap_servers)
+
+    @property
+    def _bootstrap_servers(self) -> tuple[str, ...]:
+        return self.services.settings.service_urls.kafka_bootstrap_servers
+
+
+def act_until(
+    act: Callable[[], None], condition: Callable[[], bool], timeout_seconds: float, description: str
+) -> None:
+    """Calls `act` until the condition is true."""
+
+    def act_and_check() -> bool:
+        act()
+        return condition()
+
+    wait_until(act_and_check, timeout_seconds, description)

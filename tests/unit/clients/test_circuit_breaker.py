@@ -1,0 +1,157 @@
+"""Circuit breakers: when they open, what counts as a failure, and how they close again."""
+
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from app.clients.circuit_breaker import Breaker
+from app.domain.errors import Rejected, Unavailable
+from tests.support.wait import poll_until
+
+
+def is_failure(exc: BaseException) -> bool:
+    return isinstance(exc, TimeoutError)
+
+
+def call(breaker: Breaker, action: Callable[[], object] = lambda: None) -> str:
+    """Returns "done", or the name of the error's class."""
+    try:
+        with breaker.guard_call(is_failure):
+            action()
+    except Exception as exc:
+        return type(exc).__name__
+    return "done"
+
+
+def time_out() -> None:
+    raise TimeoutError
+
+
+def reject() -> None:
+    raise Rejected("not like this")
+
+
+def open_breaker(reset_seconds: float, probe_timeout_seconds: float = 10.0) -> Breaker:
+    breaker = Breaker("redis", 1, reset_seconds, probe_timeout_seconds)
+    call(breaker, time_out)
+    assert breaker.state == "open"
+    return breaker
+
+
+def test_consecutive_failures_open_the_breaker() -> None:
+    breaker = Breaker("redis", failure_threshold=3, reset_seconds=60)
+
+    results = [call(breaker, time_out) for _ in range(4)]
+
+    assert results == ["TimeoutError"] * 3 + ["Unavailable"]
+
+
+def test_success_between_failures_keeps_the_breaker_closed() -> None:
+    breaker = Breaker("redis", failure_threshold=2, reset_seconds=60)
+
+    for action in (time_out, lambda: None, time_out):
+        call(breaker, action)
+
+    assert breaker.state == "closed"
+
+
+def test_error_of_the_caller_counts_neither_as_success_nor_failure() -> None:
+    breaker = Breaker("redis", failure_threshold=2, reset_seconds=60)
+
+    for action in (time_out, reject, time_out):
+        call(breaker, action)
+
+    assert breaker.state == "open"
+
+
+def test_closed_breaker_allows_concurrent_calls() -> None:
+    breaker, release = Breaker("redis"), gevent.event.Event()
+
+    greenlets = [gevent.spawn(call, breaker, release.wait) for _ in range(50)]
+    assert poll_until(lambda: all(greenlet.started for greenlet in greenlets))
+    gevent.sleep(0)
+    release.set()
+
+    assert [greenlet.get(timeout=5) for greenlet in greenlets] == ["done"] * 50
+
+
+def test_half_open_breaker_allows_one_call() -> None:
+    breaker, release = open_breaker(reset_seconds=0.01), gevent.event.Event()
+    assert poll_until(lambda: breaker.state == "half-open")
+
+    probe = gevent.spawn(call, breaker, release.wait)
+    gevent.sleep(0)
+    other_results = [call(breaker) for _ in range(3)]
+    release.set()
+
+    assert (probe.get(timeout=5), other_results) == ("done", ["Unavailable"] * 3)
+    assert breaker.state == "closed"
+
+
+def test_probe_that_never_returns_counts_as_failed() -> None:
+    breaker = open_breaker(reset_seconds=0.01, probe_timeout_seconds=0.05)
+    assert poll_until(lambda: breaker.state == "half-open")
+    stuck = gevent.spawn(call, breaker, gevent.event.Event().wait)
+    gevent.sleep(0.06)
+
+    assert call(breaker) == "Unavailable"
+    assert poll_until(lambda: call(breaker) == "done")
+    stuck.kill()
+
+
+def test_late_result_of_an_earlier_call_is_ignored() -> None:
+    breaker, release = Breaker("redis", failure_threshold=1, reset_seconds=60), gevent.event.Event()
+    late_call = gevent.spawn(call, breaker, release.wait)
+    gevent.sleep(0)
+
+    call(breaker, time_out)
+    release.set()
+
+    assert (late_call.get(timeout=5), breaker.state) == ("done", "open")
+
+
+def test_nested_call_within_the_probe_is_part_of_it() -> None:
+    breaker = open_breaker(reset_seconds=0.01)
+    assert poll_until(lambda: breaker.state == "half-open")
+
+    assert call(breaker, lambda: call(breaker)) == "done"
+
+
+def test_probe_with_caller_error_lets_the_next_call_probe() -> None:
+    breaker = open_breaker(reset_seconds=0.01)
+    assert poll_until(lambda: breaker.state == "half-open")
+
+    assert [call(breaker, reject), call(breaker)] == ["Rejected", "done"]
+
+
+@pytest.mark.parametrize("error_class", [TimeoutError, ConnectionRefusedError, ValueError])
+def test_background_ping_closes_the_breaker_without_risking_a_call(
+    monkeypatch: pytest.MonkeyPatch, error_class: type[Exception]
+) -> None:
+    monkeypatch.setattr("app.clients.circuit_breaker.PING_INTERVAL_SECONDS", 0.01)
+    pending_errors: list[Exception | None] = [error_class(), error_class(), None]
+
+    def ping() -> None:
+        error = pending_errors.pop(0)
+        if error is not None:
+            raise error
+
+    breaker = Breaker("redis", failure_threshold=1, reset_seconds=0.01)
+    breaker.set_probe(ping)
+    call(breaker, time_out)
+
+    def is_closed() -> bool:
+        call(breaker)
+        gevent.sleep(0)
+        return breaker.state == "closed"
+
+    assert poll_until(is_closed)
+    assert pending_errors == []
+
+
+def test_breaker_error_names_the_service_and_has_retry_after() -> None:
+    with pytest.raises(Unavailable) as error:
+        open_breaker(reset_seconds=60).admit_call()
+
+    assert error.value.code == "redis_unavailable"

@@ -1,0 +1,23 @@
+"""Fixtures of a web application on fakes (tests/support/fake_app.py)."""
+
+from tests.support.fake_app import (
+    app,
+    client,
+    clock,
+    fake_actions,
+    fake_services,
+    settings,
+    user_id,
+    web_application,
+)
+
+__all__ = [
+    "app",
+    "client",
+    "clock",
+    "fake_actions",
+    "fake_services",
+    "settings",
+    "user_id",
+    "web_application",
+]

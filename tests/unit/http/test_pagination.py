@@ -1,0 +1,48 @@
+"""Cursors and local paths."""
+
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+
+from app.domain.errors import Rejected
+from blueprints.http.pagination import encode_cursor, next_cursor, parse_page_params
+from blueprints.pages.page_session import safe_local_path
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
+
+
+def test_cursor_is_decoded_to_its_key(app: Flask) -> None:
+    with app.test_request_context(f"/?cursor={encode_cursor(MOMENT, ID)}"):
+        assert parse_page_params(10, 50).cursor_key == (MOMENT, ID)
+
+
+@pytest.mark.parametrize("place", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
+def test_a_cursor_of_another_list_is_refused(app: Flask, place: tuple[object, ...]) -> None:
+    with (
+        app.test_request_context(f"/?cursor={encode_cursor(*place)}"),
+        pytest.raises(Rejected, match="cursor"),
+    ):
+        _ = parse_page_params(10, 50).cursor_key
+
+
+def test_next_cursor_exists_only_if_there_is_more() -> None:
+    assert next_cursor([1, 2], 2, lambda n: (n,)) is None
+    assert next_cursor([1, 2, 3], 2, lambda n: (n,)) == encode_cursor(2)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/posts/1?x=2", "/posts/1?x=2"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/a\nb", "/"),
+        ("", "/"),
+        (None, "/"),
+    ],
+)
+def test_return_url_stays_on_this_site(given: str | None, path: str) -> None:
+    assert safe_local_path(given) == path

@@ -1,0 +1,112 @@
+"""What a security review would look for in every response."""
+
+import dataclasses
+import logging
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import log_config
+from app.bootstrap import SharedServices
+from app.trace_context import get_or_create_correlation_id, get_or_create_traceparent
+from tests.support.fake_app import auth_header
+from tests.support.web_application import create_web_application
+
+ORIGIN = "https://friend.example"
+
+
+def test_personal_response_is_not_cacheable(client: FlaskClient, user_id: str) -> None:
+    response = client.put(f"/api/posts/{user_id}/like", headers=auth_header(user_id))
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.fixture
+def cors_client(fake_services: SharedServices) -> FlaskClient:
+    web = dataclasses.replace(fake_services.settings.web, cors_origins=(ORIGIN,))
+    services = dataclasses.replace(
+        fake_services, settings=dataclasses.replace(fake_services.settings, web=web)
+    )
+    return create_web_application(services).flask_app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        pytest.param(ORIGIN, ORIGIN, id="on the list"),
+        pytest.param("https://friend.example.evil.org", None, id="not on the list"),
+        pytest.param("null", None, id="no origin at all"),
+    ],
+)
+def test_only_configured_origins_are_allowed(
+    cors_client: FlaskClient, user_id: str, origin: str, allowed: str | None
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    response = cors_client.options(f"/api/posts/{user_id}/like", headers=headers)
+    assert response.headers.get("Access-Control-Allow-Origin") == allowed
+    assert ("PUT" in response.headers.get("Access-Control-Allow-Methods", "")) == bool(allowed)
+
+
+def test_no_origin_is_allowed_without_configuration(client: FlaskClient, user_id: str) -> None:
+    response = client.put(f"/api/posts/{user_id}/like", headers=auth_header(user_id) | {"Origin": ORIGIN})
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("depth", "code"),
+    [
+        pytest.param(15, "invalid", id="allowed depth"),
+        pytest.param(100, "not_json", id="too deep"),
+    ],
+)
+def test_deeply_nested_body_is_refused(client: FlaskClient, depth: int, code: str) -> None:
+    body = '{"email": ' + "[" * depth + "]" * depth + "}"
+    response = client.post("/api/auth/login", data=body)
+    assert (response.status_code, (response.json or {})["code"]) == (400, code)
+
+
+def test_brackets_in_strings_are_not_nesting(client: FlaskClient) -> None:
+    body = '{"email": "x", "password": "\\"' + "[" * 100 + '"}'
+    response = client.post("/api/auth/login", data=body)
+    assert (response.json or {})["error"] == "Invalid email format"
+
+
+def _format_record(message: str, *values: object, as_text: bool = True) -> str:
+    record = logging.LogRecord("x", logging.INFO, "x", 1, message, values, None)
+    handler = log_config.create_log_handler(as_text)
+    handler.filter(record)
+    return handler.format(record)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        pytest.param("Authorization: Bearer abcdefgh.ijkl", "abcdefgh", id="a bearer"),
+        pytest.param("got eyJhbGciOi.eyJzdWIi.c2ln here", "eyJzdWIi", id="a token anywhere"),
+        pytest.param("redis://app:hunter2@host:1/0 is unavailable", "hunter2", id="a URL's password"),
+        pytest.param('{"password": "hunter2"}', "hunter2", id="a password in JSON"),
+        pytest.param("{'newPassword': 'hunter2'}", "hunter2", id="a password in a dictionary"),
+        pytest.param("a reset: token=abc-def_1 It is", "abc-def_1", id="a reset token"),
+        pytest.param("Your code is 123456. It", "123456", id="a code"),
+        pytest.param('{"code": "123456"}', "123456", id="a code in JSON"),
+    ],
+)
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "json"])
+def test_secret_is_not_logged(text: str, secret: str, as_text: bool) -> None:
+    line = _format_record("%s", text, as_text=as_text)
+    assert secret not in line
+    assert log_config.REDACTED_MARKER in line
+
+
+@pytest.mark.parametrize("text", ["status code: 200", "offset 123456", "Dead letter from a/0:12"])
+def test_text_without_secret_is_logged_unchanged(text: str) -> None:
+    assert text in _format_record("%s", text)
+
+
+def test_request_log_line_has_its_ids(app: Flask) -> None:
+    with app.test_request_context(headers={"X-Correlation-Id": "corr-1"}):
+        get_or_create_correlation_id()
+        trace_id = get_or_create_traceparent().split("-")[1]
+        line = _format_record("something", as_text=False)
+    assert '"correlation_id": "corr-1"' in line
+    assert f'"trace_id": "{trace_id}"' in line

@@ -1,0 +1,77 @@
+"""What a request may say; the seed's sentences."""
+
+from typing import Any
+
+import pytest
+
+from blueprints.http.schemas import (
+    CommentBody,
+    EventBody,
+    LoginBody,
+    PostBody,
+    ReadAllBody,
+    RegisterBody,
+    RequestSchema,
+    SimulatePostActivityBody,
+    ValidationFailed,
+    validate_data,
+)
+
+ANN = {"email": "ann@example.org", "username": "ann", "password": "Passw0rd"}
+ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "sentence"),
+    [
+        (RegisterBody(), {}, "Email, username, and password are required"),
+        (RegisterBody(), ANN | {"email": "ann"}, "Invalid email format"),
+        (RegisterBody(), ANN | {"password": "Aa1"}, "Password must be at least 8 characters"),
+        (
+            RegisterBody(),
+            ANN | {"password": "passw0rd"},
+            "Password must contain at least one uppercase letter",
+        ),
+        (RegisterBody(), ANN | {"password": "Aa1" * 400}, "Password must be at most 1024 bytes"),
+        (LoginBody(), {"email": "ann@example.org"}, "Email and password are required"),
+        (PostBody(), {"imageUrl": "http://x.org/a"}, "imageUrl must be an https address"),
+        (PostBody(), {"imageUrl": "javascript:x"}, "imageUrl must be an https address"),
+        (PostBody(), {"caption": ["x"]}, "caption: Not a valid string."),
+        (CommentBody(), {"postId": ID, "content": ""}, "PostId and content required"),
+        (SimulatePostActivityBody(), {"postId": ID}, "postId and targetUserId are required"),
+        (EventBody(), {"type": "OTP"}, "Missing required fields"),
+    ],
+)
+def test_invalid_body_is_refused(schema: RequestSchema, given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationFailed, match=f"^{sentence}"):
+        validate_data(schema, given)
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"),
+    [
+        (PostBody(), {"caption": "x" * 2_201}),
+        (PostBody(), {"caption": "a\x00b"}),
+        (CommentBody(), {"postId": ID, "content": "x" * 1_001}),
+        (CommentBody(), {"postId": "x", "content": "x"}),
+        (RegisterBody(), ANN | {"name": "x" * 51}),
+        (ReadAllBody(), {"upTo": "5"}),
+        (ReadAllBody(), {"upTo": -1}),
+        (SimulatePostActivityBody(), {"postId": ID, "targetUserId": ID, "count": 0}),
+        (SimulatePostActivityBody(), {"postId": ID, "targetUserId": ID, "simulationType": "all"}),
+        (EventBody(), {"type": "NEWS", "targetId": ID}),
+    ],
+)
+def test_validation_error_names_its_field(schema: RequestSchema, given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationFailed) as fault:
+        validate_data(schema, given)
+    assert fault.value.details
+
+
+def test_unknown_fields_are_ignored() -> None:
+    given = {"postId": ID, "content": "hi", "gifUrl": "x"}
+    assert set(validate_data(CommentBody(), given)) == {"postId", "content"}
+
+
+def test_an_empty_picture_is_no_picture() -> None:
+    assert validate_data(PostBody(), {"caption": "hi", "imageUrl": ""})["imageUrl"] == ""

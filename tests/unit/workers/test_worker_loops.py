@@ -1,0 +1,117 @@
+"""The table of worker loops against the Procfile, the containers and the processes that start."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from app.domain.routing import TOPIC_BY_PRIORITY, Topic
+from app.domain.worker_loops import (
+    PIPELINE_STAGES,
+    WORKER_LOOPS,
+    WORKER_PROCESSES,
+    loops_of_process,
+    process_of_loop_or_stage,
+)
+from app.failpoints import FAILPOINT_NAMES
+from tests.conftest import ROOT
+
+UNREACHABLE_SERVICES = {
+    "APP_MODE": "testing",
+    "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "JWT_SECRET_KEY": "a test's secret that is long enough for HS256",
+    "SECRET_KEY": "another test's secret that is long enough too",
+}
+LIST_LOOPS_SCRIPT = """
+import json
+from workers import __main__ as workers
+from app.bootstrap import build_worker_services
+from app.settings import load_settings
+
+def loop_names(process):
+    services = build_worker_services(load_settings(), process)
+    return [worker.name for worker in workers.build_workers_of_process(process, services)]
+
+print(json.dumps({process: loop_names(process) for process in workers.BUILDERS}))
+workers.BUILDERS["bridge"] = workers.BUILDERS["flusher"]
+loop_names("bridge")
+"""
+
+
+@pytest.fixture(scope="module")
+def start_result(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
+    """In a separate process, because the entry point patches blocking calls."""
+    folder = tmp_path_factory.mktemp("data")
+    return subprocess.run(
+        [sys.executable, "-c", LIST_LOOPS_SCRIPT],
+        cwd=ROOT,
+        env=os.environ | UNREACHABLE_SERVICES | {"DATA_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_each_process_starts_the_loops_of_the_table(
+    start_result: "subprocess.CompletedProcess[str]",
+) -> None:
+    started_loops = {name: set(loops) for name, loops in json.loads(start_result.stdout).items()}
+
+    assert started_loops == {
+        process: {loop.name for loop in loops_of_process(process)} for process in WORKER_PROCESSES
+    }
+
+
+def test_process_with_a_loop_not_in_the_table_does_not_start(
+    start_result: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert start_result.returncode != 0
+    assert "has other loops for bridge" in start_result.stderr
+
+
+def test_procfile_starts_the_web_and_every_worker_process() -> None:
+    lines = re.findall(r"^(\w+): (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
+
+    assert [name for name, _ in lines] == ["web", *WORKER_PROCESSES]
+    assert all(command == f"python -m workers {name}" for name, command in lines[1:])
+
+
+def test_compose_file_starts_the_same_processes() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+
+    assert tuple(re.findall(r'"-m", "workers", "(\w+)"', compose)) == WORKER_PROCESSES
+
+
+def test_consumer_group_belongs_to_one_loop() -> None:
+    groups = [loop.consumer_group for loop in WORKER_LOOPS.values() if loop.consumer_group]
+
+    assert len(set(groups)) == len(groups)
+
+
+def test_each_priority_topic_and_the_ready_topic_has_a_consumer() -> None:
+    topics_read = {loop.topic for loop in WORKER_LOOPS.values()} - {None}
+
+    assert topics_read == {*TOPIC_BY_PRIORITY.values(), Topic.READY}
+
+
+def test_fail_points_belong_to_started_processes() -> None:
+    assert {process_of_loop_or_stage(point.partition(".")[0]) for point in FAILPOINT_NAMES} == {
+        "web",
+        *WORKER_PROCESSES,
+    }
+
+
+def test_dashboard_shows_every_stage() -> None:
+    diagram_source = (ROOT / "jinja/static/admin/pipelineDiagram.js").read_text()
+    shown_stages = re.findall(r"^  \"?([\w-]+)\"?: \{ title:", diagram_source, re.MULTILINE)
+
+    assert set(shown_stages) == {"web", "fallback", *PIPELINE_STAGES}

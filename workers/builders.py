@@ -1,0 +1,260 @@
+"""Builders: the worker loops of each process, wired from the services of app/bootstrap.py."""
+
+import random
+import time
+
+from app.bootstrap import WorkerServices, check_migrations_have_run, new_id
+from app.clients.leases import PostgresLease
+from app.clients.pg_notify import PgNotifyListener
+from app.delivery.links import NotificationLinks
+from app.delivery.post_updates import LivePostCountPublisher
+from app.delivery.transports import create_transports_by_channel
+from app.domain.clock import Clock
+from app.domain.worker_loops import WORKER_LOOPS, loops_of_process
+from app.ingest.failover_writes import FailoverWrites, SeqGenerator
+from app.ingest.pending_comment_deletions import PendingCommentDeletions
+from app.messaging.message_encryption import MessageEncryption
+from app.messaging.outbox_relay import OutboxRelay
+from app.messaging.stage_counters import StageCounters
+from app.operations.consumer_lag import read_priority_topic_committed_offsets, read_priority_topic_end_offsets
+from app.persistence.clear_watermarks import OutboxClearWatermark
+from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
+from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
+from app.persistence.outbox_writer import OUTBOX_CHANNEL
+from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.profile_changes import ProfileChangeBroadcaster
+from app.persistence.quiet_hours import QuietHoursDelivery
+from app.persistence.serializer import NotificationRenderer
+from workers import aggregator, mailer
+from workers.bridge import Bridge
+from workers.delays import (
+    delivery_log_delay,
+    flush_delay,
+    make_notify_delay,
+    no_delay,
+    table_poll_delay,
+)
+from workers.deliverer import Deliverer
+from workers.delivery_log_writer import DeliveryLogWriter
+from workers.flusher import Flusher
+from workers.mail_consumer import EmailSmsQueueWriter
+from workers.message_renderer import MessageRenderer
+from workers.ready_records import MAX_BATCH_RECORDS
+from workers.redis_failback import RedisFailback
+from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
+from workers.runner import Worker
+
+MAILER_WAIT_SECONDS = 0.25
+"""How often the mailer looks for due messages while others are being sent."""
+
+
+def build_bridge_workers(worker_services: WorkerServices) -> list[Worker]:
+    services = worker_services.services
+    bridge = Bridge(
+        services.ingress,
+        worker_services.publisher,
+        worker_services.fallback_queue,
+        worker_services.dead_letters,
+        new_id,
+        StageCounters(services.redis).record_batch_stats,
+    )
+
+    def prepare() -> None:
+        # Needs Redis only: the bridge works without Kafka or PostgreSQL.
+        worker_services.check_redis_eviction_policy()
+        bridge.create_consumer_groups()
+
+    # No idle delay: step() blocks until there are new entries.
+    heartbeat = services.heartbeats.record_heartbeat
+    return [Worker("bridge", bridge.step, no_delay, heartbeat, prepare, bridge.release_leases)]
+
+
+def build_aggregator_workers(worker_services: WorkerServices) -> list[Worker]:
+    """One loop per priority topic."""
+    services = worker_services.services
+    clock = Clock(time.time, new_id)
+    sinks = aggregator.AggregatorSinks(
+        services.windows,
+        worker_services.event_writer,
+        worker_services.dead_letters,
+        LivePostCountPublisher(services.memberships, services.comments, services.push_publisher),
+        services.comments,
+        services.memberships.pending_follows,
+        StageCounters(services.redis).record_batch_stats,
+    )
+    heartbeat = services.heartbeats.record_heartbeat
+    workers = []
+    for loop in loops_of_process("aggregator"):
+        subscriber = worker_services.create_subscriber(loop)
+        step = aggregator.Aggregator(
+            subscriber, sinks, services.settings.window_rules, clock, random.random
+        ).step
+        workers.append(
+            Worker(
+                loop.name,
+                step,
+                no_delay,
+                heartbeat,
+                worker_services.check_dependencies_and_create_topics,
+                subscriber.close,
+            )
+        )
+    return workers
+
+
+def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
+    services = worker_services.services
+    record_stats = StageCounters(services.redis).record_batch_stats
+    flusher = Flusher(
+        services.windows,
+        worker_services.event_writer,
+        services.comments,
+        worker_services.dead_letters,
+        services.settings.window_rules.flush_max_rows,
+        time.time,
+        record_stats,
+    )
+    relay = OutboxRelay(
+        services.engine, worker_services.publisher, new_id(), worker_services.dead_letters, record_stats
+    )
+    outbox_listener = PgNotifyListener(services.settings.service_urls.database_url, OUTBOX_CHANNEL)
+    redis_failback = _build_redis_failback(worker_services)
+    quiet_hours = QuietHoursDelivery(services.engine, time.time)
+    profile_changes = ProfileChangeBroadcaster(services.engine)
+    heartbeat, check_ready = (
+        services.heartbeats.record_heartbeat,
+        worker_services.check_dependencies_and_create_topics,
+    )
+
+    def check_tables() -> None:
+        check_migrations_have_run(services.engine)
+
+    return [
+        Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
+        # Does not wait for Kafka or Redis: it has to notice that Redis is unavailable or empty.
+        Worker(
+            "redis-failback",
+            redis_failback.step,
+            redis_failback.idle_delay,
+            heartbeat,
+            check_tables,
+            redis_failback.release_lease,
+        ),
+        Worker("quiet-hours", quiet_hours.announce_due_rows, table_poll_delay, heartbeat, check_ready),
+        Worker("profile-changes", profile_changes.step, table_poll_delay, heartbeat, check_tables),
+        Worker(
+            "relay",
+            relay.step,
+            make_notify_delay(outbox_listener),
+            heartbeat,
+            check_ready,
+            relay.release_lease,
+        ),
+    ]
+
+
+def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
+    services = worker_services.services
+    servers = services.settings.service_urls.kafka_bootstrap_servers
+    pipeline_positions = PipelineBacklogSources(
+        services.ingress,
+        worker_services.fallback_queue,
+        lambda: read_priority_topic_end_offsets(servers),
+        lambda: read_priority_topic_committed_offsets(servers),
+        services.windows,
+    )
+    pending_deletions = PendingDeletions(
+        services.removals.redis_updates.apply_pending_page,
+        PendingCommentDeletions(services.engine),
+        services.actions.delete_comment,
+    )
+    return RedisFailback(
+        services.redis,
+        services.redis_failover,
+        FailoverWrites(services.engine, SeqGenerator(time.time)),
+        pipeline_positions,
+        pending_deletions,
+        PostgresLease(services.engine, "redis-failback", new_id()),
+        new_id,
+    )
+
+
+def build_deliverer_workers(worker_services: WorkerServices) -> list[Worker]:
+    services = worker_services.services
+    heartbeat, check_ready = (
+        services.heartbeats.record_heartbeat,
+        worker_services.check_dependencies_and_create_topics,
+    )
+    subscriber = worker_services.create_subscriber(WORKER_LOOPS["deliverer"])
+    deliverer = Deliverer(
+        subscriber,
+        services.push_publisher,
+        NotificationRenderer(services.engine).render_payloads,
+        worker_services.dead_letters,
+        OutboxClearWatermark(services.redis).read_last_cleared_outbox_id,
+        StageCounters(services.redis).record_batch_stats,
+    )
+    return [
+        Worker("deliverer", deliverer.step, no_delay, heartbeat, check_ready, subscriber.close),
+        *_build_mail_workers(worker_services),
+        _build_delivery_log_worker(worker_services),
+    ]
+
+
+def _build_delivery_log_worker(worker_services: WorkerServices) -> Worker:
+    services = worker_services.services
+    service_urls = services.settings.service_urls
+    subscriber = worker_services.create_subscriber(WORKER_LOOPS["delivery-log"])
+    delivery_log = DeliveryLog(
+        create_dynamodb_client(service_urls.dynamodb_endpoint_url, service_urls.aws_region)
+    )
+    log_writer = DeliveryLogWriter(
+        subscriber, delivery_log, time.time, StageCounters(services.redis).record_batch_stats
+    )
+
+    def check_ready() -> None:
+        worker_services.check_dependencies_and_create_topics()
+        delivery_log.create_table()
+
+    def step_and_rest() -> int:
+        # Rests after each batch that is not full: the log shares a processor with the deliverer, and one
+        # call for many events is cheaper.
+        moved_count = log_writer.step()
+        return moved_count if moved_count >= MAX_BATCH_RECORDS else 0
+
+    heartbeat = services.heartbeats.record_heartbeat
+    return Worker("delivery-log", step_and_rest, delivery_log_delay, heartbeat, check_ready, subscriber.close)
+
+
+def _build_mail_workers(worker_services: WorkerServices) -> list[Worker]:
+    services = worker_services.services
+    settings, heartbeat = services.settings, services.heartbeats.record_heartbeat
+    subscriber = worker_services.create_subscriber(WORKER_LOOPS["mail-queue"])
+    outgoing_messages = EmailSmsQueue(services.engine)
+    mail_consumer = EmailSmsQueueWriter(subscriber, outgoing_messages, time.time)
+    secret = settings.web.secret_key
+    message_mailer = mailer.Mailer(
+        outgoing_messages,
+        create_transports_by_channel(
+            settings.data_dir, settings.smtp_url, settings.sms_webhook_url, settings.mail_from
+        ),
+        MessageRenderer(MessageEncryption(secret), NotificationLinks(secret, settings.public_url)),
+        time.time,
+        random.random,
+        StageCounters(services.redis).record_batch_stats,
+    )
+    wait_for_critical = make_notify_delay(
+        PgNotifyListener(settings.service_urls.database_url, CRITICAL_NOTIFY_CHANNEL)
+    )
+
+    def mailer_delay() -> float:
+        return 0.0 if message_mailer.wait_for_send_to_end(MAILER_WAIT_SECONDS) else wait_for_critical()
+
+    def check_tables() -> None:
+        check_migrations_have_run(services.engine)  # critical messages need PostgreSQL only
+
+    check_ready = worker_services.check_dependencies_and_create_topics
+    return [
+        Worker("mail-queue", mail_consumer.step, no_delay, heartbeat, check_ready, subscriber.close),
+        Worker("mailer", message_mailer.step, mailer_delay, heartbeat, check_tables, message_mailer.close),
+    ]

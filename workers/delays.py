@@ -1,0 +1,37 @@
+"""Idle delays of the worker loops: how long a loop rests after a step that moved nothing."""
+
+import random
+from collections.abc import Callable
+
+from app.clients.pg_notify import PgNotifyListener
+from app.domain.backoff import jittered_delay
+
+FLUSH_INTERVAL_SECONDS, FLUSH_INTERVAL_SPREAD_SECONDS = 0.25, 0.1
+TABLE_POLL_INTERVAL_SECONDS, TABLE_POLL_INTERVAL_SPREAD_SECONDS = 1.0, 0.3
+DELIVERY_LOG_INTERVAL_SECONDS = 0.4
+
+
+def no_delay() -> float:
+    return 0.0
+
+
+def make_notify_delay(pg_listener: PgNotifyListener) -> Callable[[], float]:
+    """An idle delay that itself waits for a NOTIFY, about a second at most."""
+
+    def wait_for_notify() -> float:
+        pg_listener.wait_for_payloads(jittered_delay(1.0, 0.3, random.random()))  # noqa: S311 - a pause
+        return 0.0
+
+    return wait_for_notify
+
+
+def delivery_log_delay() -> float:
+    return DELIVERY_LOG_INTERVAL_SECONDS
+
+
+def table_poll_delay() -> float:
+    return jittered_delay(TABLE_POLL_INTERVAL_SECONDS, TABLE_POLL_INTERVAL_SPREAD_SECONDS, random.random())  # noqa: S311 - a pause
+
+
+def flush_delay() -> float:
+    return jittered_delay(FLUSH_INTERVAL_SECONDS, FLUSH_INTERVAL_SPREAD_SECONDS, random.random())  # noqa: S311 - a pause
