@@ -67,7 +67,7 @@ def create_admin(email: str) -> None:
 
 
 def _prompt_or_generate_password() -> tuple[str, bool]:
-    """Prompts at a terminal; generates a password otherwise. The flag tells which."""
+    """Prompts at a terminal; generates a password otherwise. The flag says whether it was generated."""
     if sys.stdin.isatty():
         password = click.prompt(
             "Password", hide_input=True, confirmation_prompt=True, value_proc=_normalize_and_validate_password

@@ -32,7 +32,7 @@ from app.clients.redis import redis_key, register_script
 from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher, user_room
 from app.settings import load_settings
 from bench.socket_clients import REDIS_CHANNEL
@@ -47,7 +47,7 @@ _UPDATE_LIKE_COUNT = text("update posts set like_count = like_count + :by where 
 
 
 class NullSocketServer:
-    """Stands for the sockets that gunicorn.conf.py closes when it stops."""
+    """Replaces the sockets that gunicorn.conf.py closes when it stops."""
 
     def stop(self) -> None:
         return None
@@ -80,7 +80,7 @@ def build_conventional_app() -> Flask:
             POST_LIKES.members_key(post_id),
             redis_key("post", "owner", post_id),
         ]
-        desired_state = SwitchAction.ON if request.method == "PUT" else SwitchAction.OFF
+        desired_state = DesiredState.ON if request.method == "PUT" else DesiredState.OFF
         user_id = get_jwt_identity()
         script_args = [user_id, desired_state.value, 2**52, 10**9, 4, "LIKE", post_id, new_id(), ""]
         shard_key = redis_key("ingress", ingress_shard_of_object(post_id, 4))

@@ -48,10 +48,10 @@ def print_result(benchmark_result: BenchmarkResult, console: Console) -> None:
     for name, value in benchmark_result.facts.items():
         console.print(f"  {name}: {value}", highlight=False)
     for goal in benchmark_result.goals:
-        verdict = "reached" if goal.is_met else "MISSED"
+        status = "reached" if goal.is_met else "MISSED"
         operator = "<=" if goal.is_upper_bound else ">="
         console.print(
-            f"  goal {verdict}: {goal.description}: {goal.actual:.2f} {operator} {goal.threshold:g}",
+            f"  goal {status}: {goal.description}: {goal.actual:.2f} {operator} {goal.threshold:g}",
             highlight=False,
         )
     for note in benchmark_result.notes:

@@ -33,7 +33,7 @@ DETECTED, UNDETECTED, INCONCLUSIVE = "detected", "NOT DETECTED", "INCONCLUSIVE"
 @dataclass(frozen=True)
 class MutationResult:
     mutation: Mutation
-    verdict: str
+    outcome: str
     duration_seconds: float
     output: str = ""
 
@@ -44,25 +44,25 @@ def main(mutation_names: Sequence[str]) -> int:
     passes_unmodified: dict[tuple[str, ...], bool] = {}
     results = [_run_mutation(mutation, passes_unmodified, console.print) for mutation in mutations]
     print_results(results, console)
-    return 0 if results and all(result.verdict == DETECTED for result in results) else 1
+    return 0 if results and all(result.outcome == DETECTED for result in results) else 1
 
 
 def print_results(results: Sequence[MutationResult], console: Console) -> None:
     table = Table(title="Deliberate bugs", title_justify="left")
-    for name in ("bug", "description", "detected by", "verdict", "s"):
+    for name in ("bug", "description", "detected by", "outcome", "s"):
         table.add_column(name)
     for result in results:
         table.add_row(
             result.mutation.name,
             result.mutation.description,
             " ".join(result.mutation.detected_by),
-            result.verdict,
+            result.outcome,
             f"{result.duration_seconds:.0f}",
-            style="" if result.verdict == DETECTED else "bold red",
+            style="" if result.outcome == DETECTED else "bold red",
         )
     console.print(table)
     for result in results:
-        if result.verdict == INCONCLUSIVE:
+        if result.outcome == INCONCLUSIVE:
             console.print(f"{result.mutation.name}: {result.output}", highlight=False)
 
 
@@ -89,9 +89,9 @@ def _run_mutation(
         except RuntimeError as exc:
             return MutationResult(mutation, INCONCLUSIVE, time.monotonic() - started_at, str(exc))
         exit_code, output = _run_detector(source_root, mutation.detected_by)
-    verdict = {0: UNDETECTED, 1: DETECTED}.get(exit_code, INCONCLUSIVE)
-    print_progress(f"  {verdict}")
-    return MutationResult(mutation, verdict, time.monotonic() - started_at, output[-2000:])
+    outcome = {0: UNDETECTED, 1: DETECTED}.get(exit_code, INCONCLUSIVE)
+    print_progress(f"  {outcome}")
+    return MutationResult(mutation, outcome, time.monotonic() - started_at, output[-2000:])
 
 
 @contextmanager

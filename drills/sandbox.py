@@ -1,4 +1,4 @@
-"""What a cluster stands on: a folder of its own, services, small disks, migrated tables."""
+"""The environment of a cluster: its own folder, services, small disks, migrated tables."""
 
 import ctypes
 import json

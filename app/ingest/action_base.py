@@ -43,15 +43,15 @@ class ActionBase:
         self._engine = engine
         self._clock = clock
         self._failover = failover
-        self._is_replay = False
+        self._is_retry = False
         """Whether the action may have been done before, with the same ids."""
 
-    def with_id_factory(self, new_id: Callable[[], str], replay: bool = False) -> Self:
+    def with_id_factory(self, new_id: Callable[[], str], is_retry: bool = False) -> Self:
         """The same actions with ids from `new_id`, for callers that track the events. The last id that
         an action requests is that of its event."""
         copied = copy(self)
         copied._clock = replace(self._clock, new_id=new_id)
-        copied._is_replay = replay
+        copied._is_retry = is_retry
         return copied
 
     def publish_event(self, event: Event) -> None:

@@ -4,10 +4,10 @@ In: blueprints. Out: app/ingest/memberships.py (likes, follows), app/ingest/ingr
 """
 
 from app.ingest.membership_actions import MembershipActions
-from app.ingest.memberships import MembershipState, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState
 from app.ingest.post_actions import PostActions
 
-__all__ = ["Actions", "MembershipState", "SwitchAction"]
+__all__ = ["Actions", "DesiredState", "MembershipState"]
 
 
 class Actions(MembershipActions, PostActions):

@@ -19,7 +19,7 @@ from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.failover.redis_failover import lock_shared_and_require_failover
 from app.ingest import pending_comment_deletions
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.ingest.pending_comment_deletions import PendingCommentDeletion
 
 MAX_PRUNED_ROWS = 5_000
@@ -58,8 +58,8 @@ class FailoverWrites:
             owner_id, is_follower, was_active, newest_seq, is_blocked = row
             is_active = (
                 not was_active
-                if request.desired_state is SwitchAction.TOGGLE
-                else request.desired_state is SwitchAction.ON
+                if request.desired_state is DesiredState.TOGGLE
+                else request.desired_state is DesiredState.ON
             )
             if is_blocked and (membership_kind is POST_LIKES or is_active):
                 raise membership_kind.not_found_error  # as set_membership.lua does

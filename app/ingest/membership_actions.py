@@ -11,7 +11,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.failpoints import hit_failpoint
 from app.ingest.action_base import ActionBase
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.social.mutes import CANNOT_BLOCK_SELF
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class MembershipActions(ActionBase):
         self,
         actor_id: str,
         post_id: str,
-        desired_state: SwitchAction,
+        desired_state: DesiredState,
         traceparent: str | None = None,
     ) -> MembershipState:
         """One Redis call if the post is cached, and no SQL."""
@@ -42,7 +42,7 @@ class MembershipActions(ActionBase):
         self,
         actor_id: str,
         followed_user_id: str,
-        desired_state: SwitchAction,
+        desired_state: DesiredState,
         traceparent: str | None = None,
     ) -> MembershipState:
         if actor_id == followed_user_id:
@@ -86,7 +86,7 @@ class MembershipActions(ActionBase):
                 USER_FOLLOWS,
                 follower_id,
                 followed_id,
-                SwitchAction.OFF,
+                DesiredState.OFF,
                 self._clock.new_id(),
                 traceparent or "",
             )
@@ -115,7 +115,7 @@ class MembershipActions(ActionBase):
         if failover is None:
             state = set_in_redis()
         else:
-            is_idempotent = request.desired_state is not SwitchAction.TOGGLE
+            is_idempotent = request.desired_state is not DesiredState.TOGGLE
             state = failover.run_with_fallback(
                 set_in_redis, lambda: failover.set_membership(request), is_idempotent=is_idempotent
             )

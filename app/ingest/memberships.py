@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 MAX_LISTED_MEMBERS = 20_000
 
 
-class SwitchAction(StrEnum):
+class DesiredState(StrEnum):
     ON = "on"
     OFF = "off"
     TOGGLE = "toggle"
@@ -66,7 +66,7 @@ class SetMembershipRequest:
     membership_kind: MembershipKind
     actor_id: str
     object_id: str
-    desired_state: SwitchAction
+    desired_state: DesiredState
     event_id: str
     traceparent: str
 

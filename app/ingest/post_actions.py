@@ -186,7 +186,7 @@ class PostActions(ActionBase):
     def _append_comment_to_ingress(
         self, post_id: str, events: Sequence[Event], comment: Comment, is_deleted: bool
     ) -> None:
-        if self._is_replay and self._comments.exists(comment.id):
+        if self._is_retry and self._comments.exists(comment.id):
             self._ingress.append_events(events)  # the comment is counted already
             return
         if not is_deleted:

@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Blueprint, request
 
 from app.domain.errors import Rejected
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.social.bookmarks import Bookmark, Bookmarks
 from app.social.posts import Posts
 from blueprints.http.ids import parse_uuid
@@ -41,7 +41,7 @@ def blueprint(
 
     @routes.route("/<post_id>", methods=TOGGLE_METHODS)
     def set_bookmark(post_id: str) -> JsonObject:
-        active = {SwitchAction.ON: True, SwitchAction.OFF: False}.get(desired_state_from_method())
+        active = {DesiredState.ON: True, DesiredState.OFF: False}.get(desired_state_from_method())
         is_bookmarked = bookmark_store.set_or_toggle_bookmark(
             request_auth.current_user_id(), parse_uuid(post_id), active
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Blueprint
 
 from app.domain.errors import Rejected
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
 from app.social.follows import FollowDirection, FollowEntry, FollowPageRequest, Follows
@@ -98,10 +98,10 @@ def blueprint(  # noqa: C901 - the sum of its views
             raise NOT_FOUND
         block_store.raise_if_blocked(actor_id, target_id, NOT_FOUND)
         is_following = memberships.get_follower_counts_and_states(actor_id, [target_id])[target_id][1]
-        if desired_state is not SwitchAction.OFF and not is_following:
+        if desired_state is not DesiredState.OFF and not is_following:
             raise NOT_FOLLOWING
         is_enabled = target_id in follow_store.filter_bell_subscribed(actor_id, [target_id])
-        enable = not is_enabled if desired_state is SwitchAction.TOGGLE else desired_state is SwitchAction.ON
+        enable = not is_enabled if desired_state is DesiredState.TOGGLE else desired_state is DesiredState.ON
         if enable != is_enabled:
             follow_store.set_bell_subscription(actor_id, target_id, enable)
         return {"success": True, "bellEnabled": enable}

@@ -182,7 +182,7 @@ ROUTES: tuple[RouteSpec, ...] = (
     RouteSpec("GET", "/api/test/progress", TESTING, "events", query_params="events!"),
     RouteSpec("GET", "/api/test/services", TESTING, "services"),
     RouteSpec(
-        "POST", "/api/test/services/{service}", TESTING, "service doing", "404 409",
+        "POST", "/api/test/services/{service}", TESTING, "service command", "404 409",
         body_schema=ServiceCommandBody, success_status=202,
     ),
 )  # fmt: skip

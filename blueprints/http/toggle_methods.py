@@ -2,13 +2,13 @@
 
 from flask import request
 
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 
 TOGGLE_METHODS = ("PUT", "DELETE", "POST")
 _DESIRED_STATE_BY_METHOD = dict(
-    zip(TOGGLE_METHODS, (SwitchAction.ON, SwitchAction.OFF, SwitchAction.TOGGLE), strict=True)
+    zip(TOGGLE_METHODS, (DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE), strict=True)
 )
 
 
-def desired_state_from_method() -> SwitchAction:
+def desired_state_from_method() -> DesiredState:
     return _DESIRED_STATE_BY_METHOD[request.method]

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.accounts.rate_limits import RateLimits
 from app.domain.errors import Rejected
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.social.users import UserSummary
 from blueprints.pages.page_session import PageSessions, check_csrf, safe_local_path
 
@@ -30,5 +30,5 @@ def redirect_back() -> Response:
     return redirect(safe_local_path(request.form.get("return_path")), 303)
 
 
-def parse_desired_state() -> SwitchAction:
-    return SwitchAction.OFF if request.form.get("desired_state") == "off" else SwitchAction.ON
+def parse_desired_state() -> DesiredState:
+    return DesiredState.OFF if request.form.get("desired_state") == "off" else DesiredState.ON

@@ -7,7 +7,7 @@ POST /posts; /posts/:id/comments, /like, /share, /bookmark, /delete; /comments/:
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.social.bookmarks import Bookmarks
 from app.social.notification_status import (
     ARCHIVE,
@@ -80,7 +80,7 @@ def blueprint(  # noqa: C901 - the sum of its views
     def submit_bookmark(post_id: str) -> Response:
         user = form_auth.require_user()
         bookmark_store.set_or_toggle_bookmark(
-            user.id, parse_uuid(post_id), parse_desired_state() is SwitchAction.ON
+            user.id, parse_uuid(post_id), parse_desired_state() is DesiredState.ON
         )
         return redirect_back()
 

@@ -5,7 +5,7 @@
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
 from app.social.follows import Follows
@@ -48,7 +48,7 @@ def blueprint(  # noqa: C901 - the sum of its views
     def submit_post_alerts(username: str) -> Response:
         user = form_auth.require_user()
         target_id = user_store.get_id_by_username(username)
-        enable = parse_desired_state() is SwitchAction.ON
+        enable = parse_desired_state() is DesiredState.ON
         block_store.raise_if_blocked(user.id, target_id, NOT_FOUND)
         if enable and not memberships.get_follower_counts_and_states(user.id, [target_id])[target_id][1]:
             raise NOT_FOLLOWING
@@ -59,14 +59,14 @@ def blueprint(  # noqa: C901 - the sum of its views
     def submit_mute(username: str) -> Response:
         user = form_auth.require_user()
         target_id = user_store.get_id_by_username(username)
-        mute_store.set_user_mute(user.id, target_id, parse_desired_state() is SwitchAction.ON)
+        mute_store.set_user_mute(user.id, target_id, parse_desired_state() is DesiredState.ON)
         return redirect_back()
 
     @routes.post("/users/<username>/block")
     def submit_block(username: str) -> Response:
         user = form_auth.require_user()
         target_id = user_store.get_id_by_username(username)
-        if parse_desired_state() is SwitchAction.ON:
+        if parse_desired_state() is DesiredState.ON:
             write_actions.checked().block_user(user.id, target_id, get_or_create_traceparent())
             return redirect("/preferences", 303)  # the previous page is hidden by the block
         write_actions.checked().unblock_user(user.id, target_id, get_or_create_traceparent())
@@ -75,7 +75,7 @@ def blueprint(  # noqa: C901 - the sum of its views
     @routes.post("/posts/<post_id>/mute")
     def submit_post_mute(post_id: str) -> Response:
         user = form_auth.require_user()
-        mute_store.set_post_mute(user.id, parse_uuid(post_id), parse_desired_state() is SwitchAction.ON)
+        mute_store.set_post_mute(user.id, parse_uuid(post_id), parse_desired_state() is DesiredState.ON)
         return redirect_back()
 
     @routes.post("/profile")

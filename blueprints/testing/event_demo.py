@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
-from app.ingest.actions import Actions, SwitchAction
+from app.ingest.actions import Actions, DesiredState
 from app.operations.event_tracker import EventTracker
 from app.social.posts import PageRequest, Posts
 from app.social.users import Users
@@ -53,11 +53,11 @@ def blueprint(  # noqa: C901 - the sum of its views
     def _demo_action(kind: str, recipient_id: str) -> Callable[[Actions], object]:
         (demo_user,) = simulator.create_users(1)
         if kind == "follow":
-            return lambda actions: actions.set_follow(demo_user.id, recipient_id, SwitchAction.ON)
+            return lambda actions: actions.set_follow(demo_user.id, recipient_id, DesiredState.ON)
         post_id = _latest_post_id(recipient_id)
         if kind == "comment":
             return lambda actions: actions.create_comment(demo_user.id, post_id, "What a fine pipeline!")
-        return lambda actions: actions.set_like(demo_user.id, post_id, SwitchAction.ON)
+        return lambda actions: actions.set_like(demo_user.id, post_id, DesiredState.ON)
 
     def _latest_post_id(author_id: str) -> str:
         """The author's newest post; creates one if there is none."""

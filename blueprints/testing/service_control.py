@@ -29,6 +29,6 @@ def blueprint(request_auth: RequestAuth, service_control: EmbeddedServiceControl
         request_auth.current_user_id()
         command = ServiceCommand(parse_json_body(_COMMAND_SCHEMA)["verb"])
         service_control.start_command(service, command)
-        return {"success": True, "service": service, "doing": command.value}, 202
+        return {"success": True, "service": service, "command": command.value}, 202
 
     return routes

@@ -13,7 +13,7 @@ from app.clients.request_deadline import reset_request_timeout_budget
 from app.devtools.simulated_users import SimulatedUsers, UserObjectPair
 from app.domain.errors import Rejected, Unavailable
 from app.domain.windows import AggregationRules
-from app.ingest.actions import Actions, SwitchAction
+from app.ingest.actions import Actions, DesiredState
 from app.social.posts import Posts
 from app.social.users import NewUser, Users
 from blueprints.http.request_auth import RequestAuth
@@ -45,11 +45,11 @@ UserAction = Callable[[Actions], object]
 _SIMULATE_SCHEMA, _SIMULATE_FOLLOWS_SCHEMA = SimulatePostActivityBody(), SimulateFollowsBody()
 
 
-def _like_action(user_id: str, post_id: str, desired_state: SwitchAction = SwitchAction.ON) -> UserAction:
+def _like_action(user_id: str, post_id: str, desired_state: DesiredState = DesiredState.ON) -> UserAction:
     return lambda actions: actions.set_like(user_id, post_id, desired_state)
 
 
-def _follow_action(user_id: str, target_id: str, desired_state: SwitchAction = SwitchAction.ON) -> UserAction:
+def _follow_action(user_id: str, target_id: str, desired_state: DesiredState = DesiredState.ON) -> UserAction:
     return lambda actions: actions.set_follow(user_id, target_id, desired_state)
 
 
@@ -196,9 +196,9 @@ def blueprint(  # noqa: C901 - the sum of its views
         while user_ids := simulated_users.list_first_batch():
             reset_request_timeout_budget()
             for membership in simulated_users.list_likes(user_ids):
-                simulator.run(_like_action(membership.user_id, membership.object_id, SwitchAction.OFF))
+                simulator.run(_like_action(membership.user_id, membership.object_id, DesiredState.OFF))
             for membership in simulated_users.list_follows(user_ids):
-                simulator.run(_follow_action(membership.user_id, membership.object_id, SwitchAction.OFF))
+                simulator.run(_follow_action(membership.user_id, membership.object_id, DesiredState.OFF))
             for membership in simulated_users.list_comments(user_ids):
                 simulator.run(_delete_comment_action(membership))
             simulated_users.wait_until_retracted(user_ids, WITHDRAWAL_TIMEOUT_SECONDS)

@@ -20,13 +20,14 @@ from app.domain.worker_loops import WORKER_PROCESSES
 from app.settings import load_settings
 from drills.sandbox import write_ports
 from drills.tcp_proxy_client import TcpProxyProcess
+from harness.network import free_port
 from infra import ports
 from infra.services import NON_DURABLE_SERVICES, EmbeddedServices
 from infra.services import SERVICE_NAMES as SERVICES
 from tests.conftest import migrate
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
-from tests.support.processes import ProcessGroup, free_port, wait_until
+from tests.support.processes import ProcessGroup, wait_until
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

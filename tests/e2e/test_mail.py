@@ -10,7 +10,7 @@ from kafka.admin import OffsetSpec
 from sqlalchemy import text
 
 from app.domain.events import Event, Kind
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.operations.consumer_lag import open_kafka_admin_client
 from tests.support.fixtures import new_id
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, HANG_AFTER_DATA, MailServer
@@ -68,7 +68,7 @@ def follow_by_mail(scenario: WorkerScenario, recipients: list[str], follower_id:
             {"matrix": matrix, "ids": recipients},
         )
     for recipient_id in recipients:
-        scenario.services.actions.set_follow(follower_id, recipient_id, SwitchAction.ON)
+        scenario.services.actions.set_follow(follower_id, recipient_id, DesiredState.ON)
 
 
 def status_by_user(scenario: WorkerScenario) -> dict[str, str]:

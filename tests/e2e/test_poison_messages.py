@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.domain.routing import Topic, ingress_shard_of_object
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from tests.support.processes import START_TIMEOUT_SECONDS, wait_until
 from tests.support.scenario import WorkerScenario
 
@@ -46,7 +46,7 @@ def act(scenario: WorkerScenario, topic: Topic, actor_id: str, post_id: str) -> 
     if topic is Topic.CRITICAL:
         actions.publish_event(Event(new_id(), Kind.OTP, owner, message="Your code is 123456"))
     elif topic is Topic.HIGH:
-        actions.set_follow(actor_id, owner, SwitchAction.ON)
+        actions.set_follow(actor_id, owner, DesiredState.ON)
     else:
         scenario.set_like(actor_id, post_id, is_on=True)
 

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
-from app.ingest.actions import MembershipState, SwitchAction
+from app.ingest.actions import DesiredState, MembershipState
 from app.ingest.comments import Comment
 from app.settings import Settings, load_settings
 from app.web import WebApplication
@@ -35,7 +35,7 @@ class ForbiddenEngine:
 class FakeActions:
     """Records its calls; raises `error` if it is set."""
 
-    set_like_calls: list[tuple[str, str, SwitchAction]] = field(default_factory=list)
+    set_like_calls: list[tuple[str, str, DesiredState]] = field(default_factory=list)
     traceparents: list[str | None] = field(default_factory=list)
     error: Exception | None = None
 
@@ -43,14 +43,14 @@ class FakeActions:
         self,
         actor_id: str,
         post_id: str,
-        desired_state: SwitchAction,
+        desired_state: DesiredState,
         traceparent: str | None = None,
     ) -> MembershipState:
         if self.error:
             raise self.error
         self.set_like_calls.append((actor_id, post_id, desired_state))
         self.traceparents.append(traceparent)
-        return MembershipState(desired_state is not SwitchAction.OFF, len(self.set_like_calls))
+        return MembershipState(desired_state is not DesiredState.OFF, len(self.set_like_calls))
 
 
 @dataclass

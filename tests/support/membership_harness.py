@@ -2,14 +2,14 @@
 
 from app.bootstrap import new_id
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import MembershipState, MembershipStore, SetMembershipRequest, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState, MembershipStore, SetMembershipRequest
 
 
 def set_like(
     memberships: MembershipStore,
     actor_id: str,
     post_id: str,
-    desired_state: SwitchAction = SwitchAction.ON,
+    desired_state: DesiredState = DesiredState.ON,
     event_id: str = "",
     traceparent: str = "",
 ) -> MembershipState:
@@ -22,7 +22,7 @@ def set_follow(
     memberships: MembershipStore,
     actor_id: str,
     followed_user_id: str,
-    desired_state: SwitchAction = SwitchAction.ON,
+    desired_state: DesiredState = DesiredState.ON,
 ) -> MembershipState:
     return memberships.set_membership(
         SetMembershipRequest(USER_FOLLOWS, actor_id, followed_user_id, desired_state, new_id(), "")

@@ -25,7 +25,7 @@ from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
 from app.domain.windows import AggregationRules
 from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, WORKER_LOOPS
-from app.ingest.memberships import MembershipState, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState
 from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import StageCounters
@@ -69,12 +69,12 @@ class PipelineUser:
 
     def like(self, caption: str) -> MembershipState:
         return self.pipeline.actions.set_like(
-            self.id, self.pipeline.post_id_by_caption[caption], SwitchAction.ON
+            self.id, self.pipeline.post_id_by_caption[caption], DesiredState.ON
         )
 
     def unlike(self, caption: str) -> MembershipState:
         return self.pipeline.actions.set_like(
-            self.id, self.pipeline.post_id_by_caption[caption], SwitchAction.OFF
+            self.id, self.pipeline.post_id_by_caption[caption], DesiredState.OFF
         )
 
     def comment(self, caption: str, content: str) -> str:
@@ -89,10 +89,10 @@ class PipelineUser:
         self.pipeline.actions.delete_comment(self.id, comment_id)
 
     def follow(self, other_user: "PipelineUser") -> MembershipState:
-        return self.pipeline.actions.set_follow(self.id, other_user.id, SwitchAction.ON)
+        return self.pipeline.actions.set_follow(self.id, other_user.id, DesiredState.ON)
 
     def unfollow(self, other_user: "PipelineUser") -> MembershipState:
-        return self.pipeline.actions.set_follow(self.id, other_user.id, SwitchAction.OFF)
+        return self.pipeline.actions.set_follow(self.id, other_user.id, DesiredState.OFF)
 
     @property
     def toast_messages(self) -> list[str]:

@@ -20,6 +20,7 @@ import redis
 
 from app.domain.worker_loops import WORKER_PROCESSES
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from harness.network import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESS_NAMES = WORKER_PROCESSES
@@ -34,12 +35,6 @@ def wait_until(condition: Callable[[], object], timeout_seconds: float, descript
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_seconds} s: {description}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

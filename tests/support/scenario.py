@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices
 from app.domain.errors import Unavailable
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from drills.invariants import StoreInvariants
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_idle import (
@@ -48,7 +48,7 @@ class WorkerScenario:
 
     def set_like(self, user_id: str, post_id: str, is_on: bool) -> None:
         """Repeats the request until it is accepted, as a client does after 503."""
-        desired_state = SwitchAction.ON if is_on else SwitchAction.OFF
+        desired_state = DesiredState.ON if is_on else DesiredState.OFF
         for _ in range(50):
             try:
                 self.services.actions.set_like(user_id, post_id, desired_state)

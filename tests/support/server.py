@@ -7,7 +7,8 @@ restart_web()                 kills the web process and starts a new one on the 
 
 from dataclasses import dataclass, field
 
-from tests.support.processes import ManagedProcess, ProcessGroup, free_port
+from harness.network import free_port
+from tests.support.processes import ManagedProcess, ProcessGroup
 
 
 @dataclass

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event, text
 
 from app.domain.errors import Rejected
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import IngressLimits, MembershipState, MembershipStore, SwitchAction
+from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
 from tests.support.fixtures import SampleUsers, insert_sample_users, insert_users, new_id
 from tests.support.membership_harness import set_like
 
@@ -56,7 +56,7 @@ def test_first_like_of_an_uncached_post_counts_the_stored_likes(
     write_like(engine, sample_users, sample_users.carol_id, active=True)
     write_like(engine, sample_users, sample_users.dave_id, active=False)
 
-    state = set_like(memberships, sample_users.bob_id, sample_users.post_id, SwitchAction.ON)
+    state = set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
 
     assert state == MembershipState(True, 2)
     assert memberships.get_like_counts_and_states(sample_users.carol_id, [sample_users.post_id]) == {
@@ -70,7 +70,7 @@ def test_like_already_in_the_table_is_not_counted_again(
     write_like(engine, sample_users, sample_users.carol_id, active=True)
 
     assert set_like(
-        memberships, sample_users.carol_id, sample_users.post_id, SwitchAction.ON
+        memberships, sample_users.carol_id, sample_users.post_id, DesiredState.ON
     ) == MembershipState(True, 1)
 
 
@@ -80,7 +80,7 @@ def test_cached_post_needs_no_query(
     memberships.cache_loader.load_if_missing(POST_LIKES, sample_users.post_id)
 
     with count_statements(engine) as statements:
-        set_like(memberships, sample_users.bob_id, sample_users.post_id, SwitchAction.ON)
+        set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
         memberships.get_like_counts_and_states(sample_users.bob_id, [sample_users.post_id])
 
     assert statements.total() == 0
@@ -109,7 +109,7 @@ def _driver_form(sql: str) -> str:
 def test_late_cache_load_does_not_undo_a_newer_like(
     memberships: MembershipStore, engine: Engine, sample_users: SampleUsers
 ) -> None:
-    set_like(memberships, sample_users.bob_id, sample_users.post_id, SwitchAction.ON)
+    set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
 
     # An empty set, as a slow loader read it before the like.
     memberships.cache_loader.cache_as_empty(POST_LIKES, sample_users.post_id, sample_users.alice_id)
@@ -132,12 +132,12 @@ def test_set_of_thousands_is_loaded_completely(
             {"post": sample_users.post_id},
         )
 
-    assert set_like(memberships, sample_users.bob_id, sample_users.post_id, SwitchAction.ON).count == 2501
+    assert set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON).count == 2501
 
 
-@pytest.mark.parametrize("desired_state", list(SwitchAction))
+@pytest.mark.parametrize("desired_state", list(DesiredState))
 def test_like_of_an_unknown_post_is_refused(
-    memberships: MembershipStore, desired_state: SwitchAction
+    memberships: MembershipStore, desired_state: DesiredState
 ) -> None:
     with pytest.raises(Rejected) as error:
         set_like(memberships, new_id(), new_id(), desired_state)

@@ -14,7 +14,7 @@ from app.clients import redis as redis_store
 from app.domain.event_codec import event_from_stream_fields
 from app.domain.windows import ReferenceWindow, WindowDecision
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import IngressLimits, MembershipState, MembershipStore, SwitchAction
+from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
 from tests.support.fixtures import like_event, new_id, unsaved_sample_users
 from tests.support.ingress_harness import stream_entries
 from tests.support.membership_harness import set_like
@@ -80,10 +80,10 @@ class LikesModel:
     actor_ids: set[str] = field(default_factory=set)
     events: list[tuple[str, bool]] = field(default_factory=list)
 
-    def set_like(self, actor_id: str, desired_state: SwitchAction) -> MembershipState:
+    def set_like(self, actor_id: str, desired_state: DesiredState) -> MembershipState:
         was_active = actor_id in self.actor_ids
         is_active = (
-            not was_active if desired_state is SwitchAction.TOGGLE else desired_state is SwitchAction.ON
+            not was_active if desired_state is DesiredState.TOGGLE else desired_state is DesiredState.ON
         )
         if is_active != was_active:
             self.actor_ids ^= {actor_id}
@@ -105,7 +105,7 @@ def test_set_membership_script_behaves_like_a_set(
     memberships.cache_loader.cache_as_empty(POST_LIKES, sample_users.post_id, sample_users.alice_id)
 
     for _ in range(random.randint(1, 25)):
-        actor_id, desired_state = random.choice(ACTOR_IDS), random.choice(list(SwitchAction))
+        actor_id, desired_state = random.choice(ACTOR_IDS), random.choice(list(DesiredState))
         state = set_like(memberships, actor_id, sample_users.post_id, desired_state)
         assert state == model.set_like(actor_id, desired_state)
 

@@ -12,14 +12,14 @@ from app.domain.events import Event, Kind
 from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import IngressLimits, MembershipState, MembershipStore, SwitchAction
+from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
 from tests.support.fixtures import new_id
 from tests.support.ingress_harness import stream_entries
 from tests.support.membership_harness import set_follow, set_like
 
 SHARDS = 4
 ALICE_ID, BOB_ID, CAROL_ID, POST_ID = (new_id() for _ in range(4))
-ON, OFF, TOGGLE = SwitchAction.ON, SwitchAction.OFF, SwitchAction.TOGGLE
+ON, OFF, TOGGLE = DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE
 MembershipStoreFactory = Callable[..., MembershipStore]
 
 
@@ -49,7 +49,7 @@ def all_entries(redis_connection: redis.Redis) -> list[tuple[str, dict[str, str]
 
 
 def set_like_of_post(
-    memberships: MembershipStore, actor_id: str, desired_state: SwitchAction
+    memberships: MembershipStore, actor_id: str, desired_state: DesiredState
 ) -> MembershipState:
     return set_like(memberships, actor_id, POST_ID, desired_state)
 
@@ -71,7 +71,7 @@ def set_like_of_post(
 def test_set_membership_changes_state_and_count(
     redis_connection: redis.Redis,
     memberships: MembershipStore,
-    requests: list[tuple[str, SwitchAction]],
+    requests: list[tuple[str, DesiredState]],
     expected_state: tuple[bool, int],
     event_count: int,
 ) -> None:

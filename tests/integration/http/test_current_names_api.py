@@ -19,7 +19,7 @@ pytestmark = pytest.mark.service
 
 
 class RenameScenario:
-    """Bob follows, likes and comments; Alice has been told."""
+    """Bob follows, likes and comments; Alice is notified."""
 
     def __init__(self, isolated_app: Flask, engine: Engine) -> None:
         self.engine = engine

@@ -15,7 +15,7 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
-    ("steps", "stands"),
+    ("steps", "is_bookmarked"),
     [
         pytest.param(["PUT"], True, id="put"),
         pytest.param(["PUT", "PUT"], True, id="put twice"),
@@ -25,11 +25,13 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
         pytest.param(["DELETE"], False, id="deleted without"),
     ],
 )
-def test_bookmark_state_follows_the_last_request(alice: ApiUser, steps: list[str], stands: bool) -> None:
+def test_bookmark_state_follows_the_last_request(
+    alice: ApiUser, steps: list[str], is_bookmarked: bool
+) -> None:
     post = alice.posts()
     said = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
     kept = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
-    assert (said[-1], kept) == (stands, [post] if stands else [])
+    assert (said[-1], kept) == (is_bookmarked, [post] if is_bookmarked else [])
 
 
 @pytest.mark.parametrize(

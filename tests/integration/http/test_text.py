@@ -87,7 +87,7 @@ def test_comments_and_bios_are_stored_in_normal_form(alice: ApiUser, submit_form
 def test_an_invisible_or_confusing_name_is_refused(
     isolated_app: Flask, alice: ApiUser, submit_form: Form, name: str, way: str
 ) -> None:
-    """An empty one is none: the user name stands for it, or the old name stays."""
+    """An empty one is none: the user name is shown instead, or the old name stays."""
     account = {"email": "new@example.org", "username": "newcomer", "password": "Passw0rd"}
     client = isolated_app.test_client()
     ways: dict[str, Callable[[], int]] = {
@@ -212,8 +212,8 @@ def test_a_password_of_disallowed_characters_is_a_wrong_one_at_log_in(
 ) -> None:
     login = {"email": "alice@example.org", "password": wrong}
     response = isolated_app.test_client().post("/api/auth/login", json=login)
-    told = (response.status_code, (response.json or {})["error"])
-    assert told == (401, "Invalid email or password")
+    status_and_error = (response.status_code, (response.json or {})["error"])
+    assert status_and_error == (401, "Invalid email or password")
     change = alice("POST", "/api/auth/password", {"currentPassword": wrong, "newPassword": "N3w-word"})
     assert (change["status"], change["code"]) == (400, "wrong_password")
     gone = alice("DELETE", f"/api/users/{alice.id}", {"password": wrong})

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.accounts.service_keys import ServiceKeys
 from app.bootstrap import SharedServices, build_shared_services, new_id
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.messaging.topics import create_missing_topics
 from app.settings import load_settings
 from tests.support.authority_table import CALLERS, EXPECTED_STATUSES, request_bodies
@@ -176,7 +176,7 @@ def test_a_like_and_its_reading_say_that_counts_may_lag(
 
 
 def _reopen(app_services: SharedServices) -> None:
-    """As if nobody here had ever spoken past Redis."""
+    """Resets what earlier tests left of a Redis failover."""
     with app_services.engine.begin() as conn:
         conn.execute(text("delete from redis_failover_state"))
     app_services.redis.set(INGRESS_ENABLED_KEY, new_id())
@@ -190,7 +190,7 @@ def test_like_of_a_cached_post_needs_no_postgresql(
         return
     mine = auth_headers(app_services, route_data, "other")
     _reopen(app_services)
-    app_services.actions.set_like(route_data.owner, route_data.post, SwitchAction.ON)
+    app_services.actions.set_like(route_data.owner, route_data.post, DesiredState.ON)
 
     answers = [
         app.test_client().open(f"/api/posts/{route_data.post}/like", method=method, headers=mine)

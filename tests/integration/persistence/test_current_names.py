@@ -255,11 +255,11 @@ def test_open_page_gets_an_event_for_a_new_name_and_picture(
     publish_profile_changes(liked_pipeline)
 
     [row] = liked_pipeline.alice.notifications
-    told = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
-    assert (told["id"], told["message"]) == (row["id"], "Zoe and 1 other liked your post")
-    assert (told["version"], told["seq"]) == (before["version"] + 1, before["client_seq"] + 1)
-    assert told["actors"][0]["avatarUrl"] == "https://pictures.example/zoe.png"
-    assert told["metadata"]["newCount"] == 0
+    update = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
+    assert (update["id"], update["message"]) == (row["id"], "Zoe and 1 other liked your post")
+    assert (update["version"], update["seq"]) == (before["version"] + 1, before["client_seq"] + 1)
+    assert update["actors"][0]["avatarUrl"] == "https://pictures.example/zoe.png"
+    assert update["metadata"]["newCount"] == 0
     assert row["updated_at"] == before["updated_at"]
     assert len(liked_pipeline.alice.toast_messages) == 2
 
@@ -273,9 +273,9 @@ def test_row_that_shows_only_the_avatar_is_updated_too(liked_pipeline: PipelineH
 
     publish_profile_changes(liked_pipeline)
 
-    told = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
-    assert told["message"] == "Ann and 1 other liked your post"
-    assert [actor["name"] for actor in told["actors"]] == ["Ann", "Bo"]
+    update = liked_pipeline.alice.client_events(ClientEventType.UPDATED)[-1]
+    assert update["message"] == "Ann and 1 other liked your post"
+    assert [actor["name"] for actor in update["actors"]] == ["Ann", "Bo"]
 
 
 @pytest.mark.parametrize(
@@ -341,9 +341,9 @@ def test_rows_are_updated_page_by_page(
 
     assert publish_profile_changes(pipeline) == 3
 
-    told = pipeline.alice.client_events(ClientEventType.UPDATED)
-    assert len(told) == 5
-    assert {client_event["message"] for client_event in told} == {"Zoe liked your post"}
+    updates = pipeline.alice.client_events(ClientEventType.UPDATED)
+    assert len(updates) == 5
+    assert {client_event["message"] for client_event in updates} == {"Zoe liked your post"}
     assert pipeline.query("select count(*) from profile_changes") == [(0,)]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.bootstrap import new_id
 from app.domain.events import Event, Kind
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.operations.event_tracker import EventProgress, EventTracker
 from app.operations.trace import EventTraces
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
@@ -26,7 +26,7 @@ def _like(pipeline: PipelineHarness, count: int) -> list[str]:
     event_ids: list[str] = []
     actions = pipeline.actions.with_id_factory(_recording_id_factory(event_ids))
     for user in pipeline.create_users(*USER_NAMES[:count]):
-        actions.set_like(user.id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON)
+        actions.set_like(user.id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
     return event_ids
 
 
@@ -81,7 +81,7 @@ def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_t
     pipeline.alice.create_post("Hello")
     event_ids: list[str] = []
     pipeline.actions.with_id_factory(_recording_id_factory(event_ids)).set_like(
-        pipeline.alice.id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON
+        pipeline.alice.id, pipeline.post_id_by_caption["Hello"], DesiredState.ON
     )
     pipeline.run_until_idle()
 

@@ -14,7 +14,7 @@ from app.domain.events import Kind
 from app.domain.grouping import ClientEventType
 from app.domain.routing import Topic
 from app.ingest.actions import Actions
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.social.removals import PostAndAccountRemoval
 from tests.conftest import empty_redis
 from tests.support.pipeline_harness import (
@@ -50,9 +50,9 @@ def act(kind: Kind, pipeline: PipelineHarness, user: PipelineUser, actions: Acti
     post_id, alice_id = pipeline.post_id_by_caption["Hello"], pipeline.alice.id
     match kind:
         case Kind.LIKE:
-            return actions.set_like(user.id, post_id, SwitchAction.ON)
+            return actions.set_like(user.id, post_id, DesiredState.ON)
         case Kind.FOLLOW:
-            return actions.set_follow(user.id, alice_id, SwitchAction.ON)
+            return actions.set_follow(user.id, alice_id, DesiredState.ON)
         case Kind.COMMENT:
             return actions.create_comment(user.id, post_id, f"{user.name} comments")
         case Kind.POST_SHARE:

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from app.domain.errors import Rejected
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.ingest.block_cache import BLOCKS_CHANGING_KEY, UserBlockCache
 from app.ingest.memberships import MembershipState
 from tests.conftest import empty_redis
@@ -86,15 +86,15 @@ def test_failover_follow_that_overtakes_a_block_leaves_no_follow(
     pipeline: PipelineHarness, ann: PipelineUser
 ) -> None:
     failover = RedisFailoverHarness(pipeline)
-    failover.actions.set_follow(ann.id, pipeline.alice.id, SwitchAction.ON)
+    failover.actions.set_follow(ann.id, pipeline.alice.id, DesiredState.ON)
     failover.actions.block_user(pipeline.alice.id, ann.id)
     pipeline.run_until_idle()
 
     assert active_follows(pipeline) == []
     with pytest.raises(Rejected):
-        failover.actions.set_follow(ann.id, pipeline.alice.id, SwitchAction.ON)
+        failover.actions.set_follow(ann.id, pipeline.alice.id, DesiredState.ON)
     with pytest.raises(Rejected):
-        failover.actions.set_follow(pipeline.alice.id, ann.id, SwitchAction.ON)
+        failover.actions.set_follow(pipeline.alice.id, ann.id, DesiredState.ON)
     failover.fail_back()
     assert counts(pipeline, ann, pipeline.alice) == [(0, 0), (0, 0)]
 
@@ -108,11 +108,11 @@ def test_block_made_without_redis_is_effective_once_redis_is_back(
 
     failover.actions.block_user(pipeline.alice.id, ann.id)
     with pytest.raises(Rejected):
-        failover.actions.set_like(ann.id, post_id, SwitchAction.ON)
+        failover.actions.set_like(ann.id, post_id, DesiredState.ON)
     failover.fail_back()
 
     with pytest.raises(Rejected):
-        failover.actions_with_redis.set_like(ann.id, post_id, SwitchAction.ON)
+        failover.actions_with_redis.set_like(ann.id, post_id, DesiredState.ON)
 
 
 def test_block_lifted_without_redis_is_lifted_once_redis_is_back(
@@ -125,7 +125,7 @@ def test_block_lifted_without_redis_is_lifted_once_redis_is_back(
     failover.actions.unblock_user(pipeline.alice.id, ann.id)
     failover.fail_back()
 
-    assert failover.actions_with_redis.set_like(ann.id, post_id, SwitchAction.ON) == MembershipState(True, 1)
+    assert failover.actions_with_redis.set_like(ann.id, post_id, DesiredState.ON) == MembershipState(True, 1)
 
 
 def test_block_interrupted_before_its_transaction_is_dropped_by_redis(

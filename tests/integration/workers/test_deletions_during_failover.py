@@ -9,7 +9,7 @@ from app.bootstrap import new_id
 from app.domain.clock import Clock
 from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from app.social.removals import PostAndAccountRemoval
 from drills.invariants import StoreInvariants
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness, PipelineUser
@@ -64,7 +64,7 @@ def test_post_deleted_during_failover_accepts_no_events_after_failback(
     failover_harness.fail_back()
     ann = users[0]
     actions: list[Callable[[], object]] = [
-        lambda: failover_harness.actions_with_redis.set_like(ann.id, post_id, SwitchAction.ON),
+        lambda: failover_harness.actions_with_redis.set_like(ann.id, post_id, DesiredState.ON),
         lambda: failover_harness.actions_with_redis.create_comment(ann.id, post_id, "Still here?"),
         lambda: failover_harness.actions_with_redis.share_post(ann.id, post_id),
     ]
@@ -130,7 +130,7 @@ def test_failover_writes_of_a_removed_account_are_not_counted(
     ann, ben, *_ = users
     post_id = pipeline.post_id_by_caption["Hello"]
     for user in (ann, ben):
-        failover_harness.actions.set_like(user.id, post_id, SwitchAction.ON)
+        failover_harness.actions.set_like(user.id, post_id, DesiredState.ON)
     failover_harness.actions.create_comment(ann.id, post_id, "Nice")
 
     failover_harness.removals.delete_account(ann.id)

@@ -10,7 +10,7 @@ from app.clients.pg_notify import PgNotifyListener
 from app.domain.errors import Unavailable
 from app.failover.redis_failover import NOTIFY_CHANNEL, RedisFailover
 from app.ingest.failover_path import watch_failover_state
-from app.ingest.memberships import SwitchAction
+from app.ingest.memberships import DesiredState
 from tests.support.pipeline_harness import PipelineHarness, pipeline, worker_services
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
@@ -116,7 +116,7 @@ def test_process_notified_of_a_failover_write_shows_it_before_failback(
         ][1]
 
     assert not is_liked()
-    failover.actions.set_like(ben.id, post_id, SwitchAction.ON)
+    failover.actions.set_like(ben.id, post_id, DesiredState.ON)
     pipeline.worker_services.services.redis_failover.mark_redis_suspect()
 
     assert is_liked()

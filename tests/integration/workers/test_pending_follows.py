@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.routing import Topic
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from app.social.follows import FollowEntry, FollowPageRequest, Follows
 from app.social.posts import Posts
 from tests.integration.workers.test_aggregator import die_at
@@ -95,18 +95,18 @@ def test_aggregator_killed_before_cleanup_leaves_nothing_pending(
 def test_follow_during_failover_is_listed_before_it_is_written(pipeline: PipelineHarness) -> None:
     failover = RedisFailoverHarness(pipeline)
     ann, ben = pipeline.create_users("Ann", "Ben")
-    failover.actions.set_follow(ann.id, ben.id, SwitchAction.ON)
+    failover.actions.set_follow(ann.id, ben.id, DesiredState.ON)
 
     assert [follow.user.id for follow in following(pipeline, ann)] == [ben.id]
-    failover.actions.set_follow(ann.id, ben.id, SwitchAction.OFF)
+    failover.actions.set_follow(ann.id, ben.id, DesiredState.OFF)
     assert following(pipeline, ann) == []
 
 
 def test_like_during_failover_is_listed_before_it_is_written(pipeline: PipelineHarness) -> None:
     failover, post_id = RedisFailoverHarness(pipeline), pipeline.alice.create_post("Hello")
     (ann,) = pipeline.create_users("Ann")
-    failover.actions.set_like(ann.id, post_id, SwitchAction.ON)
+    failover.actions.set_like(ann.id, post_id, DesiredState.ON)
 
     assert Posts(pipeline.engine).list_liker_ids(post_id, 10, None) == [ann.id]
-    failover.actions.set_like(ann.id, post_id, SwitchAction.OFF)
+    failover.actions.set_like(ann.id, post_id, DesiredState.OFF)
     assert Posts(pipeline.engine).list_liker_ids(post_id, 10, None) == []

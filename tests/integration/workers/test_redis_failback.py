@@ -21,7 +21,7 @@ from app.failover.redis_failover import (
     lock_shared_and_require_failover,
 )
 from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
@@ -43,7 +43,7 @@ def users(pipeline: PipelineHarness) -> list[PipelineUser]:
 
 def like(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
     return SetMembershipRequest(
-        POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON, new_id(), ""
+        POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], DesiredState.ON, new_id(), ""
     )
 
 
@@ -86,7 +86,7 @@ def test_writer_with_open_breaker_writes_through_redis_once_it_answers(
     assert circuit_breaker.REDIS.state == "open"
 
     state = failover_harness.actions_with_redis.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON
+        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON
     )
 
     assert state == MembershipState(True, 1)
@@ -103,7 +103,7 @@ def test_writer_without_redis_starts_failover_and_is_accepted(
     failover_harness.fail_back()
 
     state = failover_harness.actions.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.TOGGLE
+        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.TOGGLE
     )
 
     assert state == MembershipState(True, 1)
@@ -220,7 +220,7 @@ def test_write_pause_of_a_dead_failback_worker_ends(
     )
 
     state = failover_harness.actions.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON
+        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON
     )
 
     assert state == MembershipState(True, 1)
@@ -323,7 +323,7 @@ def test_data_loss_during_the_switch_back_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failover_harness.fail_back()
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON)
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
     invalidate = failover_harness.redis_failback._recovery_procedure._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
@@ -363,7 +363,7 @@ def test_failover_write_in_the_fallback_queue_reaches_kafka_within_seconds(
 ) -> None:
     failover_harness.fail_back()  # the bridge has seen an empty fallback queue
     pipeline.memory_kafka.is_unavailable = True
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], SwitchAction.ON)
+    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
     pipeline.memory_kafka.is_unavailable = False
     assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
 

@@ -12,7 +12,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
 from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import MembershipState, SetMembershipRequest, SwitchAction
+from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.messaging.records import ProducerRecord
 from drills.invariants import StoreInvariants
 from tests.support.pipeline_harness import (
@@ -27,7 +27,7 @@ from tests.support.redis_failover_harness import RedisFailoverHarness
 from workers.aggregator import Aggregator
 
 pytestmark = pytest.mark.service
-ON, OFF, TOGGLE = SwitchAction.ON, SwitchAction.OFF, SwitchAction.TOGGLE
+ON, OFF, TOGGLE = DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_last_failover_write_decides(
     pipeline: PipelineHarness,
     failover_harness: RedisFailoverHarness,
     users: list[PipelineUser],
-    requests: list[SwitchAction],
+    requests: list[DesiredState],
     is_active: bool,
 ) -> None:
     post_id = pipeline.post_id_by_caption["Hello"]

@@ -10,7 +10,7 @@ from app.delivery import post_updates
 from app.delivery.post_updates import LivePostCountPublisher
 from app.ingest.comments import Comments
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
-from app.ingest.memberships import IngressLimits, MembershipStore, SwitchAction
+from app.ingest.memberships import DesiredState, IngressLimits, MembershipStore
 from app.messaging.socket_push import SIGNED_IN_ROOM
 from tests.conftest import empty_redis
 from tests.support.fakes import MemoryPushPublisher
@@ -42,7 +42,7 @@ class PostUpdatesHarness:
         self.comments.cache_zero_count(SAMPLE.post_id)
 
     def like(self, actor: str) -> None:
-        set_like(self.memberships, actor, SAMPLE.post_id, SwitchAction.ON)
+        set_like(self.memberships, actor, SAMPLE.post_id, DesiredState.ON)
         self.updates.record_count_changes([like_event(actor, SAMPLE, 1)])
 
     @property

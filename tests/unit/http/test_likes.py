@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
 from app.domain.errors import Rejected, Unavailable
-from app.ingest.actions import SwitchAction
+from app.ingest.actions import DesiredState
 from tests.support.fake_app import FakeActions, auth_header
 
 POST_ID = str(uuid.uuid4())
@@ -18,9 +18,9 @@ PATH = f"/api/posts/{POST_ID}/like"
 @pytest.mark.parametrize(
     ("method", "desired_state", "liked"),
     [
-        ("PUT", SwitchAction.ON, True),
-        ("DELETE", SwitchAction.OFF, False),
-        ("POST", SwitchAction.TOGGLE, True),
+        ("PUT", DesiredState.ON, True),
+        ("DELETE", DesiredState.OFF, False),
+        ("POST", DesiredState.TOGGLE, True),
     ],
 )
 def test_like_is_one_call_without_sql(
@@ -28,7 +28,7 @@ def test_like_is_one_call_without_sql(
     fake_actions: FakeActions,
     user_id: str,
     method: str,
-    desired_state: SwitchAction,
+    desired_state: DesiredState,
     liked: bool,
 ) -> None:
     response = client.open(PATH, method=method, headers=auth_header(user_id))
