@@ -32,7 +32,7 @@ OUTAGE_CODE_BY_LIBRARY = {
 """The error code of the service that a library's warnings are about. Libraries log each attempt, which makes
 hundreds of lines in an outage (see OutageFilter)."""
 CORRELATION_ID_KEY, TRACEPARENT_KEY = "notifications.correlation", "notifications.trace"
-"""Keys of the WSGI environment, set by blueprints/http/request_auth.py."""
+"""Keys of the WSGI environment, set by app/trace_context.py."""
 REDACTED_MARKER = "[withheld]"
 MAX_LINE_LENGTH = 50_000
 """Maximum characters of a line that are kept; the patterns below take milliseconds for that many."""

@@ -1,6 +1,6 @@
 """Known devices: a signed cookie that lists the accounts a browser has logged in to.
 
-Used by app/accounts/authentication.py for rate limits and alerts; blueprints/http/request_auth.py reads and
+Used by app/accounts/authentication.py for rate limits and alerts; blueprints/http/devices.py reads and
 sets the cookie. The cookie grants no access and contains no secret.
 """
 

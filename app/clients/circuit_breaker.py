@@ -1,7 +1,7 @@
 """Circuit breakers: after some consecutive failures, calls to a service raise Unavailable at once.
 
-Used by translate_errors() of the clients and by app/delivery/transports.py; `breaker_states()` is for /ready,
-/metrics and the heartbeats.
+Used by translate_errors() of the clients and by the transports in app/delivery/; `breaker_states()` is for
+/ready, /metrics and the heartbeats.
 
 The library circuitbreaker counts and keeps the time; it holds no lock during a call, so that many greenlets
 can call at once (pybreaker lets one call through at a time). Added here: one probe at a time, with a timeout,

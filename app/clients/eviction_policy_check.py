@@ -1,6 +1,6 @@
 """Refuses writes while Redis has an eviction policy that may delete them; raises Unavailable.
 
-Called before each write (blueprints/__init__.py). The policy is read every few seconds in the background;
+Called before each write (blueprints/http/write_actions.py). The policy is read every few seconds in the background;
 only the first write waits for it.
 """
 

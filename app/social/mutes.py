@@ -156,8 +156,8 @@ _MUTE_POST = text(
 )
 _UNMUTE_POST = text("delete from mutes where user_id = :user and muted_post_id = :other")
 _BLOCK = text("insert into blocks (user_id, blocked_user_id) values (:user, :other) on conflict do nothing")
-# The unfollow events of app/ingest/actions.py may not be written yet, or a follow may have been accepted
-# after them. The seq is one more than that of the follow, so that any later event is newer.
+# The unfollow events of app/ingest/membership_actions.py may not be written yet, or a follow may have been
+# accepted after them. The seq is one more than that of the follow, so that any later event is newer.
 _DEACTIVATE_FOLLOWS = text("""
     with ended as (
         update follows set active = false, seq = seq + 1, updated_at = now()

@@ -1,7 +1,7 @@
 """Reads posts: the feed, single posts, and who likes a post.
 
 In: requests of blueprints/api/posts.py and blueprints/pages/post_pages.py. Out: rows of the table posts,
-which app/ingest/actions.py writes. Counts of likes and comments come from app/ingest.
+which app/ingest/post_actions.py writes. Counts of likes and comments come from app/ingest.
 """
 
 from collections.abc import Sequence
