@@ -25,9 +25,7 @@ def _page_response(
     }
 
 
-def blueprint(  # noqa: C901 - the sum of its views
-    request_auth: RequestAuth, admin_queues: AdminQueues
-) -> Blueprint:
+def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> Blueprint:
     routes = Blueprint("admin_queues", __name__, url_prefix="/api/admin")
 
     @routes.get("/fallback")

@@ -26,7 +26,7 @@ _TABLE_BY_STAT = {
 }
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     database_viewer: DatabaseViewer,
     in_flight_events: InFlightEvents,

@@ -40,7 +40,7 @@ _REGISTER_SCHEMA, _LOGIN_SCHEMA, _REFRESH_SCHEMA, _LOGOUT_SCHEMA = (
 )
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     accounts: AccountAuthentication,
     access_tokens: AccessTokens,
     request_auth: RequestAuth,

@@ -100,7 +100,7 @@ def _with_commas(comments: Sequence[Comment]) -> list[Comment | bytes]:
     return with_commas
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     idempotent_requests: IdempotentRequests,

@@ -47,7 +47,7 @@ def follow_cursor_key(follow: FollowEntry) -> tuple[datetime, str]:
     return follow.followed_at, follow.user.id
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     memberships: MembershipStore,

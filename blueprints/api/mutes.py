@@ -24,7 +24,7 @@ def _block_cursor_key(block: BlockedUser) -> tuple[datetime, str]:
     return block.created_at, block.user.id
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     mute_store: MutesAndBlocks,

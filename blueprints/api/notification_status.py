@@ -27,7 +27,7 @@ DELETE_FORBIDDEN = Rejected("Forbidden: Cannot delete another user's notificatio
 _READ_ALL_SCHEMA, _UNREAD_ALL_SCHEMA = ReadAllBody(), UndoReadAllBody()
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     status_store: NotificationStatusStore,
     notification_serializer: NotificationSerializer,

@@ -109,7 +109,7 @@ def _notification_json(row: RowMapping, actors: list[ActorProfile]) -> JsonObjec
     }
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     notification_store: Notifications,
     notification_serializer: NotificationSerializer,

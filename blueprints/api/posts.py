@@ -100,7 +100,7 @@ def _parse_liker_cursor(page_params: PageParams) -> str | None:
     return parse_uuid(str(page_params.cursor_values[0]))
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     idempotent_requests: IdempotentRequests,

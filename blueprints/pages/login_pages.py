@@ -37,7 +37,7 @@ def _next_url() -> str:
     return safe_local_path(request.values.get("next"))
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     sessions: PageSessions,
     accounts: AccountAuthentication,
     access_tokens: AccessTokens,

@@ -19,7 +19,7 @@ THEMES = ("light", "dark")
 THEME_COOKIE_MAX_AGE_SECONDS = 365 * 24 * 3600
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     sessions: PageSessions, notification_store: Notifications, user_store: Users, is_testing: bool
 ) -> Blueprint:
     routes = Blueprint("page_context", __name__)

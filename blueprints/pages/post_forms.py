@@ -28,7 +28,7 @@ from blueprints.pages.form_auth import FormAuth, parse_desired_state, redirect_b
 _POST_SCHEMA, _REPLY_SCHEMA = PostBody(), ReplyBody()
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     form_auth: FormAuth,
     write_actions: WriteActions,
     user_store: Users,

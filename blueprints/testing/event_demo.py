@@ -26,7 +26,7 @@ DEMO_CODE_MESSAGE = "Your code is 123456. It opens nothing: this is a demonstrat
 _DEMO_SCHEMA = DemoEventBody()
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     simulator: Simulator,

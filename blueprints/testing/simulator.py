@@ -122,7 +122,7 @@ def _result_json(user: NewUser, event_id: str | None) -> dict[str, Any]:
     return payload | {"success": event_id is not None, "eventId": event_id}
 
 
-def blueprint(  # noqa: C901 - the sum of its views
+def blueprint(
     request_auth: RequestAuth,
     simulator: Simulator,
     simulated_users: SimulatedUsers,
