@@ -135,7 +135,7 @@ class RedisFailback:
             extra={"event": "redis_emptied"},
         )
         loss_count = int((failover_state.data_loss or {}).get("times", 0)) + 1
-        self._redis_failover.record_data_loss(
+        self._redis_failover.store_data_loss_report(
             {"at": time.time(), "events": self._ingress_entry_count, "times": loss_count}
         )
         self._ingress_entry_count = None

@@ -1,7 +1,7 @@
 """Refuses writes while Redis has an eviction policy that may delete them; raises Unavailable.
 
-Called before each write (blueprints/http/write_actions.py). The policy is read every few seconds in the background;
-only the first write waits for it.
+Called before each write (blueprints/http/write_actions.py). The policy is read every few seconds in the
+background; only the first write waits for it.
 """
 
 import logging

@@ -206,10 +206,10 @@ class RedisFailover:
                 self._enable_ingress_script(keys=[INGRESS_ENABLED_KEY], args=[ingress_token, deadline_ms])
             )
 
-    def record_data_loss(self, data_loss: dict[str, Any]) -> None:
+    def store_data_loss_report(self, data_loss: dict[str, Any]) -> None:
         """Stores what an emptied Redis lost, in place of the last loss."""
         with postgres_errors("record the data loss"), self._engine.begin() as conn:
-            conn.execute(_RECORD_DATA_LOSS, {"data_loss": orjson.dumps(data_loss).decode()})
+            conn.execute(_STORE_DATA_LOSS_REPORT, {"data_loss": orjson.dumps(data_loss).decode()})
 
 
 def read_from_verified_redis(failover: RedisFailover | None, read: Callable[[], T]) -> T:
@@ -272,6 +272,6 @@ _END_FAILOVER = text(
     "changed_at = now() "
     f"{_WHERE_SWITCHING_BACK_SQL}"
 )
-_RECORD_DATA_LOSS = text(
+_STORE_DATA_LOSS_REPORT = text(
     "update redis_failover_state set data_loss = cast(:data_loss as jsonb) where name = 'ingress'"
 )

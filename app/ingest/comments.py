@@ -119,7 +119,7 @@ class Comments:
     def _read_token_and_pending_comment(self, comment_id: str) -> tuple[str | None, Comment | None]:
         """The token of the enabled ingress, and the comment if it is pending."""
         with translate_errors("find a comment"):
-            ingress_token = self._read_ingress_token()
+            ingress_token = self._read_enabled_ingress_token()
             post_id, _ = self._read_post_and_author_ids(comment_id)
             pending_key = redis_key("comment", "pending", post_id or "")
             comment_json = self._redis.hget(pending_key, comment_id) if post_id else None
@@ -127,7 +127,7 @@ class Comments:
             post_id, comment_id, str(comment_json)
         ) if post_id and comment_json else None
 
-    def _read_ingress_token(self) -> str | None:
+    def _read_enabled_ingress_token(self) -> str | None:
         token = self._redis.get(INGRESS_ENABLED_KEY)
         return None if token is None else str(token)
 
@@ -135,7 +135,7 @@ class Comments:
         """The error for a comment that neither store has. A Redis that was emptied lost the pending
         comments; those are written before failback completes."""
         with translate_errors("read the state of the ingress"):
-            is_same_token = ingress_token is not None and self._read_ingress_token() == ingress_token
+            is_same_token = ingress_token is not None and self._read_enabled_ingress_token() == ingress_token
         return COMMENT_NOT_FOUND if is_same_token else TEMPORARILY_UNAVAILABLE
 
     def find_author_id(self, comment_id: str) -> str | None:

@@ -1,8 +1,8 @@
 """Encryption of codes and reset tokens on their way through Redis, Kafka and the tables.
 
 In: every OTP and PASSWORD_RESET event (app/ingest/critical_publisher.py) and our own reset tokens
-(app/accounts/credentials.py). Out: decrypted by workers/message_renderer.py for e-mails
-and text messages, and by app/delivery/local_sockets.py for toasts. The key derives from SECRET_KEY, which all processes share
+(app/accounts/credentials.py). Out: decrypted by workers/message_renderer.py for e-mails and text messages,
+and by app/delivery/local_sockets.py for toasts. The key derives from SECRET_KEY, which all processes share
 (Fernet of `cryptography`: AES and HMAC).
 """
 

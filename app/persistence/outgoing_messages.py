@@ -94,7 +94,7 @@ class DeliveryOutcome:
 def requeue_failed_messages(conn: Connection, message_ids: Sequence[int], now: float) -> set[int]:
     """Puts failed messages back for MAX_RETRY_AGE; codes and reset tokens keep their expiry. Returns the ids
     that were put back. `now` in Unix seconds."""
-    requeued_at = _to_datetime(now)
+    requeued_at = _utc_from_unix_seconds(now)
     params = {
         "ids": list(message_ids),
         "now": requeued_at,
@@ -125,9 +125,9 @@ class EmailSmsQueue:
             "channel": queue.channel,
             "critical": queue.critical,
             "limit": max_messages,
-            "now": _to_datetime(now),
-            "lease_end": _to_datetime(now + CLAIM_LEASE_SECONDS),
-            "recent_lease_end": _to_datetime(now + CLAIM_LEASE_SECONDS - MAX_ORDERING_DELAY_SECONDS),
+            "now": _utc_from_unix_seconds(now),
+            "lease_end": _utc_from_unix_seconds(now + CLAIM_LEASE_SECONDS),
+            "recent_lease_end": _utc_from_unix_seconds(now + CLAIM_LEASE_SECONDS - MAX_ORDERING_DELAY_SECONDS),
             "claim": str(uuid4()),
         }
         with translate_errors("claim messages"), autocommit_engine(self._engine).connect() as conn:
@@ -148,7 +148,7 @@ class EmailSmsQueue:
         rows = orjson.dumps([_settlement_row(outcome) for outcome in outcomes]).decode()
         with translate_errors("settle messages"), self._engine.begin() as conn:
             settled_ids = list(
-                conn.execute(_SETTLE_CLAIMED, {"rows": rows, "now": _to_datetime(now)}).scalars()
+                conn.execute(_SETTLE_CLAIMED, {"rows": rows, "now": _utc_from_unix_seconds(now)}).scalars()
             )
             conn.execute(_POSTPONE_LATER_MESSAGES, {"ids": settled_ids})
             conn.execute(
@@ -214,7 +214,7 @@ def _settlement_row(outcome: DeliveryOutcome) -> dict[str, object]:
     }
 
 
-def _to_datetime(unix_seconds: float) -> datetime:
+def _utc_from_unix_seconds(unix_seconds: float) -> datetime:
     return datetime.fromtimestamp(unix_seconds, UTC)
 
 
