@@ -1,7 +1,8 @@
-"""Delivery log writer: records each pushed client event in DynamoDB.
+"""Delivery log writer: copies the topic ready-notifications into the delivery log, a table of DynamoDB.
 
-Input: topic ready-notifications. Output: app/persistence/delivery_log.py. It reads the topic separately from
-the deliverer, so an unavailable DynamoDB delays no push, and Kafka keeps what is still to be written.
+Input: the topic, in a consumer group of its own. Output: app/persistence/delivery_log.py, one item per client
+event. It reads separately from workers/deliverer.py, which pushes the same events: an unavailable DynamoDB
+delays no push, and Kafka keeps what is still to be written.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ from workers.ready_records import (
 
 
 class DeliveryLogWriter:
-    """Skips records it cannot parse: the deliverer stores them as dead letters."""
+    """Reads ready records and appends an item for each notification to the delivery log. Unread counts are
+    not logged. Skips records it cannot parse: the deliverer stores them as dead letters."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class DeliveryLogWriter:
         self._pending_records: list[ConsumedRecord] = []
 
     def step(self) -> int:
+        """Appends a batch, then commits its offsets; the batch is kept and repeated after Unavailable."""
         if not self._pending_records:
             self._pending_records = self._subscriber.poll(POLL_TIMEOUT_SECONDS, MAX_BATCH_RECORDS)
         item_by_id, failed_count, badge_count = {}, 0, 0

@@ -1,7 +1,7 @@
 """The delivery log: an append-only DynamoDB table with one item per delivered, seen or suppressed event.
 
-In: ready records of workers/deliverer.py. Out: items of NotificationLogs. The item id is derived from the
-record, so that appending a record again changes nothing.
+In: ready records of workers/delivery_log_writer.py. Out: items of NotificationLogs. The item id is derived
+from the record, so that appending a record again changes nothing.
 """
 
 import logging

@@ -127,7 +127,9 @@ class EmailSmsQueue:
             "limit": max_messages,
             "now": _utc_from_unix_seconds(now),
             "lease_end": _utc_from_unix_seconds(now + CLAIM_LEASE_SECONDS),
-            "recent_lease_end": _utc_from_unix_seconds(now + CLAIM_LEASE_SECONDS - MAX_ORDERING_DELAY_SECONDS),
+            "recent_lease_end": _utc_from_unix_seconds(
+                now + CLAIM_LEASE_SECONDS - MAX_ORDERING_DELAY_SECONDS
+            ),
             "claim": str(uuid4()),
         }
         with translate_errors("claim messages"), autocommit_engine(self._engine).connect() as conn:

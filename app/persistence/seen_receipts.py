@@ -1,8 +1,8 @@
 """Records which version of a notification a client has shown, for the delivery log.
 
 In: receipts of app/delivery/read_receipts.py. Out: outbox rows, which app/messaging/outbox_relay.py publishes
-and workers/deliverer.py appends to the delivery log. An unavailable DynamoDB therefore delays no client and
-loses no receipt.
+and workers/delivery_log_writer.py appends to the delivery log. An unavailable DynamoDB therefore delays no
+client and loses no receipt.
 """
 
 from collections.abc import Sequence

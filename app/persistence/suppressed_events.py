@@ -2,7 +2,8 @@
 
 In: events of app/persistence/event_writer.py, in its transaction. Out: one outbox row per recipient, kind,
 object and reason, with the number of events. app/messaging/outbox_relay.py publishes the rows and
-workers/deliverer.py appends them to the log, so that an unavailable DynamoDB delays and loses nothing.
+workers/delivery_log_writer.py appends them to the log, so that an unavailable DynamoDB delays and loses
+nothing.
 """
 
 from collections.abc import Iterable
