@@ -50,7 +50,7 @@ from app.operations.pipeline_report import PipelineReport
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.seen_receipts import SeenReceipts
 from app.settings import Settings
 from app.social.bookmarks import Bookmarks
@@ -161,7 +161,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
             services.redis,
             _all_ingress_shards(services),
             socket_server.count_connected_users,
-            EmailSmsQueue(engine),
+            OutgoingMessages(engine),
         ),
         socket_server=socket_server,
         admin=_build_admin_services(services),

@@ -21,7 +21,7 @@ from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.profile_changes import ProfileChangeBroadcaster
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
@@ -37,7 +37,7 @@ from workers.delays import (
 from workers.deliverer import Deliverer
 from workers.delivery_log_writer import DeliveryLogWriter
 from workers.flusher import Flusher
-from workers.mail_consumer import EmailSmsQueueWriter
+from workers.mail_consumer import OutgoingMessagesWriter
 from workers.message_renderer import MessageRenderer
 from workers.ready_records import MAX_BATCH_RECORDS
 from workers.redis_failback import RedisFailback
@@ -230,8 +230,8 @@ def _build_mail_workers(worker_services: WorkerServices) -> list[Worker]:
     services = worker_services.services
     settings, heartbeat = services.settings, services.heartbeats.record_heartbeat
     subscriber = worker_services.create_subscriber(WORKER_LOOPS["mail-queue"])
-    outgoing_messages = EmailSmsQueue(services.engine)
-    mail_consumer = EmailSmsQueueWriter(subscriber, outgoing_messages, time.time)
+    outgoing_messages = OutgoingMessages(services.engine)
+    mail_consumer = OutgoingMessagesWriter(subscriber, outgoing_messages, time.time)
     secret = settings.web.secret_key
     message_mailer = mailer.Mailer(
         outgoing_messages,

@@ -16,7 +16,7 @@ from app.failpoints import hit_failpoint
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.records import ConsumedRecord
 from app.persistence.message_enqueue import NewOutgoingMessage
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from workers.ready_records import next_offset_by_partition, parse_ready_record
 
 CONSUMER_GROUP = WORKER_LOOPS["mail-queue"].consumer_group
@@ -27,11 +27,13 @@ MESSAGE_CHANNELS = ("EMAIL", "SMS")
 MAX_NOTIFICATION_VERSION = 2**31 - 1
 
 
-class EmailSmsQueueWriter:
+class OutgoingMessagesWriter:
+    """Reads ready records and adds the e-mails and text messages that they request to outgoing_messages."""
+
     def __init__(
         self,
         subscriber: KafkaSubscriber,
-        outgoing_messages: EmailSmsQueue,
+        outgoing_messages: OutgoingMessages,
         now: Callable[[], float],
     ) -> None:
         self._subscriber = subscriber

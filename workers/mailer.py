@@ -26,7 +26,7 @@ from app.domain.mail_policy import mail_retry_delay_seconds
 from app.domain.preferences import Channel, SendNow, decide_delivery
 from app.failpoints import hit_failpoint
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
-from app.persistence.outgoing_messages import (
+from app.persistence.claimed_messages import (
     STATUS_DELIVERED,
     STATUS_EXPIRED,
     STATUS_FAILED,
@@ -34,9 +34,9 @@ from app.persistence.outgoing_messages import (
     STATUS_WAITING,
     ClaimedMessage,
     DeliveryOutcome,
-    EmailSmsQueue,
     SendQueue,
 )
+from app.persistence.outgoing_messages import OutgoingMessages
 from workers.message_renderer import MessageRenderer
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class SendSlots:
 class Mailer:
     def __init__(
         self,
-        outgoing_messages: EmailSmsQueue,
+        outgoing_messages: OutgoingMessages,
         transports: Mapping[str, MessageTransport],
         renderer: MessageRenderer,
         now: Callable[[], float],

@@ -9,7 +9,7 @@ from app.delivery.mail_message import OutboundEmailOrSms
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.messaging.message_encryption import MessageEncryption
-from app.persistence.outgoing_messages import ClaimedMessage
+from app.persistence.claimed_messages import ClaimedMessage
 
 log = logging.getLogger(__name__)
 

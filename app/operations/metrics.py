@@ -26,7 +26,7 @@ from app.domain.errors import Unavailable
 from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
 from app.messaging.stage_counters import StageCounters
 from app.operations.heartbeats import Heartbeats
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RESPONSES: defaultdict[int, int] = defaultdict(int)
@@ -47,7 +47,7 @@ class Metrics:
         connection: redis.Redis,
         shards: range,
         count_connected_users: Callable[[], int],
-        outgoing_messages: EmailSmsQueue,
+        outgoing_messages: OutgoingMessages,
     ) -> None:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -95,7 +95,7 @@ def _breaker_gauge(name: str, states_by_process: Mapping[str, Mapping[str, str]]
 class MailBacklogCollector(Collector):
     """Same values in every process; omitted while PostgreSQL is unavailable."""
 
-    def __init__(self, outgoing_messages: EmailSmsQueue) -> None:
+    def __init__(self, outgoing_messages: OutgoingMessages) -> None:
         self._outgoing_messages = outgoing_messages
 
     def describe(self) -> Iterable[Metric]:

@@ -11,26 +11,29 @@ earlier one has ended. A critical message waits for an earlier one of its recipi
 or its attempt has just started, not while it hangs or waits for its next attempt.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
-from app.domain.errors import Poisoned
-from app.domain.events import Kind
-from app.domain.preferences import NotificationPreferences
+from app.persistence.claimed_messages import (
+    ClaimedMessage,
+    DeliveryOutcome,
+    SendQueue,
+    claimed_message_from_row,
+    find_render_error,
+    settlement_row,
+)
 from app.persistence.message_enqueue import (
     MAX_RETRY_AGE,
     VALIDITY_BY_KIND,
     NewOutgoingMessage,
     enqueue_emails_and_texts,
 )
-from app.persistence.serializer import render_payloads, validate_renderable_payload
+from app.persistence.serializer import render_payloads
 
 DEAD_LETTER_ORIGIN = "outgoing_messages"
 """`origin` of a dead letter that is an outgoing message; its `position` is the message id."""
@@ -38,57 +41,6 @@ CLAIM_LEASE_SECONDS = 60.0
 """Longer than the longest attempt (app/delivery/transports.py)."""
 MAX_ORDERING_DELAY_SECONDS = 2.0
 """For this long after its start an attempt delays later critical messages of its recipient."""
-STATUS_WAITING, STATUS_DELIVERED, STATUS_EXPIRED, STATUS_SUPPRESSED, STATUS_FAILED = (
-    "waiting",
-    "delivered",
-    "expired",
-    "preference",
-    "failed",
-)
-"""`expired`: the client event was deleted or the recipient has no address. `preference`: the recipient
-disabled the channel after the message was queued. `failed`: a dead letter has the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class SendQueue:
-    """Messages of one channel that are sent in one order. Ordinary messages never delay critical ones."""
-
-    channel: str
-    critical: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedMessage:
-    """`payload`: the rendered client event, None when it was deleted. `render_error`: why the payload cannot
-    be rendered. `encrypted_body`: text that only the message may contain, such as a reset link."""
-
-    id: int
-    claim_token: str
-    user_id: str
-    notification_id: str
-    version: int
-    channel: str
-    kind: Kind
-    attempts: int
-    last_error: str | None
-    created_at: datetime
-    expires_at: datetime
-    payload: Mapping[str, Any] | None
-    render_error: str | None
-    encrypted_body: str | None
-    email_address: str | None
-    preferences: NotificationPreferences
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryOutcome:
-    """The result of an attempt. `due_at`: the next attempt, if the message is still waiting."""
-
-    message: ClaimedMessage
-    status: str
-    attempts: int
-    error: str | None = None
-    due_at: datetime | None = None
 
 
 def requeue_failed_messages(conn: Connection, message_ids: Sequence[int], now: float) -> set[int]:
@@ -104,7 +56,9 @@ def requeue_failed_messages(conn: Connection, message_ids: Sequence[int], now: f
     return set(conn.execute(_REQUEUE_FAILED, params).scalars())
 
 
-class EmailSmsQueue:
+class OutgoingMessages:
+    """The table outgoing_messages."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
@@ -134,20 +88,21 @@ class EmailSmsQueue:
         }
         with translate_errors("claim messages"), autocommit_engine(self._engine).connect() as conn:
             rows = conn.execute(_CLAIM_DUE, params).mappings().all()
-            render_errors = [_render_error(row["payload"]) for row in rows]
+            render_errors = [find_render_error(row["payload"]) for row in rows]
             stored_payloads = [
                 {} if render_error else row["payload"] or {}
                 for row, render_error in zip(rows, render_errors, strict=True)
             ]
             payloads = render_payloads(conn, stored_payloads)
         return [
-            _claimed_message(*claimed_row) for claimed_row in zip(rows, payloads, render_errors, strict=True)
+            claimed_message_from_row(*claimed_row)
+            for claimed_row in zip(rows, payloads, render_errors, strict=True)
         ]
 
     def settle(self, outcomes: Sequence[DeliveryOutcome], now: float) -> list[int]:
         """Stores outcomes and dead letters in one transaction. Returns the ids of the messages that this
         attempt still had claimed; messages claimed by another process since then are left unchanged."""
-        rows = orjson.dumps([_settlement_row(outcome) for outcome in outcomes]).decode()
+        rows = orjson.dumps([settlement_row(outcome) for outcome in outcomes]).decode()
         with translate_errors("settle messages"), self._engine.begin() as conn:
             settled_ids = list(
                 conn.execute(_SETTLE_CLAIMED, {"rows": rows, "now": _utc_from_unix_seconds(now)}).scalars()
@@ -158,62 +113,6 @@ class EmailSmsQueue:
                 {"rows": rows, "ids": settled_ids, "origin": DEAD_LETTER_ORIGIN},
             )
         return settled_ids
-
-
-def _render_error(payload: dict[str, Any] | None) -> str | None:
-    """Why a stored payload cannot be rendered. Only that message becomes a dead letter."""
-    try:
-        validate_renderable_payload(payload or {})
-    except Poisoned as exc:
-        return str(exc)
-    return None
-
-
-def _claimed_message(
-    row: RowMapping, rendered_payload: Mapping[str, Any], render_error: str | None
-) -> ClaimedMessage:
-    stored_preferences = row["preferences"]
-    return ClaimedMessage(
-        id=row["id"],
-        claim_token=row["claim"],
-        user_id=row["user_id"],
-        notification_id=row["notification_id"],
-        version=row["version"],
-        channel=row["channel"],
-        kind=Kind(row["type"]),
-        attempts=row["attempts"],
-        last_error=row["last_error"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        payload=row["payload"] if render_error else rendered_payload or None,
-        render_error=render_error,
-        encrypted_body=row["encrypted_body"],
-        email_address=row["email"],
-        preferences=NotificationPreferences(**stored_preferences)
-        if stored_preferences
-        else NotificationPreferences(),
-    )
-
-
-def _settlement_row(outcome: DeliveryOutcome) -> dict[str, object]:
-    message = outcome.message
-    dead_letter_payload = {
-        "notificationId": message.notification_id,
-        "version": message.version,
-        "userId": message.user_id,
-        "type": message.kind.value,
-    }
-    return {
-        "id": message.id,
-        "claim": message.claim_token,
-        "status": outcome.status,
-        "attempts": outcome.attempts,
-        "error": outcome.error,
-        "dueAt": outcome.due_at.isoformat() if outcome.due_at else None,
-        "reason": f"{message.channel}: {outcome.error}",
-        # Without the text, which may contain a code.
-        "payload": orjson.dumps(dead_letter_payload).decode(),
-    }
 
 
 def _utc_from_unix_seconds(unix_seconds: float) -> datetime:

@@ -21,7 +21,7 @@ from app.messaging.message_encryption import MessageEncryption
 from app.messaging.stage_counters import StageCounters
 from app.operations.heartbeats import Heartbeats
 from app.persistence.delivery_log import DeliveryLog, build_delivery_log_item, create_dynamodb_client
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from app.settings import load_settings
 from app.web import WebApplication
 from tests.support.fixtures import insert_sample_users, like_event, otp_event
@@ -232,7 +232,7 @@ def test_a_message_that_failed_is_seen_and_sent_once_it_is_replayed(
         NotificationLinks(settings.web.secret_key, "http://x"),
     )
     mailer = Mailer(
-        EmailSmsQueue(pipeline.engine),
+        OutgoingMessages(pipeline.engine),
         {"EMAIL": box, "SMS": box},
         writer,
         time.time,

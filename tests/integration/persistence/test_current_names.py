@@ -17,7 +17,7 @@ from app.domain.routing import Topic
 from app.messaging.message_encryption import MessageEncryption
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.persistence.groups import lock_recipients
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.profile_changes import ProfileChangeBroadcaster
 from app.social.notifications import Notifications
 from app.social.posts import PageRequest
@@ -26,7 +26,7 @@ from tests.integration.persistence.test_quiet_hours import deliver_deferred, ena
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import comment_event, insert_users, like_event
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser, pipeline, worker_services
-from workers.mail_consumer import CONSUMER_GROUP, EmailSmsQueueWriter
+from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
 from workers.mailer import Mailer
 from workers.message_renderer import MessageRenderer
 
@@ -128,7 +128,7 @@ class RecordingTransport:
 
 
 def test_an_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
-    transport, messages = RecordingTransport(), EmailSmsQueue(pipeline.engine)
+    transport, messages = RecordingTransport(), OutgoingMessages(pipeline.engine)
     subscriber: Any = pipeline.memory_kafka.subscriber(CONSUMER_GROUP, Topic.READY.value)
     renderer = MessageRenderer(
         MessageEncryption("a test's secret"), NotificationLinks("a test's secret", "https://x.example")
@@ -141,7 +141,7 @@ def test_an_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarnes
         )
     ann.follow(pipeline.alice)
     pipeline.run_until_idle()
-    EmailSmsQueueWriter(subscriber, messages, time.time).step()
+    OutgoingMessagesWriter(subscriber, messages, time.time).step()
     rename_user(ann, "Zoe")
 
     while mailer.step() or mailer.wait_for_send_to_end(10):

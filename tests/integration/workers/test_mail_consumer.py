@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ProducerRecord
-from app.persistence.outgoing_messages import EmailSmsQueue
+from app.persistence.outgoing_messages import OutgoingMessages
 from tests.support.fakes import ManualClock, MemoryKafka
 from tests.support.fixtures import insert_users, new_id
-from workers.mail_consumer import CONSUMER_GROUP, EmailSmsQueueWriter
+from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
 
 pytestmark = pytest.mark.service
 READY = Topic.READY.value
@@ -24,7 +24,7 @@ class MailConsumerHarness:
         self.kafka = MemoryKafka()
         (self.ann_id,) = insert_users(engine, "Ann")
         subscriber: Any = self.kafka.subscriber(CONSUMER_GROUP, READY)
-        self.consumer = EmailSmsQueueWriter(subscriber, EmailSmsQueue(engine), ManualClock().now)
+        self.consumer = OutgoingMessagesWriter(subscriber, OutgoingMessages(engine), ManualClock().now)
 
     def announce(self, *channels: str, client_event: str = "notification", **changes: Any) -> None:
         data = {
@@ -125,7 +125,7 @@ def test_nothing_is_committed_without_postgresql(
 
     mail_consumer_harness.announce("EMAIL")
     with monkeypatch.context() as patch:
-        patch.setattr(EmailSmsQueue, "add_messages", raise_unavailable)
+        patch.setattr(OutgoingMessages, "add_messages", raise_unavailable)
         with pytest.raises(Unavailable):
             mail_consumer_harness.consumer.step()
     assert mail_consumer_harness.lag() == 1

@@ -24,12 +24,8 @@ from app.messaging.message_encryption import MessageEncryption
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import BatchStats
 from app.operations.admin_queues import AdminQueues, AdminSelection
-from app.persistence.outgoing_messages import (
-    CLAIM_LEASE_SECONDS,
-    ClaimedMessage,
-    EmailSmsQueue,
-    SendQueue,
-)
+from app.persistence.claimed_messages import ClaimedMessage, SendQueue
+from app.persistence.outgoing_messages import CLAIM_LEASE_SECONDS, OutgoingMessages
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fakes import ManualClock, MemoryKafka
 from tests.support.fixtures import (
@@ -40,7 +36,7 @@ from tests.support.fixtures import (
     otp_event,
 )
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, MailServer
-from workers.mail_consumer import CONSUMER_GROUP, EmailSmsQueueWriter
+from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
 from workers.mailer import Mailer, SendSlots
 from workers.message_renderer import MessageRenderer
 
@@ -85,7 +81,7 @@ class MailerHarness:
     def new_mailer(self, transports: Mapping[str, MessageTransport] | None = None) -> Mailer:
         links = NotificationLinks("a test's secret", "https://chime.example.org")
         return Mailer(
-            EmailSmsQueue(self.engine),
+            OutgoingMessages(self.engine),
             transports or {"EMAIL": self.mail, "SMS": self.sms},
             MessageRenderer(ENCRYPTION, links),
             self.clock.now,
@@ -142,7 +138,7 @@ class MailerHarness:
 
     def consume(self) -> None:
         subscriber: Any = self.kafka.subscriber(CONSUMER_GROUP, "ready-notifications")
-        EmailSmsQueueWriter(subscriber, EmailSmsQueue(self.engine), self.clock.now).step()
+        OutgoingMessagesWriter(subscriber, OutgoingMessages(self.engine), self.clock.now).step()
         subscriber.close()
 
     def statuses(self, channel: str = "EMAIL") -> list[tuple[Any, ...]]:
@@ -400,7 +396,7 @@ def test_code_waits_for_an_older_one_just_started_but_not_for_a_hanging_one(
     mailer_harness: MailerHarness,
 ) -> None:
     mailer_harness.write_code()
-    claimed = EmailSmsQueue(mailer_harness.engine).claim(
+    claimed = OutgoingMessages(mailer_harness.engine).claim(
         SendQueue("EMAIL", True), 1, mailer_harness.clock.now()
     )
     mailer_harness.write_code()
@@ -458,15 +454,15 @@ def test_results_are_kept_while_postgresql_is_unavailable(
     mailer_harness.write_code()
     mailer_harness.mailer.step()
     mailer_harness.mailer.wait_for_send_to_end(10)
-    settle = EmailSmsQueue.settle
+    settle = OutgoingMessages.settle
 
     def raise_unavailable(*_: object) -> list[int]:
         raise Unavailable("PostgreSQL is unavailable")
 
-    monkeypatch.setattr(EmailSmsQueue, "settle", raise_unavailable)
+    monkeypatch.setattr(OutgoingMessages, "settle", raise_unavailable)
     with pytest.raises(Unavailable):
         mailer_harness.mailer.step()
-    monkeypatch.setattr(EmailSmsQueue, "settle", settle)
+    monkeypatch.setattr(OutgoingMessages, "settle", settle)
     mailer_harness.run_until_idle()
     assert mailer_harness.statuses() == [("delivered", 1, None)]
     assert len(mailer_harness.mail.messages) == 1
@@ -583,7 +579,7 @@ def test_message_of_a_removed_account_is_not_replayed(mailer_harness: MailerHarn
 def test_claim_is_limited_to_the_batch_size(mailer_harness: MailerHarness) -> None:
     for user_id in insert_users(mailer_harness.engine, *(f"P{n}" for n in range(5))):
         mailer_harness.write_code(user_id)
-    messages, queue = EmailSmsQueue(mailer_harness.engine), SendQueue("EMAIL", True)
+    messages, queue = OutgoingMessages(mailer_harness.engine), SendQueue("EMAIL", True)
     counts = [len(messages.claim(queue, 2, mailer_harness.clock.now())) for _ in range(4)]
     assert counts == [2, 2, 1, 0]
 
