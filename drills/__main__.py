@@ -67,7 +67,7 @@ def _run_on_cluster(
         print_progress(f"{drill.name}: {drill.fault_description} ...")
         result = run_drill(drill, cluster, seed, short_only, print_progress)
         results.append(result)
-        print_progress(f"  {result.verdict} ({result.duration_seconds:.0f} s)")
+        print_progress(f"  {result.outcome} ({result.duration_seconds:.0f} s)")
         for check_name, violations in result.violations.items():
             print_progress(f"    {check_name} ({len(violations)}): {violations[0]}")
         if not result.passed:

@@ -122,7 +122,7 @@ def _render_guarantee(
 def _format_drill_label(drill_name: str, rows_by_drill: Mapping[str, dict[str, Any]]) -> str:
     if drill_name not in rows_by_drill:
         return f"{drill_name}°"
-    return f"**{drill_name}: BROKEN**" if rows_by_drill[drill_name]["verdict"] == "BROKEN" else drill_name
+    return f"**{drill_name}: BROKEN**" if rows_by_drill[drill_name]["outcome"] == "BROKEN" else drill_name
 
 
 def _render_last_run(
@@ -138,7 +138,7 @@ def _render_last_run(
         "timer, which the system does not cause. Short: with the shorter times of `make test`.",
         "",
         "| drill | fault | acknowledged | refused | unknown | lost | unexpected | slowest s | critical p99 s "
-        "| drain s | late s | verdict | run (UTC) |",
+        "| drain s | late s | outcome | run (UTC) |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|",
     ]
     lines += [_render_row(row) for row in rows]
@@ -167,7 +167,7 @@ def _render_row(row: Mapping[str, Any]) -> str:
         f"{row['otp_p99_seconds']:.2f}",
         f"{row['drain_seconds']:.1f}",
         f"{row['timer_delay_seconds']:.1f}",
-        row["verdict"],
+        row["outcome"],
         _describe_run(row["run"]),
     ]
     return "| " + " | ".join(map(str, cell_values)) + " |"

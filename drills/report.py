@@ -26,7 +26,7 @@ TABLE_COLUMNS = (
     "slowest s",
     "OTP p99 s (delivered)",
     "drain s",
-    "verdict",
+    "outcome",
 )
 LEGACY_ROW_KEYS = {
     "name": "drill_name",
@@ -46,6 +46,7 @@ LEGACY_ROW_KEYS = {
     "memory_mb": "max_memory_mb",
     "figures": "measurements",
     "faults": "violations",
+    "verdict": "outcome",
 }
 """Keys of last.json until November 2026 -> fields of DrillResult."""
 
@@ -53,7 +54,7 @@ LEGACY_ROW_KEYS = {
 def print_table(results: Sequence[DrillResult], console: Console) -> None:
     table = Table(title="Drills", title_justify="left")
     for label in TABLE_COLUMNS:
-        numeric = label not in ("drill", "fault", "verdict")
+        numeric = label not in ("drill", "fault", "outcome")
         table.add_column(label, justify="right" if numeric else "left")
     for result in results:
         table.add_row(*format_table_cells(result), style="" if result.passed else "bold red")
@@ -76,7 +77,7 @@ def format_table_cells(result: DrillResult) -> list[str]:
         f"{result.max_response_seconds:.2f}",
         f"{result.otp_p99_seconds:.2f} ({result.delivered_otp_count})",
         f"{result.drain_seconds:.1f}",
-        result.verdict,
+        result.outcome,
     ]
 
 

@@ -30,7 +30,7 @@ class DrillResult:
     fault_description: str
     guarantee_ids: tuple[str, ...]
     seed: int
-    verdict: str = "holds"
+    outcome: str = "holds"
     acknowledged_count: int = 0
     refused_count: int = 0
     unknown_count: int = 0
@@ -49,7 +49,7 @@ class DrillResult:
 
     @property
     def passed(self) -> bool:
-        return self.verdict != "BROKEN"
+        return self.outcome != "BROKEN"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,13 +66,13 @@ def run_drill(
     result = DrillResult(drill.name, drill.fault_description, drill.guarantee_ids, seed)
     started_at = time.monotonic()
     if reason := drill.unsupported_reason():
-        result.verdict = f"unsupported here: {reason}"
+        result.outcome = f"unsupported here: {reason}"
         return result
     assert cluster is not None
     try:
         _run_scenario(drill, cluster, result, short_run, print_progress)
     except Exception as exc:  # the other drills must still run
-        result.verdict = "BROKEN"
+        result.outcome = "BROKEN"
         result.violations["exception"] = [f"{type(exc).__name__}: {exc}"]
         cluster.undo_faults()
     result.duration_seconds = time.monotonic() - started_at
@@ -132,7 +132,7 @@ def _run_scenario(
     limits = drill.build_check_limits(scenario, log.max_timer_delay_seconds)
     _fill_result(result, scenario, log, state, check_run(log, state, limits), limits)
     if result.violations:
-        result.verdict = "BROKEN"
+        result.outcome = "BROKEN"
 
 
 def _fill_result(
