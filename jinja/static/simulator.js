@@ -8,7 +8,7 @@ import { formatCount } from "./plurals.js";
 
 // What the configured aggregation rules do with `likes` likes when no window is open.
 function predictLikes(likes, instantLikes, windowText) {
-  if (likes <= instantLikes) return { isWindowed: false, text: `${formatCount(likes, "like")}: told at once, each by name` };
+  if (likes <= instantLikes) return { isWindowed: false, text: `${formatCount(likes, "like")}: announced at once, each by name` };
   const windowed = likes - instantLikes;
   const instantText = instantLikes ? `the first ${instantLikes} at once, ` : "";
   const text = `${formatCount(likes, "like")}: ${instantText}${windowed} in one line when the window closes (${windowText})`;
@@ -20,9 +20,9 @@ const stepTime = (event, stepName) => event.steps.find((step) => step.name === s
 // The status of one event, as text and elements.
 function describeStatus(event) {
   if (event.status === "windowed") return event.dueAt ? ["held until ", countdown(event.dueAt)] : ["held; its window is closing"];
-  if (event.status === "ended") return [`not told: ${event.outcome}`];
+  if (event.status === "ended") return [`not announced: ${event.outcome}`];
   if (event.status === "announced") {
-    const how = event.instant ? "told at once" : "held, then written and announced";
+    const how = event.instant ? "announced at once" : "held, then written and announced";
     return [`${how}, ${formatPreciseTime(stepTime(event, "emitted"))}`];
   }
   if (event.status === "written") {
@@ -36,11 +36,11 @@ function summarize(events) {
   const countWhere = (predicate) => events.filter(predicate).length;
   const heldEvents = events.filter((event) => event.status === "windowed");
   const parts = [
-    [countWhere((event) => event.instant && event.status === "announced"), "told at once"],
+    [countWhere((event) => event.instant && event.status === "announced"), "announced at once"],
     [heldEvents.length, heldEvents[0]?.dueAt ? `held until ${formatTime(heldEvents[0].dueAt)}` : "held"],
     [countWhere((event) => !event.instant && event.status === "announced"), "written and announced after their window"],
     [countWhere((event) => event.status === "written"), "written"],
-    [countWhere((event) => event.status === "ended"), "not told"],
+    [countWhere((event) => event.status === "ended"), "not announced"],
     [countWhere((event) => ["accepted", "queued", "published"].includes(event.status)), "on their way"],
   ];
   return parts.filter(([count]) => count).map(([count, label]) => `${count} ${label}`).join(", ");

@@ -42,13 +42,13 @@ def test_eight_simulated_likes_announce_three_at_once_and_five_on_close(
 
     _expect_events(page, "announced", 3)
     _expect_events(page, "windowed", 5)
-    expect(page.locator("[data-summary]")).to_contain_text("3 told at once, 5 held until")
+    expect(page.locator("[data-summary]")).to_contain_text("3 announced at once, 5 held until")
     expect(page.locator("[data-likes]")).to_have_text("8")
     admin.call_api("POST", "/api/admin/windows/flush")
 
     _expect_events(page, "announced", 8)
     expect(page.locator("[data-summary]")).to_have_text(
-        "3 told at once, 5 written and announced after their window"
+        "3 announced at once, 5 written and announced after their window"
     )
     assert {row["aggregatedCount"] for row in ada.list_notifications()} == {8}
 
@@ -71,7 +71,7 @@ def test_all_simulated_comments_wait_and_cleanup_removes_the_users(
 @pytest.mark.parametrize(
     ("likes", "hint", "css_class"),
     [
-        ("3", "3 likes: told at once, each by name", "hint"),
+        ("3", "3 likes: announced at once, each by name", "hint"),
         (
             "4",
             "4 likes: the first 3 at once, 1 in one line when the window closes (1.5 s ± 0.5 s)",
