@@ -22,6 +22,8 @@ from infra.paths import PROJECT_ROOT
 START_TIMEOUT_SECONDS = 45.0
 STOP_TIMEOUT_SECONDS = 10.0
 KILL_TIMEOUT_SECONDS = 10.0
+GRACEFUL_STOP_TIMEOUT_SECONDS = 5.0
+"""A worker stops within 4 s."""
 LOG_TAIL_LINES = 40
 
 
@@ -49,7 +51,8 @@ class ManagedProcess:
                 return
             self.start_count += 1
             with self.log_path.open("ab") as log_file:
-                log_file.write(f"--- start {self.start_count} {extra_env} ---\n".encode())
+                if self.start_count > 1:
+                    log_file.write(f"--- start {self.start_count} {extra_env} ---\n".encode())
                 self.popen = subprocess.Popen(
                     self.command,
                     cwd=PROJECT_ROOT,
@@ -96,7 +99,7 @@ class ManagedProcess:
     def kill(self) -> None:
         """SIGKILL to its whole session."""
         self._send_group_signal(signal.SIGKILL)
-        self._require_popen().wait(KILL_TIMEOUT_SECONDS)
+        self.wait_for_exit(KILL_TIMEOUT_SECONDS)
 
     def freeze(self) -> None:
         self._send_group_signal(signal.SIGSTOP)
@@ -117,10 +120,36 @@ class ManagedProcess:
             self.resume()
             self.terminate()
             try:
-                self._require_popen().wait(timeout_seconds)
+                self.wait_for_exit(timeout_seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
             return time.monotonic() - started_at
+
+    def stop_gracefully(self, timeout_seconds: float = GRACEFUL_STOP_TIMEOUT_SECONDS) -> float:
+        """SIGTERM, as `stop`, but raises RuntimeError unless it ends in time with exit code 0. Returns the
+        seconds that it took."""
+        started_at = time.monotonic()
+        self.terminate()
+        try:
+            exit_code = self.wait_for_exit(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self._require_popen().send_signal(signal.SIGABRT)  # faulthandler logs where it hangs
+            self.wait_for_exit(KILL_TIMEOUT_SECONDS)
+            raise RuntimeError(f"did not stop in {timeout_seconds} s: {self.log_tail()}") from None
+        if exit_code != 0:
+            raise RuntimeError(f"exit code {exit_code} instead of 0: {self.log_tail()}")
+        return time.monotonic() - started_at
+
+    def wait_for_exit(self, timeout_seconds: float) -> int:
+        """Returns the exit code. Raises subprocess.TimeoutExpired."""
+        return self._require_popen().wait(timeout_seconds)
+
+    def wait_for_sigkill(self, timeout_seconds: float) -> None:
+        """Waits until the process has killed itself at its fail point. Raises WaitTimeoutError, and
+        RuntimeError if it ended in another way."""
+        wait_until(lambda: not self.is_running, f"SIGKILL of {self.name}\n{self.log_tail()}", timeout_seconds)
+        if self.exit_code != -signal.SIGKILL:
+            raise RuntimeError(f"{self.name} ended in another way: {self.log_tail()}")
 
     def cpu_seconds(self) -> float:
         """CPU time of the process and its children so far."""

@@ -12,8 +12,15 @@ class WaitTimeoutError(RuntimeError):
 
 def wait_until(condition: Callable[[], object], description: str, timeout_seconds: float) -> None:
     """Polls until `condition` is true. Raises WaitTimeoutError with `description` after the timeout."""
+    if not poll_until(condition, timeout_seconds):
+        raise WaitTimeoutError(f"timed out after {timeout_seconds:.0f} s: {description}")
+
+
+def poll_until(condition: Callable[[], object], timeout_seconds: float = 10.0) -> bool:
+    """Polls until `condition` is true; False after the timeout. For callers that check the result."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise WaitTimeoutError(f"timed out after {timeout_seconds:.0f} s: {description}")
+            return False
         time.sleep(POLL_INTERVAL_SECONDS)
+    return True

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine
 from app.clients import circuit_breaker
 from app.clients.postgres import psycopg2_url
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from harness.waiting import WaitTimeoutError
 from infra.services import NON_DURABLE_SERVICES, EmbeddedServices
 from tests.support.pipeline_idle import wait_until_pipeline_is_idle
 from tests.support.processes import ProcessGroup
@@ -152,7 +153,7 @@ def module_processes(
     try:
         wait_until_pipeline_is_idle(shared_engine, shared_processes.redis, bootstrap_servers)
         empty_tables_of_running_workers(shared_engine)
-    except AssertionError:  # a failed test has left something behind
+    except WaitTimeoutError:  # a failed test has left something behind
         shared_processes.stop_all()
         _start_on_empty_stores(shared_processes, shared_engine)
     return shared_processes

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.accessibility import (
     DISPLAY_PROFILES,
@@ -24,7 +25,6 @@ from tests.support.bell_panel import (
     wait_until_live,
 )
 from tests.support.console_errors import PageErrorMonitor
-from tests.support.processes import wait_until
 from tests.support.user import BrowserUser
 
 NAMES = ("Ben", "Cem Kaya", "Dora", "Eva", "Fay", "Gus")
@@ -202,7 +202,7 @@ def test_failed_change_is_rolled_back_with_a_message(feed_page: Page, page_error
 def test_opening_the_panel_marks_seen_and_only_a_click_marks_read(feed_page: Page, ada: BrowserUser) -> None:
     open_panel(feed_page, 4)
     expect(feed_page.locator("#badge")).to_contain_class("all-seen")
-    wait_until(lambda: all(row["seenAt"] for row in ada.list_notifications()), 20, "all rows seen")
+    wait_until(lambda: all(row["seenAt"] for row in ada.list_notifications()), "all rows seen", 20)
     assert not any(row["isRead"] for row in ada.list_notifications())
 
     notification_rows(feed_page).locator("a.group-line", has_text="mentioned you").click()

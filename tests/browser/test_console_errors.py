@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.waiting import wait_until
 from tests.support.accessibility import (
     assert_accessible,
     assert_no_horizontal_scroll,
@@ -10,7 +11,6 @@ from tests.support.accessibility import (
     record_layout_shifts,
 )
 from tests.support.console_errors import PageErrorMonitor
-from tests.support.processes import wait_until
 from tests.support.server import WebServer
 
 _ADD_INLINE_SCRIPT = """() => {
@@ -48,7 +48,7 @@ def test_console_error_is_detected(
         page.title()  # Playwright dispatches events only during a call
         return any(expected_error in error for error in page_errors.unexpected_errors())
 
-    wait_until(is_recorded, 10, expected_error)
+    wait_until(is_recorded, expected_error, 10)
     page_errors.errors.clear()
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.accessibility import (
     layout_shift_details,
@@ -12,7 +13,6 @@ from tests.support.accessibility import (
     record_layout_shifts,
 )
 from tests.support.console_errors import IMAGE_BASE_URL, PageErrorMonitor
-from tests.support.processes import wait_until
 from tests.support.user import BrowserUser
 
 IMAGE_URL, MISSING_IMAGE_URL = IMAGE_BASE_URL + "swim.svg", IMAGE_BASE_URL + "gone"
@@ -82,8 +82,8 @@ def test_last_of_many_clicks_decides_the_like(page: Page, ada: BrowserUser) -> N
     expect(like_button).to_have_attribute("aria-pressed", "true")
     wait_until(
         lambda: requests and page.title() and all(request.response() for request in requests),
-        60,
         "responses",
+        60,
     )
     page.reload()
     expect(like_button).to_have_attribute("aria-pressed", "true")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.console_errors import PageErrorMonitor
-from tests.support.processes import wait_until
 from tests.support.server import WebServer
 from tests.support.user import PASSWORD
 
@@ -42,7 +42,7 @@ def test_forgotten_password_can_be_reset(
     page.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("alert")).to_have_text("Invalid or expired reset token")
 
-    wait_until(lambda: reset_tokens(web_server, ada.email), MESSAGE_TIMEOUT_SECONDS, "the message")
+    wait_until(lambda: reset_tokens(web_server, ada.email), "the message", MESSAGE_TIMEOUT_SECONDS)
     page.goto(f"/password/reset?token={reset_tokens(web_server, ada.email)[0]}")
     page.get_by_label("New password").fill(PASSWORD + "2")
     page.get_by_role("button", name="Change it").click()

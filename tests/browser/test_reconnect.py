@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.bell_panel import (
@@ -17,7 +18,6 @@ from tests.support.bell_panel import (
     wait_until_live,
 )
 from tests.support.console_errors import PageErrorMonitor
-from tests.support.processes import wait_until
 from tests.support.server import WebServer
 from tests.support.user import BrowserUser
 
@@ -55,7 +55,7 @@ def test_missed_notifications_are_caught_up_after_a_web_process_restart(
         expect(page.locator("#connection")).to_have_text("Reconnecting…")
         ada_at_other_process = at_other_process(ada, other_process.base_url)
         like_new_posts([at_other_process(ben, other_process.base_url)], ada_at_other_process, 7)
-        wait_until(lambda: ada_at_other_process.unread_count() == 8, 90, "eight groups")
+        wait_until(lambda: ada_at_other_process.unread_count() == 8, "eight groups", 90)
         web_server.start_web()
     finally:
         other_process.kill()
@@ -81,7 +81,7 @@ def test_open_inbox_shows_each_missed_notification_once(
     ada, ben = register_user("Ada"), register_user("Ben")
     like_new_posts([ben], ada, 2)
     page = open_page(ada)
-    wait_until(lambda: ada.unread_count() == 2, 90, "two groups")
+    wait_until(lambda: ada.unread_count() == 2, "two groups", 90)
     open_inbox(page, 2)
     web_server.restart_web()
     expect(page.locator("#connection")).to_have_text("Caught up", timeout=RECONNECT_TIMEOUT_MS)
@@ -109,7 +109,7 @@ def test_notifications_are_complete_without_duplicates_after_a_redis_outage(
     services.kill("redis")
     services.start("redis")
     for post_id in post_ids[1:]:
-        wait_until(partial(_try_like, ben, post_id), 90, "the like to be accepted")
+        wait_until(partial(_try_like, ben, post_id), "the like to be accepted", 90)
 
     expect(page.locator("#badge")).to_have_text("4", timeout=RECONNECT_TIMEOUT_MS)
     open_panel(page, 4)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.accessibility import DisplayProfile
 from tests.support.bell_panel import (
@@ -16,7 +17,6 @@ from tests.support.bell_panel import (
     record_toasts,
     recorded_toast_texts,
 )
-from tests.support.processes import wait_until
 from tests.support.user import BrowserUser
 
 
@@ -43,7 +43,7 @@ def test_at_most_three_toasts_are_shown_and_none_takes_the_focus(
 ) -> None:
     feed_page.locator("textarea").first.focus()
     like_new_posts(other_users, ada, 5)
-    wait_until(lambda: len(recorded_toast_texts(feed_page)) == 5, 30, "five toasts")
+    wait_until(lambda: len(recorded_toast_texts(feed_page)) == 5, "five toasts", 30)
     assert max_simultaneous_toasts(feed_page) <= 3
     expect(feed_page.locator("textarea").first).to_be_focused()
 
@@ -55,7 +55,7 @@ def test_toast_of_a_group_replaces_its_previous_toast(
     for user in other_users:
         user.like(post_id)
     expected_texts = [f"{user.name} liked your post" for user in other_users]
-    wait_until(lambda: sorted(recorded_toast_texts(feed_page)) == expected_texts, 30, "three toasts")
+    wait_until(lambda: sorted(recorded_toast_texts(feed_page)) == expected_texts, "three toasts", 30)
     assert max_simultaneous_toasts(feed_page) == 1
 
 
@@ -99,8 +99,8 @@ def test_two_tabs_show_one_toast_and_equal_unread_counts(
         assert "data:image/svg" in str(page.locator("link[rel=icon]").get_attribute("href"))
     wait_until(
         lambda: len(recorded_toast_texts(tab)) == 2,
-        20,
         "both toasts in the tab opened last",
+        20,
     )
     assert recorded_toast_texts(feed_page) == []
 
@@ -110,7 +110,7 @@ def test_two_tabs_show_one_toast_and_equal_unread_counts(
     feed_page.keyboard.press("Escape")
     tab.close()
     other_users[2].like(ada.create_post("After the other tab was closed"))
-    wait_until(lambda: len(recorded_toast_texts(feed_page)) == 1, 20, "a toast in the remaining tab")
+    wait_until(lambda: len(recorded_toast_texts(feed_page)) == 1, "a toast in the remaining tab", 20)
 
 
 def test_toast_disappears_when_its_notification_is_read_elsewhere(
@@ -141,8 +141,8 @@ def test_no_toast_is_shown_about_the_content_on_screen(
     other_users[2].like(ada.create_post("After it was closed"))
     wait_until(
         lambda: recorded_toast_texts(feed_page) + recorded_toast_texts(tab) == ["Dora liked your post"],
-        20,
         "a toast for the last like only",
+        20,
     )
 
 
@@ -156,7 +156,7 @@ def test_toast_does_not_cover_the_text_field_on_a_phone(
     expect(page.locator(".toast")).to_have_count(1)
     page.locator(".toast").hover()
     like_new_posts(other_users, ada, 2)
-    wait_until(lambda: len(recorded_toast_texts(page)) == 3, 20, "three toasts")
+    wait_until(lambda: len(recorded_toast_texts(page)) == 3, "three toasts", 20)
     field = page.get_by_label("Your comment").first
     field.focus()
     field.click(trial=True)
@@ -181,8 +181,8 @@ def test_disabled_push_channel_shows_no_toast(
     other_users[1].follow(ada)
     wait_until(
         lambda: recorded_toast_texts(feed_page) == ["Cem started following you"],
-        20,
         "a toast for the follower only",
+        20,
     )
 
 
@@ -199,7 +199,7 @@ def test_unread_count_increases_are_announced_to_screen_readers_and_decreases_ar
     )
     like_new_posts(other_users, ada, 4)
     are_four_announced = "() => window.__announcements.at(-1)?.[1] === '4 unread notifications'"
-    wait_until(lambda: feed_page.evaluate(are_four_announced), 30, "four unread announced")
+    wait_until(lambda: feed_page.evaluate(are_four_announced), "four unread announced", 30)
     ada.call_api("PATCH", f"/api/notifications/{ada.id}/read-all")
     expect(feed_page.locator("#badge")).to_be_hidden()
     announcements = feed_page.evaluate("window.__announcements")

@@ -7,8 +7,9 @@ from sqlalchemy import Engine
 
 from app.bootstrap import build_shared_services
 from app.settings import load_settings
+from harness.processes import ManagedProcess
 from tests.support.cluster import WebCluster
-from tests.support.processes import PROCESS_NAMES, ManagedProcess, ProcessGroup
+from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.scenario import WorkerScenario
 
 
@@ -40,7 +41,7 @@ def scenario(module_scenario: WorkerScenario) -> Iterator[WorkerScenario]:
     processes = module_scenario.processes
     processes.start_missing()
     yield module_scenario
-    stopped = [name for name in PROCESS_NAMES if not processes.process_by_name[name].is_alive]
+    stopped = [name for name in PROCESS_NAMES if not processes.process_by_name[name].is_running]
     assert not stopped, processes.log_tails()
 
 
@@ -55,7 +56,7 @@ def web_processes(
     scenario: WorkerScenario, shared_web_processes: list[ManagedProcess]
 ) -> list[ManagedProcess]:
     for index, web_process in enumerate(shared_web_processes):
-        if not web_process.is_alive:
+        if not web_process.is_running:
             shared_web_processes[index] = scenario.processes.start_web()
     return shared_web_processes
 

@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
-from tests.support.processes import wait_until
 from tests.support.scenario import WorkerScenario
 
 pytestmark = pytest.mark.service
@@ -198,17 +198,17 @@ def test_rule_7_retraction_removes_the_actor_from_row_count_and_text(cluster: We
     ben.like(post)
     wait_for_toasts(cluster, tab, 2)
     ben.unlike(post)
-    wait_until(lambda: tab.data_of("notification_updated"), 90, "the correction")
+    wait_until(lambda: tab.data_of("notification_updated"), "the correction", 90)
     assert tab.data_of("notification_updated")[-1]["message"] == "Ann liked your post"
     assert [row["message"] for row in alice.list_notifications()] == ["Ann liked your post"]
 
     ann.unlike(post)
-    wait_until(lambda: tab.data_of("notification_removed"), 90, "the removal of the row")
-    wait_until(lambda: tab.unread_counts[-1][1] == 0, 90, "an unread count of 0")
+    wait_until(lambda: tab.data_of("notification_removed"), "the removal of the row", 90)
+    wait_until(lambda: tab.unread_counts[-1][1] == 0, "an unread count of 0", 90)
     assert (alice.list_notifications(), alice.unread_count) == ([], 0)
 
     ann.like(post)  # an actor who returns is not announced again
-    wait_until(lambda: alice.unread_count == 1, 90, "the row again")
+    wait_until(lambda: alice.unread_count == 1, "the row again", 90)
     comment_id = ben.comment(post, "Never mind")
     ben.request_ok("DELETE", f"/api/comments/{comment_id}")
     ben.follow(alice)
@@ -225,7 +225,7 @@ def test_rule_8_quiet_hours_defer_announcements_and_preferences_filter(cluster: 
     tab, post = alice.open_tab(), alice.create_post()
     ann.like(post)
     ben.follow(alice)
-    wait_until(lambda: alice.unread_count == 1, 90, "an unread count of 1")
+    wait_until(lambda: alice.unread_count == 1, "an unread count of 1", 90)
     cluster.scenario.wait_until_idle()
     assert [row["type"] for row in alice.list_notifications()] == ["LIKE"]
     assert tab.toast_messages == []
@@ -247,7 +247,7 @@ def test_rule_9_window_ends_are_spread_over_the_jitter_band(
     for post in posts:
         ann.comment(post, "Nice")
     last_comment_at = datetime.now().timestamp()
-    wait_until(lambda: len(list_windows(admin, alice)) == POST_COUNT, 60, "all windows to open")
+    wait_until(lambda: len(list_windows(admin, alice)) == POST_COUNT, "all windows to open", 60)
 
     due_times = sorted(
         datetime.fromisoformat(str(window["dueAt"])).timestamp() for window in list_windows(admin, alice)
@@ -258,7 +258,7 @@ def test_rule_9_window_ends_are_spread_over_the_jitter_band(
     assert set(range(10)) <= filled_slots
 
     assert admin.request_ok("POST", "/api/admin/windows/flush")["flushed"] >= POST_COUNT
-    wait_until(lambda: not list_windows(admin, alice), 60, "all windows to close")
+    wait_until(lambda: not list_windows(admin, alice), "all windows to close", 60)
 
 
 def test_rule_10_text_counts_each_person_once_and_names_are_plain_text(cluster: WebCluster) -> None:

@@ -19,10 +19,11 @@ from sqlalchemy import text
 from app.bootstrap import new_id
 from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab
-from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS, wait_until
+from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 log = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ def user_with_two_tabs(cluster: WebCluster) -> Iterator[TwoTabUser]:
         worker = cluster.scenario.processes.process_by_name[name]
         wait_until(
             partial(cluster.scenario.processes.has_heartbeat, worker),
-            START_TIMEOUT_SECONDS,
             f"the first heartbeat of {name}",
+            START_TIMEOUT_SECONDS,
         )
     user = TwoTabUser(cluster)
     yield user
@@ -92,12 +93,12 @@ def assert_announced_once(user_with_two_tabs: TwoTabUser, code_count: int) -> No
         except Unavailable:  # Kafka has just started and still loads its groups
             return False
 
-    wait_until(has_no_lag, 60.0, "no consumer lag")
+    wait_until(has_no_lag, "no consumer lag", 60.0)
     pending = (
         "select (select count(*) from kafka_fallback_queue where not processed) "
         "+ (select count(*) from outbox where published_at is null)"
     )
-    wait_until(lambda: scenario.query(pending) == [(0,)], 60.0, "an empty fallback queue and outbox")
+    wait_until(lambda: scenario.query(pending) == [(0,)], "an empty fallback queue and outbox", 60.0)
     for tab in user_with_two_tabs.tabs:
         assert list(Counter(user_with_two_tabs.code_ids(tab)).values()) == [1] * code_count
         assert tab.client_seqs == sorted(set(tab.client_seqs))
@@ -125,7 +126,7 @@ def test_code_arrives_while_one_service_is_unavailable(
             for code in user_with_two_tabs.code_ids(user_with_two_tabs.tabs[0])
             for suffix in (".eml", ".json")
         ]
-        wait_until(lambda: all(file.exists() for file in message_files), 20.0, "e-mails and text messages")
+        wait_until(lambda: all(file.exists() for file in message_files), "e-mails and text messages", 20.0)
 
     log.info(f"{name} {fault}: {[round(delay, 3) for delay in delays]} s")
     assert max(delays) < MAX_DELAY_SECONDS
@@ -155,8 +156,8 @@ def test_code_written_before_a_postgresql_outage_arrives_in_time(
     user_with_two_tabs.cluster.scenario.engine.dispose()
     wait_until(
         lambda: user_with_two_tabs.user.request("POST", "/api/auth/otp/request", {}).status == 200,
-        20,
         "the recovery",
+        20,
     )
 
 
@@ -167,15 +168,15 @@ def test_code_arrives_while_a_worker_is_stopped(
 ) -> None:
     processes = user_with_two_tabs.cluster.scenario.processes
     worker = processes.process_by_name[name]
-    os.kill(worker.process.pid, fault)
+    os.kill(worker.pid, fault)
     try:
         delay = user_with_two_tabs.request_code()
     finally:
         if fault is signal.SIGKILL:
-            worker.process.wait(10)
+            worker.wait_for_exit(10)
             processes.start_named(name)
         else:
-            os.kill(worker.process.pid, signal.SIGCONT)
+            os.kill(worker.pid, signal.SIGCONT)
 
     log.info(f"{name} {fault.name}: {delay:.3f} s")
     assert delay < MAX_DELAY_SECONDS

@@ -2,14 +2,14 @@
 continues with its old batch. Nothing is lost, doubled or reverted."""
 
 import random
-import signal
 from pathlib import Path
 
 import pytest
 
 from app.failpoints import FAILPOINT_NAMES as ALL_POINTS
 from app.failpoints import process_for_failpoint
-from tests.support.processes import PROCESS_NAMES, ManagedProcess
+from harness.processes import ManagedProcess
+from tests.support.processes import PROCESS_NAMES
 from tests.support.scenario import WorkerScenario, act_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.drill]
@@ -22,7 +22,7 @@ FAIL_POINTS = [
 
 def is_stopped(worker: ManagedProcess) -> bool:
     """Whether the kernel has stopped it by SIGSTOP."""
-    stat = Path(f"/proc/{worker.process.pid}/stat").read_text()
+    stat = Path(f"/proc/{worker.pid}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] == "T"
 
 
@@ -50,13 +50,13 @@ def test_frozen_worker_that_resumes_after_its_lease_changes_nothing(
         # Their leases end, and the worker started last does their work.
         scenario.wait_until_idle()
         for worker in frozen:
-            worker.process.send_signal(signal.SIGCONT)
+            worker.resume()
         for _ in range(20):
             act()
         for worker in frozen:
-            worker.stop()
+            worker.stop_gracefully()
     finally:
         for worker in frozen:
-            worker.process.kill()
+            worker.kill()
 
     scenario.assert_consistent_when_idle()

@@ -2,16 +2,17 @@
 process, and the process exits in time."""
 
 import http.client
-import signal
 import threading
 import time
 from dataclasses import dataclass, field
 
 import pytest
 
+from harness.network import accepts_connections
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import HttpClient
-from tests.support.processes import ManagedProcess, wait_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 STOP_SECONDS = 10.0
@@ -99,18 +100,18 @@ def test_accepted_request_is_response_count_during_shutdown(cluster: WebCluster)
     clients = [ReconnectingClient(web) for _ in range(4 * CLIENT_COUNT)]
     for client in clients:
         client.start()
-    wait_until(lambda: all(client.response_count > 2 for client in clients), 60, "some load")
+    wait_until(lambda: all(client.response_count > 2 for client in clients), "some load", 60)
 
     slow.connect()
-    web.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: not web.accepts_connections(), STOP_SECONDS, "a closed port")
+    web.terminate()
+    wait_until(lambda: not accepts_connections(web.port), "a closed port", STOP_SECONDS)
     slow.request("GET", "/health")
     response = slow.getresponse()
     for client in clients:
         client.join(STOP_SECONDS)
 
     assert response.getheader("Connection") == "close"
-    assert web.process.wait(timeout=STOP_SECONDS) == 0
+    assert web.wait_for_exit(STOP_SECONDS) == 0
     assert [error for client in clients for error in client.errors] == []
 
 
@@ -125,11 +126,11 @@ def test_web_process_stops_under_load_without_cutting_off_requests(cluster: WebC
     clients = [KeepAliveClient(fan, post, web) for fan in fans]
     for client in clients:
         client.start()
-    wait_until(lambda: all(client.response_count > 5 for client in clients), 60, "some load")
+    wait_until(lambda: all(client.response_count > 5 for client in clients), "some load", 60)
 
     started_at = time.monotonic()
-    web.process.send_signal(signal.SIGTERM)
-    exit_code = web.process.wait(timeout=3 * STOP_SECONDS)
+    web.terminate()
+    exit_code = web.wait_for_exit(3 * STOP_SECONDS)
     elapsed_seconds = time.monotonic() - started_at
 
     for client in clients:

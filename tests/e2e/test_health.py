@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.conftest import start_services
 from tests.support.http_client import send_request
-from tests.support.processes import ManagedProcess, ProcessGroup, wait_until
+from tests.support.processes import ProcessGroup
 
 pytestmark = pytest.mark.service
 MAX_AGE_SECONDS = 1.0
@@ -65,7 +67,7 @@ def test_health_response_reports_an_outage_after_the_check_interval(
     assert read_database_status(web_process) == "connected"
     getattr(dedicated_postgres, fault)("postgres")
     stopped_at = time.monotonic()
-    wait_until(lambda: time.monotonic() - stopped_at >= MAX_AGE_SECONDS, 5, "the end of the check interval")
+    wait_until(lambda: time.monotonic() - stopped_at >= MAX_AGE_SECONDS, "the end of the check interval", 5)
 
     started_at = time.monotonic()
     status = read_database_status(web_process)
@@ -73,4 +75,4 @@ def test_health_response_reports_an_outage_after_the_check_interval(
     assert status == "disconnected"
     assert time.monotonic() - started_at < MAX_RESPONSE_SECONDS
     dedicated_postgres.start("postgres")
-    wait_until(lambda: read_database_status(web_process) == "connected", RECOVERY_SECONDS, "the recovery")
+    wait_until(lambda: read_database_status(web_process) == "connected", "the recovery", RECOVERY_SECONDS)

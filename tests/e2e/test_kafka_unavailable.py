@@ -21,13 +21,14 @@ from app.settings import load_settings
 from drills.sandbox import write_ports
 from drills.tcp_proxy_client import TcpProxyProcess
 from harness.network import free_port
+from harness.waiting import wait_until
 from infra import ports
 from infra.services import NON_DURABLE_SERVICES, EmbeddedServices
 from infra.services import SERVICE_NAMES as SERVICES
 from tests.conftest import migrate
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
-from tests.support.processes import ProcessGroup, wait_until
+from tests.support.processes import ProcessGroup
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -212,7 +213,7 @@ def test_push_and_windows_resume_within_five_seconds_of_kafka_recovery(
         toast_timer.wait_for_toasts(post_of_outage, 1, limit)
     for name in WORKER_PROCESSES:
         wait_until(
-            partial(has_logged_end_or_nothing, name), 20, f"the end of the outage in the log of {name}"
+            partial(has_logged_end_or_nothing, name), f"the end of the outage in the log of {name}", 20
         )
         events = [line.partition("Outage ")[2].partition(":")[0] for line in log_lines(name)]
         # A process that has not used Kafka during the outage, such as the flusher, logs nothing.
@@ -235,7 +236,7 @@ def test_last_write_during_the_kafka_outage_is_kept(
         else:
             fan.unlike(post)
     pending = "select 1 from kafka_fallback_queue where not processed"
-    wait_until(lambda: kafka_outage_setup.cluster.scenario.query(pending), 30, "rows of the fallback queue")
+    wait_until(lambda: kafka_outage_setup.cluster.scenario.query(pending), "rows of the fallback queue", 30)
     kafka_outage_setup.start()
 
     kafka_outage_setup.cluster.scenario.wait_until_idle()

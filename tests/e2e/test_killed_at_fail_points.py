@@ -8,7 +8,9 @@ import pytest
 
 from app.failpoints import FAILPOINT_NAMES as ALL_POINTS
 from app.failpoints import process_for_failpoint
-from tests.support.processes import PROCESS_NAMES, ManagedProcess, wait_until
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
+from tests.support.processes import PROCESS_NAMES
 from tests.support.scenario import WorkerScenario, act_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -52,7 +54,7 @@ def test_worker_killed_at_a_fail_point_loses_and_doubles_nothing(
 
     def all_killed() -> bool:
         for point, worker in list(running.items()):
-            if not worker.is_alive:
+            if not worker.is_running:
                 worker.wait_for_sigkill(0)
                 scenario.processes.start_named(worker.name)
                 del running[point]
@@ -62,8 +64,8 @@ def test_worker_killed_at_a_fail_point_loses_and_doubles_nothing(
         act_until(
             lambda: scenario.act_randomly(users, posts, rng), all_killed, KILL_TIMEOUT_SECONDS, "all kills"
         )
-    except AssertionError as exc:
-        raise AssertionError(f"{exc}: {list(running)}\n{scenario.processes.log_tails()}") from None
+    except (AssertionError, RuntimeError) as exc:
+        raise RuntimeError(f"{exc}: {list(running)}\n{scenario.processes.log_tails()}") from None
     finally:
         for worker in running.values():
             worker.kill()
@@ -87,7 +89,7 @@ def _fill_fallback_queue(scenario: WorkerScenario) -> None:
     owner, fan = scenario.create_users(2)
     scenario.set_like(fan, scenario.create_post(owner), True)
     pending = "select 1 from kafka_fallback_queue where not processed"
-    wait_until(lambda: scenario.query(pending), KILL_TIMEOUT_SECONDS, "a row of the fallback queue")
+    wait_until(lambda: scenario.query(pending), "a row of the fallback queue", KILL_TIMEOUT_SECONDS)
 
 
 @pytest.mark.drill

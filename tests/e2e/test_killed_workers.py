@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from app.domain.worker_loops import WORKER_PROCESSES
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
-from tests.support.processes import START_TIMEOUT_SECONDS, wait_until
+from tests.support.processes import START_TIMEOUT_SECONDS
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 TAKEOVER_SECONDS = 8.0
@@ -35,8 +36,8 @@ def test_work_of_a_killed_worker_is_taken_over(cluster: WebCluster, process: str
         successor = processes.start_named(process)
         wait_until(
             partial(processes.has_heartbeat, successor),
-            START_TIMEOUT_SECONDS,
             "the first heartbeat",
+            START_TIMEOUT_SECONDS,
         )
     started_at = time.monotonic()
     for fan in fans[4:]:

@@ -13,9 +13,9 @@ import pytest
 import websocket
 
 from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
-from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 CLOSE_TIMEOUT_SECONDS = 60.0
@@ -68,7 +68,7 @@ def test_socket_that_does_not_read_is_closed_at_little_cost(
 ) -> None:
     [ben] = cluster.register_clients("Ben")
     neighbour = ben.at_server(cluster.web_processes[0].base_url).open_tab()
-    web = psutil.Process(cluster.web_processes[0].process.pid)
+    web = psutil.Process(cluster.web_processes[0].pid)
     push = SocketPushPublisher(cluster.scenario.processes.environment["REDIS_URL"])
     memory_before = web.memory_info().rss
 
@@ -79,7 +79,7 @@ def test_socket_that_does_not_read_is_closed_at_little_cost(
         push.emit("post_updated", {"number": number, "text": BIG_TEXT}, SIGNED_IN_ROOM)
         if number % BATCH_SIZE == BATCH_SIZE - 1:
             wait_until(
-                partial(has_received, number), CLOSE_TIMEOUT_SECONDS, f"event {number} at the other socket"
+                partial(has_received, number), f"event {number} at the other socket", CLOSE_TIMEOUT_SECONDS
             )
 
     assert web.memory_info().rss - memory_before < MAX_GROWTH_BYTES

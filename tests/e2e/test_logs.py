@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.conftest import start_services
 from tests.support.http_client import PASSWORD, send_request
-from tests.support.processes import ManagedProcess, ProcessGroup, wait_until
+from tests.support.processes import ProcessGroup
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 REDIS_PASSWORD = "the-password-of-redis"
@@ -78,14 +80,14 @@ def test_no_line_of_any_process_contains_a_secret(
     send_requests_with_secrets(web)
     wait_until(
         lambda: all(managed.log_path.stat().st_size for managed in all_processes),
-        60,
         "a log line of each process",
+        60,
     )
     dedicated_postgres.kill("postgres")
     send_requests_with_secrets(web)
     for managed in all_processes:
-        managed.process.terminate()
-        managed.process.wait(30)
+        managed.terminate()
+        managed.wait_for_exit(30)
 
     log_text = "\n".join(managed.log_path.read_text(errors="replace") for managed in all_processes)
     secrets = [

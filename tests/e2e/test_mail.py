@@ -12,9 +12,10 @@ from sqlalchemy import text
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
 from app.operations.consumer_lag import open_kafka_admin_client
+from harness.waiting import wait_until
 from tests.support.fixtures import new_id
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, HANG_AFTER_DATA, MailServer
-from tests.support.processes import START_TIMEOUT_SECONDS, wait_until
+from tests.support.processes import START_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 from workers.mail_consumer import CONSUMER_GROUP
 from workers.mailer import MAX_CONCURRENT_SENDS
@@ -38,8 +39,8 @@ def scenario_with_mail(scenario: WorkerScenario, mail_server: MailServer) -> Ite
     worker = scenario.processes.restart("deliverer", **settings)
     wait_until(
         lambda: scenario.processes.has_heartbeat(worker),
-        START_TIMEOUT_SECONDS,
         "the first heartbeat of the deliverer",
+        START_TIMEOUT_SECONDS,
     )
     yield scenario
     scenario.processes.process_by_name["deliverer"].kill()  # it may wait for a server that hangs
@@ -102,16 +103,16 @@ def test_slow_recipient_delays_no_other_mail(
         publish_security_alert(scenario_with_mail, user_id)
     wait_until(
         lambda: len(mail_server.accepted_messages) == len(accepted),
-        BUSY_SECONDS,
         "the other e-mails",
+        BUSY_SECONDS,
     )
 
     log.info(f"25 e-mails beside five that fail: {time.monotonic() - started_at:.1f} s")
     assert set(mail_server.accepted_messages) == {address(user_id) for user_id in accepted}
     wait_until(
         lambda: status_by_user(scenario_with_mail)[failing[0]] == "failed",
-        BUSY_SECONDS,
         "the failed status",
+        BUSY_SECONDS,
     )
     [(reason,)] = scenario_with_mail.query(
         "select reason from dead_letters where origin = 'outgoing_messages'"
@@ -130,23 +131,23 @@ def test_hanging_ordinary_mail_delays_no_critical_mail_and_no_poll(
     follow_by_mail(scenario_with_mail, recipients, follower)
     wait_until(
         lambda: len(mail_server.rcpt_count_by_recipient) >= MAX_CONCURRENT_SENDS,
-        2 * BUSY_SECONDS,
         "the maximum of concurrent sends",
+        2 * BUSY_SECONDS,
     )
 
     started_at = time.monotonic()
     publish_security_alert(scenario_with_mail, alerted)
-    wait_until(lambda: mail_server.accepted_messages[address(alerted)], BUSY_SECONDS, "the critical e-mail")
+    wait_until(lambda: mail_server.accepted_messages[address(alerted)], "the critical e-mail", BUSY_SECONDS)
     log.info(f"a critical e-mail while all ordinary ones hang: {time.monotonic() - started_at:.1f} s")
 
     later_recipients = scenario_with_mail.create_users(3)
     follow_by_mail(scenario_with_mail, later_recipients, follower)
     wait_until(
         lambda: set(later_recipients) <= set(status_by_user(scenario_with_mail)),
-        BUSY_SECONDS,
         "rows of the later messages",
+        BUSY_SECONDS,
     )
-    wait_until(lambda: read_lag(scenario_with_mail) == 0, BUSY_SECONDS, "an empty ready topic")
+    wait_until(lambda: read_lag(scenario_with_mail) == 0, "an empty ready topic", BUSY_SECONDS)
 
 
 def test_mailer_killed_between_sending_and_settling_sends_the_same_message_again(
@@ -160,8 +161,8 @@ def test_mailer_killed_between_sending_and_settling_sends_the_same_message_again
     worker = scenario_with_mail.processes.restart("deliverer", **settings)
     wait_until(
         lambda: scenario_with_mail.processes.has_heartbeat(worker),
-        START_TIMEOUT_SECONDS,
         "the first heartbeat of the deliverer",
+        START_TIMEOUT_SECONDS,
     )
     publish_security_alert(scenario_with_mail, ann)
     worker.wait_for_sigkill(BUSY_SECONDS)
@@ -173,8 +174,8 @@ def test_mailer_killed_between_sending_and_settling_sends_the_same_message_again
         conn.execute(text("update outgoing_messages set due_at = now() where status = 'waiting'"))
     wait_until(
         lambda: status_by_user(scenario_with_mail)[ann] == "delivered",
-        2 * START_TIMEOUT_SECONDS,
         "the e-mail is settled",
+        2 * START_TIMEOUT_SECONDS,
     )
     first, second = mail_server.raw_messages[address(ann)]
     assert first == second

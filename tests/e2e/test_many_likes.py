@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from harness.waiting import wait_until
 from tests.support.mail_folder import list_announcements
-from tests.support.processes import START_TIMEOUT_SECONDS, wait_until
+from tests.support.processes import START_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -43,8 +44,8 @@ def test_eight_likes_become_three_toasts_at_once_and_one_after_the_window(
     scenario.set_like(users[0], post, is_on=True)
     wait_until(
         lambda: list_messages(scenario, owner),
-        START_TIMEOUT_SECONDS,
         "the first toast",
+        START_TIMEOUT_SECONDS,
     )
     scenario.set_like(users[0], post, is_on=False)
     scenario.assert_consistent_when_idle()
@@ -55,15 +56,15 @@ def test_eight_likes_become_three_toasts_at_once_and_one_after_the_window(
         scenario.set_like(user_id, post, is_on=True)
 
     wait_until(
-        lambda: len(list_messages(scenario, owner)) == count_before + 3, ANNOUNCE_SECONDS, "three toasts"
+        lambda: len(list_messages(scenario, owner)) == count_before + 3, "three toasts", ANNOUNCE_SECONDS
     )
     assert scenario.services.memberships.get_like_counts_and_states(None, [post])[post][0] == 8
     assert scenario.query("select count(*) from active_likes where post_id = :p", p=post) == [(3,)]
 
     wait_until(
         lambda: len(list_messages(scenario, owner)) == count_before + 4,
-        15,
         "the announcement at the end of the window",
+        15,
     )
     (message, new_count) = list_messages(scenario, owner)[-1]
     assert str(message).endswith("and 7 others liked your post")
@@ -121,8 +122,8 @@ def test_two_aggregators_and_two_flushers_give_the_same_result(scenario: WorkerS
         posts = [scenario.create_post(owner) for owner in users[:5]]
         wait_until(
             lambda: all(map(scenario.processes.has_heartbeat, extra_workers)),
-            START_TIMEOUT_SECONDS,
             "the first heartbeats",
+            START_TIMEOUT_SECONDS,
         )
         with ThreadPoolExecutor(10) as pool:
             for post in posts:
@@ -131,5 +132,5 @@ def test_two_aggregators_and_two_flushers_give_the_same_result(scenario: WorkerS
         scenario.assert_consistent_when_idle()
     finally:
         for worker in extra_workers:
-            worker.stop()
+            worker.stop_gracefully()
     scenario.assert_consistent_when_idle()

@@ -12,7 +12,8 @@ from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.domain.routing import Topic, ingress_shard_of_object
 from app.ingest.memberships import DesiredState
-from tests.support.processes import START_TIMEOUT_SECONDS, wait_until
+from harness.waiting import wait_until
+from tests.support.processes import START_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 
 pytestmark = pytest.mark.service
@@ -58,7 +59,7 @@ def test_poison_message_on_a_topic_becomes_a_dead_letter(
     owner, before, after = scenario.create_users(3)
     post = scenario.create_post(owner)
     act(scenario, topic, before, post)
-    wait_until(lambda: was_pushed(socketio_pubsub, owner), START_TIMEOUT_SECONDS, "the first push")
+    wait_until(lambda: was_pushed(socketio_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
     scenario.assert_consistent_when_idle()
     known_dead_letters = _read_dead_letters(scenario)
 
@@ -71,13 +72,13 @@ def test_poison_message_on_a_topic_becomes_a_dead_letter(
 
     wait_until(
         lambda: was_pushed(socketio_pubsub, owner),
-        MAX_DELAY_SECONDS,
         f"the push of the next event; {scenario.processes.log_tails()}",
+        MAX_DELAY_SECONDS,
     )
     wait_until(
         lambda: len(_read_dead_letters(scenario) - known_dead_letters) == 3,
-        MAX_DELAY_SECONDS,
         "three dead letters",
+        MAX_DELAY_SECONDS,
     )
     assert {origin for origin, _ in _read_dead_letters(scenario) - known_dead_letters} == {topic.value}
     assert _read_dead_letter_topic(servers) >= {
@@ -92,7 +93,7 @@ def test_poison_entry_in_the_ingress_becomes_a_dead_letter(
     owner, before, after = scenario.create_users(3)
     post = scenario.create_post(owner)
     scenario.set_like(before, post, is_on=True)
-    wait_until(lambda: was_pushed(socketio_pubsub, owner), START_TIMEOUT_SECONDS, "the first push")
+    wait_until(lambda: was_pushed(socketio_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
     scenario.assert_consistent_when_idle()
     known_dead_letters = _read_dead_letters(scenario)
 
@@ -103,13 +104,13 @@ def test_poison_entry_in_the_ingress_becomes_a_dead_letter(
 
     wait_until(
         lambda: was_pushed(socketio_pubsub, owner),
-        MAX_DELAY_SECONDS,
         f"the push of the next event; {scenario.processes.log_tails()}",
+        MAX_DELAY_SECONDS,
     )
     wait_until(
         lambda: len(_read_dead_letters(scenario) - known_dead_letters) == 2,
-        MAX_DELAY_SECONDS,
         "two dead letters",
+        MAX_DELAY_SECONDS,
     )
     assert {origin for origin, _ in _read_dead_letters(scenario) - known_dead_letters} == {shard}
     scenario.assert_consistent_when_idle()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import HttpClient, HttpResponse, send_request
-from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.service
 SEPARATOR = "\x1e"
@@ -55,7 +55,7 @@ class PollingClient:
             )
             return bool(found)
 
-        wait_until(poll_and_search, 60, event)
+        wait_until(poll_and_search, event, 60)
         return found[-1]
 
     def poll_until_connected(self) -> bool:
@@ -69,7 +69,7 @@ def connect_by_polling(user: HttpClient) -> PollingClient:
     opened = json.loads(bytes(response.body).decode()[1:])
     poller = PollingClient(user, opened["sid"], [])
     assert poller.post("40" + json.dumps({"token": user.token})).status == 200
-    wait_until(poller.poll_until_connected, 60, "the connection")
+    wait_until(poller.poll_until_connected, "the connection", 60)
     return poller
 
 
@@ -180,7 +180,7 @@ def test_websocket_that_sends_an_invalid_packet_is_closed(
     assert tab._websocket is not None
     tab._websocket.send(packet)
 
-    wait_until(lambda: tab.is_closed, 30, "the end of the connection")
+    wait_until(lambda: tab.is_closed, "the end of the connection", 30)
     assert count_tracebacks(cluster) == before
 
 

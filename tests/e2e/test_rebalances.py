@@ -5,7 +5,9 @@ from functools import partial
 
 import pytest
 
-from tests.support.processes import START_TIMEOUT_SECONDS, ManagedProcess, wait_until
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
+from tests.support.processes import START_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.drill]
@@ -30,11 +32,11 @@ def test_one_to_three_aggregators_and_back_during_a_window_loses_nothing(
     for worker in extra_workers:
         wait_until(
             partial(act_until_started, worker),
-            START_TIMEOUT_SECONDS,
             worker.log_tail(),
+            START_TIMEOUT_SECONDS,
         )
     act(60)
-    extra_workers[0].stop()
+    extra_workers[0].stop_gracefully()
     act(40)
     extra_workers[1].kill()  # its partitions are reassigned when its session times out
     act(40)

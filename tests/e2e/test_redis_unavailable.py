@@ -12,11 +12,12 @@ from app.bootstrap import build_shared_services
 from app.clients.postgres import psycopg2_url
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.settings import load_settings
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.conftest import migrate, start_services
 from tests.support.cluster import WebCluster
 from tests.support.http_client import HttpClient, HttpResponse
-from tests.support.processes import PROCESS_NAMES, ProcessGroup, wait_until
+from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -149,8 +150,8 @@ def test_emptied_redis_is_detected_rebuilt_and_reported(cluster: WebCluster) -> 
         user.like(post)
     wait_until(
         lambda: not sum(cluster.scenario.services.ingress.length_by_shard().values()),
-        30,
         "an empty ingress",
+        30,
     )
 
     cluster.scenario.processes.redis.flushall()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import PASSWORD, HttpClient
-from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.service
 
@@ -39,15 +39,15 @@ def test_removed_user_disappears_from_notifications_and_unread_count(
     ben.like(liked_post)
     ben.comment(commented_post, "Words")
     ben.follow(alice)
-    wait_until(lambda: len(alice.list_notifications()) == 4 and alice.unread_count == 4, 90, "four rows")
+    wait_until(lambda: len(alice.list_notifications()) == 4 and alice.unread_count == 4, "four rows", 90)
     cluster.scenario.wait_until_idle()
 
     remove(alice, ben)
 
     wait_until(
         lambda: [row["message"] for row in alice.list_notifications()] == ["Ann liked your post"],
-        90,
         "one row",
+        90,
     )
     [row] = alice.list_notifications()
     assert (row["aggregatedCount"], row["actorId"]) == (1, ann.id)
@@ -55,8 +55,8 @@ def test_removed_user_disappears_from_notifications_and_unread_count(
     actors = alice.request_ok("GET", f"/api/notifications/{row['id']}/actors")["actors"]
     assert [actor["id"] for actor in actors] == [ann.id]
     assert alice.unread_count == 1
-    wait_until(lambda: len(tab.data_of("notification_removed")) == 3, 90, "the removal of three rows")
-    wait_until(lambda: tab.unread_counts[-1][1] == 1, 90, "the unread count")
+    wait_until(lambda: len(tab.data_of("notification_removed")) == 3, "the removal of three rows", 90)
+    wait_until(lambda: tab.unread_counts[-1][1] == 1, "the unread count", 90)
     assert tab.data_of("notification_updated")[-1]["message"] == "Ann liked your post"
     everything = json.dumps([row, actors, alice.request_ok("GET", f"/api/notifications/{alice.id}/grouped")])
     assert ben.id not in everything

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from app.accounts.service_keys import ServiceKeys
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.support.cluster import WebCluster
 from tests.support.fixtures import new_id
 from tests.support.http_client import PASSWORD, send_request
-from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.service
 NEW_PASSWORD = "Another-2026"
@@ -62,7 +62,7 @@ def test_reset_token_is_in_the_message_and_nowhere_else(cluster: WebCluster, dat
         "POST", f"{alice.base_url}/api/auth/password/reset-request", {"email": alice.email}
     )
     assert response.status == 200
-    wait_until(lambda: "token=" in read_mail(data_dir, alice.email), 90, "the e-mail")
+    wait_until(lambda: "token=" in read_mail(data_dir, alice.email), "the e-mail", 90)
     cluster.wait_until(lambda: tab.toast_messages, "the toast")
     (token,) = set(re.findall(r"token=([\w.~-]+)", read_mail(data_dir, alice.email)))
 
@@ -119,12 +119,12 @@ def test_code_reaches_its_recipient_and_is_stored_nowhere_in_clear(
         }
         assert send_request("POST", f"{alice.base_url}/api/events", body, {"X-Api-Key": key}).status == 202
         cluster.wait_until(lambda: len(tab.toast_messages) == 2, "the codes")
-        wait_until(lambda: external_code in read_mail(data_dir, alice.email), 90, "the messages")
+        wait_until(lambda: external_code in read_mail(data_dir, alice.email), "the messages", 90)
     (code,) = re.findall(r"code is (\d{6})\b", " ".join(tab.toast_messages))
     assert f"Code {external_code}" in tab.toast_messages
     assert code in read_mail(data_dir, alice.email)
     pending = "select count(*) from kafka_fallback_queue where not processed"
-    wait_until(lambda: cluster.scenario.query(pending) == [(0,)], 60, "an empty fallback queue")
+    wait_until(lambda: cluster.scenario.query(pending) == [(0,)], "an empty fallback queue", 60)
     cluster.scenario.wait_until_idle()
 
     listed = json.dumps(
@@ -148,7 +148,7 @@ def test_password_reset_of_an_external_event_is_protected_too(cluster: WebCluste
     body = {"type": "PASSWORD_RESET", "targetId": alice.id, "message": "Use token=SECRET-9 now"}
     response = send_request("POST", f"{alice.base_url}/api/events", body, {"X-Api-Key": key})
     assert response.status == 202
-    wait_until(lambda: "token=SECRET-9" in read_mail(data_dir, alice.email), 90, "the e-mail")
+    wait_until(lambda: "token=SECRET-9" in read_mail(data_dir, alice.email), "the e-mail", 90)
     cluster.wait_until(lambda: tab.toast_messages, "the toast")
     assert tab.toast_messages == ["A password reset was requested for your account."]
     cluster.scenario.wait_until_idle()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import socketio
 
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -14,7 +15,6 @@ from tests.support.http_client import (
     ConnectionRefused,
     HttpClient,
 )
-from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.service
 
@@ -99,7 +99,7 @@ def test_official_client_receives_a_toast_by_polling(cluster: WebCluster) -> Non
     client.connect(alice.base_url, transports=["polling"])
     try:
         client.emit("join_room", {"userId": alice.id, "token": alice.token})
-        wait_until(lambda: received, DEFAULT_TIMEOUT_SECONDS, "joined")
+        wait_until(lambda: received, "joined", DEFAULT_TIMEOUT_SECONDS)
         ann.follow(alice)
         cluster.wait_until(lambda: len(received) > 1, "a toast")
         assert received[1]["message"] == "Ann started following you"

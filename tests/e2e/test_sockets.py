@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.fixtures import new_id
 from tests.support.http_client import BrowserTab, HttpClient
-from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 RECONNECT_COUNT, STEP_COUNT = 100, 300
@@ -54,7 +54,7 @@ def test_client_that_reconnects_a_hundred_times_has_every_event_once(cluster: We
     rng, tab = random.Random(7), alice.open_tab()
     recovered = []
     with background_load([random_like(user) for user in users]):
-        wait_until(lambda: tab.client_seqs, 90, "the first event")
+        wait_until(lambda: tab.client_seqs, "the first event", 90)
         for _ in range(RECONNECT_COUNT):
             threading.Event().wait(rng.uniform(0, 0.2))
             tab.disconnect()
@@ -105,7 +105,7 @@ def test_join_with_unknown_resume_point_starts_fresh(cluster: WebCluster, since:
     alice, ann = cluster.register_clients("Alice", "Ann")
     ann.follow(alice)
     tab = alice.open_tab()
-    wait_until(lambda: alice.unread_count == 1, 90, "a row")
+    wait_until(lambda: alice.unread_count == 1, "a row", 90)
     if isinstance(since, dict) and since["epoch"] == "real":
         since = since | {"epoch": tab.joined_responses[0]["epoch"]}
     tab.disconnect()
@@ -195,8 +195,8 @@ def test_four_sockets_and_rest_agree_on_the_unread_count_after_random_steps(
     for tab in tabs:
         wait_until(
             partial(has_unread_count, tab, (version, count)),
-            90,
             f"{version}: {count}",
+            90,
         )
         versions = [badge_version for badge_version, _ in tab.unread_counts]
         assert versions == sorted(set(versions)), "a version decreased or was repeated"

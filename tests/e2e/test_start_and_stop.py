@@ -4,21 +4,17 @@ from functools import partial
 
 import pytest
 
+from harness.processes import ManagedProcess
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
-from tests.support.processes import (
-    PROCESS_NAMES,
-    START_TIMEOUT_SECONDS,
-    STOP_TIMEOUT_SECONDS,
-    ManagedProcess,
-    wait_until,
-)
+from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 
 def reports_outage(worker: ManagedProcess) -> bool:
-    assert worker.is_alive, worker.log_tail()
+    assert worker.is_running, worker.log_tail()
     return "Outage begins" in worker.log_tail()
 
 
@@ -36,12 +32,12 @@ def test_workers_without_services_wait_and_can_be_stopped(
     for worker in waiting:
         wait_until(
             partial(reports_outage, worker),
-            START_TIMEOUT_SECONDS,
             f"an outage in the log of {worker.log_tail()}",
+            START_TIMEOUT_SECONDS,
         )
 
     for worker in waiting:
-        assert worker.stop() < STOP_TIMEOUT_SECONDS
+        assert worker.stop_gracefully() < STOP_TIMEOUT_SECONDS
 
 
 @pytest.mark.drill
@@ -63,8 +59,8 @@ def test_all_workers_survive_an_outage_of_all_services(
         for name in PROCESS_NAMES:
             wait_until(
                 partial(reports_outage, processes.process_by_name[name]),
-                START_TIMEOUT_SECONDS,
                 f"{name} reports the outage",
+                START_TIMEOUT_SECONDS,
             )
     finally:
         services.start()
@@ -80,7 +76,7 @@ def test_all_workers_survive_an_outage_of_all_services(
     for user_id in users[1:]:
         scenario.set_like(user_id, post, is_on=False)
     scenario.assert_consistent_when_idle()
-    assert all(processes.process_by_name[name].is_alive for name in PROCESS_NAMES)
+    assert all(processes.process_by_name[name].is_running for name in PROCESS_NAMES)
 
 
 @pytest.mark.parametrize("name", PROCESS_NAMES)
@@ -93,10 +89,10 @@ def test_busy_worker_stops_within_four_seconds(scenario: WorkerScenario, name: s
     worker = scenario.processes.process_by_name[name]
     wait_until(
         lambda: scenario.processes.has_heartbeat(worker),
-        START_TIMEOUT_SECONDS,
         f"the first heartbeat of {worker.log_tail()}",
+        START_TIMEOUT_SECONDS,
     )
-    assert worker.stop() < STOP_TIMEOUT_SECONDS
+    assert worker.stop_gracefully() < STOP_TIMEOUT_SECONDS
 
     scenario.processes.start_named(name)
     scenario.assert_consistent_when_idle()

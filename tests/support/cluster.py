@@ -4,8 +4,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.processes import ManagedProcess
+from harness.waiting import WaitTimeoutError, wait_until
 from tests.support.http_client import HttpClient, register_client
-from tests.support.processes import ManagedProcess, wait_until
 from tests.support.scenario import WorkerScenario
 
 
@@ -27,7 +28,7 @@ class WebCluster:
     ) -> None:
         """Polls the condition; after the time-out it fails with the logs of all processes."""
         try:
-            wait_until(condition, timeout_seconds, description)
-        except AssertionError as exc:
+            wait_until(condition, description, timeout_seconds)
+        except WaitTimeoutError as exc:
             logs = "\n".join(web_process.log_tail() for web_process in self.web_processes)
-            raise AssertionError(f"{exc}\n{self.scenario.processes.log_tails()}\n{logs}") from None
+            raise WaitTimeoutError(f"{exc}\n{self.scenario.processes.log_tails()}\n{logs}") from None

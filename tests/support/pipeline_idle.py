@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from app.operations.consumer_lag import read_consumer_group_offsets
 from drills.invariants import StoreInvariants
-from tests.support.processes import wait_until
+from harness.waiting import wait_until
 
 IDLE_TIMEOUT_SECONDS = 90.0
 """More than a frozen transaction (15 s), a flusher's claim (6 s) and a relay's lease (5 s) together."""
@@ -26,6 +26,6 @@ def wait_until_pipeline_is_idle(
     invariants = StoreInvariants(engine, connection)
     wait_until(
         lambda: not (invariants.find_pending_work() or read_consumer_lag(bootstrap_servers)),
-        IDLE_TIMEOUT_SECONDS,
         "an empty pipeline",
+        IDLE_TIMEOUT_SECONDS,
     )

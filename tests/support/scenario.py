@@ -10,13 +10,14 @@ from app.bootstrap import SharedServices
 from app.domain.errors import Unavailable
 from app.ingest.memberships import DesiredState
 from drills.invariants import StoreInvariants
+from harness.waiting import WaitTimeoutError, wait_until
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_idle import (
     IDLE_TIMEOUT_SECONDS,
     read_consumer_lag,
     wait_until_pipeline_is_idle,
 )
-from tests.support.processes import ProcessGroup, wait_until
+from tests.support.processes import ProcessGroup
 
 
 @dataclass
@@ -86,9 +87,11 @@ class WorkerScenario:
     def assert_consistent_when_idle(self) -> None:
         """Waits until all accepted writes are stored and nothing is pending, then checks all invariants."""
         try:
-            wait_until(self._is_idle, IDLE_TIMEOUT_SECONDS, "an empty pipeline")
-        except AssertionError as exc:
-            raise AssertionError(f"{exc}: {self._describe_pending()}\n{self.processes.log_tails()}") from None
+            wait_until(self._is_idle, "an empty pipeline", IDLE_TIMEOUT_SECONDS)
+        except WaitTimeoutError as exc:
+            raise WaitTimeoutError(
+                f"{exc}: {self._describe_pending()}\n{self.processes.log_tails()}"
+            ) from None
         errors = [*self.invariants.find_violations(), *self._mismatches()]
         assert not errors, "\n".join([*errors, self.processes.log_tails()])
 
@@ -138,4 +141,4 @@ def act_until(
         act()
         return condition()
 
-    wait_until(act_and_check, timeout_seconds, description)
+    wait_until(act_and_check, description, timeout_seconds)

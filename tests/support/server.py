@@ -8,7 +8,8 @@ restart_web()                 kills the web process and starts a new one on the 
 from dataclasses import dataclass, field
 
 from harness.network import free_port
-from tests.support.processes import ManagedProcess, ProcessGroup
+from harness.processes import ManagedProcess
+from tests.support.processes import ProcessGroup
 
 
 @dataclass
@@ -40,5 +41,5 @@ class WebServer:
     def restart_missing(self) -> None:
         """Starts the processes that a previous test killed."""
         self.processes.start_missing()
-        if not self.web_process.is_alive:
+        if not self.web_process.is_running:
             self.start_web()

@@ -5,6 +5,7 @@ import redis
 
 from app.ingest import ingress
 from app.ingest.ingress import IngressStreams
+from harness.waiting import poll_until
 from tests.support.ingress_harness import (
     FIRST_OWNER,
     SECOND_OWNER,
@@ -14,7 +15,6 @@ from tests.support.ingress_harness import (
     ingress_streams,
     read_entries,
 )
-from tests.support.wait import poll_until
 
 __all__ = ["ingress_streams"]
 

@@ -6,6 +6,7 @@ import gevent
 import pytest
 
 from app.domain.errors import Unavailable
+from harness.waiting import poll_until
 from tests.support.brokers import (
     PARTITION_COUNT,
     ConsumerThread,
@@ -16,7 +17,6 @@ from tests.support.brokers import (
     publish_pairs,
     text_values,
 )
-from tests.support.wait import poll_until
 
 
 def test_each_consumer_group_reads_every_record(kafka_topic: MemoryTopic | KafkaTopic) -> None:

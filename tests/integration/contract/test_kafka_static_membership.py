@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.messaging.consumer import SESSION_TIMEOUT_MS, KafkaSubscriber
+from harness.waiting import poll_until
 from tests.conftest import ROOT
 from tests.support.brokers import (
     PARTITION_COUNT,
@@ -18,7 +19,6 @@ from tests.support.brokers import (
     publish_pairs,
     text_values,
 )
-from tests.support.wait import poll_until
 
 pytestmark = pytest.mark.service
 NO_SESSION_WAIT_SECONDS = SESSION_TIMEOUT_MS / 2000

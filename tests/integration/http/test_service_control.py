@@ -16,8 +16,8 @@ from app.devtools.service_control import (
     ServiceCommand,
 )
 from app.domain.errors import Rejected, Unavailable
+from harness.waiting import wait_until
 from infra.services import EmbeddedServices
-from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.service
 SECONDS = 90.0
@@ -43,7 +43,7 @@ def _comes_to(service_control: EmbeddedServiceControl, state: str) -> None:
         assert one.last_error is None, one.last_error
         return one.state == state and one.command is None
 
-    wait_until(there, SECONDS, state)
+    wait_until(there, state, SECONDS)
 
 
 def test_service_can_be_paused_resumed_killed_and_started(service_control: EmbeddedServiceControl) -> None:

@@ -15,9 +15,9 @@ from app.messaging.consumer import KafkaSubscriber
 from app.messaging.producer import KafkaPublisher
 from app.messaging.records import ProducerRecord
 from app.messaging.topics import create_missing_topics
+from harness.waiting import wait_until
 from infra.kafka_cluster import three_broker_services
 from infra.services import EmbeddedServices
-from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.drill]
 TOPIC, BROKERS = "three", ("kafka-1", "kafka-2", "kafka-3")
@@ -102,7 +102,7 @@ def test_acknowledged_record_is_on_two_brokers(services: EmbeddedServices) -> No
         KafkaPublisher(servers).publish([ProducerRecord(TOPIC, "a", b"1")])
 
     # An abandoned producer ends: it neither sends the record later nor keeps connecting to brokers.
-    wait_until(lambda: _senders() <= senders_before, TIMEOUT_SECONDS, "end of the abandoned producer")
+    wait_until(lambda: _senders() <= senders_before, "end of the abandoned producer", TIMEOUT_SECONDS)
 
 
 def _senders() -> set[Thread]:

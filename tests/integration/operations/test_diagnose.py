@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,8 +24,9 @@ from app.operations.diagnose import exit_code, run_checks
 from app.operations.health_checks import CheckLevel, CheckResult
 from app.operations.heartbeats import Heartbeats
 from app.settings import load_tool_settings
+from harness.network import free_port
+from harness.waiting import poll_until
 from tests.conftest import ROOT
-from tests.support.wait import poll_until
 
 
 @pytest.fixture
@@ -203,15 +203,15 @@ def test_check_that_hangs_does_not_hide_the_others() -> None:
 
 
 def test_diagnose_without_services_reports_it_within_the_timeout() -> None:
-    free_port = _free_port()
+    unused_port = free_port()
     environment_overrides = {
-        "DATABASE_URL": f"postgresql://nobody:x@127.0.0.1:{free_port}/none",
-        "REDIS_URL": f"redis://127.0.0.1:{free_port}/0",
-        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port}",
-        "DYNAMODB_ENDPOINT_URL": f"http://127.0.0.1:{free_port}",
+        "DATABASE_URL": f"postgresql://nobody:x@127.0.0.1:{unused_port}/none",
+        "REDIS_URL": f"redis://127.0.0.1:{unused_port}/0",
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{unused_port}",
+        "DYNAMODB_ENDPOINT_URL": f"http://127.0.0.1:{unused_port}",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "PORT": str(free_port),
+        "PORT": str(unused_port),
     }
 
     started_at = time.monotonic()
@@ -225,7 +225,7 @@ def test_diagnose_without_services_reports_it_within_the_timeout() -> None:
 
 @pytest.mark.service
 def test_each_missing_worker_is_reported(environment: dict[str, str], durable_redis: redis.Redis) -> None:
-    finished = _diagnose(environment | {"PORT": str(_free_port())})
+    finished = _diagnose(environment | {"PORT": str(free_port())})
 
     assert finished.returncode == 1
     for loop in WORKER_LOOPS:
@@ -323,9 +323,3 @@ def _web() -> Iterator[int]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app.clients import postgres
-from tests.support.wait import poll_until
+from harness.waiting import poll_until
 
 pytestmark = pytest.mark.service
 LOCK = text("lock table epochs in exclusive mode nowait")

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from app.clients import leases
 from app.clients.leases import PostgresLease
-from tests.support.wait import poll_until
+from harness.waiting import poll_until
 
 pytestmark = pytest.mark.service
 

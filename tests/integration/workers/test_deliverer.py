@@ -10,8 +10,8 @@ from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ProducerRecord
 from app.persistence.delivery_log import TABLE_NAME, DeliveryLog, create_dynamodb_client
+from harness.waiting import poll_until
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
-from tests.support.wait import poll_until
 from workers.delivery_log_writer import DeliveryLogWriter
 
 pytestmark = pytest.mark.service

@@ -22,6 +22,7 @@ from app.failover.redis_failover import (
 )
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
+from harness.waiting import wait_until
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
@@ -259,15 +260,8 @@ def test_overlapping_writes_do_not_prevent_the_write_pause(pipeline: PipelineHar
     failover_since = redis_failover.read_state().changed_at
 
     with overlapping_writes(pipeline) as count_written:
-        poll_until(lambda: count_written() >= 4)
+        wait_until(lambda: count_written() >= 4, "four writes", 10)
         assert redis_failover.pause_failover_writes(failover_since)
-
-
-def poll_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_long_write_delays_others_for_a_limited_time(pipeline: PipelineHarness) -> None:
@@ -368,7 +362,7 @@ def test_failover_write_in_the_fallback_queue_reaches_kafka_within_seconds(
     assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
 
     started_at = time.monotonic()
-    poll_until(lambda: pipeline.bridge.step() > 0)
+    wait_until(lambda: pipeline.bridge.step() > 0, "events in the ingress", 10)
 
     assert time.monotonic() - started_at < 3
     assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(0,)]

@@ -7,7 +7,7 @@ import pytest
 
 from app.clients.circuit_breaker import Breaker
 from app.domain.errors import Rejected, Unavailable
-from tests.support.wait import poll_until
+from harness.waiting import poll_until
 
 
 def is_failure(exc: BaseException) -> bool:

@@ -13,7 +13,7 @@ from app.clients import circuit_breaker
 from app.clients.circuit_breaker import Breaker
 from app.clients.outage_log import MAX_FAILURE_KINDS, Outage
 from app.domain.errors import Unavailable
-from tests.support.wait import poll_until
+from harness.waiting import poll_until
 
 
 class CapturedLogLines:

@@ -23,8 +23,8 @@ from app.delivery.transports import create_transports_by_channel
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.mail_policy import MailFromAddress, mail_retry_delay_seconds
+from harness.waiting import wait_until
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, HANG_AFTER_DATA, MailServer
-from tests.support.processes import wait_until
 
 SENDER = MailFromAddress("Chime", "hello@chime.example.org")
 SHORT_TIMEOUTS = TransportTimeouts(connect_seconds=2.0, response_seconds=0.3, attempt_seconds=2.0)
@@ -283,7 +283,7 @@ def test_webhook_that_responds_again_closes_the_breaker(webhook_server: HTTPServ
     circuit_breaker.SMS.set_limits_and_reset(failure_threshold=1, reset_seconds=0.05)
     with pytest.raises(Unavailable):
         SmsWebhookTransport("http://127.0.0.1:1/", SHORT_TIMEOUTS).send(message())
-    wait_until(lambda: circuit_breaker.SMS.state == circuit_breaker.HALF_OPEN, 5, "a probe is allowed")
+    wait_until(lambda: circuit_breaker.SMS.state == circuit_breaker.HALF_OPEN, "a probe is allowed", 5)
     with pytest.raises(DeliveryDeferred):
         SmsWebhookTransport(f"http://127.0.0.1:{webhook_server.server_address[1]}/500", SHORT_TIMEOUTS).send(
             message()

@@ -77,6 +77,21 @@ def test_frozen_process_is_resumed_and_stopped(process: ManagedProcess) -> None:
     assert process.exit_code == -signal.SIGTERM
 
 
+def test_graceful_stop_fails_if_the_process_does_not_exit_with_zero(process: ManagedProcess) -> None:
+    start_and_wait(process)
+
+    with pytest.raises(RuntimeError, match="exit code -15 instead of 0"):
+        process.stop_gracefully(TIMEOUT_SECONDS)
+
+
+def test_wait_for_sigkill_fails_if_the_process_ends_in_another_way(process: ManagedProcess) -> None:
+    start_and_wait(process)
+    process.terminate()
+
+    with pytest.raises(RuntimeError, match="another way"):
+        process.wait_for_sigkill(TIMEOUT_SECONDS)
+
+
 def test_wait_fails_at_once_with_the_log_if_the_process_ends(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no configuration')"]
     process = ManagedProcess("broken", command, {}, tmp_path / "broken.log")

@@ -10,9 +10,9 @@ from app.domain.events import Event
 from app.domain.routing import Topic
 from app.messaging.publisher import CircuitBreakingPublisher, event_to_record
 from app.messaging.records import ProducerRecord
+from harness.waiting import poll_until
 from tests.support.fakes import MemoryKafka
 from tests.support.fixtures import comment_event, like_event, otp_event, unsaved_sample_users
-from tests.support.wait import poll_until
 
 SAMPLE_USERS = unsaved_sample_users()
 RECORD = ProducerRecord(Topic.LOW.value, "key", b"{}")
