@@ -16,7 +16,7 @@ import redis
 from app.clients.leases import PostgresLease
 from app.clients.redis import translate_errors
 from app.domain.backoff import jittered_delay
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.failover.redis_failover import (
     INGRESS_ENABLED_KEY,
     INGRESS_INSTANCE_ID_KEY,
@@ -65,7 +65,7 @@ class RedisFailback:
             return self._check_and_advance_failback()
         except Unavailable as exc:
             self._recovery = None  # starts again once all services respond
-            if exc.code != "redis_unavailable":
+            if not isinstance(exc, RedisUnavailable):
                 raise
             # No back-off: web processes may reach Redis before this one does.
             log.debug("Redis is unavailable: %s", exc, extra={"event": "redis_unavailable"})

@@ -17,7 +17,7 @@ import gevent
 from circuitbreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker
 
 from app.clients.outage_log import Outage
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 
 CLOSED, OPEN, HALF_OPEN = STATES = ("closed", "open", "half-open")
 PROBE_TIMEOUT_SECONDS = 10.0
@@ -63,8 +63,10 @@ class Breaker:
         failure_threshold: int = 5,
         reset_seconds: float = 10.0,
         probe_timeout_seconds: float = PROBE_TIMEOUT_SECONDS,
+        create_error: Callable[[str], Unavailable] | None = None,
     ) -> None:
         self.name = name
+        self._create_error = create_error or (lambda message: Unavailable(message, f"{name}_unavailable"))
         self._probe_timeout_seconds = probe_timeout_seconds
         self._ping: Callable[[], object] | None = None
         self._ping_greenlet: gevent.Greenlet[..., object] | None = None
@@ -100,10 +102,7 @@ class Breaker:
         if self._library_breaker.state != STATE_CLOSED:
             greenlet = gevent.getcurrent()
             if self._half_open_owner is not greenlet and not self._try_become_probe(greenlet):
-                raise Unavailable(
-                    f"{self.name.capitalize()} is unavailable (circuit breaker open)",
-                    f"{self.name}_unavailable",
-                )
+                raise self._create_error(f"{self.name.capitalize()} is unavailable (circuit breaker open)")
         return self._state_version
 
     def on_success(self, state_version: int) -> None:
@@ -186,7 +185,7 @@ class Breaker:
 
 
 REDIS, POSTGRES, KAFKA, DYNAMODB, EMAIL, SMS = ALL_BREAKERS = (
-    Breaker("redis"),
+    Breaker("redis", create_error=RedisUnavailable),
     Breaker("postgres"),
     Breaker("kafka"),
     Breaker("dynamodb"),

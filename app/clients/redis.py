@@ -16,7 +16,7 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from app.clients import circuit_breaker
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 
 PACKAGE_DIR = Path(__file__).resolve().parent.parent
 COMMAND_TIMEOUT_SECONDS = 1.0
@@ -90,7 +90,7 @@ class RedisHealth:
         """Raises Unavailable."""
         if time.monotonic() < self._backoff_until:
             self.failure_count += 1
-            raise Unavailable("Redis timed out a moment ago", "redis_unavailable")
+            raise RedisUnavailable("Redis timed out a moment ago")
 
     def clear_backoff(self) -> None:
         """Allows calls again, because Redis was not the cause of the timeout."""
@@ -120,7 +120,7 @@ def translate_errors(operation: str) -> Iterator[None]:
         if not _is_unavailable(exc):
             raise Unavailable(f"Too many calls wait for Redis: could not {operation}", "redis_busy") from exc
         REDIS_HEALTH.record_failure(exc)
-        raise Unavailable(f"Redis is unavailable: could not {operation}", "redis_unavailable") from exc
+        raise RedisUnavailable(f"Redis is unavailable: could not {operation}") from exc
     except redis.exceptions.OutOfMemoryError as exc:
         raise Unavailable(f"Redis is out of memory: could not {operation}", "redis_full") from exc
 
@@ -158,9 +158,7 @@ class RedisReadCircuit:
     def guard_read(self, operation: str) -> Iterator[None]:
         """Raises Unavailable, at once after a recent failure."""
         if time.monotonic() < self._open_until:
-            raise Unavailable(
-                f"Redis was unavailable a moment ago: could not {operation}", "redis_unavailable"
-            )
+            raise RedisUnavailable(f"Redis was unavailable a moment ago: could not {operation}")
         try:
             with translate_errors(operation):
                 yield

@@ -20,3 +20,18 @@ class Unavailable(Exception):
     def __init__(self, message: str, code: str = "unavailable") -> None:
         super().__init__(message)
         self.code = code
+
+
+class RedisUnavailable(Unavailable):
+    """Redis does not answer. The same write may be made as a failover write."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "redis_unavailable")
+
+
+class RedisFailoverActive(Unavailable):
+    """Redis answers, but must not be used before the failback. The same write may be made as a failover
+    write."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis failover is active", "redis_failover")

@@ -35,7 +35,6 @@ from app.domain.errors import Unavailable
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 INGRESS_ENABLED_KEY, INGRESS_INSTANCE_ID_KEY = "ingress:enabled", "ingress:instance_id"
-REDIS_FAILOVER_CODE = "redis_failover"
 NOTIFY_CHANNEL = "redis_failover"
 PING_TIMEOUT_SECONDS, STATE_READ_TIMEOUT_SECONDS = 0.3, 0.5
 MAX_ENABLE_DELAY_SECONDS = 2.0
@@ -44,8 +43,6 @@ ADVISORY_LOCK_ID = 7_301_020
 """The advisory lock, shared by failover writes and exclusive for pause_writers(). Its queue is fair; with row
 locks, overlapping writes could block pause_writers() for ever."""
 PAUSE_LOCK_TIMEOUT_MS = 300
-FAILOVER_ERROR_CODES = frozenset({"redis_unavailable", REDIS_FAILOVER_CODE})
-"""Codes of Unavailable after which the same write may be made as a failover write."""
 
 
 class FailbackInProgress(Exception):

@@ -17,11 +17,9 @@ import gevent
 
 from app.clients import stale_reads
 from app.clients.pg_notify import PgNotifyListener
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisFailoverActive, RedisUnavailable, Unavailable
 from app.domain.events import Event
 from app.failover.redis_failover import (
-    FAILOVER_ERROR_CODES,
-    REDIS_FAILOVER_CODE,
     FailbackInProgress,
     NotInFailover,
     RedisFailover,
@@ -78,9 +76,7 @@ class FailoverWriter:
             try:
                 self._redis_failover.verify_ingress_after_failure()
                 return primary()
-            except Unavailable as exc:
-                if exc.code not in FAILOVER_ERROR_CODES:
-                    raise
+            except (RedisUnavailable, RedisFailoverActive) as exc:
                 log.debug("Taking the failover path: %s", exc, extra={"event": "failover_path_taken"})
                 redis_error = exc
             self._redis_failover.mark_redis_suspect()
@@ -102,7 +98,7 @@ class FailoverWriter:
         then a failover starts, unless the row has changed since `normal_since`. Raises the error after
         the time limit, or if repeating the call could apply it twice."""
         is_redis_available = (
-            redis_error.code == REDIS_FAILOVER_CODE or self._redis_failover.is_redis_answering()
+            isinstance(redis_error, RedisFailoverActive) or self._redis_failover.is_redis_answering()
         )
         may_have_applied = redis_error.__cause__ is not None
         if normal_since is None or not is_redis_available:

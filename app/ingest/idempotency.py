@@ -7,6 +7,7 @@ is read first, so that keys stored there without Redis stay valid afterwards.
 
 import hashlib
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import orjson
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 
 log = logging.getLogger(__name__)
 RESPONSE_TTL_SECONDS = 24 * 3600
@@ -72,11 +73,8 @@ class IdempotencyKeys:
                 if retry_claim
                 else _parse_stored_response(stored_json, body_hash)
             )
-        try:
+        with suppress(RedisUnavailable):
             return self._claim_in_redis(new_claim)
-        except Unavailable as exc:
-            if exc.code != "redis_unavailable":
-                raise
         return self._claim_in_postgres(new_claim)
 
     def _claim_in_redis(self, claim: IdempotencyClaim) -> IdempotencyClaim | StoredResponse:

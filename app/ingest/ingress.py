@@ -17,10 +17,10 @@ from typing import Any
 import redis
 
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisFailoverActive, Unavailable
 from app.domain.events import Event
 from app.domain.routing import ingress_shard_of_event
-from app.failover.redis_failover import INGRESS_ENABLED_KEY, REDIS_FAILOVER_CODE
+from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.comments import Comment
 from app.ingest.memberships import IngressLimits
 
@@ -83,7 +83,7 @@ class IngressStreams:
         with translate_errors("append the events"):
             result = self._append_script(keys=keys, args=args)
         if result == "failover":
-            raise Unavailable("Redis failover is active", REDIS_FAILOVER_CODE)
+            raise RedisFailoverActive
         if result in ("deadline_exceeded", "full"):
             raise Unavailable("Too many events are waiting; try again soon", f"ingress_{result}")
         return bool(result in ("done", "unchanged"))

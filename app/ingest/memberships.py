@@ -20,11 +20,10 @@ from sqlalchemy import Engine, text
 from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisFailoverActive, Unavailable
 from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import (
     INGRESS_ENABLED_KEY,
-    REDIS_FAILOVER_CODE,
     RedisFailover,
     read_from_verified_redis,
 )
@@ -107,8 +106,10 @@ class MembershipStore:
                 return MembershipState(bool(active), int(count))
             if status == "not_found":
                 raise membership_kind.not_found_error
-            if status in _UNAVAILABLE_ERRORS:
-                raise Unavailable(*_UNAVAILABLE_ERRORS[status])
+            if status == "full":
+                raise Unavailable("Too many events are waiting; try again soon", "ingress_full")
+            if status == "failover":
+                raise RedisFailoverActive
             if status == "not_loaded":
                 self.cache_loader.load_if_missing(membership_kind, request.object_id)
             # "deadline_exceeded": Redis was stalled and answers again. Retry once.
@@ -245,10 +246,6 @@ def _merge_count_and_membership(
     return max(stored[0], count), is_member if stored[1] is None else stored[1]
 
 
-_UNAVAILABLE_ERRORS = {
-    "full": ("Too many events are waiting; try again soon", "ingress_full"),
-    "failover": ("Redis failover is active", REDIS_FAILOVER_CODE),
-}
 _RETRY_FAILED_ERRORS = {
     "deadline_exceeded": ("The write exceeded its deadline and had no effect", "deadline_exceeded"),
     "not_loaded": ("The post could not be loaded", "busy"),

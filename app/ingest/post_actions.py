@@ -14,10 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.domain.causes import merge_mentions_into_events
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.domain.mentions import mentioned_usernames
-from app.failover.redis_failover import FAILOVER_ERROR_CODES
 from app.ingest.action_base import ActionBase
 from app.ingest.comments import COMMENT_NOT_FOUND, POST_NOT_FOUND, Comment
 from app.ingest.event_builders import (
@@ -108,8 +107,8 @@ class PostActions(ActionBase):
         failover = self._failover
         try:
             comment = self._comments.find_or_raise(comment_id)
-        except Unavailable as exc:
-            if failover is None or exc.code not in FAILOVER_ERROR_CODES:
+        except (RedisUnavailable, RedisFailoverActive):
+            if failover is None:
                 raise
             deletion = PendingCommentDeletion(comment_id, actor_id)
             failover.run_with_fallback(

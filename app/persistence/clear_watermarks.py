@@ -13,8 +13,8 @@ import redis
 from sqlalchemy import Connection, text
 
 from app.clients.redis import translate_errors
-from app.domain.errors import Unavailable
-from app.failover.redis_failover import INGRESS_ENABLED_KEY, REDIS_FAILOVER_CODE
+from app.domain.errors import RedisFailoverActive, Unavailable
+from app.failover.redis_failover import INGRESS_ENABLED_KEY
 
 CLEAR_WATERMARK_KEY, CLEAR_RUNNING_KEY, OUTBOX_WATERMARK_KEY = (
     "clear:watermark",
@@ -52,7 +52,7 @@ def read_cache_load_token(connection: redis.Redis) -> str:
         )  # type: ignore[assignment]
     watermark, clear_running, ingress_token = values
     if ingress_token is None:
-        raise Unavailable("Redis failover is active", REDIS_FAILOVER_CODE)
+        raise RedisFailoverActive
     if clear_running:
         raise Unavailable("The data is being cleared", "busy")
     return f"{watermark or ''} {ingress_token}"

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices
 from app.clients import postgres
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.ingest.actions import Actions
 from app.ingest.idempotency import IdempotencyClaim, IdempotencyKeys, StoredResponse
 from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
@@ -168,7 +168,7 @@ def test_comment_retried_after_a_lost_response_is_one_comment(
 
         def append_then_fail(*args: Any, **kwargs: Any) -> None:
             append_comment_events(*args, **kwargs)
-            raise Unavailable("The response was lost", "redis_unavailable")
+            raise RedisUnavailable("The response was lost")
 
         patch.setattr(Actions, "_write_comment_and_events", append_then_fail)
         assert post_with_key("/api/comments", body, "k1").status_code == 503

@@ -12,7 +12,7 @@ from app.bootstrap import new_id
 from app.clients.pg_notify import PgNotifyListener
 from app.clients.postgres import psycopg2_url
 from app.delivery.history import ClientEventHistory, ResumePoint
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.events import Event, Kind
 from app.domain.redaction import LOGIN_CODE_VALID_MINUTES, MASKED_CODE_TEXT
 from app.domain.routing import Topic
@@ -34,7 +34,7 @@ class UnavailableIngress:
     """An ingress without Redis."""
 
     def append_events(self, events: Any) -> bool:
-        raise Unavailable("Redis is unavailable", "redis_unavailable")
+        raise RedisUnavailable("Redis is unavailable")
 
 
 @dataclass

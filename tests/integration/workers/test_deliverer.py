@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from app.bootstrap import new_id
-from app.domain.errors import Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ProducerRecord
 from app.persistence.delivery_log import TABLE_NAME, DeliveryLog, create_dynamodb_client
@@ -184,7 +184,7 @@ def test_event_not_accepted_by_redis_is_sent_by_the_next_deliverer(
     pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_unavailable(*_: object) -> None:
-        raise Unavailable("Redis timed out", "redis_unavailable")
+        raise RedisUnavailable("Redis timed out")
 
     pipeline.publisher.publish([ready(pipeline)])
     with monkeypatch.context() as patch:

@@ -8,7 +8,7 @@ import redis
 
 from app.bootstrap import new_id
 from app.clients import postgres
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
 from app.ingest.membership_kinds import POST_LIKES
@@ -232,7 +232,7 @@ def test_comment_stays_pending_until_its_row_is_written(
 
 
 def _raise_unavailable(*_: object) -> None:
-    raise Unavailable("Redis is unavailable", "redis_unavailable")
+    raise RedisUnavailable("Redis is unavailable")
 
 
 def test_comment_retried_through_failover_does_not_stay_pending(
@@ -245,7 +245,7 @@ def test_comment_retried_through_failover_does_not_stay_pending(
 
     def append_and_time_out(*args: Any, **options: Any) -> bool:
         append(*args, **options)
-        raise Unavailable("Redis timed out", "redis_unavailable")
+        raise RedisUnavailable("Redis timed out")
 
     failover_harness.fail_back()  # Redis accepts writes
     failover_harness.actions_with_redis._comments.load_count_into_cache(pipeline.post_id_by_caption["Hello"])
@@ -419,7 +419,7 @@ def test_writes_during_failover_bypass_a_responding_redis(
 
 def timeout_error() -> Unavailable:
     """The error that app/clients/redis.py raises for a call that was sent."""
-    error = Unavailable("Redis timed out", "redis_unavailable")
+    error = RedisUnavailable("Redis timed out")
     error.__cause__ = redis.TimeoutError()
     return error
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import gevent
 import pytest
 
+from app.clients import circuit_breaker
 from app.clients.circuit_breaker import Breaker
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 from harness.waiting import poll_until
 
 
@@ -155,3 +156,11 @@ def test_breaker_error_names_the_service_and_has_retry_after() -> None:
         open_breaker(reset_seconds=60).admit_call()
 
     assert error.value.code == "redis_unavailable"
+
+
+def test_open_breaker_of_redis_raises_the_error_that_allows_a_failover_write() -> None:
+    circuit_breaker.REDIS.set_limits_and_reset(failure_threshold=1, reset_seconds=60)
+    call(circuit_breaker.REDIS, time_out)
+
+    with pytest.raises(RedisUnavailable):
+        circuit_breaker.REDIS.admit_call()
