@@ -33,7 +33,7 @@ def client(isolated_app: Flask) -> FlaskClient:
 
 
 class AuthClient:
-    """Somebody who has registered, and the devices they log in with."""
+    """A registered user and the devices of the log-ins."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
@@ -81,7 +81,7 @@ def read_critical_texts(
     return read_texts
 
 
-def test_refresh_token_is_exchanged_for_the_next(alice: AuthClient) -> None:
+def test_refresh_token_is_exchanged_for_the_next_one(alice: AuthClient) -> None:
     second = alice.refreshes(alice.first.refreshToken)
     assert second.status == 200
     assert alice.is_in(second.token)
@@ -96,7 +96,7 @@ def test_reused_refresh_token_ends_its_session(alice: AuthClient) -> None:
     assert not alice.is_in(second.token)
 
 
-def test_end_of_one_session_keeps_the_others(alice: AuthClient) -> None:
+def test_reused_refresh_token_keeps_the_other_sessions(alice: AuthClient) -> None:
     other = alice.logs_in()
     alice.refreshes(alice.first.refreshToken)
     alice.refreshes(alice.first.refreshToken)
@@ -104,26 +104,26 @@ def test_end_of_one_session_keeps_the_others(alice: AuthClient) -> None:
     assert alice.refreshes(other.refreshToken).status == 200
 
 
-def _wait_for_waiting(engine: Engine, many: int) -> None:
-    """Until so many statements wait for a lock."""
-    give_up = time.monotonic() + 5
+def _wait_for_waiting(engine: Engine, min_count: int) -> None:
+    """Waits until at least `min_count` statements wait for a lock."""
+    deadline = time.monotonic() + 5
     waiting = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
-    while time.monotonic() < give_up:
+    while time.monotonic() < deadline:
         with engine.connect() as sql:
-            if sql.execute(waiting).scalar_one() >= many:
+            if sql.execute(waiting).scalar_one() >= min_count:
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits for the lock")
+    raise AssertionError("no statement waits for the lock")
 
 
 def test_one_of_two_concurrent_refreshes_succeeds_and_the_session_stays(
     isolated_app: Flask, alice: AuthClient, engine: Engine
 ) -> None:
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def refresh() -> None:
         body = {"refreshToken": alice.first.refreshToken}
-        answers.append(isolated_app.test_client().post("/api/auth/refresh", json=body))
+        responses.append(isolated_app.test_client().post("/api/auth/refresh", json=body))
 
     threads = [threading.Thread(target=refresh) for _ in range(2)]
     with engine.begin() as sql:
@@ -133,9 +133,9 @@ def test_one_of_two_concurrent_refreshes_succeeds_and_the_session_stays(
         _wait_for_waiting(engine, 2)
     for thread in threads:
         thread.join()
-    assert sorted(response.status_code for response in answers) == [200, 401]
-    (won,) = [response.json for response in answers if response.status_code == 200]
-    assert alice.is_in(won["token"])
+    assert sorted(response.status_code for response in responses) == [200, 401]
+    (refreshed,) = [response.json for response in responses if response.status_code == 200]
+    assert alice.is_in(refreshed["token"])
 
 
 def test_expired_refresh_token_is_refused(alice: AuthClient, engine: Engine) -> None:
@@ -151,7 +151,7 @@ def test_refresh_token_is_stored_hashed(alice: AuthClient, engine: Engine) -> No
     assert alice.first.refreshToken not in str(rows)
 
 
-def test_logging_out_ends_the_session_with_both_its_tokens(alice: AuthClient) -> None:
+def test_log_out_revokes_both_tokens_of_its_session(alice: AuthClient) -> None:
     assert alice.says("/logout", token=alice.first.token).status == 200
     assert not alice.is_in(alice.first.token)
     assert alice.refreshes(alice.first.refreshToken).status == 401
@@ -164,14 +164,14 @@ def test_log_out_with_foreign_refresh_token_keeps_that_session(alice: AuthClient
     assert alice.is_in(alice.first.token)
 
 
-def test_logging_out_everywhere_ends_every_session(alice: AuthClient) -> None:
+def test_log_out_everywhere_ends_every_session(alice: AuthClient) -> None:
     other = alice.logs_in()
     assert alice.says("/logout-all", token=other.token).status == 200
     assert not alice.is_in(alice.first.token)
     assert not alice.is_in(other.token)
 
 
-def test_other_process_learns_of_a_revocation_at_its_next_refresh(
+def test_revoked_token_is_refused_by_another_process_after_its_next_refresh(
     isolated_services: SharedServices, alice: AuthClient
 ) -> None:
     other_process = create_web_application(isolated_services)
@@ -184,7 +184,7 @@ def test_other_process_learns_of_a_revocation_at_its_next_refresh(
             access_tokens.verify(alice.first.token)
 
 
-def test_the_token_of_a_removed_account_is_refused(
+def test_token_of_a_removed_account_is_revoked(
     isolated_application: WebApplication, alice: AuthClient, engine: Engine
 ) -> None:
     web_services = isolated_application.web_services
@@ -196,7 +196,7 @@ def test_the_token_of_a_removed_account_is_refused(
         assert web_services.access_tokens.is_expired_or_revoked(claims)
 
 
-def test_a_changed_password_ends_all_other_sessions(
+def test_password_change_ends_all_other_sessions_and_sends_an_alert(
     alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]
 ) -> None:
     other = alice.logs_in()
@@ -204,17 +204,21 @@ def test_a_changed_password_ends_all_other_sessions(
     assert alice.says("/password", body, token=other.token).status == 200
     assert (alice.is_in(alice.first.token), alice.is_in(other.token)) == (False, True)
     assert (alice.logs_in().status, alice.logs_in(OTHER).status) == (401, 200)
-    assert ["password was changed" in one for one in read_critical_texts(Kind.SECURITY_ALERT)] == [True]
+    assert [
+        "password was changed" in alert_text for alert_text in read_critical_texts(Kind.SECURITY_ALERT)
+    ] == [True]
 
 
 @pytest.mark.parametrize(
     ("current", "new", "code"),
     [
-        pytest.param("Wr0ng-one", OTHER, "wrong_password", id="who does not know the old one"),
-        pytest.param(PASSWORD, "short", "invalid", id="a new one against the rules"),
+        pytest.param("Wr0ng-one", OTHER, "wrong_password", id="wrong current password"),
+        pytest.param(PASSWORD, "short", "invalid", id="invalid new password"),
     ],
 )
-def test_password_change_is_refused(alice: AuthClient, current: str, new: str, code: str) -> None:
+def test_password_change_with_wrong_current_or_invalid_new_password_is_refused(
+    alice: AuthClient, current: str, new: str, code: str
+) -> None:
     body = {"currentPassword": current, "newPassword": new}
     response = alice.says("/password", body, token=alice.first.token)
     assert (response.status, response.code) == (400, code)
@@ -223,9 +227,9 @@ def test_password_change_is_refused(alice: AuthClient, current: str, new: str, c
 
 def _reset_token(alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]) -> str:
     alice.says("/password/reset-request", {"email": "alice@example.org"})
-    found = re.search(r"token=(\S+)", read_critical_texts(Kind.PASSWORD_RESET)[-1])
-    assert found
-    return found[1]
+    match = re.search(r"token=(\S+)", read_critical_texts(Kind.PASSWORD_RESET)[-1])
+    assert match
+    return match[1]
 
 
 def test_reset_token_works_once_and_ends_all_sessions(
@@ -238,7 +242,7 @@ def test_reset_token_works_once_and_ends_all_sessions(
     assert alice.says("/password/reset", body).status == 400
 
 
-def test_a_newer_reset_token_voids_the_older(
+def test_older_reset_token_is_refused_after_a_newer_request(
     alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]
 ) -> None:
     older = _reset_token(alice, read_critical_texts)
@@ -258,9 +262,9 @@ def test_reset_request_reveals_nothing_about_the_account(
 
 def _code(alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]) -> str:
     assert alice.says("/otp/request", token=alice.first.token).status == 200
-    found = re.search(r"\b\d{6}\b", read_critical_texts(Kind.OTP)[-1])
-    assert found
-    return found[0]
+    match = re.search(r"\b\d{6}\b", read_critical_texts(Kind.OTP)[-1])
+    assert match
+    return match[0]
 
 
 def test_code_is_accepted_once(alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]) -> None:
@@ -279,7 +283,7 @@ def test_correct_code_is_refused_after_five_wrong_attempts(
     assert alice.says("/otp/verify", {"code": code}, token=alice.first.token).status == 400
 
 
-def test_codes_are_not_stored_in_clear(
+def test_code_is_not_stored_in_clear(
     alice: AuthClient, engine: Engine, read_critical_texts: Callable[[Kind], list[str]]
 ) -> None:
     code = _code(alice, read_critical_texts)
@@ -296,39 +300,39 @@ EDGE = CHROME + " Edg/120.0.0.0"
 
 
 @pytest.mark.parametrize(
-    ("agents", "alerts"),
+    ("user_agents", "alert_count"),
     [
-        pytest.param(["Firefox"], 0, id="from where one registered"),
-        pytest.param(["Lynx", "Lynx"], 1, id="from elsewhere, and only the first time"),
-        pytest.param([CHROME.format(120), CHROME.format(141)], 1, id="an update is no new browser"),
+        pytest.param(["Firefox"], 0, id="the device of the registration"),
+        pytest.param(["Lynx", "Lynx"], 1, id="a new device twice"),
+        pytest.param([CHROME.format(120), CHROME.format(141)], 1, id="an updated browser"),
         pytest.param([CHROME.format(120), EDGE.format(120)], 2, id="another browser"),
-        pytest.param(["", ""], 1, id="without a name"),
+        pytest.param(["", ""], 1, id="no user agent"),
     ],
 )
 def test_log_in_from_a_new_device_sends_an_alert(
     alice: AuthClient,
     read_critical_texts: Callable[[Kind], list[str]],
-    agents: list[str],
-    alerts: int,
+    user_agents: list[str],
+    alert_count: int,
 ) -> None:
-    for agent in agents:
+    for agent in user_agents:
         alice.client.delete_cookie("device")
         assert alice.logs_in(**{"User-Agent": agent}).status == 200
-    assert len(set(read_critical_texts(Kind.SECURITY_ALERT))) == alerts
+    assert len(set(read_critical_texts(Kind.SECURITY_ALERT))) == alert_count
 
 
 def test_alert_names_browser_system_and_network_only(
     alice: AuthClient, read_critical_texts: Callable[[Kind], list[str]]
 ) -> None:
     alice.logs_in(**{"User-Agent": CHROME.format(120)})
-    [said] = read_critical_texts(Kind.SECURITY_ALERT)
-    assert said.startswith("New log-in: Chrome on Linux, near 127.0.0.0/24.")
-    assert "Mozilla" not in said
+    [alert_text] = read_critical_texts(Kind.SECURITY_ALERT)
+    assert alert_text.startswith("New log-in: Chrome on Linux, near 127.0.0.0/24.")
+    assert "Mozilla" not in alert_text
 
 
 @pytest.fixture
 def trusted_proxy_and_limits(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses are as X-Forwarded-For says, and limits hold: before `web` is made."""
+    """X-Forwarded-For is trusted and rate limits are on. Set before the application is built."""
     monkeypatch.setitem(environment, "TRUSTED_PROXIES", "127.0.0.1")
     monkeypatch.setitem(environment, "RATE_LIMIT_ENABLED", "true")
 
@@ -342,7 +346,7 @@ def test_known_device_from_a_new_network_sends_no_alert_and_an_unknown_one_does(
     alice: AuthClient,
     read_critical_texts: Callable[[Kind], list[str]],
 ) -> None:
-    at_home, away = (_from(one, CHROME.format(120)) for one in ("192.0.2.1", "198.51.100.1"))
+    at_home, away = (_from(address, CHROME.format(120)) for address in ("192.0.2.1", "198.51.100.1"))
     alice.client.delete_cookie("device")
     alice.logs_in(**at_home)
     alice.logs_in(**_from("192.0.2.200", CHROME.format(121)))  # the same /24
@@ -357,8 +361,8 @@ def test_known_device_from_a_new_network_sends_no_alert_and_an_unknown_one_does(
     assert len(read_critical_texts(Kind.SECURITY_ALERT)) == 3
 
 
-def _strangers_fail(isolated_app: Flask, first: int = 0) -> list[int]:
-    """Wrong passwords from everywhere, more than the account takes from unknown devices."""
+def _fail_from_many_addresses(isolated_app: Flask, first: int = 0) -> list[int]:
+    """Statuses of wrong log-ins from 22 addresses, more than the limit for unknown devices."""
     stranger = isolated_app.test_client()
     body = {"email": "alice@example.org", "password": "Wr0ng-one"}
     return [
@@ -372,7 +376,7 @@ def _strangers_fail(isolated_app: Flask, first: int = 0) -> list[int]:
 def test_unknown_devices_are_rate_limited_without_affecting_known_ones(
     trusted_proxy_and_limits: None, isolated_app: Flask, alice: AuthClient
 ) -> None:
-    assert _strangers_fail(isolated_app) == [401] * 20 + [429] * 2
+    assert _fail_from_many_addresses(isolated_app) == [401] * 20 + [429] * 2
     body = {"email": "alice@example.org", "password": PASSWORD}
 
     def statuses(client: FlaskClient, **headers: str) -> int:
@@ -385,18 +389,18 @@ def test_unknown_devices_are_rate_limited_without_affecting_known_ones(
 
 
 def test_known_device_has_its_own_rate_limit(trusted_proxy_and_limits: None, alice: AuthClient) -> None:
-    tries = [alice.logs_in("Wr0ng-one").status for _ in range(6)]
-    assert tries == [401] * 5 + [429]
+    statuses = [alice.logs_in("Wr0ng-one").status for _ in range(6)]
+    assert statuses == [401] * 5 + [429]
     assert alice.logs_in().status == 429
 
 
-def test_device_cookie_of_one_account_does_not_count_for_another(
+def test_device_cookie_of_one_account_does_not_lift_the_limit_of_another(
     trusted_proxy_and_limits: None, isolated_app: Flask, alice: AuthClient
 ) -> None:
     eve = isolated_app.test_client()
     body = {"email": "eve@example.org", "username": "eve", "password": PASSWORD}
     eve.post("/api/auth/register", json=body, headers=_from("203.0.113.1", CHROME.format(120)))
-    _strangers_fail(isolated_app)
+    _fail_from_many_addresses(isolated_app)
     response = eve.post(
         "/api/auth/login",
         json={"email": "alice@example.org", "password": PASSWORD},
@@ -409,7 +413,7 @@ def test_device_cookie_of_one_account_does_not_count_for_another(
 def app_mode(
     request: pytest.FixtureRequest, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """Before `web` is made."""
+    """Set before the application is built."""
     monkeypatch.setitem(environment, "APP_MODE", request.param)
     return str(request.param)
 
@@ -417,17 +421,17 @@ def app_mode(
 def test_device_cookie_is_http_only_and_same_site(app_mode: str, alice: AuthClient) -> None:
     body = {"email": "alice@example.org", "password": PASSWORD}
     response = alice.client.post("/api/auth/login", json=body, headers=HOME)
-    [cookie] = [one for one in response.headers.getlist("Set-Cookie") if one.startswith("device=")]
+    [cookie] = [header for header in response.headers.getlist("Set-Cookie") if header.startswith("device=")]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert ("Secure" in cookie) is (app_mode == "production")
 
 
-def test_new_user_can_be_followed_without_a_query(alice: AuthClient, real_redis: redis.Redis) -> None:
+def test_follower_count_of_a_new_user_is_cached(alice: AuthClient, real_redis: redis.Redis) -> None:
     assert real_redis.get(f"follow:count:{alice.id}") == "0"
 
 
-def test_a_page_session_ends_with_its_log_in(isolated_app: Flask, alice: AuthClient) -> None:
+def test_log_out_everywhere_ends_the_page_session(isolated_app: Flask, alice: AuthClient) -> None:
     browser = isolated_app.test_client()
     form = browser.get("/login").get_data(as_text=True)
     csrf = re.search(r'name="csrf" value="([^"]+)"', form)
@@ -439,7 +443,7 @@ def test_a_page_session_ends_with_its_log_in(isolated_app: Flask, alice: AuthCli
     assert browser.get("/notifications").headers["Location"].startswith("/login")
 
 
-def test_log_in_without_redis_works_and_alerts_later(
+def test_log_in_succeeds_and_keeps_the_device_unknown_if_the_alert_cannot_be_sent(
     isolated_services: SharedServices, alice: AuthClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_unavailable(event: Event) -> None:

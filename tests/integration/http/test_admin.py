@@ -62,11 +62,11 @@ class AdminApiUser:
 
     def __init__(self, app: Flask, engine: Engine, role: str = "admin") -> None:
         self._client = app.test_client()
-        name = f"{role}_one"
+        name = f"{role}_user"
         body = {"email": f"{name}@example.org", "username": name, "password": "Passw0rd"}
-        said: Any = self._client.post("/api/auth/register", json=body).json
-        self.id: str = said["user"]["id"]
-        self._headers = {"Authorization": f"Bearer {said['token']}"}
+        registration: Any = self._client.post("/api/auth/register", json=body).json
+        self.id: str = registration["user"]["id"]
+        self._headers = {"Authorization": f"Bearer {registration['token']}"}
         with engine.begin() as conn:
             conn.execute(text("update users set role = :r where id = :i"), {"r": role, "i": self.id})
 
@@ -91,7 +91,7 @@ def admin(isolated_app: Flask, engine: Engine) -> AdminApiUser:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_operations_need_the_role_in_testing_mode_too(
+def test_admin_route_is_refused_without_the_role_in_testing_mode(
     isolated_app: Flask, engine: Engine, route: str
 ) -> None:
     method, _, path = route.partition(" ")
@@ -100,17 +100,17 @@ def test_operations_need_the_role_in_testing_mode_too(
 
 
 @pytest.mark.parametrize("route", VIEWER)
-def test_the_viewer_is_open_to_the_signed_in_in_testing_mode_only(
+def test_database_viewer_is_open_to_every_user_in_testing_mode_only(
     isolated_app: Flask,
     engine: Engine,
     environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     route: str,
 ) -> None:
-    somebody = AdminApiUser(isolated_app, engine, "user")
-    assert somebody(route)["status"] == 200
-    somebody._client = _create_web_application(environment, monkeypatch, "production").flask_app.test_client()
-    assert somebody(route)["status"] == 403
+    user = AdminApiUser(isolated_app, engine, "user")
+    assert user(route)["status"] == 200
+    user._client = _create_web_application(environment, monkeypatch, "production").flask_app.test_client()
+    assert user(route)["status"] == 403
 
 
 def test_revoked_role_is_effective_at_once(admin: AdminApiUser, engine: Engine) -> None:
@@ -147,7 +147,7 @@ def test_redis_figures_are_null_while_redis_is_unavailable(
     assert stages["fallback"]["in"] == 0
 
 
-def test_dashboard_numbers_have_the_documented_shape(admin: AdminApiUser) -> None:
+def test_stats_have_the_documented_shape(admin: AdminApiUser) -> None:
     assert admin("GET /stats")["stats"] == {
         "users": 1,
         "notifications": {"total": 0},
@@ -168,21 +168,21 @@ def test_dashboard_numbers_have_the_documented_shape(admin: AdminApiUser) -> Non
         ("follows", "id followerId followingId createdAt"),
     ],
 )
-def test_rows_have_the_documented_columns_in_order(
+def test_rows_of_the_database_viewer_have_the_documented_columns_in_order(
     admin: AdminApiUser, pipeline: PipelineHarness, tab: str, columns: str
 ) -> None:
-    ann = _told(pipeline)
+    ann = _announce_three_likes_and_gather_five(pipeline)
     ann.follow(pipeline.alice)
     ann.comment("Hello", "Nice one")
     pipeline.run_until_idle()
     pipeline.clock.advance(151)
     pipeline.run_until_idle()
-    found = admin(f"GET /db/{tab}")
-    assert list(found["data"][0]) == columns.split()
-    assert found["total"] == len(found["data"])
+    table = admin(f"GET /db/{tab}")
+    assert list(table["data"][0]) == columns.split()
+    assert table["total"] == len(table["data"])
 
 
-def _told(pipeline: PipelineHarness) -> Any:
+def _announce_three_likes_and_gather_five(pipeline: PipelineHarness) -> Any:
     pipeline.alice.create_post("Hello")
     people = pipeline.create_users(*USER_NAMES)
     for person in people:
@@ -191,17 +191,19 @@ def _told(pipeline: PipelineHarness) -> Any:
     return people[0]
 
 
-def test_each_stage_input_equals_its_outcomes(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    _told(pipeline)
-    found = admin("GET /pipeline")
-    assert [one["name"] for one in found["stages"]] == ["bridge", "fallback", *PIPELINE_STAGES[1:]]
-    for one in found["stages"]:
-        assert one["in"] == one["out"] + one["held"] + one["failed"], one
-    flusher = found["stages"][3]
+def test_input_of_each_stage_equals_the_sum_of_its_outcomes(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    _announce_three_likes_and_gather_five(pipeline)
+    report = admin("GET /pipeline")
+    assert [stage["name"] for stage in report["stages"]] == ["bridge", "fallback", *PIPELINE_STAGES[1:]]
+    for stage in report["stages"]:
+        assert stage["in"] == stage["out"] + stage["held"] + stage["failed"], stage
+    flusher = report["stages"][3]
     assert (flusher["in"], flusher["held"], flusher["out"]) == (5, 5, 0)
 
 
-def test_loops_without_heartbeat_are_named(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+def test_loop_without_heartbeat_is_reported_missing(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
     for loop in WORKER_LOOPS:
         if loop not in ("redis-failback", "mailer"):
             Heartbeats(pipeline.redis).record_heartbeat(loop)
@@ -211,64 +213,70 @@ def test_loops_without_heartbeat_are_named(admin: AdminApiUser, pipeline: Pipeli
 
 @dataclass
 class RejectingTransport:
-    """A channel that refuses everything until it is mended."""
+    """Raises `error` for each message while it is set."""
 
-    fault: Exception | None = None
-    sent: int = 0
+    error: Exception | None = None
+    sent_count: int = 0
 
     def send(self, message: OutboundEmailOrSms) -> None:
-        if self.fault:
-            raise self.fault
-        self.sent += 1
+        if self.error:
+            raise self.error
+        self.sent_count += 1
 
 
-def test_a_message_that_failed_is_seen_and_sent_once_it_is_replayed(
+def test_failed_message_is_a_dead_letter_and_is_sent_when_replayed(
     admin: AdminApiUser, pipeline: PipelineHarness
 ) -> None:
-    box = RejectingTransport(Rejected("550 5.1.1 No such user at RCPT"))
+    transport = RejectingTransport(Rejected("550 5.1.1 No such user at RCPT"))
     settings = pipeline.worker_services.services.settings
-    writer = MessageRenderer(
+    renderer = MessageRenderer(
         MessageEncryption(settings.web.secret_key),
         NotificationLinks(settings.web.secret_key, "http://x"),
     )
     mailer = Mailer(
         OutgoingMessages(pipeline.engine),
-        {"EMAIL": box, "SMS": box},
-        writer,
+        {"EMAIL": transport, "SMS": transport},
+        renderer,
         time.time,
         lambda: 0.0,
         StageCounters(pipeline.redis).record_batch_stats,
     )
 
-    def mail() -> Any:
+    def find_mail_stage() -> Any:
+        (stage,) = [stage for stage in admin("GET /pipeline")["stages"] if stage["name"] == "mail"]
+        return stage
+
+    def send_all_and_count() -> Any:
         while mailer.step() or mailer.wait_for_send_to_end(10):
             pass
-        (stage,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+        stage = find_mail_stage()
         return {name: stage[name] for name in ("in", "out", "held", "failed")}
 
-    alarm = Event(new_id(), Kind.SECURITY_ALERT, pipeline.alice.id, message="Was this you?")
-    pipeline.actions.publish_event(alarm)
-    (before,) = [one for one in admin("GET /pipeline")["stages"] if one["name"] == "mail"]
+    alert = Event(new_id(), Kind.SECURITY_ALERT, pipeline.alice.id, message="Was this you?")
+    pipeline.actions.publish_event(alert)
+    before = find_mail_stage()
     assert (before["in"], before["held"], before["oldestAgeSeconds"] is not None) == (2, 2, True)
-    assert mail() == {"in": 2, "out": 0, "held": 0, "failed": 2}
+    assert send_all_and_count() == {"in": 2, "out": 0, "held": 0, "failed": 2}
 
-    letters = admin("GET /dead-letters")["items"]
-    assert {one["origin"] for one in letters} == {"outgoing_messages"}
-    assert {one["reason"] for one in letters} == {
+    dead_letters = admin("GET /dead-letters")["items"]
+    assert {dead_letter["origin"] for dead_letter in dead_letters} == {"outgoing_messages"}
+    assert {dead_letter["reason"] for dead_letter in dead_letters} == {
         f"{channel}: 550 5.1.1 No such user at RCPT" for channel in ("EMAIL", "SMS")
     }
-    assert "Was this you" not in str(letters)
+    assert "Was this you" not in str(dead_letters)
 
-    box.fault = None
-    ids = [one["id"] for one in letters]
+    transport.error = None
+    ids = [dead_letter["id"] for dead_letter in dead_letters]
     assert admin("POST /dead-letters/replay", {"ids": ids})["changed"] == 2
-    assert mail() == {"in": 4, "out": 2, "held": 0, "failed": 2}
-    assert box.sent == 2
+    assert send_all_and_count() == {"in": 4, "out": 2, "held": 0, "failed": 2}
+    assert transport.sent_count == 2
     assert admin("GET /dead-letters")["items"] == []
 
 
-def test_windows_are_listed_and_can_be_flushed(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    _told(pipeline)
+def test_open_window_is_listed_and_closes_when_flushed(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    _announce_three_likes_and_gather_five(pipeline)
     (window,) = admin("GET /windows")["items"]
     assert (window["recipient"], window["type"], window["object"], window["count"]) == (
         pipeline.alice.id,
@@ -286,24 +294,26 @@ def test_windows_are_listed_and_can_be_flushed(admin: AdminApiUser, pipeline: Pi
 
 
 def test_trace_of_a_gathered_like_lists_its_steps(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    _told(pipeline)
+    _announce_three_likes_and_gather_five(pipeline)
     pipeline.clock.advance(151)
     pipeline.run_until_idle()
-    ids = [str(one) for (one,) in pipeline.query("select event_id::text from notification_actors")]
-    for event_id in ids:
+    event_ids = [
+        str(event_id) for (event_id,) in pipeline.query("select event_id::text from notification_actors")
+    ]
+    for event_id in event_ids:
         steps = admin(f"GET /trace/{event_id}")["steps"]
-        names = [one["name"] for one in steps]
+        names = [step["name"] for step in steps]
         assert {"accepted", "published", "aggregated", "written", "announced"} <= set(names)
-        assert all("at" in one for one in steps)
+        assert all("at" in step for step in steps)
         assert names.index("announced") > names.index("published")
-    assert sum("closed" in str(admin(f"GET /trace/{one}")) for one in ids) == 5
+    assert sum("closed" in str(admin(f"GET /trace/{event_id}")) for event_id in event_ids) == 5
 
 
-def test_an_unknown_event_is_404(admin: AdminApiUser) -> None:
+def test_trace_of_an_unknown_event_is_404(admin: AdminApiUser) -> None:
     assert admin(f"GET /trace/{new_id()}")["status"] == 404
 
 
-def _enqueue(pipeline: PipelineHarness, retries: int) -> int:
+def _insert_fallback_row(pipeline: PipelineHarness, retries: int) -> int:
     pipeline.memory_kafka.is_unavailable = True
     pipeline.alice.create_post("Hello")
     pipeline.create_users("Ann")[0].like("Hello")
@@ -314,8 +324,10 @@ def _enqueue(pipeline: PipelineHarness, retries: int) -> int:
     return int(pipeline.query("select id from kafka_fallback_queue")[0][0])
 
 
-def test_a_failed_row_is_sent_once_it_is_replayed(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    row = _enqueue(pipeline, retries=6)
+def test_failed_fallback_row_is_published_when_replayed(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    row = _insert_fallback_row(pipeline, retries=6)
     pipeline.run_until_idle()
     assert admin("GET /fallback")["items"][0]["status"] == "failed"
     assert admin("POST /fallback/replay", {"ids": [row]})["changed"] == 1
@@ -326,8 +338,8 @@ def test_a_failed_row_is_sent_once_it_is_replayed(admin: AdminApiUser, pipeline:
     assert pipeline.alice.toast_messages == ["Ann liked your post"]
 
 
-def test_a_discarded_row_is_never_sent(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    row = _enqueue(pipeline, retries=6)
+def test_discarded_fallback_row_is_never_published(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+    row = _insert_fallback_row(pipeline, retries=6)
     assert admin("POST /fallback/discard", {"ids": [row]})["changed"] == 1
     assert admin("POST /fallback/discard", {"ids": [row]})["changed"] == 0
     pipeline.run_until_idle()
@@ -337,7 +349,7 @@ def test_a_discarded_row_is_never_sent(admin: AdminApiUser, pipeline: PipelineHa
 @pytest.mark.parametrize("queue", ["fallback", "dead-letters"])
 @pytest.mark.parametrize("verb", ["replay", "discard"])
 @pytest.mark.parametrize("unknown", [new_id(), "999999999", 999999999, "x", "9" * 40])
-def test_unknown_ids_change_nothing(
+def test_replay_or_discard_of_an_unknown_id_changes_nothing(
     admin: AdminApiUser, engine: Engine, queue: str, verb: str, unknown: Any
 ) -> None:
     response = admin(f"POST /{queue}/{verb}", {"ids": [unknown]})
@@ -347,11 +359,11 @@ def test_unknown_ids_change_nothing(
 
 
 @pytest.mark.parametrize("body", [{}, {"ids": "x"}, {"ids": [None]}, {"ids": [{}]}, {"ids": [True]}])
-def test_invalid_ids_are_400(admin: AdminApiUser, body: Any) -> None:
+def test_replay_of_invalid_ids_is_400(admin: AdminApiUser, body: Any) -> None:
     assert admin("POST /fallback/replay", body)["status"] == 400
 
 
-def _letter(engine: Engine, origin: str, position: str, payload: str) -> str:
+def _insert_dead_letter(engine: Engine, origin: str, position: str, payload: str) -> str:
     values = {"id": new_id(), "origin": origin, "position": position, "payload": payload}
     with engine.begin() as conn:
         conn.execute(
@@ -367,25 +379,25 @@ def _letter(engine: Engine, origin: str, position: str, payload: str) -> str:
 def test_replayed_dead_letter_that_is_now_valid_is_processed(
     admin: AdminApiUser, pipeline: PipelineHarness
 ) -> None:
-    cast = insert_sample_users(pipeline.engine)
-    event = like_event(cast.carol_id, cast, 1)
+    sample_users = insert_sample_users(pipeline.engine)
+    event = like_event(sample_users.carol_id, sample_users, 1)
     payload = event.to_wire(Priority.LOW)
-    letter = _letter(pipeline.engine, "low-priority-notifications", "0:1", _json(payload))
-    assert admin("POST /dead-letters/replay", {"ids": [letter]})["changed"] == 1
+    dead_letter_id = _insert_dead_letter(pipeline.engine, "low-priority-notifications", "0:1", _json(payload))
+    assert admin("POST /dead-letters/replay", {"ids": [dead_letter_id]})["changed"] == 1
     pipeline.run_until_idle()
     assert pipeline.query("select seq from likes") == [(event.seq,)]
     assert admin("GET /dead-letters")["items"] == []
     assert pipeline.query("select action, details from audit_log where action like 'dead%'") == [
-        ("dead_letters.replay", letter)
+        ("dead_letters.replay", dead_letter_id)
     ]
 
 
 def test_replayed_poison_becomes_a_dead_letter_again(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    letter = _letter(pipeline.engine, "low-priority-notifications", "0:1", "not json")
-    assert admin("POST /dead-letters/replay", {"ids": [letter]})["changed"] == 1
+    dead_letter_id = _insert_dead_letter(pipeline.engine, "low-priority-notifications", "0:1", "not json")
+    assert admin("POST /dead-letters/replay", {"ids": [dead_letter_id]})["changed"] == 1
     pipeline.run_until_idle()
     (again,) = admin("GET /dead-letters")["items"]
-    assert (again["payload"], again["id"] == letter) == ("not json", False)
+    assert (again["payload"], again["id"] == dead_letter_id) == ("not json", False)
 
 
 def _json(value: Any) -> str:
@@ -398,7 +410,7 @@ def test_delivery_log_lists_the_newest_entries_of_a_user(
     log = DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1"))
     log.create_table()
     user = new_id()
-    ready = [
+    ready_records = [
         {
             "id": n,
             "targetId": user,
@@ -409,12 +421,12 @@ def test_delivery_log_lists_the_newest_entries_of_a_user(
         }
         for n in (1, 2, 3)
     ]
-    log.append([build_delivery_log_item(one, 1_780_000_000) for one in ready])
+    log.append([build_delivery_log_item(record, 1_780_000_000) for record in ready_records])
     first = admin(f"GET /delivery-log?userId={user}&limit=2")
-    assert [one["seq"] for one in first["entries"]] == [3, 2]
+    assert [entry["seq"] for entry in first["entries"]] == [3, 2]
     assert first["entries"][0]["channels"] == ["PUSH"]
     rest = admin(f"GET /delivery-log?userId={user}&limit=2&cursor={first['nextCursor']}")
-    assert ([one["seq"] for one in rest["entries"]], rest["nextCursor"]) == ([1], None)
+    assert ([entry["seq"] for entry in rest["entries"]], rest["nextCursor"]) == ([1], None)
 
 
 def test_unavailable_delivery_log_is_503(
@@ -430,8 +442,7 @@ def test_unavailable_delivery_log_is_503(
 
 
 def test_code_is_redacted_for_administrators(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
-    """Its text belongs to one person (pipeline 3.5)."""
-    cast = insert_sample_users(pipeline.engine)
-    pipeline.worker_services.services.actions.publish_event(otp_event(cast, 1))
+    sample_users = insert_sample_users(pipeline.engine)
+    pipeline.worker_services.services.actions.publish_event(otp_event(sample_users, 1))
     pipeline.run_until_idle()
     assert "123456" not in str(admin("GET /db/notification-history"))

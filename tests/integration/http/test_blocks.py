@@ -27,26 +27,26 @@ class PasswordlessApiUser(ApiUser):
 
 
 class BlockScenario:
-    """Alice and Bob have each a post with a comment of the other and one of Carol below it. Who
-    blocks is the test's to choose."""
+    """Alice has a post with a comment of Bob and a reply of Carol; Carol has a post with a comment of Alice.
+    Nobody is blocked yet."""
 
     def __init__(self, alice: ApiUser, bob: ApiUser, carol: ApiUser) -> None:
         self.alice, self.bob, self.carol = alice, bob, carol
         self.post = alice.posts("Alice's")
-        self.said = self.comments(bob, self.post, "Bob's")
-        self.below = self.replies(carol, self.said, "Carol's")
+        self.comment_id = self.comments(bob, self.post, "Bob's")
+        self.below = self.replies(carol, self.comment_id, "Carol's")
         self.carols = carol.posts("Carol's")
         self.at_carols = self.comments(alice, self.carols, "Alice's")
 
     @staticmethod
-    def comments(who: ApiUser, post: str, content: str) -> str:
-        said = who("POST", "/api/comments", {"postId": post, "content": content})
-        return str(said["comment"]["id"])
+    def comments(author: ApiUser, post: str, content: str) -> str:
+        response = author("POST", "/api/comments", {"postId": post, "content": content})
+        return str(response["comment"]["id"])
 
     @staticmethod
-    def replies(who: ApiUser, comment: str, content: str) -> str:
-        said = who("POST", f"/api/comments/{comment}/reply", {"content": content})
-        return str(said["comment"]["id"])
+    def replies(author: ApiUser, comment: str, content: str) -> str:
+        response = author("POST", f"/api/comments/{comment}/reply", {"content": content})
+        return str(response["comment"]["id"])
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def block_scenario(isolated_application: WebApplication) -> BlockScenario:
 
 @pytest.fixture(params=["the author blocked the reader", "the reader blocked the author"])
 def blocked_scenario(request: pytest.FixtureRequest, block_scenario: BlockScenario) -> BlockScenario:
-    """Bob follows, likes, keeps and rings for Alice's; then one of them blocks the other."""
+    """Bob follows Alice with post alerts, likes, bookmarks and mutes her post; then one blocks the other."""
     alice, bob = block_scenario.alice, block_scenario.bob
     bob("PUT", f"/api/follows/{alice.id}")
     alice("PUT", f"/api/follows/{bob.id}")
@@ -66,8 +66,8 @@ def blocked_scenario(request: pytest.FixtureRequest, block_scenario: BlockScenar
     bob("PUT", f"/api/posts/{block_scenario.post}/like")
     bob("PUT", f"/api/bookmarks/{block_scenario.post}")
     bob("PUT", f"/api/mutes/posts/{block_scenario.post}")
-    who, whom = (alice, bob) if request.param.startswith("the author") else (bob, alice)
-    assert who("PUT", f"/api/blocks/{whom.id}")["status"] == 200
+    blocker, blocked_user = (alice, bob) if request.param.startswith("the author") else (bob, alice)
+    assert blocker("PUT", f"/api/blocks/{blocked_user.id}")["status"] == 200
     return block_scenario
 
 
@@ -92,26 +92,28 @@ HIDDEN: list[tuple[str, str, dict[str, str] | None]] = [
 ]
 
 
-def test_block_hides_content_as_not_found(blocked_scenario: BlockScenario) -> None:
-    names = {
+def test_content_of_a_blocked_user_is_not_found(blocked_scenario: BlockScenario) -> None:
+    id_by_name = {
         "alice": blocked_scenario.alice.id,
         "post": blocked_scenario.post,
-        "own": blocked_scenario.said,
+        "own": blocked_scenario.comment_id,
         "theirs": blocked_scenario.at_carols,
     }
-    answers = {}
+    status_by_route = {}
     for method, path, body in HIDDEN:
-        sent = body and {name: value.format(**names) for name, value in body.items()}
-        answers[method, path] = blocked_scenario.bob(method, path.format(**names), sent)["status"]
+        request_body = body and {name: value.format(**id_by_name) for name, value in body.items()}
+        status_by_route[method, path] = blocked_scenario.bob(method, path.format(**id_by_name), request_body)[
+            "status"
+        ]
 
-    assert answers == {(method, path): 404 for method, path, _ in HIDDEN}
+    assert status_by_route == {(method, path): 404 for method, path, _ in HIDDEN}
 
 
 def test_block_removes_hidden_content_from_lists(blocked_scenario: BlockScenario) -> None:
     alice, bob, carol = blocked_scenario.alice, blocked_scenario.bob, blocked_scenario.carol
-    for one in (alice, bob):
-        one("PUT", f"/api/follows/{carol.id}")
-        one("PUT", f"/api/posts/{blocked_scenario.carols}/like")
+    for user in (alice, bob):
+        user("PUT", f"/api/follows/{carol.id}")
+        user("PUT", f"/api/posts/{blocked_scenario.carols}/like")
     feed = bob("GET", "/api/posts")
 
     assert _ids(feed["posts"]) == [blocked_scenario.carols]
@@ -124,26 +126,26 @@ def test_block_removes_hidden_content_from_lists(blocked_scenario: BlockScenario
     assert _ids(bob("GET", f"/api/posts/{blocked_scenario.carols}/likes")["users"]) == [bob.id]
 
 
-def test_third_users_see_both_sides_of_a_block(blocked_scenario: BlockScenario) -> None:
+def test_third_user_sees_content_of_both_sides_of_a_block(blocked_scenario: BlockScenario) -> None:
     alice, bob, carol = blocked_scenario.alice, blocked_scenario.bob, blocked_scenario.carol
 
     assert len(carol("GET", "/api/posts")["posts"]) == 2
-    [said] = carol("GET", f"/api/comments?postId={blocked_scenario.post}")["comments"]
-    assert (said["content"], [one["content"] for one in said["replies"]]) == ("Bob's", ["Carol's"])
-    for one in (alice, bob):
-        assert carol("GET", f"/api/users/{one.id}")["status"] == 200
+    [comment] = carol("GET", f"/api/comments?postId={blocked_scenario.post}")["comments"]
+    assert (comment["content"], [reply["content"] for reply in comment["replies"]]) == ("Bob's", ["Carol's"])
+    for user in (alice, bob):
+        assert carol("GET", f"/api/users/{user.id}")["status"] == 200
 
 
 def test_block_hides_comments_and_keeps_replies_to_them(
     blocked_scenario: BlockScenario,
 ) -> None:
-    seen = blocked_scenario.alice("GET", f"/api/comments?postId={blocked_scenario.post}")["comments"]
+    comments = blocked_scenario.alice("GET", f"/api/comments?postId={blocked_scenario.post}")["comments"]
 
-    assert [one["content"] for one in seen] == ["Carol's"]
+    assert [comment["content"] for comment in comments] == ["Carol's"]
     assert blocked_scenario.bob("GET", f"/api/comments?postId={blocked_scenario.carols}")["comments"] == []
 
 
-def test_counts_are_the_same_for_everybody(blocked_scenario: BlockScenario) -> None:
+def test_counts_of_a_post_include_blocked_users_for_every_reader(blocked_scenario: BlockScenario) -> None:
     for reader in (blocked_scenario.alice, blocked_scenario.carol):
         post = reader("GET", f"/api/posts/{blocked_scenario.post}")["post"]
         assert (post["likesCount"], post["commentsCount"]) == (1, 2)
@@ -154,20 +156,20 @@ def test_block_ends_follows_and_post_alerts_in_both_directions(
 ) -> None:
     alice, bob, carol = blocked_scenario.alice, blocked_scenario.bob, blocked_scenario.carol
 
-    for one in (alice, bob):
+    for user in (alice, bob):
         for side in ("followers", "following"):
-            assert carol("GET", f"/api/follows/{one.id}/{side}")[side] == []
-        user = carol("GET", f"/api/users/{one.id}")["user"]
-        assert (user["followersCount"], user["followingCount"]) == (0, 0)
-        assert real_redis.scard(f"follow:users:{one.id}") == 0
+            assert carol("GET", f"/api/follows/{user.id}/{side}")[side] == []
+        profile = carol("GET", f"/api/users/{user.id}")["user"]
+        assert (profile["followersCount"], profile["followingCount"]) == (0, 0)
+        assert real_redis.scard(f"follow:users:{user.id}") == 0
     with engine.connect() as conn:
         assert conn.execute(text("select count(*) from bell_subscriptions")).scalar() == 0
 
 
-def test_unblock_restores_nothing_and_allows_everything(blocked_scenario: BlockScenario) -> None:
+def test_unblock_restores_no_follow_and_allows_new_actions(blocked_scenario: BlockScenario) -> None:
     alice, bob = blocked_scenario.alice, blocked_scenario.bob
-    for one, other in ((alice, bob), (bob, alice)):
-        one("DELETE", f"/api/blocks/{other.id}")
+    for user, blocked_user in ((alice, bob), (bob, alice)):
+        user("DELETE", f"/api/blocks/{blocked_user.id}")
 
     assert bob("GET", f"/api/users/{alice.id}")["user"]["isFollowing"] is False
     assert bob("GET", f"/api/follows/{bob.id}/following")["following"] == []
@@ -181,27 +183,27 @@ def test_unblock_restores_nothing_and_allows_everything(blocked_scenario: BlockS
     assert bob("PUT", f"/api/posts/{blocked_scenario.post}/like")["likesCount"] == 1
 
 
-def test_block_is_lifted_by_the_blocker_only(blocked_scenario: BlockScenario) -> None:
-    lists = [one("GET", "/api/blocks")["users"] for one in (blocked_scenario.alice, blocked_scenario.bob)]
+def test_block_cannot_be_lifted_by_the_blocked_user(blocked_scenario: BlockScenario) -> None:
+    lists = [user("GET", "/api/blocks")["users"] for user in (blocked_scenario.alice, blocked_scenario.bob)]
     assert sorted(map(len, lists)) == [0, 1]
-    innocent, maker = (
+    blocked_user, blocker = (
         (blocked_scenario.alice, blocked_scenario.bob)
         if lists[1]
         else (blocked_scenario.bob, blocked_scenario.alice)
     )
-    innocent("DELETE", f"/api/blocks/{maker.id}")
+    blocked_user("DELETE", f"/api/blocks/{blocker.id}")
 
-    assert innocent("GET", f"/api/users/{maker.id}")["status"] == 404
+    assert blocked_user("GET", f"/api/users/{blocker.id}")["status"] == 404
 
 
 def test_hidden_bookmark_can_be_removed(blocked_scenario: BlockScenario) -> None:
     assert blocked_scenario.bob("DELETE", f"/api/bookmarks/{blocked_scenario.post}")["bookmarked"] is False
 
 
-def test_an_own_comment_below_a_hidden_post_can_still_be_deleted(
+def test_own_comment_below_a_hidden_post_can_be_deleted(
     blocked_scenario: BlockScenario,
 ) -> None:
-    assert blocked_scenario.bob("DELETE", f"/api/comments/{blocked_scenario.said}")["status"] == 200
+    assert blocked_scenario.bob("DELETE", f"/api/comments/{blocked_scenario.comment_id}")["status"] == 200
 
 
 def test_like_of_a_cached_post_queries_no_blocks(
@@ -216,4 +218,4 @@ def test_like_of_a_cached_post_queries_no_blocks(
 
 
 def _ids(rows: list[dict[str, Any]]) -> list[str]:
-    return [str(one["id"]) for one in rows]
+    return [str(row["id"]) for row in rows]

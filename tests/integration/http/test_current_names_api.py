@@ -1,4 +1,4 @@
-"""After a change of name no response has the former one."""
+"""After a change of name no response has the former name."""
 
 import json
 from typing import Any
@@ -34,8 +34,8 @@ class RenameScenario:
         batch = EventBatch((EventToWrite(like, AnnounceWhen.NOW), EventToWrite(follow, AnnounceWhen.NOW)))
         EventWriter(engine, 12.0, Clock(ManualClock().now, new_id)).write(batch)
         with engine.connect() as conn:
-            found = conn.execute(text("select id::text from notifications where type = 'LIKE'"))
-            self.row = found.scalar_one()
+            result = conn.execute(text("select id::text from notifications where type = 'LIKE'"))
+            self.row = result.scalar_one()
 
     def _event(self, kind: Kind, object_type: str, object_id: str) -> Event:
         ids = (self.alice.id, self.bob.id, object_type, object_id)
@@ -50,13 +50,13 @@ def rename_scenario(isolated_app: Flask, engine: Engine) -> RenameScenario:
     return RenameScenario(isolated_app, engine)
 
 
-PLACES = [
+RESPONSES_WITH_NAMES = [
     pytest.param("GET", "/api/notifications/{alice}", id="the list"),
     pytest.param("GET", "/api/notifications/{alice}/grouped", id="the list by type"),
-    pytest.param("PATCH", "/api/notifications/{row}/read", id="a row that was marked"),
-    pytest.param("GET", "/api/notifications/{row}/actors", id="who it was"),
-    pytest.param("GET", "/api/notifications/{row}/why", id="why it came"),
-    pytest.param("GET", "/api/posts/{post}/likes", id="who likes it"),
+    pytest.param("PATCH", "/api/notifications/{row}/read", id="a row marked as read"),
+    pytest.param("GET", "/api/notifications/{row}/actors", id="actors"),
+    pytest.param("GET", "/api/notifications/{row}/why", id="explanation"),
+    pytest.param("GET", "/api/posts/{post}/likes", id="likers"),
     pytest.param("GET", "/api/comments?postId={post}", id="comments"),
     pytest.param("GET", "/api/follows/{alice}/followers", id="followers"),
     pytest.param("GET", "/api/posts", id="post cards"),
@@ -65,12 +65,14 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), PLACES)
+@pytest.mark.parametrize(("method", "path"), RESPONSES_WITH_NAMES)
 def test_current_name_is_shown(rename_scenario: RenameScenario, method: str, path: str) -> None:
     rename_scenario.renames("Present")
 
-    asked = path.format(alice=rename_scenario.alice.id, row=rename_scenario.row, post=rename_scenario.post)
-    response: Any = rename_scenario.alice(method, asked)
+    request_path = path.format(
+        alice=rename_scenario.alice.id, row=rename_scenario.row, post=rename_scenario.post
+    )
+    response: Any = rename_scenario.alice(method, request_path)
 
     assert response["status"] == 200
     shown = json.dumps(response)
@@ -80,7 +82,7 @@ def test_current_name_is_shown(rename_scenario: RenameScenario, method: str, pat
 def test_name_change_is_recorded_for_open_pages_and_bio_change_is_not(
     rename_scenario: RenameScenario,
 ) -> None:
-    def noted() -> list[str]:
+    def recorded_user_ids() -> list[str]:
         with rename_scenario.engine.connect() as conn:
             return list(conn.execute(text("select user_id::text from profile_changes")).scalars())
 
@@ -88,7 +90,7 @@ def test_name_change_is_recorded_for_open_pages_and_bio_change_is_not(
         conn.execute(text("delete from profile_changes"))
 
     rename_scenario.bob("PATCH", f"/api/users/{rename_scenario.bob.id}", {"bio": "Hello", "name": "Former"})
-    assert noted() == []
+    assert recorded_user_ids() == []
 
     rename_scenario.renames("Present")
-    assert noted() == [rename_scenario.bob.id]
+    assert recorded_user_ids() == [rename_scenario.bob.id]

@@ -23,42 +23,42 @@ def forms(app: Flask) -> Iterator[str]:
 
 
 def filled(rule: str, route_data: RouteTestData) -> str:
-    known = {
+    value_by_name = {
         "post_id": route_data.post,
         "comment_id": route_data.comment,
         "username": f"owner_{route_data.owner[-12:]}",
     }
-    return re.sub(r"<(\w+)>", lambda found: known[found[1]], rule)
+    return re.sub(r"<(\w+)>", lambda match: value_by_name[match[1]], rule)
 
 
 def csrf(client: FlaskClient) -> str:
-    found = re.search(r'name="csrf" content="([^"]+)"', client.get("/login").text)
-    assert found
-    return found[1]
+    match = re.search(r'name="csrf" content="([^"]+)"', client.get("/login").text)
+    assert match
+    return match[1]
 
 
 def sign_in(client: FlaskClient, email: str) -> str:
     """The CSRF token of the new session."""
-    given = {"csrf": csrf(client), "email": email, "password": PASSWORD}
-    assert client.post("/login", data=given).status_code == 303
-    found = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
-    assert found
-    return found[1]
+    fields = {"csrf": csrf(client), "email": email, "password": PASSWORD}
+    assert client.post("/login", data=fields).status_code == 303
+    match = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
+    assert match
+    return match[1]
 
 
 def test_form_without_session_or_csrf_field_is_refused(
     app: Flask, client: FlaskClient, route_data: RouteTestData
 ) -> None:
-    every = sorted(set(forms(app)))
-    every.remove("/unsubscribe/<token>")  # its link is the authority (test_unsubscribe.py)
-    assert {"/posts", "/preferences", "/profile", "/theme", "/password/reset"} <= set(every)
+    rules = sorted(set(forms(app)))
+    rules.remove("/unsubscribe/<token>")  # its link is the authority (test_unsubscribe.py)
+    assert {"/posts", "/preferences", "/profile", "/theme", "/password/reset"} <= set(rules)
 
-    strangers = {rule: client.post(filled(rule, route_data)).status_code for rule in every}
+    status_without_session = {rule: client.post(filled(rule, route_data)).status_code for rule in rules}
     sign_in(client, route_data.email)
-    forged = {rule: client.post(filled(rule, route_data)).status_code for rule in every}
+    status_without_csrf = {rule: client.post(filled(rule, route_data)).status_code for rule in rules}
 
-    assert {rule: one for rule, one in strangers.items() if one not in (401, 403)} == {}
-    assert {rule: one for rule, one in forged.items() if one != 403} == {}
+    assert {rule: status for rule, status in status_without_session.items() if status not in (401, 403)} == {}
+    assert {rule: status for rule, status in status_without_csrf.items() if status != 403} == {}
 
 
 @pytest.mark.parametrize("path", ["/posts/{post}/delete", "/comments/{comment}/delete"])
@@ -75,25 +75,25 @@ def test_form_redirects_within_the_site_only(
     app_services: SharedServices, client: FlaskClient, route_data: RouteTestData
 ) -> None:
     token = sign_in(client, route_data.email)
-    for back in ("https://evil.example/", "//evil.example", "/\\evil.example"):
-        sent = {"csrf": token, "return_path": back, "theme": "dark"}
-        assert client.post("/theme", data=sent).headers["Location"] == "/"
+    for return_path in ("https://evil.example/", "//evil.example", "/\\evil.example"):
+        fields = {"csrf": token, "return_path": return_path, "theme": "dark"}
+        assert client.post("/theme", data=fields).headers["Location"] == "/"
 
 
-def test_a_mention_in_a_text_cannot_carry_markup(client: FlaskClient, route_data: RouteTestData) -> None:
+def test_markup_before_a_mention_is_escaped(client: FlaskClient, route_data: RouteTestData) -> None:
     token = sign_in(client, route_data.email)
-    said = '"><script>alert(1)</script> @someone_else'
-    client.post("/posts", data={"csrf": token, "caption": said})
+    caption = '"><script>alert(1)</script> @someone_else'
+    client.post("/posts", data={"csrf": token, "caption": caption})
     page = client.get("/").text
     assert "<script>alert" not in page
     assert '<a href="/users/someone_else">@someone_else</a>' in page
 
 
-def test_emptied_quiet_hours_stay_empty_and_only_place_zones_are_offered(
+def test_emptied_quiet_hours_stay_empty_and_zones_without_place_are_not_offered(
     client: FlaskClient, route_data: RouteTestData
 ) -> None:
     token = sign_in(client, route_data.email)
-    given = {
+    fields = {
         "csrf": token,
         "dndEnabled": "on",
         "dndStartTime": "",
@@ -101,12 +101,12 @@ def test_emptied_quiet_hours_stay_empty_and_only_place_zones_are_offered(
         "timezone": "UTC",
     }
 
-    assert client.post("/preferences", data=given).status_code == 303
+    assert client.post("/preferences", data=fields).status_code == 303
 
     page = client.get("/preferences").text
     assert 'data-preference="dndStartTime" value=""' in page
     assert 'data-preference="dndEndTime" value=""' in page
     assert "Now: everything rings at once" in page
-    offered = set(re.findall(r"<option(?: selected)?>([^<]+)</option>", page))
-    assert "Europe/Berlin" in offered
-    assert not {"localtime", "Factory", "posixrules"} & offered
+    offered_zones = set(re.findall(r"<option(?: selected)?>([^<]+)</option>", page))
+    assert "Europe/Berlin" in offered_zones
+    assert not {"localtime", "Factory", "posixrules"} & offered_zones

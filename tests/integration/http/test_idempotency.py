@@ -33,7 +33,7 @@ def post_with_key(isolated_app: Flask, alice: ApiUser) -> PostWithKey:
     return post
 
 
-def test_a_post_sent_twice_is_one_post_with_one_answer(
+def test_post_sent_twice_is_one_post_with_one_response(
     post_with_key: PostWithKey, engine: Engine, alice: ApiUser
 ) -> None:
     first, second = (post_with_key("/api/posts", {"caption": "Hello"}, "k1") for _ in range(2))
@@ -44,7 +44,7 @@ def test_a_post_sent_twice_is_one_post_with_one_answer(
 
 
 @pytest.mark.parametrize("path", ["/api/comments", "/api/comments/{}/reply"])
-def test_a_comment_sent_twice_is_one_comment(post_with_key: PostWithKey, alice: ApiUser, path: str) -> None:
+def test_comment_sent_twice_is_one_comment(post_with_key: PostWithKey, alice: ApiUser, path: str) -> None:
     post = alice.posts()
     top = alice("POST", "/api/comments", {"postId": post, "content": "top"})["comment"]["id"]
     body = {"postId": post, "content": "again"}
@@ -53,26 +53,28 @@ def test_a_comment_sent_twice_is_one_comment(post_with_key: PostWithKey, alice: 
     assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 2
 
 
-def test_the_same_key_with_another_body_is_refused(post_with_key: PostWithKey) -> None:
+def test_key_reused_with_another_body_is_refused(post_with_key: PostWithKey) -> None:
     post_with_key("/api/posts", {"caption": "Hello"}, "k1")
     assert post_with_key("/api/posts", {"caption": "Other"}, "k1").status_code == 422
 
 
-def test_the_order_of_fields_makes_no_other_body(post_with_key: PostWithKey) -> None:
+def test_same_fields_in_another_order_are_the_same_body(post_with_key: PostWithKey) -> None:
     first = post_with_key("/api/posts", {"caption": "Hello", "imageUrl": ""}, "k1")
     second = post_with_key("/api/posts", {"imageUrl": "", "caption": "Hello"}, "k1")
     assert first.data == second.data
 
 
-def test_keys_are_per_person_and_path(post_with_key: PostWithKey, alice: ApiUser, bob: ApiUser) -> None:
-    mine = post_with_key("/api/posts", {"caption": "Hello"}, "k1")
-    theirs = post_with_key("/api/posts", {"caption": "Hello"}, "k1", bob)
-    post = mine.json["post"]["id"]
+def test_same_key_of_another_user_or_path_is_another_key(
+    post_with_key: PostWithKey, alice: ApiUser, bob: ApiUser
+) -> None:
+    own_response = post_with_key("/api/posts", {"caption": "Hello"}, "k1")
+    other_response = post_with_key("/api/posts", {"caption": "Hello"}, "k1", bob)
+    post = own_response.json["post"]["id"]
     comment = post_with_key("/api/comments", {"postId": post, "content": "x"}, "k1")
-    assert (theirs.json["post"]["userId"], comment.status_code) == (bob.id, 201)
+    assert (other_response.json["post"]["userId"], comment.status_code) == (bob.id, 201)
 
 
-def test_rejected_request_may_be_sent_again(post_with_key: PostWithKey) -> None:
+def test_key_of_a_rejected_request_may_be_used_again(post_with_key: PostWithKey) -> None:
     assert post_with_key("/api/posts", {"caption": ""}, "k1").status_code == 400
     assert post_with_key("/api/posts", {"caption": "Hello"}, "k1").status_code == 201
 

@@ -16,19 +16,19 @@ __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
 
 
-def listed(who: ApiUser) -> list[Any]:
-    return list(who("GET", f"/api/notifications/{who.id}")["notifications"])
+def listed(user: ApiUser) -> list[Any]:
+    return list(user("GET", f"/api/notifications/{user.id}")["notifications"])
 
 
-def unread(who: ApiUser) -> int:
-    return int(who("GET", f"/api/notifications/{who.id}/unread-count")["count"])
+def unread(user: ApiUser) -> int:
+    return int(user("GET", f"/api/notifications/{user.id}/unread-count")["count"])
 
 
-def test_seen_is_not_read(engine: Engine, alice: ApiUser) -> None:
+def test_notification_marked_as_seen_stays_unread(engine: Engine, alice: ApiUser) -> None:
     for seq in (1, 2, 3):
         _notify(engine, alice.id, seq)
-    said = alice("PATCH", f"/api/notifications/{alice.id}/seen", {"upTo": 2})
-    assert said["updatedCount"] == 2
+    response = alice("PATCH", f"/api/notifications/{alice.id}/seen", {"upTo": 2})
+    assert response["updatedCount"] == 2
     assert [bool(row["seenAt"]) for row in sorted(listed(alice), key=_created)] == [
         True,
         True,
@@ -42,25 +42,25 @@ def _created(row: Any) -> Any:
 
 
 def test_read_and_unread_change_the_unread_count(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    alice("PATCH", f"/api/notifications/{one}/read")
+    row_id = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{row_id}/read")
     assert unread(alice) == 0
-    back = alice("PATCH", f"/api/notifications/{one}/unread")["notification"]
+    back = alice("PATCH", f"/api/notifications/{row_id}/unread")["notification"]
     assert (back["isRead"], back["readAt"], back["version"]) == (False, None, 3)
     assert unread(alice) == 1
 
 
 def test_archived_notification_is_hidden_and_not_counted(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    said = alice("PATCH", f"/api/notifications/{one}/archive")["notification"]
-    assert said["archivedAt"]
+    row_id = _notify(engine, alice.id, 1)
+    archived = alice("PATCH", f"/api/notifications/{row_id}/archive")["notification"]
+    assert archived["archivedAt"]
     assert (listed(alice), unread(alice)) == ([], 0)
 
 
 def test_deleted_notification_is_not_found(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    assert alice("DELETE", f"/api/notifications/{one}")["message"] == "Notification deleted"
-    assert alice("DELETE", f"/api/notifications/{one}")["status"] == 404
+    row_id = _notify(engine, alice.id, 1)
+    assert alice("DELETE", f"/api/notifications/{row_id}")["message"] == "Notification deleted"
+    assert alice("DELETE", f"/api/notifications/{row_id}")["status"] == 404
     assert (listed(alice), unread(alice)) == ([], 0)
 
 
@@ -74,29 +74,29 @@ def test_deleted_notification_is_not_found(engine: Engine, alice: ApiUser) -> No
         ("GET", "/why"),
     ],
 )
-def test_notification_status_is_changed_by_its_owner_only(
+def test_notification_of_another_user_cannot_be_changed_or_explained(
     engine: Engine, alice: ApiUser, bob: ApiUser, method: str, verb: str
 ) -> None:
-    one = _notify(engine, alice.id, 1)
-    assert bob(method, f"/api/notifications/{one}{verb}")["status"] == 403
+    row_id = _notify(engine, alice.id, 1)
+    assert bob(method, f"/api/notifications/{row_id}{verb}")["status"] == 403
     assert unread(alice) == 1
 
 
-def test_grouped_lists_by_type_with_counts(engine: Engine, alice: ApiUser) -> None:
+def test_grouped_list_has_counts_by_type(engine: Engine, alice: ApiUser) -> None:
     first = _notify(engine, alice.id, 1)
     _notify(engine, alice.id, 2)
     alice("PATCH", f"/api/notifications/{first}/read")
-    said = alice("GET", f"/api/notifications/{alice.id}/grouped")
-    assert [len(rows) for rows in said["grouped"].values()] == [2]
-    [stats] = said["stats"]
+    response = alice("GET", f"/api/notifications/{alice.id}/grouped")
+    assert [len(rows) for rows in response["grouped"].values()] == [2]
+    [stats] = response["stats"]
     assert (stats["type"], stats["count"], stats["unread"]) == ("LIKE", 2, 1)
     assert stats["latest"].endswith("Z")
 
 
-def test_explanation_has_the_lane_the_window_and_the_steps(
+def test_explanation_has_the_topic_the_actors_and_the_steps(
     engine: Engine, alice: ApiUser, bob: ApiUser
 ) -> None:
-    one = _notify(engine, alice.id, 1)
+    row_id = _notify(engine, alice.id, 1)
     with engine.begin() as conn:
         conn.execute(
             text(
@@ -104,40 +104,40 @@ def test_explanation_has_the_lane_the_window_and_the_steps(
                 "is_follower, announced) "
                 "values (:row, :bob, :row, 1780000000000 * 1024, true, true)"
             ),
-            {"row": one, "bob": bob.id},
+            {"row": row_id, "bob": bob.id},
         )
         conn.execute(
             text(
                 "update outbox set payload = jsonb_build_object('id', cast(:row as text), "
                 "'version', 1, 'metadata', jsonb_build_object('newCount', 1))"
             ),
-            {"row": one},
+            {"row": row_id},
         )
-    said = alice("GET", f"/api/notifications/{one}/why")
-    assert said["lane"]["topic"] == "high-priority-notifications"
-    assert said["lane"]["because"] == "A follower is among them"
-    assert [(one["id"], one["follower"]) for one in said["actors"]] == [(bob.id, True)]
-    assert [step["name"] for step in said["steps"]] == ["accepted", "written", "announcement"]
+    explanation = alice("GET", f"/api/notifications/{row_id}/why")
+    assert explanation["lane"]["topic"] == "high-priority-notifications"
+    assert explanation["lane"]["because"] == "A follower is among them"
+    assert [(actor["id"], actor["follower"]) for actor in explanation["actors"]] == [(bob.id, True)]
+    assert [step["name"] for step in explanation["steps"]] == ["accepted", "written", "announcement"]
 
 
 def test_archived_notification_can_be_restored(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    alice("PATCH", f"/api/notifications/{one}/archive")
-    back = alice("PATCH", f"/api/notifications/{one}/unarchive")["notification"]
+    row_id = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{row_id}/archive")
+    back = alice("PATCH", f"/api/notifications/{row_id}/unarchive")["notification"]
     assert (back["archivedAt"], back["version"]) == (None, 3)
-    assert ([row["id"] for row in listed(alice)], unread(alice)) == ([one], 1)
+    assert ([row["id"] for row in listed(alice)], unread(alice)) == ([row_id], 1)
 
 
 def test_archived_notification_without_actors_is_not_restored(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    alice("PATCH", f"/api/notifications/{one}/archive")
+    row_id = _notify(engine, alice.id, 1)
+    alice("PATCH", f"/api/notifications/{row_id}/archive")
     with engine.begin() as conn:
         conn.execute(text("update notifications set actor_count = 0"))
-    alice("PATCH", f"/api/notifications/{one}/unarchive")
+    alice("PATCH", f"/api/notifications/{row_id}/unarchive")
     assert listed(alice) == []
 
 
-def test_undo_of_read_all_keeps_earlier_reads(engine: Engine, alice: ApiUser) -> None:
+def test_undo_of_read_all_keeps_notifications_read_before(engine: Engine, alice: ApiUser) -> None:
     before = _notify(engine, alice.id, 1)
     others = {_notify(engine, alice.id, seq) for seq in (2, 3)}
     with engine.begin() as conn:
@@ -155,9 +155,9 @@ def test_undo_of_read_all_keeps_earlier_reads(engine: Engine, alice: ApiUser) ->
     assert {row["id"] for row in listed(alice) if not row["isRead"]} == others
 
 
-def test_totals_match_the_lists(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
+def test_totals_count_all_and_unread_by_type(engine: Engine, alice: ApiUser) -> None:
+    row_id = _notify(engine, alice.id, 1)
     _notify(engine, alice.id, 2)
-    alice("PATCH", f"/api/notifications/{one}/read")
-    said = alice("GET", f"/api/notifications/{alice.id}/totals")
-    assert said["types"] == {"LIKE": {"count": 2, "unread": 1}}
+    alice("PATCH", f"/api/notifications/{row_id}/read")
+    response = alice("GET", f"/api/notifications/{alice.id}/totals")
+    assert response["types"] == {"LIKE": {"count": 2, "unread": 1}}

@@ -37,7 +37,7 @@ def is_allowed(attempt: Callable[[], object]) -> bool:
     return True
 
 
-def test_sixth_failed_attempt_is_not_checked(rate_limits: RateLimits) -> None:
+def test_sixth_log_in_attempt_is_refused(rate_limits: RateLimits) -> None:
     attempts = [is_allowed(lambda: rate_limits.count_login_attempt("ann", "10.0.0.1")) for _ in range(6)]
     assert attempts == [True] * 5 + [False]
 
@@ -50,7 +50,7 @@ def test_rate_limit_error_has_retry_after(rate_limits: RateLimits) -> None:
     assert (refused.value.status, refused.value.retry_after_seconds) == (429, 900)
 
 
-def test_successful_attempt_is_not_counted(rate_limits: RateLimits) -> None:
+def test_refunded_attempt_is_not_counted(rate_limits: RateLimits) -> None:
     for _ in range(30):
         rate_limits.count_login_attempt("ann", "10.0.0.1")
         rate_limits.refund_login_attempt("ann", "10.0.0.1")
@@ -98,7 +98,7 @@ def test_failure_count_expires(rate_limits: RateLimits, manual_clock: ManualCloc
     assert is_allowed(lambda: rate_limits.count_login_attempt("ann", "10.0.0.1"))
 
 
-def test_nothing_is_counted_when_disabled() -> None:
+def test_no_attempt_is_refused_when_limits_are_disabled() -> None:
     off = RateLimits(RateLimitRules(False, "1 per hour", "1 per hour", "1 per hour"), NOWHERE, lambda: 0.0)
     for _ in range(100):
         off.count_login_attempt("ann", "10.0.0.1")
@@ -107,12 +107,14 @@ def test_nothing_is_counted_when_disabled() -> None:
 
 
 @pytest.mark.service
-def test_two_processes_count_together(environment: dict[str, str], real_redis: redis.Redis) -> None:
+def test_attempts_at_two_processes_are_counted_together(
+    environment: dict[str, str], real_redis: redis.Redis
+) -> None:
     clock = ManualClock()
-    here, there = (RateLimits(RATES, environment["REDIS_URL"], clock.now) for _ in range(2))
+    first_process, second_process = (RateLimits(RATES, environment["REDIS_URL"], clock.now) for _ in range(2))
     for _ in range(3):
-        here.count_registration("10.0.0.1")
-    assert not is_allowed(lambda: there.count_registration("10.0.0.1"))
+        first_process.count_registration("10.0.0.1")
+    assert not is_allowed(lambda: second_process.count_registration("10.0.0.1"))
     assert all(0 < real_redis.ttl(name) <= 3600 for name in real_redis.scan_iter("LIMITS*"))
 
 
@@ -130,7 +132,7 @@ TRUSTED = (ip_network("10.0.0.0/8"),)
 
 
 @pytest.mark.parametrize(
-    ("remote", "forwarded", "trusted", "found"),
+    ("remote", "forwarded", "trusted", "expected_ip"),
     [
         pytest.param("9.9.9.9", "1.1.1.1", (), "9.9.9.9", id="nobody is trusted"),
         pytest.param("9.9.9.9", "1.1.1.1", TRUSTED, "9.9.9.9", id="not from our proxy"),
@@ -142,9 +144,9 @@ TRUSTED = (ip_network("10.0.0.0/8"),)
     ],
 )
 def test_client_ip_is_read_from_trusted_proxies(
-    remote: str, forwarded: str, trusted: tuple[object, ...], found: str
+    remote: str, forwarded: str, trusted: tuple[object, ...], expected_ip: str
 ) -> None:
-    assert client_ip(remote, forwarded, trusted) == found  # type: ignore[arg-type]
+    assert client_ip(remote, forwarded, trusted) == expected_ip  # type: ignore[arg-type]
 
 
 def test_ipv6_network_counts_as_one_address() -> None:

@@ -12,8 +12,8 @@ __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
 
 
-def names(people: list[dict[str, Any]]) -> list[str]:
-    return [one["username"] for one in people]
+def names(users: list[dict[str, Any]]) -> list[str]:
+    return [user["username"] for user in users]
 
 
 def following(reader: ApiUser, of: ApiUser) -> list[str]:
@@ -24,7 +24,7 @@ def followers(reader: ApiUser, of: ApiUser) -> list[str]:
     return names(reader("GET", f"/api/follows/{of.id}/followers")["followers"])
 
 
-def test_an_own_follow_is_in_both_lists_and_the_profile_at_once(alice: ApiUser, bob: ApiUser) -> None:
+def test_own_follow_is_in_both_lists_and_the_profile_at_once(alice: ApiUser, bob: ApiUser) -> None:
     bob("PUT", f"/api/follows/{alice.id}")
 
     assert following(bob, bob) == ["alice"]
@@ -34,9 +34,7 @@ def test_an_own_follow_is_in_both_lists_and_the_profile_at_once(alice: ApiUser, 
     assert bob("GET", f"/api/users/{alice.id}")["user"]["followersCount"] == 1
 
 
-def test_an_unfollow_of_a_written_follow_hides_it_at_once(
-    engine: Engine, alice: ApiUser, bob: ApiUser
-) -> None:
+def test_unfollow_of_a_written_follow_hides_it_at_once(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
     with engine.begin() as conn:
         values = {"bob": bob.id, "alice": alice.id}
         conn.execute(text("insert into follows (follower_id, following_id) values (:bob, :alice)"), values)
@@ -48,10 +46,10 @@ def test_an_unfollow_of_a_written_follow_hides_it_at_once(
     assert bob("GET", f"/api/users/{bob.id}")["user"]["followingCount"] == 0
 
 
-def test_a_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bob: ApiUser) -> None:
-    others = [ApiUser(isolated_app.test_client(), f"other{n}") for n in range(3)]
-    for one in others:
-        bob("PUT", f"/api/follows/{one.id}")
+def test_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bob: ApiUser) -> None:
+    users = [ApiUser(isolated_app.test_client(), f"other{n}") for n in range(3)]
+    for user in users:
+        bob("PUT", f"/api/follows/{user.id}")
 
     first = bob("GET", f"/api/follows/{bob.id}/following?limit=2")
     rest = bob("GET", f"/api/follows/{bob.id}/following?limit=2&cursor={first['nextCursor']}")
@@ -60,11 +58,11 @@ def test_a_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, 
     assert rest["nextCursor"] is None
 
 
-def test_an_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
-    bob("PUT", f"/api/bookmarks/{post}")
+def test_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: ApiUser) -> None:
+    post_id = alice.posts()
+    bob("PUT", f"/api/bookmarks/{post_id}")
     bob("PUT", f"/api/mutes/users/{alice.id}")
-    assert [one["id"] for one in bob("GET", "/api/bookmarks")["bookmarks"]] == [post]
+    assert [bookmark["id"] for bookmark in bob("GET", "/api/bookmarks")["bookmarks"]] == [post_id]
     bob("PUT", f"/api/blocks/{alice.id}")
 
     assert names(bob("GET", "/api/mutes")["users"]) == ["alice"]

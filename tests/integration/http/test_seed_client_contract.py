@@ -1,6 +1,6 @@
 """What the seed's own client reads is in each response: fields, types, order (seed-notes 1.1-1.3).
 
-Answers may say more; the seed's fields keep the seed's order among themselves.
+Responses may have more fields; the seed's fields keep the seed's order among themselves.
 """
 
 import re
@@ -30,14 +30,14 @@ KINDS: dict[str, Callable[[Any], object]] = {
     "yes": lambda value: value is True,
     "null": lambda value: value is None,
     "any": lambda _: True,
-    "texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "texts": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
 }
 
 
-def _shape(words: str, **more: Any) -> dict[str, Any]:
+def _shape(fields: str, **more: Any) -> dict[str, Any]:
     """`name:kind` in order; `name` alone stands for `more[name]`."""
-    pairs = (word.partition(":") for word in words.split())
-    return {name: kind or more[name] for name, _, kind in pairs}
+    names_and_kinds = (field.partition(":") for field in fields.split())
+    return {name: kind or more[name] for name, _, kind in names_and_kinds}
 
 
 MINI = _shape("id:id username:text name:text? avatarUrl:text?")
@@ -76,8 +76,8 @@ RESULT = _shape("userId:id username:text success:bool")
 MESSAGE = _shape("success:yes message:text")
 
 
-def _ok(words: str, **more: Any) -> dict[str, Any]:
-    return _shape("success:yes " + words, **more)
+def _ok(fields: str, **more: Any) -> dict[str, Any]:
+    return _shape("success:yes " + fields, **more)
 
 
 def _table(**columns: str) -> dict[str, Any]:
@@ -142,20 +142,24 @@ ANSWERS: dict[str, dict[str, Any]] = {
 EXACT = (HISTORY,)
 
 
-def _wrong(value: Any, shape: Any, where: str = "answer") -> list[str]:
-    """What is not as the shape says; nothing if all is."""
+def _find_mismatches(value: Any, shape: Any, where: str = "answer") -> list[str]:
+    """How the value differs from the shape; empty if it does not."""
     if isinstance(shape, str):
         return [] if KINDS[shape](value) else [f"{where}: {value!r} is no {shape}"]
     if isinstance(shape, list):
         if not isinstance(value, list) or not value:
             return [f"{where}: {value!r} is no list with something in it"]
-        return [one for item in value for one in _wrong(item, shape[0], f"{where}[]")]
+        return [mismatch for item in value for mismatch in _find_mismatches(item, shape[0], f"{where}[]")]
     if not isinstance(value, dict):
         return [f"{where}: {value!r} is no object"]
     order = [name for name in value if name in shape or shape in EXACT]
     if order != list(shape):
         return [f"{where}: {order} instead of {list(shape)}"]
-    return [one for name, kind in shape.items() for one in _wrong(value[name], kind, f"{where}.{name}")]
+    return [
+        mismatch
+        for name, kind in shape.items()
+        for mismatch in _find_mismatches(value[name], kind, f"{where}.{name}")
+    ]
 
 
 @pytest.mark.parametrize("route", ANSWERS)
@@ -173,20 +177,20 @@ def test_response_has_the_fields_of_the_seed_client(
     )
 
     assert response.status_code < 300, response.get_data(as_text=True)[:300]
-    assert _wrong(response.json, ANSWERS[route]) == []
+    assert _find_mismatches(response.json, ANSWERS[route]) == []
 
 
-def test_a_new_post_does_not_say_whether_it_is_liked(
+def test_response_for_a_new_post_has_no_is_liked(
     app_services: SharedServices, client: FlaskClient, route_data: RouteTestData
 ) -> None:
-    who = auth_headers(app_services, route_data, "owner")
-    response: Any = client.post("/api/posts", json={"caption": "Hi"}, headers=who).json
+    headers = auth_headers(app_services, route_data, "owner")
+    response: Any = client.post("/api/posts", json={"caption": "Hi"}, headers=headers).json
 
     assert "isLiked" not in response["post"]
 
 
 @pytest.mark.parametrize(
-    ("path", "sentence"),
+    ("path", "message"),
     [
         (f"/api/posts/{new_id()}", "Post not found"),
         (f"/api/users/{new_id()}", "User not found"),
@@ -196,7 +200,7 @@ def test_a_new_post_does_not_say_whether_it_is_liked(
         (f"/api/notifications/{new_id()}", "Authorization required. Please provide a valid token."),
     ],
 )
-def test_error_has_the_message_of_the_seed_client(client: FlaskClient, path: str, sentence: str) -> None:
+def test_error_has_the_message_of_the_seed_client(client: FlaskClient, path: str, message: str) -> None:
     response: Any = client.get(path).json
 
-    assert (response["success"], response["error"]) == (False, sentence)
+    assert (response["success"], response["error"]) == (False, message)

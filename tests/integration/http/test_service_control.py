@@ -36,14 +36,14 @@ def service_control(dedicated_services: EmbeddedServices) -> EmbeddedServiceCont
     return EmbeddedServiceControl(dedicated_services.paths.data_dir, dedicated_services.env("dynamodb"))
 
 
-def _comes_to(service_control: EmbeddedServiceControl, state: str) -> None:
-    def there() -> bool:
+def _wait_for_state(service_control: EmbeddedServiceControl, state: str) -> None:
+    def is_reached() -> bool:
         gevent.sleep(0.05)  # commands are greenlets
-        one = service_control.embedded_service_states()["dynamodb"]
-        assert one.last_error is None, one.last_error
-        return one.state == state and one.command is None
+        service = service_control.embedded_service_states()["dynamodb"]
+        assert service.last_error is None, service.last_error
+        return service.state == state and service.command is None
 
-    wait_until(there, state, SECONDS)
+    wait_until(is_reached, state, SECONDS)
 
 
 def test_service_can_be_paused_resumed_killed_and_started(service_control: EmbeddedServiceControl) -> None:
@@ -54,7 +54,7 @@ def test_service_can_be_paused_resumed_killed_and_started(service_control: Embed
         (ServiceCommand.START, "running"),
     ):
         service_control.start_command("dynamodb", verb)
-        _comes_to(service_control, state)
+        _wait_for_state(service_control, state)
 
 
 def test_external_service_cannot_be_controlled(dedicated_services: EmbeddedServices) -> None:
@@ -80,9 +80,9 @@ def test_stale_service_states_are_not_shown(
     service_control: EmbeddedServiceControl,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once seen, and then no look succeeds any more."""
+    """The first read succeeds; every later one fails."""
     assert service_control.embedded_service_states()["dynamodb"].state == "running"
-    kept = dedicated_services.paths.ports_file.read_text()
+    ports_text = dedicated_services.paths.ports_file.read_text()
     dedicated_services.paths.ports_file.write_text("damaged")
     monkeypatch.setattr("app.devtools.service_control.STATUS_REFRESH_SECONDS", 0.0)
     monkeypatch.setattr("app.devtools.service_control.STATUS_MAX_AGE_SECONDS", 0.0)
@@ -90,10 +90,10 @@ def test_stale_service_states_are_not_shown(
         with pytest.raises(Unavailable):
             service_control.embedded_service_states()
     finally:
-        dedicated_services.paths.ports_file.write_text(kept)
+        dedicated_services.paths.ports_file.write_text(ports_text)
 
 
-def test_second_command_waits_and_a_repeated_one_changes_nothing(
+def test_second_command_is_refused_and_a_repeated_one_is_accepted(
     service_control: EmbeddedServiceControl,
 ) -> None:
     assert set(service_control.embedded_service_states()) == {"dynamodb"}
@@ -101,7 +101,7 @@ def test_second_command_waits_and_a_repeated_one_changes_nothing(
     service_control.start_command("dynamodb", ServiceCommand.RESUME)
     with pytest.raises(Rejected, match=str(COMMAND_RUNNING)):
         service_control.start_command("dynamodb", ServiceCommand.STOP)
-    _comes_to(service_control, "running")
+    _wait_for_state(service_control, "running")
 
 
 def test_command_environment_has_no_secrets(
@@ -110,7 +110,7 @@ def test_command_environment_has_no_secrets(
     monkeypatch.setenv("JWT_SECRET_KEY", "a secret that a service must not have")
     monkeypatch.setenv("NOTIFICATIONS_RUN", "the mark of a run, whose leftovers are ended")
 
-    handed_on = service_control.infra_command_environment()
+    command_environment = service_control.infra_command_environment()
 
-    assert "JWT_SECRET_KEY" not in handed_on
-    assert "NOTIFICATIONS_RUN" not in handed_on
+    assert "JWT_SECRET_KEY" not in command_environment
+    assert "NOTIFICATIONS_RUN" not in command_environment

@@ -29,9 +29,9 @@ def test_bookmark_state_follows_the_last_request(
     alice: ApiUser, steps: list[str], is_bookmarked: bool
 ) -> None:
     post = alice.posts()
-    said = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
-    kept = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
-    assert (said[-1], kept) == (is_bookmarked, [post] if is_bookmarked else [])
+    responses = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
+    bookmarked_ids = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
+    assert (responses[-1], bookmarked_ids) == (is_bookmarked, [post] if is_bookmarked else [])
 
 
 @pytest.mark.parametrize(
@@ -43,25 +43,25 @@ def test_missing_object_cannot_be_bookmarked_muted_or_blocked(alice: ApiUser, pa
 
 
 def test_bookmarks_are_paged_newest_first_as_posts(alice: ApiUser) -> None:
-    posts = [alice.posts(str(n)) for n in range(3)]
-    for post in posts:
-        alice("PUT", f"/api/bookmarks/{post}")
+    post_ids = [alice.posts(str(n)) for n in range(3)]
+    for post_id in post_ids:
+        alice("PUT", f"/api/bookmarks/{post_id}")
     first = alice("GET", "/api/bookmarks?limit=2")
     rest = alice("GET", f"/api/bookmarks?limit=2&cursor={first['nextCursor']}")
-    assert [one["id"] for one in first["bookmarks"] + rest["bookmarks"]] == posts[::-1]
+    assert [bookmark["id"] for bookmark in first["bookmarks"] + rest["bookmarks"]] == post_ids[::-1]
     assert rest["nextCursor"] is None
-    seed = ["id", "userId", "caption", "imageUrl", "createdAt", "updatedAt", "user", "_count"]
-    assert [*first["bookmarks"][0]][:8] == seed
+    seed_fields = ["id", "userId", "caption", "imageUrl", "createdAt", "updatedAt", "user", "_count"]
+    assert [*first["bookmarks"][0]][:8] == seed_fields
     assert first["bookmarks"][0]["bookmarkedAt"].endswith("Z")
 
 
-def test_likers_are_listed_before_their_rows_are_written(alice: ApiUser, bob: ApiUser) -> None:
+def test_likers_without_rows_are_listed_newest_first(alice: ApiUser, bob: ApiUser) -> None:
     post = alice.posts()
     for person in (alice, bob):
         person("PUT", f"/api/posts/{post}/like")
     first = alice("GET", f"/api/posts/{post}/likes?limit=1")
     rest = alice("GET", f"/api/posts/{post}/likes?limit=1&cursor={first['nextCursor']}")
-    assert [one["username"] for one in first["users"] + rest["users"]] == ["bob", "alice"]
+    assert [liker["username"] for liker in first["users"] + rest["users"]] == ["bob", "alice"]
     assert rest["nextCursor"] is None
 
 
@@ -72,11 +72,11 @@ def test_likers_of_an_uncached_post_come_from_the_table(engine: Engine, alice: A
         conn.execute(text("insert into posts (id, user_id) values (:post, :alice)"), values)
         conn.execute(text("insert into likes (post_id, user_id) values (:post, :bob)"), values)
     users = alice("GET", f"/api/posts/{post}/likes")["users"]
-    assert [one["id"] for one in users] == [bob.id]
+    assert [liker["id"] for liker in users] == [bob.id]
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("changes", "status"),
     [
         ({"name": "A" * 50}, 200),
         ({"name": "A" * 51}, 400),
@@ -90,18 +90,18 @@ def test_likers_of_an_uncached_post_come_from_the_table(engine: Engine, alice: A
     ],
     ids=str,
 )
-def test_profile_accepts_the_documented_fields(alice: ApiUser, given: dict[str, Any], status: int) -> None:
-    said = alice("PATCH", f"/api/users/{alice.id}", given)
-    assert said["status"] == status
+def test_profile_change_is_validated_and_shown(alice: ApiUser, changes: dict[str, Any], status: int) -> None:
+    response = alice("PATCH", f"/api/users/{alice.id}", changes)
+    assert response["status"] == status
     if status == 200:
-        shown = alice("GET", f"/api/users/{alice.id}")["user"]
-        assert {name: shown[name] for name in given} == given
-        assert "email" not in said["user"]
+        profile = alice("GET", f"/api/users/{alice.id}")["user"]
+        assert {name: profile[name] for name in changes} == changes
+        assert "email" not in response["user"]
 
 
-def test_an_empty_name_or_avatar_changes_nothing(alice: ApiUser) -> None:
-    said = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
-    assert (said["user"]["name"], said["user"]["avatarUrl"]) == ("alice", None)
+def test_empty_name_or_avatar_changes_nothing(alice: ApiUser) -> None:
+    response = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
+    assert (response["user"]["name"], response["user"]["avatarUrl"]) == ("alice", None)
 
 
 def test_profile_and_preferences_are_changed_by_their_owner_only(alice: ApiUser, bob: ApiUser) -> None:
@@ -115,25 +115,25 @@ def test_search_ranks_prefixes_first_and_tolerates_typos(engine: Engine, alice: 
     people = [("anna_b", "Zoe"), ("joanna", "Jo"), ("xy", "Anna Lind"), ("anna", "A")]
     for username, name in people:
         Users(engine).create(NewUser(new_id(), f"{username}@x.org", username, name, ""))
-    found = [one["username"] for one in alice("GET", f"{path}?q=Anna")["users"]]
-    slip = [one["username"] for one in alice("GET", f"{path}?q=joana")["users"]]
-    assert found == ["anna", "anna_b", "xy", "joanna"]
-    assert slip[0] == "joanna"
+    usernames = [user["username"] for user in alice("GET", f"{path}?q=Anna")["users"]]
+    usernames_for_typo = [user["username"] for user in alice("GET", f"{path}?q=joana")["users"]]
+    assert usernames == ["anna", "anna_b", "xy", "joanna"]
+    assert usernames_for_typo[0] == "joanna"
 
 
 @pytest.mark.parametrize("query", ["%", "_", "\\"])
-def test_a_search_takes_its_words_literally(alice: ApiUser, query: str) -> None:
+def test_wildcard_in_a_search_is_taken_literally(alice: ApiUser, query: str) -> None:
     from urllib.parse import quote
 
     assert alice("GET", f"/api/users?q={quote(query)}")["users"] == []
 
 
-def test_a_search_is_paged(alice: ApiUser, bob: ApiUser) -> None:
+def test_search_results_are_paged(alice: ApiUser, bob: ApiUser) -> None:
     alice("PATCH", f"/api/users/{alice.id}", {"name": "Twin"})
     bob("PATCH", f"/api/users/{bob.id}", {"name": "Twin"})
     first = alice("GET", "/api/users?q=twin&limit=1")
     rest = alice("GET", f"/api/users?q=twin&limit=1&cursor={first['nextCursor']}")
-    assert [one["username"] for one in first["users"] + rest["users"]] == ["alice", "bob"]
+    assert [user["username"] for user in first["users"] + rest["users"]] == ["alice", "bob"]
     assert rest["nextCursor"] is None
 
 
@@ -144,9 +144,9 @@ def test_mutes_and_blocks_are_listed_and_lifted(alice: ApiUser, bob: ApiUser) ->
     muted = alice("GET", "/api/mutes")
     alice("PUT", f"/api/blocks/{bob.id}")
     blocked = alice("GET", "/api/blocks")
-    assert [one["id"] for one in muted["users"]] == [bob.id]
-    assert [one["id"] for one in muted["posts"]] == [post]
-    assert [one["id"] for one in blocked["users"]] == [bob.id]
+    assert [user["id"] for user in muted["users"]] == [bob.id]
+    assert [muted_post["id"] for muted_post in muted["posts"]] == [post]
+    assert [user["id"] for user in blocked["users"]] == [bob.id]
     for path in (f"mutes/users/{bob.id}", f"mutes/posts/{post}", f"blocks/{bob.id}"):
         assert alice("DELETE", f"/api/{path}")["status"] == 200
     muted, blocked = alice("GET", "/api/mutes"), alice("GET", "/api/blocks")
@@ -159,9 +159,9 @@ def test_self_mute_and_self_block_are_refused(alice: ApiUser, path: str) -> None
 
 
 def test_preferences_have_the_documented_defaults(alice: ApiUser) -> None:
-    kept = alice("GET", f"/api/preferences/{alice.id}")["preferences"]
-    del kept["matrix"]
-    assert kept == {
+    preferences = alice("GET", f"/api/preferences/{alice.id}")["preferences"]
+    del preferences["matrix"]
+    assert preferences == {
         "id": alice.id,
         "userId": alice.id,
         "emailEnabled": True,
@@ -189,15 +189,15 @@ def test_put_preferences_replaces_all_and_patch_merges_cells(alice: ApiUser) -> 
     assert alice("PUT", path, {})["preferences"]["dndEndTime"] == "08:00"
 
 
-def test_critical_cells_are_accepted_and_have_no_effect(alice: ApiUser) -> None:
+def test_preference_for_a_critical_kind_is_accepted_and_has_no_effect(alice: ApiUser) -> None:
     cells = {"OTP": {"push": False, "email": False, "sms": False}}
-    said = alice("PATCH", f"/api/preferences/{alice.id}", {"matrix": cells})
-    assert said["status"] == 200
-    assert said["preferences"]["matrix"]["OTP"] == {"push": True, "email": True, "sms": True}
+    response = alice("PATCH", f"/api/preferences/{alice.id}", {"matrix": cells})
+    assert response["status"] == 200
+    assert response["preferences"]["matrix"]["OTP"] == {"push": True, "email": True, "sms": True}
 
 
 @pytest.mark.parametrize(
-    "given",
+    "changes",
     [
         {"pushEnabled": "yes"},
         {"pushEnabled": None},
@@ -217,21 +217,21 @@ def test_critical_cells_are_accepted_and_have_no_effect(alice: ApiUser) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_unknown_preferences_are_refused(alice: ApiUser, method: str, given: dict[str, Any]) -> None:
-    said = alice(method, f"/api/preferences/{alice.id}", given)
-    assert (said["status"], list(said["details"])) == (400, list(given))
+def test_invalid_preference_is_refused(alice: ApiUser, method: str, changes: dict[str, Any]) -> None:
+    response = alice(method, f"/api/preferences/{alice.id}", changes)
+    assert (response["status"], list(response["details"])) == (400, list(changes))
 
 
 @pytest.mark.parametrize(
-    ("given", "rings"),
+    ("changes", "is_due"),
     [
         pytest.param({"dndEnabled": False}, True, id="switched off"),
         pytest.param({"dndStartTime": None}, True, id="emptied"),
         pytest.param({"dndStartTime": "00:00", "dndEndTime": "23:59"}, False, id="moved"),
     ],
 )
-def test_deferred_announcements_follow_the_quiet_hours(
-    engine: Engine, alice: ApiUser, given: dict[str, Any], rings: bool
+def test_deferred_announcement_follows_a_change_of_the_quiet_hours(
+    engine: Engine, alice: ApiUser, changes: dict[str, Any], is_due: bool
 ) -> None:
     night = {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:58"}
     alice("PATCH", f"/api/preferences/{alice.id}", night)
@@ -243,17 +243,17 @@ def test_deferred_announcements_follow_the_quiet_hours(
             ),
             {"user": alice.id},
         )
-    alice("PATCH", f"/api/preferences/{alice.id}", given)
+    alice("PATCH", f"/api/preferences/{alice.id}", changes)
     with engine.connect() as conn:
         due, soon = conn.execute(
             text(
                 "select deferred_until <= now(), deferred_until < now() + interval '1 day' from notifications"
             )
         ).one()
-    assert (due, soon) == (rings, True)
+    assert (due, soon) == (is_due, True)
 
 
-def test_account_deletion_needs_the_password(alice: ApiUser, bob: ApiUser) -> None:
+def test_account_is_deleted_by_its_owner_with_the_password_only(alice: ApiUser, bob: ApiUser) -> None:
     path = f"/api/users/{alice.id}"
     post = alice.posts()
     assert bob("DELETE", path, {"password": "Passw0rd"})["status"] == 403
@@ -266,9 +266,9 @@ def test_account_deletion_needs_the_password(alice: ApiUser, bob: ApiUser) -> No
 
 def test_post_or_comment_is_deleted_by_its_author_only(alice: ApiUser, bob: ApiUser) -> None:
     post = alice.posts()
-    said = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
-    assert alice("DELETE", f"/api/comments/{said}")["status"] == 403
-    assert bob("DELETE", f"/api/comments/{said}")["message"] == "Comment deleted"
+    comment_id = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
+    assert alice("DELETE", f"/api/comments/{comment_id}")["status"] == 403
+    assert bob("DELETE", f"/api/comments/{comment_id}")["message"] == "Comment deleted"
     assert bob("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 0
     assert bob("DELETE", f"/api/posts/{post}")["status"] == 403
     assert alice("DELETE", f"/api/posts/{post}")["message"] == "Post deleted"

@@ -14,15 +14,15 @@ pytestmark = pytest.mark.service
 
 
 class ApiUser:
-    """A person at the API."""
+    """A registered user who calls the API."""
 
     def __init__(self, client: FlaskClient, name: str) -> None:
         self._client = client
         body = {"email": f"{name}@Example.org", "username": name, "password": "Passw0rd"}
-        said = client.post("/api/auth/register", json=body).json
-        assert said is not None
-        self.id: str = said["user"]["id"]
-        self._headers = {"Authorization": f"Bearer {said['token']}"}
+        registration = client.post("/api/auth/register", json=body).json
+        assert registration is not None
+        self.id: str = registration["user"]["id"]
+        self._headers = {"Authorization": f"Bearer {registration['token']}"}
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         response = self._client.open(path, method=method, json=body, headers=self._headers)
@@ -43,7 +43,7 @@ def bob(isolated_app: Flask) -> ApiUser:
     return ApiUser(isolated_app.test_client(), "bob")
 
 
-def test_an_address_registers_once(isolated_app: Flask, alice: ApiUser) -> None:
+def test_registered_address_is_refused_whatever_its_case(isolated_app: Flask, alice: ApiUser) -> None:
     body = {"email": "ALICE@example.org", "username": "alice2", "password": "Passw0rd"}
     response = isolated_app.test_client().post("/api/auth/register", json=body)
     assert (response.status_code, response.json and response.json["code"]) == (409, "email_taken")
@@ -62,23 +62,23 @@ def test_failed_log_in_reveals_nothing_about_the_account(
 def test_own_like_is_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
     post = alice.posts()
     assert bob("PUT", f"/api/posts/{post}/like")["likesCount"] == 1
-    seen = bob("GET", f"/api/posts/{post}")["post"]
-    assert (seen["isLiked"], seen["likesCount"], seen["_count"]["likes"]) == (True, 1, 1)
+    read_post = bob("GET", f"/api/posts/{post}")["post"]
+    assert (read_post["isLiked"], read_post["likesCount"], read_post["_count"]["likes"]) == (True, 1, 1)
 
 
 def test_own_comment_and_follow_are_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
     post = alice.posts()
-    said = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]
-    alice("POST", f"/api/comments/{said['id']}/reply", {"content": "Thanks"})
+    comment = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]
+    alice("POST", f"/api/comments/{comment['id']}/reply", {"content": "Thanks"})
     bob("PUT", f"/api/follows/{alice.id}")
     comments = bob("GET", f"/api/comments?postId={post}")["comments"]
-    assert [one["replies"][0]["content"] for one in comments] == ["Thanks"]
+    assert [listed_comment["replies"][0]["content"] for listed_comment in comments] == ["Thanks"]
     followers = bob("GET", f"/api/follows/{alice.id}/followers")["followers"]
-    assert [one["id"] for one in followers] == [bob.id]
+    assert [follower["id"] for follower in followers] == [bob.id]
     assert bob("GET", f"/api/users/{alice.id}")["user"]["isFollowing"] is True
 
 
-def test_post_alert_needs_a_follow_and_ends_with_it(alice: ApiUser, bob: ApiUser) -> None:
+def test_post_alert_needs_a_follow_and_ends_with_the_unfollow(alice: ApiUser, bob: ApiUser) -> None:
     path = f"/api/follows/{alice.id}"
     assert bob("PUT", f"{path}/bell")["status"] == 400
     bob("PUT", path)
@@ -88,19 +88,19 @@ def test_post_alert_needs_a_follow_and_ends_with_it(alice: ApiUser, bob: ApiUser
 
 
 def test_feed_cursor_is_stable_while_posts_arrive(alice: ApiUser) -> None:
-    wanted = [alice.posts(str(n)) for n in range(5)][::-1]
-    seen, cursor = [], ""
+    expected_ids = [alice.posts(str(n)) for n in range(5)][::-1]
+    listed_ids, cursor = [], ""
     while True:
-        part = alice("GET", f"/api/posts?limit=2&cursor={cursor}")
-        seen += [post["id"] for post in part["posts"]]
+        page = alice("GET", f"/api/posts?limit=2&cursor={cursor}")
+        listed_ids += [post["id"] for post in page["posts"]]
         alice.posts("a newer one")
-        if (cursor := part["nextCursor"]) is None:
+        if (cursor := page["nextCursor"]) is None:
             break
-    assert seen == wanted
+    assert listed_ids == expected_ids
 
 
 def _notify(engine: Engine, user_id: str, seq: int) -> str:
-    """A row and its frame, as the ledger leaves them."""
+    """A row and its client event, as the event writer leaves them. Returns the id of the row."""
     values = {"id": new_id(), "user": user_id, "object": new_id(), "seq": seq}
     with engine.begin() as conn:
         conn.execute(text("update users set client_seq = :seq where id = :user"), values)
@@ -122,17 +122,17 @@ def _notify(engine: Engine, user_id: str, seq: int) -> str:
     return str(values["id"])
 
 
-def test_reading_emits_one_client_event(engine: Engine, alice: ApiUser) -> None:
-    one = _notify(engine, alice.id, 1)
-    read = alice("PATCH", f"/api/notifications/{one}/read")["notification"]
-    again = alice("PATCH", f"/api/notifications/{one}/read")["notification"]
+def test_notification_read_twice_emits_one_client_event(engine: Engine, alice: ApiUser) -> None:
+    row_id = _notify(engine, alice.id, 1)
+    read = alice("PATCH", f"/api/notifications/{row_id}/read")["notification"]
+    again = alice("PATCH", f"/api/notifications/{row_id}/read")["notification"]
     assert (read["isRead"], read["version"], read["seq"]) == (True, 2, 2)
     assert again == read
     missed = ClientEventHistory(engine).load_missed_events(
         alice.id, ResumePoint(ClientEventHistory(engine).load_missed_events(alice.id, None).epoch, 1)
     )
     assert missed.is_complete
-    assert [frame["event"] for frame in missed.client_events] == ["notification_updated"]
+    assert [client_event["event"] for client_event in missed.client_events] == ["notification_updated"]
     assert alice("GET", f"/api/notifications/{alice.id}/unread-count")["count"] == 0
 
 
@@ -148,23 +148,23 @@ def test_notification_after_read_up_to_stays_unread(engine: Engine, alice: ApiUs
 def test_notifications_of_another_user_cannot_be_read_or_changed(
     engine: Engine, alice: ApiUser, bob: ApiUser
 ) -> None:
-    one = _notify(engine, alice.id, 1)
+    row_id = _notify(engine, alice.id, 1)
     assert bob("GET", f"/api/notifications/{alice.id}")["status"] == 403
-    assert bob("PATCH", f"/api/notifications/{one}/read")["status"] == 403
-    assert bob("GET", f"/api/notifications/{one}/actors")["status"] == 403
+    assert bob("PATCH", f"/api/notifications/{row_id}/read")["status"] == 403
+    assert bob("GET", f"/api/notifications/{row_id}/actors")["status"] == 403
 
 
-@pytest.mark.parametrize(("since", "recovered"), [(3, True), (0, True), (4, False)])
+@pytest.mark.parametrize(("since", "is_complete"), [(3, True), (0, True), (4, False)])
 def test_history_is_complete_or_not_returned(
-    engine: Engine, alice: ApiUser, since: int, recovered: bool
+    engine: Engine, alice: ApiUser, since: int, is_complete: bool
 ) -> None:
     for seq in (1, 2, 3):
         _notify(engine, alice.id, seq)
     epoch = ClientEventHistory(engine).load_missed_events(alice.id, None).epoch
-    found = ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, since))
-    assert (found.is_complete, len(found.client_events)) == (
-        recovered,
-        3 - since if recovered else 0,
+    missed = ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, since))
+    assert (missed.is_complete, len(missed.client_events)) == (
+        is_complete,
+        3 - since if is_complete else 0,
     )
 
 
@@ -181,8 +181,8 @@ def test_cleanup_removes_simulated_users_only(engine: Engine, alice: ApiUser, bo
     post = alice.posts()
     bob("PUT", f"/api/posts/{post}/like")
     body = {"postId": post, "targetUserId": alice.id, "count": 4}
-    made = alice("POST", "/api/test/simulate-likes", body)
-    assert [one["isFollower"] for one in made["results"]] == [True, False, True, False]
+    response = alice("POST", "/api/test/simulate-likes", body)
+    assert [result["isFollower"] for result in response["results"]] == [True, False, True, False]
     assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 5
     assert "4 test users" in alice("DELETE", "/api/test/cleanup")["message"]
     assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 1
@@ -197,11 +197,11 @@ def test_cleanup_removes_content_of_simulated_users(alice: ApiUser, bob: ApiUser
     assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 4
     alice("DELETE", "/api/test/cleanup")
     assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
-    left = alice("GET", f"/api/comments?postId={post}")["comments"]
-    assert [one["content"] for one in left] == ["Mine stays"]
+    comments = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [comment["content"] for comment in comments] == ["Mine stays"]
 
 
-def test_a_form_needs_its_csrf_field(isolated_app: Flask) -> None:
+def test_form_without_csrf_field_is_refused(isolated_app: Flask) -> None:
     client = isolated_app.test_client()
     response = client.post("/login", data={"email": "a@b.org", "password": "x"})
     assert response.status_code == 403

@@ -25,10 +25,10 @@ Form = Callable[..., Any]
 
 @pytest.fixture
 def logged_in_client(isolated_app: Flask, alice: ApiUser) -> FlaskClient:
-    """Alice's, signed in."""
+    """Alice is logged in."""
     client = isolated_app.test_client()
-    given = {"email": "alice@example.org", "password": "Passw0rd", "csrf": _csrf(client)}
-    assert client.post("/login", data=given).status_code == 303
+    fields = {"email": "alice@example.org", "password": "Passw0rd", "csrf": _csrf(client)}
+    assert client.post("/login", data=fields).status_code == 303
     return client
 
 
@@ -40,23 +40,23 @@ def submit_form(logged_in_client: FlaskClient) -> Form:
 
 def _csrf(client: FlaskClient) -> str:
     page = client.get("/login", follow_redirects=True).text
-    found = re.search(r'name="csrf" content="([^"]+)"', page)
-    assert found
-    return found[1]
+    match = re.search(r'name="csrf" content="([^"]+)"', page)
+    assert match
+    return match[1]
 
 
-def captions(somebody: ApiUser) -> list[str]:
-    return [one["caption"] for one in somebody("GET", "/api/posts")["posts"]]
+def captions(reader: ApiUser) -> list[str]:
+    return [post["caption"] for post in reader("GET", "/api/posts")["posts"]]
 
 
-def test_a_post_is_stored_the_same_by_form_and_by_json(alice: ApiUser, submit_form: Form) -> None:
+def test_post_is_stored_in_normal_form_by_form_and_by_json(alice: ApiUser, submit_form: Form) -> None:
     alice.posts(TYPED)
     assert submit_form("/posts", caption=TYPED).status_code == 303
     assert captions(alice) == [STORED, STORED]
 
 
 @pytest.mark.parametrize("unit", ["a\r\n", "\U0001f600", "e\u0301", "\r\n\r\na"])
-def test_the_limit_of_a_post_counts_code_points_of_what_is_stored(
+def test_limit_of_a_post_counts_code_points_of_the_normal_form(
     alice: ApiUser, submit_form: Form, unit: str
 ) -> None:
     stored = len(unit.replace("\r\n", "\n").replace("e\u0301", "\u00e9"))
@@ -64,7 +64,7 @@ def test_the_limit_of_a_post_counts_code_points_of_what_is_stored(
     fits += "x" * (2_200 - 1 - (2_200 - 2) // stored * stored)
     assert submit_form("/posts", caption=fits).status_code == 303
     assert alice("POST", "/api/posts", {"caption": fits})["status"] == 201
-    assert [len(one) for one in captions(alice)] == [2_200, 2_200]
+    assert [len(caption) for caption in captions(alice)] == [2_200, 2_200]
     assert submit_form("/posts", caption=fits + "x").status_code == 400
     assert alice("POST", "/api/posts", {"caption": fits + "x"})["status"] == 400
 
@@ -74,7 +74,7 @@ def test_comments_and_bios_are_stored_in_normal_form(alice: ApiUser, submit_form
     submit_form(f"/posts/{post}/comments", content=TYPED)
     alice("POST", "/api/comments", {"postId": post, "content": TYPED})
     comments = alice("GET", f"/api/comments?postId={post}")["comments"]
-    assert [one["content"] for one in comments] == [STORED, STORED]
+    assert [comment["content"] for comment in comments] == [STORED, STORED]
     submit_form("/profile", name="Ann", bio="x" * 154 + TYPED)
     assert alice("GET", f"/api/users/{alice.id}")["user"]["bio"] == "x" * 154 + STORED
     alice("PATCH", f"/api/users/{alice.id}", {"bio": TYPED, "name": "A\u030a"})
@@ -83,14 +83,14 @@ def test_comments_and_bios_are_stored_in_normal_form(alice: ApiUser, submit_form
 
 
 @pytest.mark.parametrize("name", ["", "Ann\u202e", "A\nnn", "\u3164", "\u2800", " \u00a0", "\u200b"])
-@pytest.mark.parametrize("way", ["register", "register form", "profile", "profile form"])
-def test_an_invisible_or_confusing_name_is_refused(
-    isolated_app: Flask, alice: ApiUser, submit_form: Form, name: str, way: str
+@pytest.mark.parametrize("route", ["register", "register form", "profile", "profile form"])
+def test_invisible_or_confusing_name_is_refused_and_an_empty_one_is_accepted(
+    isolated_app: Flask, alice: ApiUser, submit_form: Form, name: str, route: str
 ) -> None:
     """An empty one is none: the user name is shown instead, or the old name stays."""
     account = {"email": "new@example.org", "username": "newcomer", "password": "Passw0rd"}
     client = isolated_app.test_client()
-    ways: dict[str, Callable[[], int]] = {
+    send_by_route: dict[str, Callable[[], int]] = {
         "register": lambda: client.post("/api/auth/register", json=account | {"name": name}).status_code,
         "register form": lambda: (
             client.post("/register", data=account | {"name": name, "csrf": _csrf(client)}).status_code
@@ -98,7 +98,7 @@ def test_an_invisible_or_confusing_name_is_refused(
         "profile": lambda: alice("PATCH", f"/api/users/{alice.id}", {"name": name})["status"],
         "profile form": lambda: submit_form("/profile", name=name, bio="").status_code,
     }
-    assert (ways[way]() == 400) == (name != "")
+    assert (send_by_route[route]() == 400) == (name != "")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_invisible_or_confusing_name_is_refused(
         ("/api/auth/register", {"password": "Passw0rd\x00"}, "password"),
     ],
 )
-def test_a_registration_says_which_field_it_refuses(
+def test_refused_registration_names_the_invalid_field(
     isolated_app: Flask, path: str, body: dict[str, str], field: str
 ) -> None:
     account = {"email": "new@example.org", "username": "newcomer", "password": "Passw0rd"}
@@ -120,7 +120,7 @@ def test_a_registration_says_which_field_it_refuses(
 
 
 @pytest.mark.parametrize("control", ["\x00", "\x1b", "\x07", "\x85", "\uffff"])
-def test_a_text_with_a_control_character_is_refused(alice: ApiUser, control: str) -> None:
+def test_text_with_a_control_character_is_refused(alice: ApiUser, control: str) -> None:
     post = alice.posts()
     for path, body in (
         ("/api/posts", {"caption": f"a{control}"}),
@@ -132,23 +132,23 @@ def test_a_text_with_a_control_character_is_refused(alice: ApiUser, control: str
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/users/search", "/search"])
 @pytest.mark.parametrize("query", ["\x00", "a\nb", "a\u202eb", "\u3164", "x" * 101])
-def test_a_search_that_no_name_can_match_is_refused(
+def test_search_that_no_name_can_match_is_refused(
     logged_in_client: FlaskClient, path: str, query: str
 ) -> None:
     assert logged_in_client.get(f"{path}?q={quote(query)}").status_code == 400
 
 
-def test_the_limit_of_a_search_counts_code_points_of_the_normal_form(isolated_app: Flask) -> None:
+def test_limit_of_a_search_counts_code_points_of_the_normal_form(isolated_app: Flask) -> None:
     query = quote("e\u0301" * 100)
     assert isolated_app.test_client().get(f"/api/users?q={query}").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/users/{}", "/users/{}", "/posts/{}", "/api/posts/{}"])
-def test_a_path_with_a_control_character_leads_nowhere(logged_in_client: FlaskClient, path: str) -> None:
+def test_path_with_a_control_character_is_400_or_404(logged_in_client: FlaskClient, path: str) -> None:
     assert logged_in_client.get(path.format("a%00b")).status_code in (400, 404)
 
 
-def test_an_event_of_another_server_is_in_normal_form(
+def test_event_of_another_server_is_stored_in_normal_form_or_refused(
     isolated_app: Flask, engine: Engine, alice: ApiUser, real_redis: redis.Redis
 ) -> None:
     key = new_id()
@@ -166,22 +166,25 @@ def test_an_event_of_another_server_is_in_normal_form(
         return isolated_app.test_client().post("/api/events", json=body | more, headers=headers).status_code
 
     assert send() == 202
-    (sent,) = [one for one in ingress(real_redis) if one["type"] == "MARKETING"]
-    assert (sent["title"], sent["message"]) == ("\u00e9", STORED)
-    assert sent["metadata"] == '{"\\u00e9": [{"x": "\\u00e9a\\nb\\nc"}]}'
+    (event,) = [entry for entry in ingress(real_redis) if entry["type"] == "MARKETING"]
+    assert (event["title"], event["message"]) == ("\u00e9", STORED)
+    assert event["metadata"] == '{"\\u00e9": [{"x": "\\u00e9a\\nb\\nc"}]}'
     assert send(title="a\nb") == send(title="\u3164") == send(title="a\u202e") == 400
     assert send(metadata={"x": ["a\x1b"]}) == send(message="a\x1b") == 400
 
 
-def password_ways(isolated_app: Flask, engine: Engine, old: str, new: str) -> list[int]:
-    """Register, log in by API and form, change, reset, remove the account."""
+def use_password_on_all_routes(isolated_app: Flask, engine: Engine, old: str, new: str) -> list[int]:
+    """Registers, logs in by API and form, changes, resets, removes the account. Returns the statuses."""
     client = isolated_app.test_client()
     account = {"email": "eve@example.org", "username": "eve"}
-    made = client.post("/api/auth/register", json=account | {"password": old})
-    assert made.json is not None
-    user_id, bearer = made.json["user"]["id"], {"Authorization": f"Bearer {made.json['token']}"}
+    registration = client.post("/api/auth/register", json=account | {"password": old})
+    assert registration.json is not None
+    user_id, bearer = (
+        registration.json["user"]["id"],
+        {"Authorization": f"Bearer {registration.json['token']}"},
+    )
     login = {"email": "eve@example.org", "password": new}
-    statuses = [made.status_code, client.post("/api/auth/login", json=login).status_code]
+    statuses = [registration.status_code, client.post("/api/auth/login", json=login).status_code]
     csrf = _csrf(client)
     statuses.append(client.post("/login", data=login | {"csrf": csrf}).status_code)
     change = {"currentPassword": new, "newPassword": f"{old}2"}
@@ -200,14 +203,14 @@ def password_ways(isolated_app: Flask, engine: Engine, old: str, new: str) -> li
 
 
 @pytest.mark.parametrize(("old", "new"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
-def test_a_password_is_the_same_composed_and_decomposed(
+def test_password_is_accepted_composed_and_decomposed(
     isolated_app: Flask, engine: Engine, old: str, new: str
 ) -> None:
-    assert password_ways(isolated_app, engine, old, new) == [201, 200, 303, 200, 200, 200, 200]
+    assert use_password_on_all_routes(isolated_app, engine, old, new) == [201, 200, 303, 200, 200, 200, 200]
 
 
 @pytest.mark.parametrize("wrong", ["Passw0rd\u200b", "Passw0rd\x00", "Passw0rd\n", "\ue000"])
-def test_a_password_of_disallowed_characters_is_a_wrong_one_at_log_in(
+def test_password_with_disallowed_characters_is_refused_as_wrong(
     isolated_app: Flask, alice: ApiUser, wrong: str
 ) -> None:
     login = {"email": "alice@example.org", "password": wrong}
@@ -216,12 +219,12 @@ def test_a_password_of_disallowed_characters_is_a_wrong_one_at_log_in(
     assert status_and_error == (401, "Invalid email or password")
     change = alice("POST", "/api/auth/password", {"currentPassword": wrong, "newPassword": "N3w-word"})
     assert (change["status"], change["code"]) == (400, "wrong_password")
-    gone = alice("DELETE", f"/api/users/{alice.id}", {"password": wrong})
-    assert (gone["status"], gone["code"]) == (403, "wrong_password")
+    deletion = alice("DELETE", f"/api/users/{alice.id}", {"password": wrong})
+    assert (deletion["status"], deletion["code"]) == (403, "wrong_password")
 
 
 @pytest.mark.parametrize("password", ["Passw0rd\u200b", "Passw0rd\x07"])
-def test_a_password_of_disallowed_characters_cannot_be_set(
+def test_password_with_disallowed_characters_cannot_be_set(
     isolated_app: Flask, engine: Engine, alice: ApiUser, password: str
 ) -> None:
     change = {"currentPassword": "Passw0rd", "newPassword": password}
@@ -234,7 +237,7 @@ def test_a_password_of_disallowed_characters_cannot_be_set(
 
 
 @pytest.mark.parametrize(
-    "words",
+    "content",
     [
         "https://site.example/@bob a@bob.example @bob@other.example @bobé",
         "漢字@bob, @bob and @BOB",
@@ -242,32 +245,32 @@ def test_a_password_of_disallowed_characters_cannot_be_set(
         " ".join(f"@user{n}" for n in range(20)) + " @bob",
     ],
 )
-@pytest.mark.parametrize("where", ["post", "comment"])
-def test_who_is_linked_is_who_is_notified(
+@pytest.mark.parametrize("object_type", ["post", "comment"])
+def test_mentioned_user_is_linked_if_and_only_if_notified(
     logged_in_client: FlaskClient,
     alice: ApiUser,
     bob: ApiUser,
     real_redis: redis.Redis,
-    words: str,
-    where: str,
+    content: str,
+    object_type: str,
 ) -> None:
-    post = alice.posts(words if where == "post" else "Hello")
-    if where == "comment":
-        alice("POST", "/api/comments", {"postId": post, "content": words})
-    notified = {one["targetId"] for one in ingress(real_redis) if one["type"] == "MENTION"}
+    post = alice.posts(content if object_type == "post" else "Hello")
+    if object_type == "comment":
+        alice("POST", "/api/comments", {"postId": post, "content": content})
+    notified = {entry["targetId"] for entry in ingress(real_redis) if entry["type"] == "MENTION"}
     texts = re.findall(r'<p class="caption"[^>]*>(.*?)</p>', logged_in_client.get(f"/posts/{post}").text)
     linked = re.findall(r'<a href="/users/(\w+)">@', "".join(texts))
-    assert ("bob" in linked) == (bob.id in notified) == ("漢字" in words)
+    assert ("bob" in linked) == (bob.id in notified) == ("漢字" in content)
 
 
 def ingress(connection: redis.Redis) -> list[dict[str, str]]:
-    """What waits to be published."""
+    """The fields of all entries of the ingress."""
     streams = connection.scan_iter("ingress:*", _type="stream")
     shards: Any = [connection.xrange(name) for name in streams]
     return [fields for entries in shards for _, fields in entries]
 
 
-def test_previews_on_pages_are_cut_between_characters(logged_in_client: FlaskClient, alice: ApiUser) -> None:
+def test_preview_on_a_page_is_cut_between_characters(logged_in_client: FlaskClient, alice: ApiUser) -> None:
     flag = "\U0001f1e9\U0001f1ea"
     post = alice.posts(flag * 150)
     page = logged_in_client.get(f"/posts/{post}/likes").text

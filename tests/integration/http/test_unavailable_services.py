@@ -70,23 +70,23 @@ def test_route_without_one_service_responds_as_documented(
         headers=auth_headers(app_services, route_data, caller),
     )
 
-    said = response.get_data(as_text=True)[:300]
-    assert response.status_code < 500 or response.status_code == 503, said
+    body = response.get_data(as_text=True)[:300]
+    assert response.status_code < 500 or response.status_code == 503, body
     if response.status_code == 503 and path != "/ready":
-        assert response.headers["Retry-After"], said
+        assert response.headers["Retry-After"], body
     if service == "redis" and route not in REFUSED_HERE:
-        assert response.status_code == (503 if route in NEED_REDIS else usual(route, caller)), said
+        assert response.status_code == (503 if route in NEED_REDIS else usual(route, caller)), body
     if route in NEED_NOTHING:
-        assert response.status_code == 200, said
+        assert response.status_code == 200, body
 
 
 def usual(route: str, caller: str) -> int:
-    """What the route answers while all services are there."""
+    """The status of the route while all services are available."""
     return EXPECTED_STATUSES[route][CALLERS.index(caller)]
 
 
 def _write(app_services: SharedServices, route_data: RouteTestData) -> None:
-    """The comment of the cast has its row, as after the end of its window."""
+    """Inserts the row of the test data's comment, as after the end of its window."""
     with app_services.engine.begin() as conn:
         conn.execute(
             text(
@@ -106,7 +106,7 @@ def _write(app_services: SharedServices, route_data: RouteTestData) -> None:
         ("owner", "/api/comments/00000000-0000-4000-8000-000000000000", 404),
     ],
 )
-def test_without_redis_a_deletion_is_refused_for_the_usual_reasons(
+def test_deletion_without_redis_is_refused_for_the_usual_reasons(
     app_without_service: tuple[str, Flask],
     app_services: SharedServices,
     route_data: RouteTestData,
@@ -127,7 +127,7 @@ def test_without_redis_a_deletion_is_refused_for_the_usual_reasons(
 
 
 @pytest.mark.parametrize("kind", ["OTP", "LIKE", "MARKETING"])
-def test_without_redis_events_of_other_servers_are_accepted(
+def test_event_of_another_server_is_accepted_without_redis(
     app_without_service: tuple[str, Flask],
     app_services: SharedServices,
     route_data: RouteTestData,
@@ -139,40 +139,46 @@ def test_without_redis_events_of_other_servers_are_accepted(
     secret = new_id()
     ServiceKeys(app_services.engine).store_key_hash(new_id(), "a test", secret)
     event = {"type": kind, "targetId": route_data.owner, "actorId": route_data.other}
-    about = {"targetType": "POST", "targetEntityId": route_data.post, "message": "Hello"}
+    event_object = {"targetType": "POST", "targetEntityId": route_data.post, "message": "Hello"}
 
-    response: Any = app.test_client().post("/api/events", json=event | about, headers={"X-Api-Key": secret})
+    response: Any = app.test_client().post(
+        "/api/events", json=event | event_object, headers={"X-Api-Key": secret}
+    )
 
     assert response.status_code == 202, response.get_data(as_text=True)
 
 
-def test_without_redis_a_post_is_gone_for_readers_at_once(
+def test_post_deleted_without_redis_is_not_found_at_once(
     app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
 ) -> None:
     service, app = app_without_service
     if service != "redis":
         return
-    client, mine = app.test_client(), auth_headers(app_services, route_data, "owner")
+    client, headers = app.test_client(), auth_headers(app_services, route_data, "owner")
 
-    response: Any = client.delete(f"/api/posts/{route_data.post}", headers=mine)
+    response: Any = client.delete(f"/api/posts/{route_data.post}", headers=headers)
 
     assert (response.status_code, response.json["success"]) == (200, True)
-    assert client.get(f"/api/posts/{route_data.post}", headers=mine).status_code == 404
+    assert client.get(f"/api/posts/{route_data.post}", headers=headers).status_code == 404
 
 
-def test_a_like_and_its_reading_say_that_counts_may_lag(
+def test_like_without_redis_and_the_next_read_are_marked_stale(
     app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
 ) -> None:
     service, app = app_without_service
     if service != "redis":
         return
-    mine, client = auth_headers(app_services, route_data, "other"), app.test_client()
+    headers, client = auth_headers(app_services, route_data, "other"), app.test_client()
 
-    liked: Any = client.put(f"/api/posts/{route_data.post}/like", headers=mine).json
-    seen: Any = client.get(f"/api/posts/{route_data.post}", headers=mine).json
+    like_response: Any = client.put(f"/api/posts/{route_data.post}/like", headers=headers).json
+    post_response: Any = client.get(f"/api/posts/{route_data.post}", headers=headers).json
 
-    assert (liked["liked"], liked["likesCount"], liked["stale"]) == (True, 1, True)
-    assert (seen["post"]["isLiked"], seen["post"]["likesCount"], seen["stale"]) == (True, 1, True)
+    assert (like_response["liked"], like_response["likesCount"], like_response["stale"]) == (True, 1, True)
+    assert (
+        post_response["post"]["isLiked"],
+        post_response["post"]["likesCount"],
+        post_response["stale"],
+    ) == (True, 1, True)
 
 
 def _reopen(app_services: SharedServices) -> None:
@@ -188,14 +194,14 @@ def test_like_of_a_cached_post_needs_no_postgresql(
     service, app = app_without_service
     if service != "postgres":
         return
-    mine = auth_headers(app_services, route_data, "other")
+    headers = auth_headers(app_services, route_data, "other")
     _reopen(app_services)
     app_services.actions.set_like(route_data.owner, route_data.post, DesiredState.ON)
 
-    answers = [
-        app.test_client().open(f"/api/posts/{route_data.post}/like", method=method, headers=mine)
+    responses = [
+        app.test_client().open(f"/api/posts/{route_data.post}/like", method=method, headers=headers)
         for method in ("PUT", "DELETE", "PUT")
     ]
 
-    assert [one.status_code for one in answers] == [200, 200, 200], answers[0].json
-    assert answers[-1].json == {"success": True, "liked": True, "likesCount": 2}
+    assert [response.status_code for response in responses] == [200, 200, 200], responses[0].json
+    assert responses[-1].json == {"success": True, "liked": True, "likesCount": 2}

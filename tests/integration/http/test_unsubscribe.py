@@ -27,8 +27,8 @@ def _store(app_services: SharedServices) -> PreferenceStore:
 @pytest.fixture
 def unsubscribe_path(app_services: SharedServices, route_data: RouteTestData) -> str:
     """The link of an e-mail about a like, as a path; e-mails of likes and comments are on."""
-    on = {kind: {"email": True, "push": True} for kind in ("LIKE", "COMMENT")}
-    _store(app_services).merge(route_data.owner, {"matrix": on})
+    matrix = {kind: {"email": True, "push": True} for kind in ("LIKE", "COMMENT")}
+    _store(app_services).merge(route_data.owner, {"matrix": matrix})
     settings = app_services.settings
     links = NotificationLinks(settings.web.secret_key, settings.public_url)
     return links.unsubscribe_url(route_data.owner, Kind.LIKE).removeprefix(settings.public_url)
@@ -38,7 +38,7 @@ def _matrix(app_services: SharedServices, route_data: RouteTestData) -> Any:
     return _store(app_services).get(route_data.owner).value_by_field["matrix"]
 
 
-def test_get_says_what_will_be_switched_off_and_changes_nothing(
+def test_get_shows_what_will_be_disabled_and_changes_nothing(
     client: FlaskClient, app_services: SharedServices, route_data: RouteTestData, unsubscribe_path: str
 ) -> None:
     response = client.get(unsubscribe_path)
@@ -48,7 +48,7 @@ def test_get_says_what_will_be_switched_off_and_changes_nothing(
     assert _matrix(app_services, route_data)["LIKE"]["email"] is True
 
 
-def test_post_without_cookie_and_csrf_field_switches_off_that_kind_alone(
+def test_post_without_cookie_and_csrf_field_disables_that_kind_only(
     client: FlaskClient, app_services: SharedServices, route_data: RouteTestData, unsubscribe_path: str
 ) -> None:
     """As a mail program does it (RFC 8058)."""
@@ -73,7 +73,7 @@ def test_post_without_cookie_and_csrf_field_switches_off_that_kind_alone(
         pytest.param(lambda path: "/unsubscribe/%00.%ff", id="no text"),
     ],
 )
-def test_a_link_that_was_not_signed_by_us_does_nothing(
+def test_link_with_an_invalid_signature_changes_nothing(
     client: FlaskClient,
     app_services: SharedServices,
     route_data: RouteTestData,
@@ -87,7 +87,7 @@ def test_a_link_that_was_not_signed_by_us_does_nothing(
     assert _matrix(app_services, route_data)["LIKE"]["email"] is True
 
 
-def test_a_signature_for_another_purpose_is_none(
+def test_link_signed_for_another_purpose_is_not_found(
     client: FlaskClient, app_services: SharedServices, route_data: RouteTestData
 ) -> None:
     signer = URLSafeSerializer(app_services.settings.web.secret_key, salt="session")
@@ -95,7 +95,7 @@ def test_a_signature_for_another_purpose_is_none(
     assert client.get(f"/unsubscribe/{token}").status_code == 404
 
 
-def test_a_removed_account_has_nothing_to_switch_off(
+def test_link_of_a_removed_account_is_not_found(
     client: FlaskClient, app_services: SharedServices, unsubscribe_path: str, route_data: RouteTestData
 ) -> None:
     links = NotificationLinks(app_services.settings.web.secret_key, "")
