@@ -121,8 +121,8 @@ def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
     insert_web = harness.start_web("bench.baselines:app", {"BENCH_APP": "insert"})
     [owner_id] = create_users(engine, 1)
     tokens = [
-        create_access_token(one, TEST_SECRET_KEY)
-        for one in create_users(engine, LIKE_COUNT + CONNECTION_COUNT)
+        create_access_token(user_id, TEST_SECRET_KEY)
+        for user_id in create_users(engine, LIKE_COUNT + CONNECTION_COUNT)
     ]
     client = LoadClient()
     try:

@@ -130,8 +130,8 @@ def test_image_is_previewed_before_posting(page: Page) -> None:
     address.blur()
     expect(page.get_by_alt_text("Preview of the picture")).to_be_visible()
     page.get_by_role("button", name="Post", exact=True).click()
-    mine = page.get_by_role("article").first
-    expect(mine.get_by_alt_text("Picture of the post")).to_be_visible()
+    new_post = page.get_by_role("article").first
+    expect(new_post.get_by_alt_text("Picture of the post")).to_be_visible()
 
 
 def test_missing_image_breaks_nothing(page: Page, ada: BrowserUser, page_errors: PageErrorMonitor) -> None:

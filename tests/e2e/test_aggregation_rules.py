@@ -284,11 +284,11 @@ def make_admin(cluster: WebCluster, user: HttpClient) -> None:
 
 def list_windows(admin: HttpClient, recipient: HttpClient) -> list[dict[str, object]]:
     """All open windows of one recipient."""
-    found: list[dict[str, object]] = []
+    windows: list[dict[str, object]] = []
     cursor = ""
     while True:
         page = admin.request_ok("GET", f"/api/admin/windows?limit=100{cursor}")
-        found += [window for window in page["items"] if window["recipient"] == recipient.id]
+        windows += [window for window in page["items"] if window["recipient"] == recipient.id]
         if page["nextCursor"] is None:
-            return found
+            return windows
         cursor = f"&cursor={page['nextCursor']}"

@@ -94,7 +94,7 @@ class ReconnectingClient(threading.Thread):
                 connection.close()
 
 
-def test_accepted_request_is_response_count_during_shutdown(cluster: WebCluster) -> None:
+def test_accepted_request_is_answered_during_shutdown(cluster: WebCluster) -> None:
     web = cluster.scenario.processes.start_web(RATE_LIMIT_ENABLED="false")
     slow = http.client.HTTPConnection("127.0.0.1", web.port, timeout=STOP_SECONDS)
     clients = [ReconnectingClient(web) for _ in range(4 * CLIENT_COUNT)]

@@ -45,18 +45,18 @@ class PollingClient:
 
     def wait_for(self, event: str) -> Any:
         """The data of the next such event."""
-        found: list[Any] = []
+        received_data: list[Any] = []
 
         def poll_and_search() -> bool:
             self.poll()
             prefix = f'42["{event}"'
-            found.extend(
+            received_data.extend(
                 json.loads(packet[2:])[1] for packet in self.received_packets if packet.startswith(prefix)
             )
-            return bool(found)
+            return bool(received_data)
 
         wait_until(poll_and_search, event, 60)
-        return found[-1]
+        return received_data[-1]
 
     def poll_until_connected(self) -> bool:
         self.poll()

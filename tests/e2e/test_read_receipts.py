@@ -38,10 +38,10 @@ def test_read_receipt_appears_in_the_delivery_log_and_in_the_trace(
         tab.emit(
             "notification_ack", {"notificationId": notification["id"], "version": notification["version"]}
         )
-    seen = ("SEEN", notification["id"], notification["version"])
-    cluster.wait_until(lambda: seen in read_delivery_log(admin, alice), "seen")
+    seen_entry = ("SEEN", notification["id"], notification["version"])
+    cluster.wait_until(lambda: seen_entry in read_delivery_log(admin, alice), "seen")
     # Two tabs acknowledged the same version: one entry.
-    assert [entry for entry in read_delivery_log(admin, alice) if entry[0] == "SEEN"] == [seen]
+    assert [entry for entry in read_delivery_log(admin, alice) if entry[0] == "SEEN"] == [seen_entry]
     assert ("SENT", notification["id"], notification["version"]) in read_delivery_log(admin, alice)
 
     why = alice.request_ok("GET", f"/api/notifications/{notification['id']}/why")

@@ -35,11 +35,11 @@ def read_tables(cluster: WebCluster) -> str:
         "('text', 'character varying', 'jsonb', 'json', 'ARRAY')"
     )
     assert len(columns) > 30
-    found = []
+    column_texts = []
     for table, column in columns:
         statement = f'select coalesce(string_agg("{column}"::text, chr(10)), \'\') from "{table}"'  # noqa: S608
-        found.append(str(cluster.scenario.query(statement)[0][0]))
-    return "\n".join(found)
+        column_texts.append(str(cluster.scenario.query(statement)[0][0]))
+    return "\n".join(column_texts)
 
 
 def is_in_service_files(data_dir: str, secret: str) -> bool:

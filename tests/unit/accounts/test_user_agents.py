@@ -92,5 +92,7 @@ def test_cookie_keeps_the_most_recent_accounts() -> None:
     for name in ("ann", "ben", "cem", "dan", "eve", "ann", "fay"):
         cookie = devices.build_cookie_with_device(cookie, name, LAPTOP)
 
-    found = [name for name in ("ann", "ben", "cem", "dan", "eve", "fay") if devices.find_device(cookie, name)]
-    assert found == ["ann", "cem", "dan", "eve", "fay"]
+    known_accounts = [
+        name for name in ("ann", "ben", "cem", "dan", "eve", "fay") if devices.find_device(cookie, name)
+    ]
+    assert known_accounts == ["ann", "cem", "dan", "eve", "fay"]

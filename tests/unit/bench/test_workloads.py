@@ -48,7 +48,7 @@ def test_statement_is_assigned_to_its_phase(statement: str, phase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script_calls", "other_commands", "statements", "expected_words"),
+    ("script_calls", "other_commands", "statements", "expected_texts"),
     [
         pytest.param(LIKE_COUNT, {}, {}, [], id="one call each"),
         pytest.param(LIKE_COUNT, {"CONFIG": 3}, {"select 1": 3}, [], id="calls of a timer"),
@@ -68,11 +68,11 @@ def test_cost_limit_of_a_like(
     script_calls: int,
     other_commands: dict[str, int],
     statements: dict[str, int],
-    expected_words: list[str],
+    expected_texts: list[str],
 ) -> None:
     violations = find_violations(
         script_calls, other_commands, statements, max_timer_calls(elapsed_seconds=1.0)
     )
 
-    assert len(violations) == len(expected_words)
-    assert all(word in violation for word, violation in zip(expected_words, violations, strict=True))
+    assert len(violations) == len(expected_texts)
+    assert all(text in violation for text, violation in zip(expected_texts, violations, strict=True))

@@ -97,18 +97,18 @@ def test_unexpected_error_reveals_nothing(
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("sent_id", "is_kept"),
     [("abc-123", True), ("x" * 129, False), ("a b", False), ("", False)],
 )
-def test_every_response_has_a_correlation_id(client: FlaskClient, given: str, kept: bool) -> None:
-    headers = client.get("/nowhere", headers={"X-Correlation-Id": given}).headers
-    if kept:
-        assert headers["X-Correlation-Id"] == given
+def test_every_response_has_a_correlation_id(client: FlaskClient, sent_id: str, is_kept: bool) -> None:
+    headers = client.get("/nowhere", headers={"X-Correlation-Id": sent_id}).headers
+    if is_kept:
+        assert headers["X-Correlation-Id"] == sent_id
     else:
         assert re.fullmatch(r"[0-9a-f-]{36}", headers["X-Correlation-Id"])
 
 
-def test_a_new_trace_takes_the_correlation_id(
+def test_new_trace_has_the_correlation_id(
     client: FlaskClient, fake_actions: FakeActions, user_id: str
 ) -> None:
     response = client.put(PATH, headers=auth_header(user_id))
@@ -118,6 +118,6 @@ def test_a_new_trace_takes_the_correlation_id(
 
 
 def test_incoming_trace_is_continued(client: FlaskClient, fake_actions: FakeActions, user_id: str) -> None:
-    given = f"00-{'a' * 32}-{'b' * 16}-01"
-    client.put(PATH, headers=auth_header(user_id) | {"traceparent": given})
-    assert fake_actions.traceparents == [given]
+    traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+    client.put(PATH, headers=auth_header(user_id) | {"traceparent": traceparent})
+    assert fake_actions.traceparents == [traceparent]

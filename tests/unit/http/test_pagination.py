@@ -18,10 +18,10 @@ def test_cursor_is_decoded_to_its_key(app: Flask) -> None:
         assert parse_page_params(10, 50).cursor_key == (MOMENT, ID)
 
 
-@pytest.mark.parametrize("place", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
-def test_a_cursor_of_another_list_is_refused(app: Flask, place: tuple[object, ...]) -> None:
+@pytest.mark.parametrize("values", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
+def test_cursor_of_another_list_is_refused(app: Flask, values: tuple[object, ...]) -> None:
     with (
-        app.test_request_context(f"/?cursor={encode_cursor(*place)}"),
+        app.test_request_context(f"/?cursor={encode_cursor(*values)}"),
         pytest.raises(Rejected, match="cursor"),
     ):
         _ = parse_page_params(10, 50).cursor_key
@@ -33,7 +33,7 @@ def test_next_cursor_exists_only_if_there_is_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "path"),
+    ("return_url", "path"),
     [
         ("/posts/1?x=2", "/posts/1?x=2"),
         ("https://evil.example", "/"),
@@ -44,5 +44,5 @@ def test_next_cursor_exists_only_if_there_is_more() -> None:
         (None, "/"),
     ],
 )
-def test_return_url_stays_on_this_site(given: str | None, path: str) -> None:
-    assert safe_local_path(given) == path
+def test_return_url_stays_on_this_site(return_url: str | None, path: str) -> None:
+    assert safe_local_path(return_url) == path

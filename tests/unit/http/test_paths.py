@@ -60,7 +60,7 @@ def test_an_api_path_with_slashes_too_many_is_not_found_in_json(
 
 
 @pytest.mark.parametrize("path", ["//", "//login", "/login/", "/posts//x", "//evil.example/%2f.."])
-def test_a_page_with_slashes_too_many_is_not_found(client: FlaskClient, path: str) -> None:
+def test_page_with_repeated_slashes_is_not_found(client: FlaskClient, path: str) -> None:
     response = _request(client, path, Accept="text/html")
 
     assert (response.status_code, response.mimetype) == (404, "text/html")
@@ -68,21 +68,21 @@ def test_a_page_with_slashes_too_many_is_not_found(client: FlaskClient, path: st
 
 
 def _paths(app: Flask) -> list[tuple[str, str]]:
-    """Of each route a path, with a slash too many at each place, and with one at its end."""
-    found = []
+    """A path of each route, and the path with each of its slashes doubled or one more at its end."""
+    paths = []
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<[^>]+>", "x", rule.rule)
         method = "GET" if "GET" in (rule.methods or ()) else sorted(rule.methods or ())[0]
-        places = [at for at, letter in enumerate(path) if letter == "/"]
-        changed = [path[:at] + "/" + path[at:] for at in places]
-        found += [(method, one) for one in (path, path + "/", *changed)]
-    return found
+        slash_indexes = [at for at, letter in enumerate(path) if letter == "/"]
+        changed = [path[:at] + "/" + path[at:] for at in slash_indexes]
+        paths += [(method, changed_path) for changed_path in (path, path + "/", *changed)]
+    return paths
 
 
 def test_no_route_redirects_to_the_host_that_the_caller_names(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What a view itself does is no matter here: most need a database.
+    # The views themselves are replaced: most need a database.
     for name in app.view_functions:
         monkeypatch.setitem(app.view_functions, name, lambda **_: "reached")
     wrong = []

@@ -22,7 +22,7 @@ ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
 
 
 @pytest.mark.parametrize(
-    ("schema", "given", "sentence"),
+    ("schema", "body", "message"),
     [
         (RegisterBody(), {}, "Email, username, and password are required"),
         (RegisterBody(), ANN | {"email": "ann"}, "Invalid email format"),
@@ -42,13 +42,13 @@ ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
         (EventBody(), {"type": "OTP"}, "Missing required fields"),
     ],
 )
-def test_invalid_body_is_refused(schema: RequestSchema, given: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValidationFailed, match=f"^{sentence}"):
-        validate_data(schema, given)
+def test_invalid_body_is_refused(schema: RequestSchema, body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationFailed, match=f"^{message}"):
+        validate_data(schema, body)
 
 
 @pytest.mark.parametrize(
-    ("schema", "given"),
+    ("schema", "body"),
     [
         (PostBody(), {"caption": "x" * 2_201}),
         (PostBody(), {"caption": "a\x00b"}),
@@ -62,16 +62,16 @@ def test_invalid_body_is_refused(schema: RequestSchema, given: dict[str, Any], s
         (EventBody(), {"type": "NEWS", "targetId": ID}),
     ],
 )
-def test_validation_error_names_its_field(schema: RequestSchema, given: dict[str, Any]) -> None:
-    with pytest.raises(ValidationFailed) as fault:
-        validate_data(schema, given)
-    assert fault.value.details
+def test_validation_error_names_its_field(schema: RequestSchema, body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationFailed) as error:
+        validate_data(schema, body)
+    assert error.value.details
 
 
 def test_unknown_fields_are_ignored() -> None:
-    given = {"postId": ID, "content": "hi", "gifUrl": "x"}
-    assert set(validate_data(CommentBody(), given)) == {"postId", "content"}
+    body = {"postId": ID, "content": "hi", "gifUrl": "x"}
+    assert set(validate_data(CommentBody(), body)) == {"postId", "content"}
 
 
-def test_an_empty_picture_is_no_picture() -> None:
+def test_empty_image_url_stays_empty() -> None:
     assert validate_data(PostBody(), {"caption": "hi", "imageUrl": ""})["imageUrl"] == ""

@@ -33,7 +33,7 @@ def test_resume_point_is_parsed(user_id: str) -> None:
     ("origin", "allowed"),
     [("http://here:8000", True), ("https://app.example", True), ("https://evil.example", False)],
 )
-def test_the_own_origin_is_always_allowed(origin: str, allowed: bool) -> None:
+def test_own_and_configured_origins_are_allowed_only(origin: str, allowed: bool) -> None:
     is_allowed = build_origin_check(("https://app.example",))
     assert is_allowed is not None
     assert is_allowed(origin, {"wsgi.url_scheme": "http", "HTTP_HOST": "here:8000"}) is allowed
