@@ -141,7 +141,9 @@ def test_code_reaches_its_recipient_and_is_stored_nowhere_in_clear(
     assert alice.request("POST", "/api/auth/otp/verify", {"code": code}).status == 400
 
 
-def test_password_reset_of_an_external_event_is_protected_too(cluster: WebCluster, data_dir: str) -> None:
+def test_reset_token_of_an_external_event_is_in_the_message_and_nowhere_else(
+    cluster: WebCluster, data_dir: str
+) -> None:
     (alice,) = cluster.register_clients("Alice")
     key = create_service_key(cluster)
     tab = alice.open_tab()

@@ -81,7 +81,7 @@ def test_event_is_appended_to_the_shard_of_its_object(
 def test_event_is_read_as_it_was_appended(
     redis_connection: redis.Redis, ingress_streams: IngressStreams
 ) -> None:
-    event = comment_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 1, 'He comment_of "ça va?"\n')
+    event = comment_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 1, 'He said "ça va?"\n')
 
     ingress_streams.append_events([event])
 
@@ -119,7 +119,7 @@ def test_comment_appended_twice_counts_once(
     assert total_length(ingress_streams) == 1
 
 
-def test_comment_on_an_uncounted_post_loads_the_count_first(
+def test_comment_on_a_post_without_cached_count_is_not_appended(
     ingress_streams: IngressStreams, redis_connection: redis.Redis
 ) -> None:
     event = comment_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 1)

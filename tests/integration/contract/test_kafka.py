@@ -123,7 +123,7 @@ def test_large_publish_is_split_into_batches(kafka_topic: MemoryTopic | KafkaTop
 
 
 @pytest.mark.parametrize("call", ["publish", "poll"])
-def test_publish_to_an_unreachable_broker_is_unavailable(call: str) -> None:
+def test_unreachable_broker_is_unavailable(call: str) -> None:
     """With the real client: nothing listens on port 1."""
     bootstrap_servers = ("127.0.0.1:1",)
     calls: dict[str, Callable[[], object]] = {

@@ -152,7 +152,7 @@ def test_like_of_a_deleted_post_is_refused(
 @pytest.mark.parametrize(
     "deleted_key", [f"like:count:{POST_ID}", f"post:owner:{POST_ID}", f"follow:count:{ALICE_ID}"]
 )
-def test_set_membership_of_an_uncached_post_asks_to_load_it(
+def test_set_membership_of_an_uncached_post_needs_postgresql(
     redis_connection: redis.Redis, memberships: MembershipStore, deleted_key: str
 ) -> None:
     redis_connection.delete(deleted_key)
@@ -202,7 +202,7 @@ def test_full_ingress_accepts_requests_that_change_nothing(
     assert set_like_of_post(full_memberships, BOB_ID, ON) == MembershipState(True, 1)
 
 
-def test_full_ingress_is_never_trimmed(redis_connection: redis.Redis, memberships: MembershipStore) -> None:
+def test_ingress_is_never_trimmed(redis_connection: redis.Redis, memberships: MembershipStore) -> None:
     actor_ids = [new_id() for _ in range(20)]
     for actor_id in actor_ids:
         set_like_of_post(memberships, actor_id, ON)

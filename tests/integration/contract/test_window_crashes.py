@@ -26,7 +26,7 @@ from tests.support.partition_harness import (
 # Reading again after a crash
 
 
-def test_events_read_again_get_the_same_decisions(
+def test_events_read_again_are_instant_again_or_duplicates(
     window_store: WindowStore, partition_harness: PartitionHarness
 ) -> None:
     events = like_events(ANN_ID, BEN_ID, CEM_ID, DAN_ID)

@@ -154,7 +154,7 @@ def test_notify_for_a_user_without_sockets_runs_no_query(
     assert dispatcher_harness.emitted == []
 
 
-def test_invalid_notify_payload_does_not_stop_the_dispatcher(
+def test_notify_without_postgresql_is_unavailable(
     dispatcher_harness: DispatcherHarness,
 ) -> None:
     """The loop then counts NOTIFY as disconnected, and resyncs."""

@@ -71,5 +71,5 @@ def test_production_has_neither_service_control_nor_simulator(
     sign_in(production_client, _email(route_data, "admin"))
     page = production_client.get("/dashboard").text
     assert "data-demo" not in page
-    assert "switch-said" not in page
+    assert "service-control-result" not in page
     assert "data-simulator" not in production_client.get(f"/posts/{route_data.post}").text

@@ -27,7 +27,7 @@ def reader_client(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_right_to_left_name_is_isolated_wherever_it_stands(
+def test_right_to_left_name_is_isolated_on_every_page(
     app: Flask, reader_client: FlaskClient, route_data: RouteTestData, page: str
 ) -> None:
     path = page.format(username=f"owner_{route_data.owner[-12:]}", post=route_data.post)
@@ -41,7 +41,7 @@ def test_a_right_to_left_name_is_isolated_wherever_it_stands(
     assert HEBREW not in alone
 
 
-def test_a_left_to_right_name_has_no_invisible_characters(
+def test_left_to_right_name_has_no_invisible_characters(
     reader_client: FlaskClient, route_data: RouteTestData, app_services: SharedServices
 ) -> None:
     Users(app_services.engine).update_profile(route_data.owner, "Dana", None, None)

@@ -31,7 +31,7 @@ def post_event(isolated_app: Flask, engine: Engine) -> Any:
         pytest.param(5_000, 400, id="one that no record holds"),
     ],
 )
-def test_oversized_metadata_is_refused_at_once(
+def test_metadata_is_accepted_up_to_the_size_of_a_record(
     post_event: Any, alice: ApiUser, longest: int, status: int
 ) -> None:
     many = MAX_METADATA_BYTES // 4_500

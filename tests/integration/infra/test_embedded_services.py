@@ -63,7 +63,9 @@ def test_postgresql_has_the_expected_configuration(services: EmbeddedServices) -
     query(services, "SELECT count(*) FROM pg_stat_statements")
 
 
-def test_password_file_is_readable_by_its_owner_only(services: EmbeddedServices) -> None:
+def test_password_file_is_readable_by_its_owner_only_and_a_wrong_password_is_refused(
+    services: EmbeddedServices,
+) -> None:
     mode = (services.paths.data_dir / "postgres.password").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
     wrong_url = services.env("postgres")["DATABASE_URL"].replace(":", ":x", 2).replace(":x//", "://")
@@ -71,7 +73,7 @@ def test_password_file_is_readable_by_its_owner_only(services: EmbeddedServices)
         psycopg2.connect(wrong_url, connect_timeout=5)
 
 
-def test_redis_keeps_every_acknowledged_write(services: EmbeddedServices) -> None:
+def test_redis_has_the_expected_configuration(services: EmbeddedServices) -> None:
     expected = {
         "appendonly": "yes",
         "appendfsync": "always",
@@ -168,7 +170,7 @@ def test_two_data_dirs_run_side_by_side(services: EmbeddedServices, tmp_path: Pa
         other.stop()
 
 
-def test_occupied_port_prints_one_error_line(tmp_path: Path) -> None:
+def test_start_on_an_occupied_port_fails_and_names_the_port(tmp_path: Path) -> None:
     services = EmbeddedServices(tmp_path)
     services.start("redis")
     services.stop("redis")

@@ -92,7 +92,7 @@ def test_killed_broker_loses_no_acknowledged_record(services: EmbeddedServices) 
     assert set(writer.acknowledged) - received == set()
 
 
-def test_acknowledged_record_is_on_two_brokers(services: EmbeddedServices) -> None:
+def test_single_broker_acknowledges_no_record(services: EmbeddedServices) -> None:
     servers = tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(","))
     create_missing_topics(servers, {TOPIC: 1}, 3, 3_600_000)
     services.kill("kafka-2", "kafka-3")

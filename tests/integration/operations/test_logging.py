@@ -124,7 +124,7 @@ def test_automatic_format_is_text_on_a_terminal_only(
 
 
 @pytest.mark.service
-def test_a_pool_that_replaces_connections_logs_nothing(
+def test_pool_that_replaces_connections_logs_nothing(
     capsys: pytest.CaptureFixture[str], environment: dict[str, str]
 ) -> None:
     log_config.configure_logging("debug", "text")
@@ -215,7 +215,7 @@ def test_redaction_of_a_long_line_is_fast(part: str) -> None:
     assert time.process_time() - began < 5
 
 
-def test_a_traceback_of_a_greenlet_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceback_of_a_greenlet_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr(gevent.get_hub(), "exception_stream", RedactingStream(written))
 

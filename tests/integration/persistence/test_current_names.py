@@ -127,7 +127,7 @@ class RecordingTransport:
         self.messages.append(message)
 
 
-def test_an_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
+def test_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
     transport, messages = RecordingTransport(), OutgoingMessages(pipeline.engine)
     subscriber: Any = pipeline.memory_kafka.subscriber(CONSUMER_GROUP, Topic.READY.value)
     renderer = MessageRenderer(
@@ -282,7 +282,7 @@ def test_row_that_shows_only_the_avatar_is_updated_too(liked_pipeline: PipelineH
     "change",
     [pytest.param({"name": "Ann"}, id="the same name"), pytest.param({}, id="nothing that is shown")],
 )
-def test_unseen_profile_change_emits_no_event(
+def test_profile_change_that_is_not_shown_emits_no_event(
     liked_pipeline: PipelineHarness, ann: PipelineUser, change: Any
 ) -> None:
     rename_user(ann, **change)

@@ -89,7 +89,7 @@ def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_t
     assert (progress.status.value, progress.to_dict()["outcome"]) == ("ended", "self")
 
 
-def test_newest_events_are_listed_without_client_events(
+def test_recent_events_are_listed_up_to_the_limit(
     pipeline: PipelineHarness, event_tracker: EventTracker
 ) -> None:
     pipeline.alice.create_post("Hello")

@@ -105,7 +105,7 @@ def test_retraction_updates_the_row_and_the_last_one_removes_it(
     assert event_writer_harness.unread_counts[-1][0] == 0
 
 
-def test_a_removed_row_returns_with_the_next_actor(event_writer_harness: EventWriterHarness) -> None:
+def test_removed_row_returns_with_the_next_actor(event_writer_harness: EventWriterHarness) -> None:
     sample_users = event_writer_harness.sample_users
     event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 1))
     event_writer_harness.write(unlike_event(sample_users.bob_id, sample_users, 2))
@@ -199,7 +199,7 @@ def test_kinds_without_a_membership_row_are_announced_once(
     assert len(event_writer_harness.announcement_messages) == 1
 
 
-def test_thousands_of_likes_are_one_transaction_with_a_sample_of_names(
+def test_hundreds_of_likes_are_one_announcement_with_a_sample_of_names(
     event_writer_harness: EventWriterHarness, engine: Engine
 ) -> None:
     actors = insert_users(engine, *(f"P{n}" for n in range(300)))

@@ -15,7 +15,7 @@ def active_liker_ids(event_writer_harness: EventWriterHarness) -> set[str]:
     return {row[0] for row in event_writer_harness.query("select user_id::text from active_likes")}
 
 
-def test_a_like_is_a_row_and_a_count(event_writer_harness: EventWriterHarness) -> None:
+def test_likes_are_rows_and_counted(event_writer_harness: EventWriterHarness) -> None:
     sample_users = event_writer_harness.sample_users
 
     batch_outcome = event_writer_harness.write(
@@ -229,5 +229,5 @@ def test_self_follow_is_rejected_and_the_rest_is_written(
     assert event_writer_harness.like_count == 1
 
 
-def test_empty_batch_opens_no_transaction(event_writer_harness: EventWriterHarness) -> None:
+def test_empty_batch_has_no_outcomes(event_writer_harness: EventWriterHarness) -> None:
     assert event_writer_harness.write().outcomes == {}

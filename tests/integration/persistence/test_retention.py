@@ -93,7 +93,7 @@ MESSAGE = (
         pytest.param("waiting", 0, 3, id="not sent yet"),
     ],
 )
-def test_critical_messages_are_pruned_once_they_cannot_be_resumed(
+def test_outgoing_messages_are_pruned_once_they_are_not_needed(
     engine: Engine, sample_users: SampleUsers, status: str, days: int, expected_count: int
 ) -> None:
     _execute(engine, MESSAGE, alice=sample_users.alice_id, status=status, days=days)
@@ -121,7 +121,9 @@ def test_message_body_is_kept_while_it_may_be_sent(engine: Engine, sample_users:
     assert _scalar(engine, "select array_agg(client_seq order by client_seq) from outbox") == [1, 2, 3]
 
 
-def test_counters_are_recounted(engine: Engine, sample_users: SampleUsers, real_redis: redis.Redis) -> None:
+def test_wrong_counters_are_corrected(
+    engine: Engine, sample_users: SampleUsers, real_redis: redis.Redis
+) -> None:
     _execute(
         engine,
         LIKE.format(active="true", days=0),

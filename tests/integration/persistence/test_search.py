@@ -96,7 +96,7 @@ def test_search_finds_name_written_in_another_form_of_the_same_text(
         ("Christina", "Kristina"),
     ],
 )
-def test_a_misspelt_search_finds_the_name_among_ten_thousand(engine: Engine, name: str, query: str) -> None:
+def test_misspelt_search_finds_the_name_among_ten_thousand(engine: Engine, name: str, query: str) -> None:
     insert_random_users(engine, 10_000)
     insert_named_users(engine, ("someone", name))
     assert "someone" in search_usernames(engine, query)

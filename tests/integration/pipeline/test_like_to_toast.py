@@ -33,7 +33,7 @@ def test_three_likes_are_announced_at_once_and_the_rest_together(pipeline: Pipel
     assert pipeline.alice.unread_count == 1
 
 
-def test_every_stage_keeps_its_input_until_it_is_done(pipeline: PipelineHarness) -> None:
+def test_tables_are_complete_after_the_window(pipeline: PipelineHarness) -> None:
     pipeline.alice.create_post("Hello")
     users = pipeline.create_users(*USER_NAMES[:5])
     for user in users:

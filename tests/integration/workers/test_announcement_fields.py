@@ -209,15 +209,15 @@ def test_announcement_has_the_same_fields_and_a_target_on_every_path(
 
 @pytest.mark.parametrize("kind", [Kind.MENTION, Kind.BELL_POST])
 def test_instant_kinds_have_the_same_fields(pipeline: PipelineHarness, kind: Kind) -> None:
-    (ann_id,) = pipeline.create_users("Ann")
+    (ann,) = pipeline.create_users("Ann")
     with pipeline.engine.begin() as conn:
         conn.execute(
             text("insert into bell_subscriptions (subscriber_id, target_user_id) values (:alice, :ann)"),
-            {"alice": pipeline.alice.id, "ann": ann_id.id},
+            {"alice": pipeline.alice.id, "ann": ann.id},
         )
         conn.execute(text("update users set username = 'alice' where name = 'Alice'"))
 
-    ann_id.create_post("Look, @alice" if kind is Kind.MENTION else "Look")
+    ann.create_post("Look, @alice" if kind is Kind.MENTION else "Look")
     pipeline.run_until_idle()
 
     for client_event in announcements(pipeline):

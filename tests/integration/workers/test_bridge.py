@@ -38,7 +38,7 @@ def count_pending(pipeline: PipelineHarness) -> int:
     return int(summary["pending"])
 
 
-def test_an_entry_leaves_the_ingress_only_after_kafka_has_it(
+def test_entry_leaves_the_ingress_only_after_kafka_has_it(
     pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.alice.create_post("Hello")

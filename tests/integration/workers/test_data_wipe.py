@@ -106,7 +106,7 @@ def test_like_right_after_a_wipe_is_counted_and_announced(pipeline: PipelineHarn
     assert pipeline.query("select count(*) from likes where active") == [(1,)]
 
 
-def test_like_during_a_wipe_waits_and_is_not_lost(pipeline: PipelineHarness) -> None:
+def test_like_during_a_wipe_is_refused_and_counted_when_repeated(pipeline: PipelineHarness) -> None:
     """Loading a count from tables that are about to be emptied would restore it."""
     _create_activity(pipeline)
     pipeline.run_until_idle()

@@ -210,13 +210,13 @@ def test_comment_known_to_redis_only_is_deleted_by_its_author_only(
         pytest.param("018f0000-0000-7000-8000-000000000000", id="old id"),
     ],
 )
-def test_unknown_comment_is_not_found(
+def test_deletion_of_a_comment_that_cannot_be_pending_is_not_found(
     failover_harness: RedisFailoverHarness, users: list[PipelineUser], comment_id: str
 ) -> None:
     assert rejection_status(lambda: failover_harness.actions.delete_comment(users[0].id, comment_id)) == 404
 
 
-def test_comment_without_row_may_still_be_on_its_way(
+def test_deletion_of_an_unknown_new_comment_is_accepted_and_dropped_by_failback(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     failover_harness.actions.delete_comment(users[0].id, new_id())

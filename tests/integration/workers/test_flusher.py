@@ -77,7 +77,7 @@ def test_unwritten_claim_survives_its_flusher(
     assert count_likes(pipeline) == 5
 
 
-def test_two_flushers_never_own_the_same_window(
+def test_claimed_window_is_not_claimed_by_a_second_flusher(
     pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gather_likes(pipeline, *USER_NAMES[:5])
@@ -191,7 +191,7 @@ def test_rows_of_a_full_window_are_announced_though_its_flusher_died(
     assert sum(client_event["metadata"]["newCount"] for client_event in pipeline.alice.client_events()) == 6
 
 
-def test_unlike_with_lower_priority_may_overtake_its_like(pipeline: PipelineHarness) -> None:
+def test_unlike_that_overtakes_its_like_leaves_no_like_and_no_announcement(pipeline: PipelineHarness) -> None:
     """A like by a follower has priority HIGH; the unlike after an unfollow has priority LOW."""
     pipeline.alice.create_post("Hello")
     (ann,) = pipeline.create_users("Ann")

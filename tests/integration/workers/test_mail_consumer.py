@@ -102,7 +102,7 @@ def test_client_event_becomes_a_message_for_each_channel(
         pytest.param(["EMAIL"], "notification", {"targetId": new_id()}, id="unknown recipient"),
     ],
 )
-def test_no_message_is_created(
+def test_event_without_an_email_or_sms_to_send_creates_no_message(
     mail_consumer_harness: MailConsumerHarness,
     channels: list[str],
     client_event: str,
@@ -117,7 +117,7 @@ def test_no_message_is_created(
     assert mail_consumer_harness.lag() == 0
 
 
-def test_nothing_is_committed_without_postgresql(
+def test_offset_is_not_committed_without_postgresql(
     mail_consumer_harness: MailConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_unavailable(*_: object) -> None:

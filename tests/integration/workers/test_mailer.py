@@ -305,12 +305,12 @@ def test_unwritable_message_is_a_dead_letter_at_once(mailer_harness: MailerHarne
     assert len(mailer_harness.dead_letter_reasons()) == 1
 
 
-def test_a_poisoned_message_delays_no_other(mailer_harness: MailerHarness) -> None:
-    (other,) = insert_users(mailer_harness.engine, "Other")
-    mailer_harness.mail.error_by_address[address(other)] = Poisoned(
+def test_poisoned_message_delays_no_other(mailer_harness: MailerHarness) -> None:
+    (other_user_id,) = insert_users(mailer_harness.engine, "Other")
+    mailer_harness.mail.error_by_address[address(other_user_id)] = Poisoned(
         "cannot be rendered as an e-mail: ValueError"
     )
-    mailer_harness.write_code(other)
+    mailer_harness.write_code(other_user_id)
     mailer_harness.write_code()
     mailer_harness.run_until_idle()
     assert [message.recipient_address for message in mailer_harness.mail.messages] == [
@@ -319,7 +319,7 @@ def test_a_poisoned_message_delays_no_other(mailer_harness: MailerHarness) -> No
     assert mailer_harness.dead_letter_reasons() == ["EMAIL: cannot be rendered as an e-mail: ValueError"]
 
 
-def test_unavailable_server_costs_no_attempts_and_one_probe_at_a_time(
+def test_unavailable_server_costs_no_attempts_and_all_is_sent_after_recovery(
     mailer_harness: MailerHarness,
 ) -> None:
     mailer_harness.mail.error = Unavailable("The mail server is unavailable: ConnectionRefusedError")
@@ -368,7 +368,7 @@ def test_slow_messages_leave_capacity_for_others(monkeypatch: pytest.MonkeyPatch
     assert [slots.free_count(state) for state in breaker_states] == [8, 1, 0]
 
 
-def test_messages_of_one_recipient_keep_their_order(mailer_harness: MailerHarness) -> None:
+def test_ordinary_messages_of_one_recipient_keep_their_order(mailer_harness: MailerHarness) -> None:
     mailer_harness.enable_channels(Kind.FOLLOW, "email")
     mailer_harness.mail.error = DeliveryDeferred("450 busy at RCPT")
     mailer_harness.add_follower()
@@ -448,7 +448,7 @@ def test_mailer_resumed_after_its_lease_changes_nothing(mailer_harness: MailerHa
     assert mailer_harness.statuses() == [("failed", 1, "550 at RCPT")]
 
 
-def test_results_are_kept_while_postgresql_is_unavailable(
+def test_outcome_is_kept_while_postgresql_is_unavailable(
     mailer_harness: MailerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mailer_harness.write_code()
@@ -534,7 +534,7 @@ def test_stage_counters_record_the_outcome_of_each_message(mailer_harness: Maile
         pytest.param(Kind.OTP, "failed", id="expired code"),
     ],
 )
-def test_a_replayed_dead_letter_is_sent_if_it_is_still_valid(
+def test_replayed_dead_letter_is_sent_if_it_is_still_valid(
     mailer_harness: MailerHarness, kind: Kind, outcome: str
 ) -> None:
     mailer_harness.mail.error = Rejected("550 at RCPT")

@@ -245,7 +245,7 @@ def test_comment_with_mention_and_comment_without_are_two_notifications(
     assert cause_scenario.listed_kinds == [COMMENT.value]
 
 
-def test_retracting_a_mention_removes_its_author_from_the_row(
+def test_deleting_a_comment_keeps_the_mention_in_another_one(
     cause_scenario: CauseScenario,
 ) -> None:
     first_comment_id = cause_scenario.actions.create_comment(

@@ -130,7 +130,7 @@ def test_late_process_does_not_undo_a_newer_failback(
 def test_check_during_failback_does_not_start_failover(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
 ) -> None:
-    other, redis_failover = (
+    other_process, redis_failover = (
         RedisFailover(pipeline.redis, pipeline.engine),
         failover_harness.redis_failback._redis_failover,
     )
@@ -138,8 +138,8 @@ def test_check_during_failback_does_not_start_failover(
 
     def enable_and_verify(**arguments: Any) -> object:
         result = enable_ingress(**arguments)
-        other.mark_redis_suspect()
-        other.verify_ingress_after_failure()
+        other_process.mark_redis_suspect()
+        other_process.verify_ingress_after_failure()
         return result
 
     redis_failover._enable_ingress_script = enable_and_verify  # type: ignore[assignment]
@@ -196,7 +196,7 @@ def test_late_failback_sets_no_ingress_key(
     assert pipeline.redis.get("ingress:enabled") is None
 
 
-def test_late_one_of_two_failback_workers_switches_nothing_back(pipeline: PipelineHarness) -> None:
+def test_failback_worker_whose_pause_was_ended_switches_nothing_back(pipeline: PipelineHarness) -> None:
     redis_failover = pipeline.worker_services.services.redis_failover
     redis_failover.start_failover("a test")
     failover_since = redis_failover.read_state().changed_at
@@ -264,7 +264,7 @@ def test_overlapping_writes_do_not_prevent_the_write_pause(pipeline: PipelineHar
         assert redis_failover.pause_failover_writes(failover_since)
 
 
-def test_long_write_delays_others_for_a_limited_time(pipeline: PipelineHarness) -> None:
+def test_write_pause_gives_up_soon_while_a_write_is_open(pipeline: PipelineHarness) -> None:
     redis_failover = pipeline.worker_services.services.redis_failover
     redis_failover.start_failover("a test")
     failover_since = redis_failover.read_state().changed_at

@@ -83,7 +83,7 @@ def test_failover_like_is_counted_at_once(
         pytest.param([ON, OFF, ON], True, id="back and forth"),
     ],
 )
-def test_last_failover_write_decides(
+def test_last_failover_write_decides_the_state(
     pipeline: PipelineHarness,
     failover_harness: RedisFailoverHarness,
     users: list[PipelineUser],
@@ -355,7 +355,7 @@ def test_failover_lasts_while_a_write_is_unapplied(
     assert violations(pipeline) == []
 
 
-def test_early_flush_keeps_the_announcement_time(
+def test_window_flushed_by_failback_keeps_its_announcement_time(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     for user in users[:5]:
@@ -562,7 +562,7 @@ def _kind(record: ProducerRecord) -> str:
     return dict(record.headers)["type"]
 
 
-def test_nothing_is_accepted_without_redis_and_postgresql(
+def test_like_without_redis_and_postgresql_is_refused(
     failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     failover_harness.actions.set_like(users[0].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON)

@@ -60,7 +60,7 @@ def test_an_unknown_post_is_404(client: FlaskClient, fake_actions: FakeActions, 
 def test_unavailable_service_is_503_with_retry_after(
     client: FlaskClient, fake_actions: FakeActions, user_id: str
 ) -> None:
-    fake_actions.error = RedisUnavailable("Redis did not response in time")
+    fake_actions.error = RedisUnavailable("Redis did not respond in time")
     response = client.put(PATH, headers=auth_header(user_id))
     assert response.status_code == 503
     assert (response.json or {})["error"] == "Temporarily unavailable, please retry"
