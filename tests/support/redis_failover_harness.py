@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import pytest
 import redis
 
 from app.aggregation.windows import WindowStore
@@ -31,8 +32,16 @@ from app.ingest.memberships import IngressLimits, MembershipStore
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.messaging.direct_publisher import DirectPublisher
 from app.social.removals import PostAndAccountRemoval
+from drills.invariants import StoreInvariants
 from tests.support.fakes import MemoryKafka
-from tests.support.pipeline_harness import CONSUMER_GROUP_BY_TOPIC, LANE_TOPICS, PipelineHarness
+from tests.support.pipeline_harness import (
+    CONSUMER_GROUP_BY_TOPIC,
+    LANE_TOPICS,
+    USER_NAMES,
+    WINDOW_AND_JITTER_SECONDS,
+    PipelineHarness,
+    PipelineUser,
+)
 from workers.aggregator import Aggregator
 from workers.redis_failback import RedisFailback
 from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
@@ -184,3 +193,30 @@ class RedisFailoverHarness:
                 (run_workers or self.pipeline.run_until_idle)()
             self.pipeline.clock.advance(1)
         raise AssertionError(f"failback did not complete: {self.redis_failover.read_state()}")
+
+
+@pytest.fixture
+def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
+    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
+    return RedisFailoverHarness(pipeline)
+
+
+@pytest.fixture
+def users(pipeline: PipelineHarness) -> list[PipelineUser]:
+    pipeline.alice.create_post("Hello")
+    return pipeline.create_users(*USER_NAMES)
+
+
+def violations(pipeline: PipelineHarness) -> list[str]:
+    """Violated invariants once all windows are closed and everything is processed."""
+    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
+    pipeline.run_until_idle()
+    pipeline.clock.advance(2)
+    pipeline.run_until_idle()
+    return StoreInvariants(pipeline.engine, pipeline.redis).find_violations()
+
+
+def committed(pipeline: PipelineHarness, topic: Topic = Topic.LOW) -> int:
+    """Sum of the committed offsets of one topic (likes by non-followers have priority LOW)."""
+    offsets = pipeline.memory_kafka.committed_offsets.items()
+    return sum(offset for (group, *_), offset in offsets if group == CONSUMER_GROUP_BY_TOPIC[topic])

@@ -32,19 +32,19 @@ class BlockScenario:
 
     def __init__(self, alice: ApiUser, bob: ApiUser, carol: ApiUser) -> None:
         self.alice, self.bob, self.carol = alice, bob, carol
-        self.post = alice.posts("Alice's")
-        self.comment_id = self.comments(bob, self.post, "Bob's")
-        self.below = self.replies(carol, self.comment_id, "Carol's")
-        self.carols = carol.posts("Carol's")
-        self.at_carols = self.comments(alice, self.carols, "Alice's")
+        self.post = alice.create_post("Alice's")
+        self.comment_id = self.create_comment(bob, self.post, "Bob's")
+        self.create_reply(carol, self.comment_id, "Carol's")
+        self.carol_post = carol.create_post("Carol's")
+        self.comment_at_carol = self.create_comment(alice, self.carol_post, "Alice's")
 
     @staticmethod
-    def comments(author: ApiUser, post: str, content: str) -> str:
+    def create_comment(author: ApiUser, post: str, content: str) -> str:
         response = author("POST", "/api/comments", {"postId": post, "content": content})
         return str(response["comment"]["id"])
 
     @staticmethod
-    def replies(author: ApiUser, comment: str, content: str) -> str:
+    def create_reply(author: ApiUser, comment: str, content: str) -> str:
         response = author("POST", f"/api/comments/{comment}/reply", {"content": content})
         return str(response["comment"]["id"])
 
@@ -97,7 +97,7 @@ def test_content_of_a_blocked_user_is_not_found(blocked_scenario: BlockScenario)
         "alice": blocked_scenario.alice.id,
         "post": blocked_scenario.post,
         "own": blocked_scenario.comment_id,
-        "theirs": blocked_scenario.at_carols,
+        "theirs": blocked_scenario.comment_at_carol,
     }
     status_by_route = {}
     for method, path, body in HIDDEN:
@@ -113,17 +113,17 @@ def test_block_removes_hidden_content_from_lists(blocked_scenario: BlockScenario
     alice, bob, carol = blocked_scenario.alice, blocked_scenario.bob, blocked_scenario.carol
     for user in (alice, bob):
         user("PUT", f"/api/follows/{carol.id}")
-        user("PUT", f"/api/posts/{blocked_scenario.carols}/like")
+        user("PUT", f"/api/posts/{blocked_scenario.carol_post}/like")
     feed = bob("GET", "/api/posts")
 
-    assert _ids(feed["posts"]) == [blocked_scenario.carols]
+    assert _ids(feed["posts"]) == [blocked_scenario.carol_post]
     assert feed["pagination"]["total"] == 1
     assert bob("GET", f"/api/posts?userId={alice.id}")["posts"] == []
     assert bob("GET", "/api/users?q=alice")["users"] == []
     assert bob("GET", "/api/bookmarks")["bookmarks"] == []
     assert bob("GET", "/api/mutes")["posts"] == []
     assert _ids(bob("GET", f"/api/follows/{carol.id}/followers")["followers"]) == [bob.id]
-    assert _ids(bob("GET", f"/api/posts/{blocked_scenario.carols}/likes")["users"]) == [bob.id]
+    assert _ids(bob("GET", f"/api/posts/{blocked_scenario.carol_post}/likes")["users"]) == [bob.id]
 
 
 def test_third_user_sees_content_of_both_sides_of_a_block(blocked_scenario: BlockScenario) -> None:
@@ -142,7 +142,9 @@ def test_block_hides_comments_and_keeps_replies_to_them(
     comments = blocked_scenario.alice("GET", f"/api/comments?postId={blocked_scenario.post}")["comments"]
 
     assert [comment["content"] for comment in comments] == ["Carol's"]
-    assert blocked_scenario.bob("GET", f"/api/comments?postId={blocked_scenario.carols}")["comments"] == []
+    assert (
+        blocked_scenario.bob("GET", f"/api/comments?postId={blocked_scenario.carol_post}")["comments"] == []
+    )
 
 
 def test_counts_of_a_post_include_blocked_users_for_every_reader(blocked_scenario: BlockScenario) -> None:

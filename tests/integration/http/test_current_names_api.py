@@ -24,7 +24,7 @@ class RenameScenario:
     def __init__(self, isolated_app: Flask, engine: Engine) -> None:
         self.engine = engine
         self.alice, self.bob = (ApiUser(isolated_app.test_client(), name) for name in ("alice", "bobold"))
-        self.post = self.alice.posts()
+        self.post = self.alice.create_post()
         self.bob("PATCH", f"/api/users/{self.bob.id}", {"name": "Former"})
         self.bob("PUT", f"/api/posts/{self.post}/like")
         self.bob("POST", "/api/comments", {"postId": self.post, "content": "Nice"})
@@ -41,7 +41,7 @@ class RenameScenario:
         ids = (self.alice.id, self.bob.id, object_type, object_id)
         return Event(new_id(), kind, *ids, seq=int(ManualClock().now() * 1000) * SEQ_PER_MS)
 
-    def renames(self, name: str) -> None:
+    def rename_bob(self, name: str) -> None:
         self.bob("PATCH", f"/api/users/{self.bob.id}", {"name": name})
 
 
@@ -67,7 +67,7 @@ RESPONSES_WITH_NAMES = [
 
 @pytest.mark.parametrize(("method", "path"), RESPONSES_WITH_NAMES)
 def test_current_name_is_shown(rename_scenario: RenameScenario, method: str, path: str) -> None:
-    rename_scenario.renames("Present")
+    rename_scenario.rename_bob("Present")
 
     request_path = path.format(
         alice=rename_scenario.alice.id, row=rename_scenario.row, post=rename_scenario.post
@@ -92,5 +92,5 @@ def test_name_change_is_recorded_for_open_pages_and_bio_change_is_not(
     rename_scenario.bob("PATCH", f"/api/users/{rename_scenario.bob.id}", {"bio": "Hello", "name": "Former"})
     assert recorded_user_ids() == []
 
-    rename_scenario.renames("Present")
+    rename_scenario.rename_bob("Present")
     assert recorded_user_ids() == [rename_scenario.bob.id]

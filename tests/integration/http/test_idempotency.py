@@ -45,7 +45,7 @@ def test_post_sent_twice_is_one_post_with_one_response(
 
 @pytest.mark.parametrize("path", ["/api/comments", "/api/comments/{}/reply"])
 def test_comment_sent_twice_is_one_comment(post_with_key: PostWithKey, alice: ApiUser, path: str) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     top = alice("POST", "/api/comments", {"postId": post, "content": "top"})["comment"]["id"]
     body = {"postId": post, "content": "again"}
     bodies = {post_with_key(path.format(top), body, "k1").data for _ in range(2)}
@@ -163,7 +163,7 @@ def test_uncertain_request_is_retried_with_the_same_ids(
 def test_comment_retried_after_a_lost_response_is_one_comment(
     post_with_key: PostWithKey, alice: ApiUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     body = {"postId": post, "content": "once"}
     with monkeypatch.context() as patch:
         append_comment_events = Actions._write_comment_and_events

@@ -59,7 +59,7 @@ def test_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bo
 
 
 def test_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: ApiUser) -> None:
-    post_id = alice.posts()
+    post_id = alice.create_post()
     bob("PUT", f"/api/bookmarks/{post_id}")
     bob("PUT", f"/api/mutes/users/{alice.id}")
     assert [bookmark["id"] for bookmark in bob("GET", "/api/bookmarks")["bookmarks"]] == [post_id]
@@ -73,7 +73,7 @@ def test_own_like_is_listed_though_a_post_has_too_many_likers_to_cache(
     alice: ApiUser, bob: ApiUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.ingest.memberships.MAX_LISTED_MEMBERS", 0)  # all of them come from the table
-    post = alice.posts()
+    post = alice.create_post()
     bob("PUT", f"/api/posts/{post}/like")
 
     assert names(bob("GET", f"/api/posts/{post}/likes")["users"]) == ["bob"]

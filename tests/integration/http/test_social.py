@@ -28,7 +28,7 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 def test_bookmark_state_follows_the_last_request(
     alice: ApiUser, steps: list[str], is_bookmarked: bool
 ) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     responses = [alice(method, f"/api/bookmarks/{post}")["bookmarked"] for method in steps]
     bookmarked_ids = alice("GET", f"/api/bookmarks/check?postIds={post},{NOBODY}")["bookmarkedPostIds"]
     assert (responses[-1], bookmarked_ids) == (is_bookmarked, [post] if is_bookmarked else [])
@@ -43,7 +43,7 @@ def test_missing_object_cannot_be_bookmarked_muted_or_blocked(alice: ApiUser, pa
 
 
 def test_bookmarks_are_paged_newest_first_as_posts(alice: ApiUser) -> None:
-    post_ids = [alice.posts(str(n)) for n in range(3)]
+    post_ids = [alice.create_post(str(n)) for n in range(3)]
     for post_id in post_ids:
         alice("PUT", f"/api/bookmarks/{post_id}")
     first = alice("GET", "/api/bookmarks?limit=2")
@@ -56,7 +56,7 @@ def test_bookmarks_are_paged_newest_first_as_posts(alice: ApiUser) -> None:
 
 
 def test_likers_without_rows_are_listed_newest_first(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     for person in (alice, bob):
         person("PUT", f"/api/posts/{post}/like")
     first = alice("GET", f"/api/posts/{post}/likes?limit=1")
@@ -138,7 +138,7 @@ def test_search_results_are_paged(alice: ApiUser, bob: ApiUser) -> None:
 
 
 def test_mutes_and_blocks_are_listed_and_lifted(alice: ApiUser, bob: ApiUser) -> None:
-    post = bob.posts()
+    post = bob.create_post()
     alice("PUT", f"/api/mutes/users/{bob.id}")
     alice("PUT", f"/api/mutes/posts/{post}")
     muted = alice("GET", "/api/mutes")
@@ -255,7 +255,7 @@ def test_deferred_announcement_follows_a_change_of_the_quiet_hours(
 
 def test_account_is_deleted_by_its_owner_with_the_password_only(alice: ApiUser, bob: ApiUser) -> None:
     path = f"/api/users/{alice.id}"
-    post = alice.posts()
+    post = alice.create_post()
     assert bob("DELETE", path, {"password": "Passw0rd"})["status"] == 403
     assert alice("DELETE", path, {})["status"] == 400
     assert alice("DELETE", path, {"password": "Wr0ng-one"})["status"] == 403
@@ -265,7 +265,7 @@ def test_account_is_deleted_by_its_owner_with_the_password_only(alice: ApiUser, 
 
 
 def test_post_or_comment_is_deleted_by_its_author_only(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     comment_id = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
     assert alice("DELETE", f"/api/comments/{comment_id}")["status"] == 403
     assert bob("DELETE", f"/api/comments/{comment_id}")["message"] == "Comment deleted"

@@ -29,7 +29,7 @@ class ApiUser:
         assert response.json is not None
         return response.json | {"status": response.status_code}
 
-    def posts(self, caption: str = "Hello") -> str:
+    def create_post(self, caption: str = "Hello") -> str:
         return str(self("POST", "/api/posts", {"caption": caption})["post"]["id"])
 
 
@@ -60,14 +60,14 @@ def test_failed_log_in_reveals_nothing_about_the_account(
 
 
 def test_own_like_is_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     assert bob("PUT", f"/api/posts/{post}/like")["likesCount"] == 1
     read_post = bob("GET", f"/api/posts/{post}")["post"]
     assert (read_post["isLiked"], read_post["likesCount"], read_post["_count"]["likes"]) == (True, 1, 1)
 
 
 def test_own_comment_and_follow_are_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     comment = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]
     alice("POST", f"/api/comments/{comment['id']}/reply", {"content": "Thanks"})
     bob("PUT", f"/api/follows/{alice.id}")
@@ -88,12 +88,12 @@ def test_post_alert_needs_a_follow_and_ends_with_the_unfollow(alice: ApiUser, bo
 
 
 def test_feed_cursor_is_stable_while_posts_arrive(alice: ApiUser) -> None:
-    expected_ids = [alice.posts(str(n)) for n in range(5)][::-1]
+    expected_ids = [alice.create_post(str(n)) for n in range(5)][::-1]
     listed_ids, cursor = [], ""
     while True:
         page = alice("GET", f"/api/posts?limit=2&cursor={cursor}")
         listed_ids += [post["id"] for post in page["posts"]]
-        alice.posts("a newer one")
+        alice.create_post("a newer one")
         if (cursor := page["nextCursor"]) is None:
             break
     assert listed_ids == expected_ids
@@ -178,7 +178,7 @@ def test_history_with_a_gap_is_not_returned(engine: Engine, alice: ApiUser) -> N
 
 
 def test_cleanup_removes_simulated_users_only(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     bob("PUT", f"/api/posts/{post}/like")
     body = {"postId": post, "targetUserId": alice.id, "count": 4}
     response = alice("POST", "/api/test/simulate-likes", body)
@@ -190,7 +190,7 @@ def test_cleanup_removes_simulated_users_only(engine: Engine, alice: ApiUser, bo
 
 
 def test_cleanup_removes_content_of_simulated_users(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     bob("POST", "/api/comments", {"postId": post, "content": "Mine stays"})
     body = {"postId": post, "targetUserId": alice.id, "count": 3}
     assert len(alice("POST", "/api/test/simulate-comments", body)["results"]) == 3

@@ -50,7 +50,7 @@ def captions(reader: ApiUser) -> list[str]:
 
 
 def test_post_is_stored_in_normal_form_by_form_and_by_json(alice: ApiUser, submit_form: Form) -> None:
-    alice.posts(TYPED)
+    alice.create_post(TYPED)
     assert submit_form("/posts", caption=TYPED).status_code == 303
     assert captions(alice) == [STORED, STORED]
 
@@ -70,7 +70,7 @@ def test_limit_of_a_post_counts_code_points_of_the_normal_form(
 
 
 def test_comments_and_bios_are_stored_in_normal_form(alice: ApiUser, submit_form: Form) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     submit_form(f"/posts/{post}/comments", content=TYPED)
     alice("POST", "/api/comments", {"postId": post, "content": TYPED})
     comments = alice("GET", f"/api/comments?postId={post}")["comments"]
@@ -121,7 +121,7 @@ def test_refused_registration_names_the_invalid_field(
 
 @pytest.mark.parametrize("control", ["\x00", "\x1b", "\x07", "\x85", "\uffff"])
 def test_text_with_a_control_character_is_refused(alice: ApiUser, control: str) -> None:
-    post = alice.posts()
+    post = alice.create_post()
     for path, body in (
         ("/api/posts", {"caption": f"a{control}"}),
         ("/api/comments", {"postId": post, "content": f"a{control}"}),
@@ -254,7 +254,7 @@ def test_mentioned_user_is_linked_if_and_only_if_notified(
     content: str,
     object_type: str,
 ) -> None:
-    post = alice.posts(content if object_type == "post" else "Hello")
+    post = alice.create_post(content if object_type == "post" else "Hello")
     if object_type == "comment":
         alice("POST", "/api/comments", {"postId": post, "content": content})
     notified = {entry["targetId"] for entry in ingress(real_redis) if entry["type"] == "MENTION"}
@@ -272,7 +272,7 @@ def ingress(connection: redis.Redis) -> list[dict[str, str]]:
 
 def test_preview_on_a_page_is_cut_between_characters(logged_in_client: FlaskClient, alice: ApiUser) -> None:
     flag = "\U0001f1e9\U0001f1ea"
-    post = alice.posts(flag * 150)
+    post = alice.create_post(flag * 150)
     page = logged_in_client.get(f"/posts/{post}/likes").text
     assert flag * 99 + "…" in page
     assert flag * 100 not in page

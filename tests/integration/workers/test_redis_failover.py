@@ -1,59 +1,28 @@
 """Redis failover: writes bypass an unavailable Redis, are announced at once, and lead to the same rows; the
 failback makes Redis agree with the tables before it is used again (P7, P2, P4)."""
 
-from typing import Any
-
 import pytest
 import redis
 
 from app.bootstrap import new_id
 from app.clients import postgres
-from app.domain.errors import RedisUnavailable, Rejected, Unavailable
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.messaging.records import ProducerRecord
-from drills.invariants import StoreInvariants
 from tests.support.pipeline_harness import (
-    CONSUMER_GROUP_BY_TOPIC,
-    USER_NAMES,
     WINDOW_AND_JITTER_SECONDS,
-    LaneAggregators,
     PipelineHarness,
     PipelineUser,
 )
-from tests.support.redis_failover_harness import RedisFailoverHarness
-from workers.aggregator import Aggregator
+from tests.support.redis_failover_harness import RedisFailoverHarness, committed, violations
+from tests.support.redis_failover_harness import failover_harness as failover_harness
+from tests.support.redis_failover_harness import users as users
 
 pytestmark = pytest.mark.service
 ON, OFF, TOGGLE = DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE
-
-
-@pytest.fixture
-def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
-    return RedisFailoverHarness(pipeline)
-
-
-@pytest.fixture
-def users(pipeline: PipelineHarness) -> list[PipelineUser]:
-    pipeline.alice.create_post("Hello")
-    return pipeline.create_users(*USER_NAMES)
-
-
-def violations(pipeline: PipelineHarness) -> list[str]:
-    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
-    pipeline.run_until_idle()
-    pipeline.clock.advance(2)
-    pipeline.run_until_idle()
-    return StoreInvariants(pipeline.engine, pipeline.redis).find_violations()
-
-
-def committed(pipeline: PipelineHarness, topic: Topic = Topic.LOW) -> int:
-    """Sum of the committed offsets of one topic (likes by non-followers have priority LOW)."""
-    offsets = pipeline.memory_kafka.committed_offsets.items()
-    return sum(offset for (group, *_), offset in offsets if group == CONSUMER_GROUP_BY_TOPIC[topic])
 
 
 def test_failover_like_is_counted_at_once(
@@ -142,133 +111,6 @@ def test_aggregator_commits_after_failback_and_never_past_a_window(
     aggregator.step()
     assert committed(pipeline) == 6
     assert pipeline.query("select like_count from posts") == [(6,)]
-
-
-def count_pending_comments(pipeline: PipelineHarness) -> int:
-    """Number of comments that Redis lists as pending."""
-    keys = pipeline.redis.scan_iter("comment:pending:*")
-    return sum(int(pipeline.redis.hlen(key)) for key in keys)
-
-
-@pytest.fixture
-def aggregator_without_redis(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> Aggregator:
-    """An aggregator that wrote a comment accepted by Redis while windows were unavailable."""
-    users[0].comment("Hello", "Nice")
-    pipeline.bridge.step()
-    pipeline.aggregator.aggregator_by_topic[Topic.HIGH]._subscriber.close()
-    aggregator = failover_harness.new_aggregator(Topic.HIGH)
-    aggregator.step()
-    return aggregator
-
-
-def test_comment_announced_without_windows_is_no_longer_pending_after_failback(
-    pipeline: PipelineHarness, aggregator_without_redis: Aggregator
-) -> None:
-    assert pipeline.query("select content from comments") == [("Nice",)]
-    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (1, 0)
-
-    aggregator_without_redis._sinks = pipeline.new_aggregator(Topic.HIGH)._sinks  # Redis is back
-    pipeline.clock.advance(2)
-    aggregator_without_redis.step()
-
-    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (0, 1)
-    assert violations(pipeline) == []
-
-
-def test_successor_of_a_killed_aggregator_removes_the_pending_comments(
-    pipeline: PipelineHarness, aggregator_without_redis: Aggregator
-) -> None:
-    aggregator_without_redis._subscriber.close()
-
-    pipeline.aggregator = LaneAggregators(pipeline)
-    pipeline.run_until_idle()  # reads it again
-
-    assert violations(pipeline) == []
-    assert (count_pending_comments(pipeline), len(pipeline.alice.toast_messages)) == (0, 1)
-
-
-def test_pending_comments_beyond_the_memory_limit_are_removed_eventually(
-    pipeline: PipelineHarness, aggregator_without_redis: Aggregator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.after_write.MAX_REMEMBERED", 1)
-    (ben,) = pipeline.create_users("Ben")
-    ben.comment("Hello", "Me too")
-    pipeline.bridge.step()
-    aggregator_without_redis.step()
-    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (2, 0)
-
-    pipeline.aggregator.aggregator_by_topic[Topic.HIGH] = aggregator_without_redis
-    aggregator_without_redis._sinks = pipeline.new_aggregator(Topic.HIGH)._sinks  # Redis is back
-    pipeline.clock.advance(2)
-    pipeline.run_until_idle()  # detects the loss
-    pipeline.run_until_idle()  # reads again
-
-    assert violations(pipeline) == []
-    assert (count_pending_comments(pipeline), committed(pipeline, Topic.HIGH)) == (0, 2)
-    assert sorted(pipeline.query("select content from comments")) == [("Me too",), ("Nice",)]
-
-
-def test_comment_stays_pending_until_its_row_is_written(
-    pipeline: PipelineHarness, users: list[PipelineUser], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    users[0].comment("Hello", "Nice")
-    pipeline.bridge.step()
-    aggregator = pipeline.aggregator.aggregator_by_topic[Topic.HIGH]
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
-        patch.setattr(pipeline.event_writer, "write", _raise_unavailable)
-        with pytest.raises(Unavailable):
-            aggregator.step()
-        assert count_pending_comments(pipeline) == 1
-
-        patch.undo()
-        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
-        aggregator.step()
-
-    assert pipeline.query("select content from comments") == [("Nice",)]
-    assert count_pending_comments(pipeline) == 0
-
-
-def _raise_unavailable(*_: object) -> None:
-    raise RedisUnavailable("Redis is unavailable")
-
-
-def test_comment_retried_through_failover_does_not_stay_pending(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    append = failover_harness.actions_with_redis._ingress.append_events
-
-    def append_and_time_out(*args: Any, **options: Any) -> bool:
-        append(*args, **options)
-        raise RedisUnavailable("Redis timed out")
-
-    failover_harness.fail_back()  # Redis accepts writes
-    failover_harness.actions_with_redis._comments.load_count_into_cache(pipeline.post_id_by_caption["Hello"])
-    monkeypatch.setattr(failover_harness.actions_with_redis._ingress, "append_events", append_and_time_out)
-    failover_harness.actions_with_redis.create_comment(
-        users[0].id, pipeline.post_id_by_caption["Hello"], "Nice"
-    )
-    monkeypatch.undo()
-    assert count_pending_comments(pipeline) == 1
-
-    aggregator = pipeline.aggregator.aggregator_by_topic[Topic.HIGH]
-    pipeline.bridge.step()
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline.window_store, "gather_events", _raise_unavailable)
-        aggregator.step()
-
-    assert count_pending_comments(pipeline) == 0
-    failover_harness.fail_back()
-    assert violations(pipeline) == []
-    assert failover_harness.actions_with_redis._comments.count_by_post(
-        [pipeline.post_id_by_caption["Hello"]]
-    ) == {pipeline.post_id_by_caption["Hello"]: 1}
-    assert pipeline.query("select content from comments") == [("Nice",)]
 
 
 def test_gathered_like_retracted_through_failover_is_not_announced(
@@ -500,49 +342,6 @@ def test_applied_failover_writes_are_pruned_except_the_newest_per_object(
     assert failover_harness.memberships.get_like_counts_and_states(users[0].id, [post_id]) == {
         post_id: (len(users), True)
     }
-
-
-def test_failover_comments_are_readable_and_can_be_answered_and_deleted(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    ann, ben, *_ = users
-    post_id = pipeline.post_id_by_caption["Hello"]
-
-    comment = failover_harness.actions.create_comment(ann.id, post_id, "First")
-    reply = failover_harness.actions.create_reply(ben.id, comment.id, "Second")
-    deleted_comment = failover_harness.actions.create_comment(ben.id, post_id, "Oops")
-    failover_harness.actions.delete_comment(ben.id, deleted_comment.id)
-
-    assert [listed.content for listed in failover_harness.comments.list_by_post(post_id)] == [
-        "First",
-        "Second",
-    ]
-    assert failover_harness.comments.count_by_post([post_id]) == {post_id: 2}
-    with pytest.raises(Rejected):
-        failover_harness.comments.find_or_raise(deleted_comment.id)
-    failover_harness.fail_back()
-    comments = pipeline.worker_services.services.comments
-    assert {listed.id for listed in comments.list_by_post(post_id)} == {comment.id, reply.id}
-    assert comments.count_by_post([post_id]) == {post_id: 2}
-    assert pipeline.query("select comment_count from posts") == [(2,)]
-
-
-def test_pending_comment_can_be_deleted_during_failover(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    ann, post_id = users[0], pipeline.post_id_by_caption["Hello"]
-    comment_id = ann.comment("Hello", "Too early")
-    pipeline.run_until_idle()
-
-    failover_harness.actions_with_redis._failover._redis_failover.start_failover("a test")  # type: ignore[union-attr]
-    pipeline.redis.delete("ingress:enabled")
-    failover_harness.actions_with_redis.delete_comment(ann.id, comment_id)
-
-    comments = pipeline.worker_services.services.comments
-    assert comments.list_by_post(post_id) == []
-    failover_harness.fail_back()
-    assert comments.list_by_post(post_id) == []
-    assert comments.count_by_post([post_id]) == {post_id: 0}
 
 
 def test_events_without_rows_are_published_during_failover(

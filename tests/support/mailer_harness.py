@@ -1,0 +1,159 @@
+"""The event writer, relay, mail consumer and mailer, with a manual clock and fake transports."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from app.delivery.links import NotificationLinks
+from app.delivery.mail_message import OutboundEmailOrSms
+from app.delivery.message_transport import MessageTransport
+from app.domain.events import Event, Kind
+from app.messaging.dead_letters import DeadLetterQueue
+from app.messaging.message_encryption import MessageEncryption
+from app.messaging.outbox_relay import OutboxRelay
+from app.messaging.stage_counters import BatchStats
+from app.persistence.outgoing_messages import OutgoingMessages
+from tests.support.event_writer_harness import EventWriterHarness
+from tests.support.fakes import MemoryKafka
+from tests.support.fixtures import (
+    follow_event,
+    insert_sample_users,
+    insert_users,
+    new_id,
+    otp_event,
+)
+from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
+from workers.mailer import Mailer
+from workers.message_renderer import MessageRenderer
+
+ENCRYPTION = MessageEncryption("a test's secret")
+
+
+@dataclass
+class FailingTransport:
+    """A transport that raises `error`, or the error of a single address."""
+
+    error: Exception | None = None
+    error_by_address: dict[str, Exception] = field(default_factory=dict)
+    messages: list[OutboundEmailOrSms] = field(default_factory=list)
+    attempt_count: int = 0
+
+    def send(self, message: OutboundEmailOrSms) -> None:
+        self.attempt_count += 1
+        error = self.error or self.error_by_address.get(message.recipient_address)
+        if error:
+            raise error
+        self.messages.append(message)
+
+
+class MailerHarness:
+    """The event writer, relay, mail consumer and mailer, with a manual clock and fake transports."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.event_writer_harness = EventWriterHarness(engine, insert_sample_users(engine))
+        self.sample_users, self.clock = (
+            self.event_writer_harness.sample_users,
+            self.event_writer_harness.clock,
+        )
+        self.mail, self.sms = FailingTransport(), FailingTransport()
+        self.kafka = MemoryKafka()
+        self.recorded_stats: list[BatchStats] = []
+        self.seq = 0
+        self.mailer = self.new_mailer()
+
+    def new_mailer(self, transports: Mapping[str, MessageTransport] | None = None) -> Mailer:
+        links = NotificationLinks("a test's secret", "https://chime.example.org")
+        return Mailer(
+            OutgoingMessages(self.engine),
+            transports or {"EMAIL": self.mail, "SMS": self.sms},
+            MessageRenderer(ENCRYPTION, links),
+            self.clock.now,
+            lambda: 0.0,
+            self.recorded_stats.append,
+        )
+
+    def run_until_idle(self, mailer: Mailer | None = None) -> None:
+        """Steps the mailer until nothing is due."""
+        mailer = mailer or self.mailer
+        while mailer.step() or mailer.wait_for_send_to_end(10):
+            pass
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.run_until_idle()
+
+    def write_code(self, recipient_id: str | None = None, **changes: Any) -> Event:
+        """Writes a log-in code with the current time."""
+        self.seq += 1
+        event = otp_event(self.sample_users, self.seq, f"Your code is {self.seq:06d}")
+        seq_offset = int((self.clock.now() - 1_780_000_000) * 1000) * 1024
+        fields = {
+            "recipient_id": recipient_id or self.sample_users.alice_id,
+            "seq": event.seq + seq_offset,
+        } | changes
+        event = Event(**{name: getattr(event, name) for name in event.__slots__} | fields)
+        self.event_writer_harness.write(event)
+        return event
+
+    def enable_channels(self, kind: Kind, *channels: str) -> None:
+        matrix = json.dumps({kind.value: dict.fromkeys(channels, True)})
+        self.event_writer_harness.execute(
+            "insert into notification_preferences (user_id, sms_enabled, matrix) "
+            "select id, true, cast(:matrix as jsonb) from users "
+            "on conflict (user_id) do update set matrix = excluded.matrix",
+            matrix=matrix,
+        )
+
+    def add_follower(self, name: str = "Ben") -> None:
+        """Alice gets a follower; the announcement reaches outgoing_messages through the ready topic."""
+        self.seq += 1
+        (actor,) = insert_users(self.engine, name)
+        self.event_writer_harness.write(follow_event(actor, self.sample_users, self.seq))
+        self.relay()
+        self.consume()
+
+    def relay(self) -> None:
+        dead_letters = DeadLetterQueue(self.engine, self.kafka.publisher())
+        outbox_relay = OutboxRelay(self.engine, self.kafka.publisher(), new_id(), dead_letters)
+        while outbox_relay.step():
+            pass
+        outbox_relay.release_lease()
+
+    def consume(self) -> None:
+        subscriber: Any = self.kafka.subscriber(CONSUMER_GROUP, "ready-notifications")
+        OutgoingMessagesWriter(subscriber, OutgoingMessages(self.engine), self.clock.now).step()
+        subscriber.close()
+
+    def statuses(self, channel: str = "EMAIL") -> list[tuple[Any, ...]]:
+        return self.event_writer_harness.query(
+            "select status, attempts, last_error from outgoing_messages where channel = :channel order by id",
+            channel=channel,
+        )
+
+    def seconds_until_due(self) -> float:
+        """Seconds until the first waiting e-mail is due."""
+        [(due_at,)] = self.event_writer_harness.query(
+            "select extract(epoch from min(due_at)) from outgoing_messages "
+            "where channel = 'EMAIL' and status = 'waiting'"
+        )
+        return round(float(due_at) - self.clock.now(), 3)
+
+    def dead_letter_reasons(self) -> list[str]:
+        rows = self.event_writer_harness.query(
+            "select reason from dead_letters where status = 'waiting' order by 1"
+        )
+        return [row[0] for row in rows]
+
+
+@pytest.fixture
+def mailer_harness(engine: Engine) -> MailerHarness:
+    return MailerHarness(engine)
+
+
+def address(user_id: str) -> str:
+    return f"{user_id}@example.org"
