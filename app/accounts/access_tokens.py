@@ -1,7 +1,7 @@
 """Access tokens: issued and verified by flask-jwt-extended, with a cache of verified claims.
 
 Used by blueprints/http/request_auth.py and app/delivery/sockets.py. Output: Claims, or Rejected with 401. The
-signature is checked once per token (about 150 us, too much for each like; field notes 4); expiry and session
+signature is checked once per token (measured: about 150 us, too much for each like); expiry and session
 are checked on each use. The cache is bounded and holds claims only.
 """
 

@@ -1,4 +1,4 @@
-"""API keys of other servers, which may publish events (contract 3: X-Api-Key). Stored as hashes."""
+"""API keys of other servers, which may publish events (header X-Api-Key). Stored as hashes."""
 
 import hashlib
 

@@ -1,7 +1,7 @@
 """Makes blocking calls cooperative: patch_all() is the first call of every entry point.
 
 gevent replaces the blocking parts of the standard library, psycogreen those of psycopg2, whose C code the
-patch does not reach: one slow query would block every greenlet (field notes 3).
+patch does not reach: one slow query would block every greenlet.
 """
 
 import sys
@@ -58,7 +58,7 @@ def iterate_cooperatively(items: Iterable[Item]) -> Iterator[Item]:
     """Yields the items, and lets all other greenlets run after each ITEMS_PER_YIELD.
 
     gevent.sleep(0) would not be enough: it runs ready greenlets fifty times before it looks at sockets and
-    timers (measured: 200 ms in S3)."""
+    timers (measured: 200 ms)."""
     import gevent
 
     for position, item in enumerate(items, 1):

@@ -1,7 +1,7 @@
 """A Redis connection shared by all greenlets of a web process, which pipelines their script calls.
 
 Used by app/ingest/memberships.py. redis-py's pool costs 150-190 us of CPU per call under gevent, this 13-19
-us (field notes 4). Redis replies in the order of the calls, so a queue of waiting callers suffices. Only for
+us (measured). Redis replies in the order of the calls, so a queue of waiting callers suffices. Only for
 scripts with a deadline argument: a call whose caller timed out is still sent and executed.
 """
 

@@ -1,6 +1,6 @@
 """Redis: creates clients with timeouts, loads Lua scripts, builds keys and translates connection errors.
 
-redis-py's default of ten silent retries may apply a write twice (field notes 3, measured), so retries are off
+redis-py's default of ten silent retries may apply a write twice (measured), so retries are off
 and each caller decides. Pools are bounded, because a burst of greenlets would open a connection each.
 """
 
@@ -176,5 +176,5 @@ def eviction_policy_error(connection: "redis.Redis") -> str | None:
 
 
 def redis_key(*parts: str | int) -> str:
-    """The parts joined by colons (contract 5 lists the keys that others read)."""
+    """The parts joined by colons (docs/stores.md lists the keys)."""
     return ":".join(str(part) for part in parts)

@@ -1,4 +1,4 @@
-"""Marks the response of the current request as stale (`stale: true`, contract 6.20).
+"""Marks the response of the current request as stale (`stale: true`).
 
 It is, when its counts came from PostgreSQL because Redis was unavailable or suspect. The mark is in Flask's
 `g`, which is new for each request; in a worker there is none.

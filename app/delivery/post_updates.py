@@ -60,7 +60,7 @@ class LivePostCountPublisher:
 def _post_updated_payload(
     post_id: str, event: Event, like_count: int, comment_count: int
 ) -> dict[str, object]:
-    """Fields of the seed application (seed-notes 2); metadata as in contract 6.18."""
+    """The fields of the seed application and, in `metadata`, both counts (docs/socket-api.md)."""
     return {
         "id": event.event_id,
         "type": Kind.POST_UPDATED.value,

@@ -1,7 +1,7 @@
 """Joining the room of a user: authentication, events missed since the last connection, buffered events.
 
-Input: `join_room {userId, token?, since?}` (contract 4). Output: `joined` or `error`, then the events that
-arrived during the join.
+Input: `join_room {userId, token?, since?}` (docs/socket-api.md). Output: `joined` or `error`, then the events
+that arrived during the join.
 """
 
 import logging

@@ -1,6 +1,7 @@
 """Socket server: connections of clients, who may open one, and when it is closed.
 
-Input: Socket.IO, namespace / (contract 4). Output: rooms `user:{id}` and `signed-in`, `session_ended`.
+Input: Socket.IO, namespace / (docs/socket-api.md). Output: rooms `user:{id}` and `signed-in`, and
+`session_ended`.
 Events reach the rooms through app/delivery/redis_pubsub.py and app/delivery/socket_dispatcher.py;
 jinja/static/liveNotifications.js is the client.
 """

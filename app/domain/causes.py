@@ -1,4 +1,4 @@
-"""One cause, one notification (rule 11 of pipeline.md): events and mentions in, events without duplicates
+"""One cause, one notification (docs/aggregation-rules.md): events and mentions in, events without duplicates
 out.
 
 A comment or post that mentions a user who is notified of it anyway is one event with `mentions_recipient`,

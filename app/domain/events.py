@@ -19,7 +19,7 @@ JsonObject = dict[str, object]
 
 
 class Kind(StrEnum):
-    """What happened. The names are the seed's wire names (seed-notes 3.1)."""
+    """What happened. The names are the seed's wire names."""
 
     LIKE = "LIKE"
     COMMENT = "COMMENT"
@@ -152,7 +152,7 @@ class Event:
         return self.actor_id or self.event_id
 
     def to_wire(self, priority: Priority) -> JsonObject:
-        """The JSON value on Kafka (contract 5): the seed's fields plus eventId, seq, occurredAt."""
+        """The JSON value on Kafka (docs/stores.md): the seed's fields plus eventId, seq, occurredAt."""
         timestamp = to_iso_utc(occurred_at_from_seq(self.seq))
         flags = {"bypassedRedis": self.bypassed_redis, "namesRecipient": self.mentions_recipient}
         return {

@@ -24,7 +24,7 @@ class AnnounceWhen(StrEnum):
 
 
 class ClientEventType(StrEnum):
-    """The socket event names (contract 4)."""
+    """The socket event names (docs/socket-api.md)."""
 
     ANNOUNCED = "notification"
     UPDATED = "notification_updated"

@@ -1,4 +1,4 @@
-"""Finds the `@username` mentions of a text (contract 6.41)."""
+"""Finds the `@username` mentions of a text."""
 
 from dataclasses import dataclass
 

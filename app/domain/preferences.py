@@ -33,7 +33,7 @@ _MARKETING_KINDS = frozenset({Kind.MARKETING, Kind.DIGEST})
 
 @dataclass(frozen=True, slots=True)
 class NotificationPreferences:
-    """The choices of a user. The defaults are the seed's (seed-notes 4.1)."""
+    """The choices of a user. The defaults are the seed's."""
 
     push: bool = True
     email: bool = True

@@ -31,7 +31,7 @@ _HIGH_FROM_FOLLOWER_KINDS = frozenset({Kind.LIKE, Kind.POST_SHARE})
 
 
 def priority_of(kind: Kind, is_follower: bool) -> Priority:
-    """The priority of an event (pipeline 3.6). `is_follower`: its actor follows its recipient."""
+    """The priority of an event. `is_follower`: its actor follows its recipient."""
     if kind in CRITICAL_KINDS:
         return Priority.CRITICAL
     if kind in _ALWAYS_HIGH_KINDS or (is_follower and kind in _HIGH_FROM_FOLLOWER_KINDS):

@@ -14,7 +14,7 @@ from app.domain.events import COMMENT_KINDS, Event, Kind
 
 @dataclass(frozen=True, slots=True)
 class AggregationRules:
-    """The aggregation settings (pipeline 3)."""
+    """The aggregation settings (docs/aggregation-rules.md)."""
 
     instant_likes: int = 3
     window_seconds: float = 120.0

@@ -2,7 +2,7 @@
 
 In: the records of one topic, for one consumer group. Out: lists of records to a worker.
 Every wait is bounded. The client is created when it is first used: kafka-python's constructor blocks
-without a broker (field notes 3, measured), and a process must start without Kafka.
+without a broker (measured), and a process must start without Kafka.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 In: records of the web processes and workers. Out: the records on all in-sync replicas, or an error.
 Every wait is bounded. The client is created when it is first used: kafka-python's constructor blocks
-without a broker (field notes 3, measured), and a process must start without Kafka.
+without a broker (measured), and a process must start without Kafka.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Payloads of client events about notification rows, as stored in the outbox (contract 4).
+"""Payloads of client events about notification rows, as stored in the outbox (docs/socket-api.md).
 
 In: a NotificationRow and an Announcement of its plan. Out: the client event's type and its payload without
 names; app/persistence/serializer.py adds current names when the payload is read.
@@ -37,7 +37,7 @@ def build_event_name_and_payload(
 def _build_whole_row_payload(
     row: NotificationRow, announcement: PlannedClientEvent, client_seq: int
 ) -> dict[str, object]:
-    """The seed's fields (seed-notes 2) and those of contract 4."""
+    """The seed's fields and those of docs/socket-api.md."""
     column_values = row.column_values()
     return {
         "id": row.generation.id,
@@ -68,7 +68,7 @@ def _build_whole_row_payload(
 
 
 def _instant_announcement_fields(row: NotificationRow, announcement: PlannedClientEvent) -> dict[str, object]:
-    """An instant announcement names its one actor (contract 6.6). The text of the whole row stays in
+    """An instant announcement names its one actor. The text of the whole row stays in
     `group`, for the list."""
     return {
         "title": default_notification_title(row.kind, 1),

@@ -20,7 +20,7 @@ from app.domain.grouping import (
 )
 
 MAX_LATEST_ACTORS = 8
-"""The number of actors that a notification lists (contract 3)."""
+"""The number of actors that a notification lists."""
 ACTOR_ORDER_SQL = "a.is_follower desc, a.seq desc, a.actor_id desc"
 """The order of a row's actors in every list: followers first, then the newest."""
 DISPLAY_NAME_SQL = "coalesce(nullif(u.name, ''), u.username)"

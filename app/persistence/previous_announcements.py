@@ -1,4 +1,4 @@
-"""Finds the kind under which a repeated event was announced before (rule 11 of pipeline.md).
+"""Finds the kind under which a repeated event was announced before (docs/aggregation-rules.md).
 
 In: changed events of app/persistence/event_writer.py. Out: the kind of the existing notification.
 Only posts need this: a repeated comment does not change its row.

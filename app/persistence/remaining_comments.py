@@ -4,8 +4,8 @@ In: deleted comments of app/persistence/event_writer.py and changed rows of
 app/persistence/notification_rows.py, read in the transaction that wrote the comments. Out: whether the
 author stays in the group, and which comment the row quotes.
 
-A comment that was announced to the same recipient as a mention does not belong to the group (rule 11 of
-pipeline.md): it does not keep its author in the group and is not quoted.
+A comment that was announced to the same recipient as a mention does not belong to the group
+(docs/aggregation-rules.md): it does not keep its author in the group and is not quoted.
 """
 
 from collections.abc import Mapping, Sequence

@@ -73,7 +73,7 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
 def build_row_payload(
     row: RowMapping, actors: Sequence[tuple[ActorProfile, bool]], newly_announced_count: int = 0
 ) -> dict[str, object]:
-    """A whole row as a client event's payload (contract 4), without names."""
+    """A whole row as a client event's payload (docs/socket-api.md), without names."""
     return {
         "id": row["id"],
         "type": row["type"],

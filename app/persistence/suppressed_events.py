@@ -20,7 +20,7 @@ from app.persistence.outbox_writer import OUTBOX_CHANNEL
 SUPPRESSED_EVENT_NAME = "ended"
 """Name of the outbox event, which goes to the delivery log only."""
 _STATUS_BY_OUTCOME = {"preference": "FILTERED_PREFS"}
-"""The seed's name (seed-notes 4.2). The status of any other outcome is its name in capitals."""
+"""The seed's name. The status of any other outcome is its name in capitals."""
 _SuppressedKey = tuple[str, Kind, str, str]
 
 

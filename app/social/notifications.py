@@ -35,7 +35,7 @@ class NotificationFilter:
 
 @dataclass(frozen=True, slots=True)
 class UnreadCounts:
-    """The number of unread groups. `badge_version` never falls (contract 4)."""
+    """The number of unread groups. `badge_version` never falls (docs/socket-api.md)."""
 
     count: int
     by_priority: dict[str, int]

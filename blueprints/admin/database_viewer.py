@@ -1,5 +1,6 @@
-"""Data of the database viewer and figures of the dashboard (seed-notes 1.2): GET /api/admin/stats;
-GET /api/admin/db/{notification-history,likes,comments,follows,stats,pending}; DELETE
+"""Data of the database viewer and figures of the dashboard.
+
+GET /api/admin/stats; GET /api/admin/db/{notification-history,likes,comments,follows,stats,pending}; DELETE
 /api/admin/db/clear.
 """
 

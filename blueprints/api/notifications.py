@@ -70,7 +70,7 @@ class NotificationSerializer:
 
 
 def _notification_json(row: RowMapping, actors: list[ActorProfile]) -> JsonObject:
-    """The seed's fields in the seed's order (seed-notes 1.2), then those of contract 3."""
+    """The seed's fields in the seed's order, then those that were added."""
     rendered = message_and_actor_fields(
         Kind(row["type"]), actors, row["actor_count"], row["quote"], row["message"]
     )

@@ -66,7 +66,7 @@ class RequestAuth:
         return current_id
 
     def require_admin_or_testing(self) -> str:
-        """An administrator; in testing mode any signed-in user (contract 6.12)."""
+        """An administrator; in testing mode any signed-in user."""
         return self.current_user_id() if self._is_testing else self.require_admin()
 
     def require_admin(self) -> str:

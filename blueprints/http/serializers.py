@@ -1,4 +1,4 @@
-"""JSON objects that several responses share (seed-notes 1: UserMini, PostView, CommentRow)."""
+"""JSON objects that several responses share (UserMini, PostView, CommentRow)."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -138,7 +138,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def make_access_token(user_id: str, **claims: Any) -> str:
-    """A token made from the contract alone (contract 6.25)."""
+    """A token made without the product's own code."""
     default_claims = {
         "sub": user_id,
         "exp": int(time.time()) + 60,

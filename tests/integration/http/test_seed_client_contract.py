@@ -1,4 +1,4 @@
-"""What the seed's own client reads is in each response: fields, types, order (seed-notes 1.1-1.3).
+"""What the seed's own client reads is in each response: fields, types, order.
 
 Responses may have more fields; the seed's fields keep the seed's order among themselves.
 """

@@ -1,4 +1,4 @@
-"""Mentions: which @username of a text is a mention (contract 6.41)."""
+"""Mentions: which @username of a text is a mention."""
 
 import pytest
 
