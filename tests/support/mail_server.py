@@ -7,7 +7,6 @@ with MailServer() as server:
 
 import asyncio
 import email
-import socket
 from collections import defaultdict
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -17,6 +16,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from harness.network import free_port
 
 HANG, HANG_AFTER_DATA, DROP_AFTER_DATA = "hang", "hang after DATA", "drop after DATA"
 
@@ -35,9 +36,7 @@ class MailServer:
     accepted_messages: dict[str, list[EmailMessage]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
 
     @property
     def url(self) -> str:

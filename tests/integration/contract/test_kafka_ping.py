@@ -8,6 +8,7 @@ import pytest
 from kafka.errors import KafkaError
 
 from app.clients.kafka import ping_kafka_or_raise
+from harness.network import free_port
 
 
 @pytest.fixture
@@ -19,8 +20,7 @@ def silent_server() -> Iterator[str]:
 
 @pytest.fixture
 def closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.mark.parametrize("address", ["silent_server", "closed_port"])

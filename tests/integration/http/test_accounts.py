@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from app.bootstrap import SharedServices
 from app.domain.errors import Rejected
 from app.domain.events import Kind
 from app.web import WebApplication
+from harness.waiting import wait_until
 from tests.support.auth_client import OTHER, PASSWORD, AuthClient
 from tests.support.auth_client import alice as alice
 from tests.support.auth_client import client as client
@@ -47,16 +47,15 @@ def test_reused_refresh_token_keeps_the_other_sessions(alice: AuthClient) -> Non
     assert alice.refresh(other.refreshToken).status == 200
 
 
-def _wait_for_waiting(engine: Engine, min_count: int) -> None:
+def _wait_for_blocked_statements(engine: Engine, min_count: int) -> None:
     """Waits until at least `min_count` statements wait for a lock."""
-    deadline = time.monotonic() + 5
     waiting = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
-    while time.monotonic() < deadline:
+
+    def are_waiting() -> bool:
         with engine.connect() as sql:
-            if sql.execute(waiting).scalar_one() >= min_count:
-                return
-        time.sleep(0.01)
-    raise AssertionError("no statement waits for the lock")
+            return bool(sql.execute(waiting).scalar_one() >= min_count)
+
+    wait_until(are_waiting, "statements that wait for the lock", 5)
 
 
 def test_one_of_two_concurrent_refreshes_succeeds_and_the_session_stays(
@@ -73,7 +72,7 @@ def test_one_of_two_concurrent_refreshes_succeeds_and_the_session_stays(
         sql.execute(text("select 1 from refresh_tokens for update"))
         for thread in threads:
             thread.start()
-        _wait_for_waiting(engine, 2)
+        _wait_for_blocked_statements(engine, 2)
     for thread in threads:
         thread.join()
     assert sorted(response.status_code for response in responses) == [200, 401]

@@ -62,10 +62,8 @@ class AcknowledgedWriter(Thread):
 
     def wait_for_acknowledgements(self, count: int) -> None:
         """Waits for that many further acknowledgements."""
-        goal, deadline = len(self.acknowledged) + count, time.monotonic() + TIMEOUT_SECONDS
-        while len(self.acknowledged) < goal:
-            assert time.monotonic() < deadline, f"{len(self.acknowledged)} of {goal}"
-            time.sleep(0.02)
+        goal = len(self.acknowledged) + count
+        wait_until(lambda: len(self.acknowledged) >= goal, f"{count} acknowledgements", TIMEOUT_SECONDS)
 
 
 def test_killed_broker_loses_no_acknowledged_record(services: EmbeddedServices) -> None:
