@@ -31,8 +31,8 @@ def pending_comment_keys(events: Iterable[Event]) -> list[tuple[str, str]]:
 class PendingEntryCleanup:
     """Comments and follows whose rows exist, while Redis may still list them as pending.
 
-    An offset may be marked applied only after `remove_pending`: a process that dies in between then
-    leaves the event to be read again, and its successor removes the pending entry.
+    An offset may be marked applied only after `remove_written_from_pending`: a process that dies in between
+    then leaves the event to be read again, and its successor removes the pending entry.
     """
 
     def __init__(self) -> None:

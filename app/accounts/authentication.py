@@ -44,7 +44,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
-    """Collaborators of Accounts and CredentialRecovery."""
+    """Collaborators of AccountAuthentication and PasswordsAndOneTimeCodes."""
 
     users: Users
     sessions: Sessions

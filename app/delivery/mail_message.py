@@ -1,6 +1,6 @@
 """Rendering of e-mails (RFC 5322) and text messages (JSON).
 
-Input: OutboundMessage. Output: bytes for the transports (app/delivery/message_transport.py).
+Input: OutboundEmailOrSms. Output: bytes for the transports (app/delivery/message_transport.py).
 """
 
 import re

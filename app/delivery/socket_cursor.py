@@ -66,7 +66,7 @@ class SocketCursors:
         self, room: str, sid: str, last_client_seq: int = 0, badge: tuple[int, int] | None = None
     ) -> Iterator[ClientEvent]:
         """Ends buffering. Yields the unread count `badge` (version, count) and the buffered events
-        that were not among the missed ones. Raises BufferOverflow.
+        that were not among the missed ones. Raises JoinBufferOverflow.
 
         The caller must emit them without switching greenlets (emitting does not switch).
         """

@@ -40,8 +40,8 @@ PING_TIMEOUT_SECONDS, STATE_READ_TIMEOUT_SECONDS = 0.3, 0.5
 MAX_ENABLE_DELAY_SECONDS = 2.0
 """How late Redis may set the key: later the row may have changed."""
 ADVISORY_LOCK_ID = 7_301_020
-"""The advisory lock, shared by failover writes and exclusive for pause_writers(). Its queue is fair; with row
-locks, overlapping writes could block pause_writers() for ever."""
+"""The advisory lock, shared by failover writes and exclusive for pause_failover_writes(). Its queue is fair;
+with row locks, overlapping writes could block pause_failover_writes() for ever."""
 PAUSE_LOCK_TIMEOUT_MS = 300
 
 
@@ -85,7 +85,8 @@ class RedisFailover:
 
     @property
     def is_redis_suspect(self) -> bool:
-        """Whether data that was just read may come from a Redis that was unavailable since verify()."""
+        """Whether data that was just read may come from a Redis that was unavailable since
+        verify_ingress_after_failure()."""
         return self._verified_version != self._suspicion_version()
 
     def _suspicion_version(self) -> tuple[int, int]:
@@ -223,7 +224,7 @@ def read_from_verified_redis(failover: RedisFailover | None, read: Callable[[], 
 
 
 def lock_shared_and_require_failover(conn: Connection) -> None:
-    """Allows failover writes in this transaction, for whose end pause_writers() waits. Raises
+    """Allows failover writes in this transaction, for whose end pause_failover_writes() waits. Raises
     FailbackInProgress, or NotInFailover if writes go through Redis."""
     row = conn.execute(_LOCK_SHARED_AND_SELECT_STATE, {"lock": ADVISORY_LOCK_ID}).first()
     if row is None:

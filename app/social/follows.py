@@ -87,7 +87,8 @@ class Follows:
             return set(conn.execute(_SELECT_BELL_SUBSCRIBED, values).scalars())
 
 
-# The time at which an event was accepted, as in app/domain/events.py occurred_at(). Its row will have it too.
+# The time at which an event was accepted, as occurred_at_from_seq() of app/domain/events.py computes it. Its
+# row will have it too.
 _ACCEPTED_AT_SQL = "timestamptz 'epoch' + (p.seq / 1024) * interval '1 millisecond'"
 
 

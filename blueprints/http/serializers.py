@@ -1,4 +1,4 @@
-"""JSON objects that several responses share (UserMini, PostView, CommentRow)."""
+"""JSON objects that several responses share: users, posts and comments."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
