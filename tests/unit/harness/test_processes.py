@@ -1,8 +1,10 @@
 """A managed process: start, log, freeze, stop, kill, and the supervisor that restarts it."""
 
+import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,9 +16,10 @@ from harness.supervisor import Supervisor
 from harness.waiting import WaitTimeoutError, wait_until
 
 TIMEOUT_SECONDS = 10.0
-PROGRAM = """
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+CHILD_COMMAND = [sys.executable, "-c", "import time; time.sleep(600)"]
+PROGRAM = f"""
+import os, subprocess, time
+child = subprocess.Popen({CHILD_COMMAND!r})
 print("value", os.environ.get("VALUE"), "child", child.pid, flush=True)
 time.sleep(600)
 """
@@ -32,6 +35,11 @@ def process(tmp_path: Path) -> Iterator[ManagedProcess]:
     process.is_supervised = False
     if process.is_running:
         process.kill()
+    for child_pid in re.findall(r"child (\d+)", process.read_log()):  # SIGTERM reaches the parent only
+        with suppress(psutil.NoSuchProcess):
+            child = psutil.Process(int(child_pid))
+            if child.cmdline() == CHILD_COMMAND:
+                child.kill()
 
 
 def start_and_wait(process: ManagedProcess, **extra_env: str) -> None:
