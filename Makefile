@@ -28,12 +28,12 @@ demo: setup ## add users, posts, likes, comments and an administrator to a runni
 
 .PHONY: unit
 unit: setup ## tests without services, and full branch coverage of app/domain
-	@$(PY) -m pytest tests/unit -m "not service and not browser and not drill" \
+	@$(PY) -m pytest tests/unit -n 2 -m "not service and not browser and not drill" \
 		--cov=app/domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 .PHONY: test
 test: setup ## all tests but the drills, on services of their own; under 20 minutes
-	@$(PY) -m pytest -m "not drill" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup -m "not drill" $(ARGS)
 
 .PHONY: e2e
 e2e: setup ## only the tests of real processes and pages

@@ -17,7 +17,7 @@ class SocketIOConnection:
 
     def __init__(self, port: int, access_token: str) -> None:
         url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
-        self._websocket = create_connection(url, timeout=CONNECT_TIMEOUT_SECONDS)
+        self._websocket = create_connection(url, timeout=CONNECT_TIMEOUT_SECONDS, skip_utf8_validation=True)
         try:
             self._expect_packet(PACKET_OPEN)
             self._websocket.send(PACKET_CONNECT + json.dumps({"token": access_token}))

@@ -27,6 +27,9 @@ from tests.support.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER_ORDER = ("unit", "integration", "drills", "e2e", "browser")
+XDIST_GROUP_BY_FOLDER = {"unit": "unit", "integration": "stores", "drills": "processes", "e2e": "processes"}
+"""Each group runs in one of the processes of pytest-xdist, one test after the other, because its tests share
+services and workers. The processes have services of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return uses_shared_processes, rank
 
     items.sort(key=sort_key)
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group(XDIST_GROUP_BY_FOLDER.get(folder, folder)))
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +61,8 @@ def services() -> Iterator[EmbeddedServices]:
     """PostgreSQL, Valkey, Kafka and DynamoDB, migrated. Tests that need durability start their own."""
     existing_data_dir = os.environ.get("TEST_DATA_DIR")
     if existing_data_dir:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            raise RuntimeError("TEST_DATA_DIR is for one process of pytest: use -n 0")
         running = EmbeddedServices(existing_data_dir)
         running.start()
         migrate(running.env())

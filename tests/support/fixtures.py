@@ -14,6 +14,9 @@ from app.domain.events import SEQ_PER_MS, Event, Kind
 FIRST_TEST_SEQ = 1_780_000_000_000 * SEQ_PER_MS
 """Seqs in tests start here, so that the times they encode match tests.support.fakes.ManualClock."""
 
+UNKNOWN_ID = "019e0000-0000-7000-8000-000000000000"
+"""A valid id of nothing. Parameters of tests must not change from run to run."""
+
 
 def new_id() -> str:
     return str(uuid_utils.uuid7())

@@ -150,7 +150,9 @@ def test_like_of_a_deleted_post_is_refused(
 
 
 @pytest.mark.parametrize(
-    "deleted_key", [f"like:count:{POST_ID}", f"post:owner:{POST_ID}", f"follow:count:{ALICE_ID}"]
+    "deleted_key",
+    [f"like:count:{POST_ID}", f"post:owner:{POST_ID}", f"follow:count:{ALICE_ID}"],
+    ids=["likes", "owner", "followers"],
 )
 def test_set_membership_of_an_uncached_post_needs_postgresql(
     redis_connection: redis.Redis, memberships: MembershipStore, deleted_key: str

@@ -17,7 +17,7 @@ from app.settings import load_settings
 from app.web import WebApplication
 from tests.support.admin_api import AdminApiUser
 from tests.support.admin_api import admin as admin
-from tests.support.fixtures import insert_sample_users, otp_event
+from tests.support.fixtures import UNKNOWN_ID, insert_sample_users, otp_event
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
 from tests.support.pipeline_harness import pipeline as pipeline
 from tests.support.pipeline_harness import worker_services as worker_services
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.service
 ROUTES = (
     "GET /stats",
     "GET /pipeline",
-    f"GET /trace/{new_id()}",
+    f"GET /trace/{UNKNOWN_ID}",
     "GET /windows",
     "POST /windows/flush",
     "GET /fallback",
@@ -36,7 +36,7 @@ ROUTES = (
     "GET /dead-letters",
     "POST /dead-letters/replay",
     "POST /dead-letters/discard",
-    f"GET /delivery-log?userId={new_id()}",
+    f"GET /delivery-log?userId={UNKNOWN_ID}",
 )
 VIEWER = (
     "GET /db/likes",

@@ -18,7 +18,7 @@ from app.messaging.stage_counters import StageCounters
 from app.persistence.outgoing_messages import OutgoingMessages
 from tests.support.admin_api import AdminApiUser
 from tests.support.admin_api import admin as admin
-from tests.support.fixtures import insert_sample_users, like_event
+from tests.support.fixtures import UNKNOWN_ID, insert_sample_users, like_event
 from tests.support.pipeline_harness import PipelineHarness
 from tests.support.pipeline_harness import pipeline as pipeline
 from tests.support.pipeline_harness import worker_services as worker_services
@@ -125,7 +125,7 @@ def test_discarded_fallback_row_is_never_published(admin: AdminApiUser, pipeline
 
 @pytest.mark.parametrize("queue", ["fallback", "dead-letters"])
 @pytest.mark.parametrize("verb", ["replay", "discard"])
-@pytest.mark.parametrize("unknown", [new_id(), "999999999", 999999999, "x", "9" * 40])
+@pytest.mark.parametrize("unknown", [UNKNOWN_ID, "999999999", 999999999, "x", "9" * 40])
 def test_replay_or_discard_of_an_unknown_id_changes_nothing(
     admin: AdminApiUser, engine: Engine, queue: str, verb: str, unknown: Any
 ) -> None:

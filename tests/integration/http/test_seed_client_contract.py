@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.bootstrap import SharedServices, new_id
+from app.bootstrap import SharedServices
 from tests.support.authority_table import request_bodies
+from tests.support.fixtures import UNKNOWN_ID
 from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services
@@ -192,12 +193,12 @@ def test_response_for_a_new_post_has_no_is_liked(
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (f"/api/posts/{new_id()}", "Post not found"),
-        (f"/api/users/{new_id()}", "User not found"),
+        (f"/api/posts/{UNKNOWN_ID}", "Post not found"),
+        (f"/api/users/{UNKNOWN_ID}", "User not found"),
         ("/api/comments", "PostId required"),
         ("/api/users?q=", "Search query required"),
         ("/api/bookmarks", "No token provided"),
-        (f"/api/notifications/{new_id()}", "Authorization required. Please provide a valid token."),
+        (f"/api/notifications/{UNKNOWN_ID}", "Authorization required. Please provide a valid token."),
     ],
 )
 def test_error_has_the_message_of_the_seed_client(client: FlaskClient, path: str, message: str) -> None:

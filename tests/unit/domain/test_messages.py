@@ -141,7 +141,7 @@ def test_grouped_kinds_have_a_text(kind: Kind) -> None:
     assert group_notification_text(kind, "Hana", 1)
 
 
-@pytest.mark.parametrize("kind", [*CRITICAL_KINDS, Kind.MARKETING, Kind.DIGEST])
+@pytest.mark.parametrize("kind", [*sorted(CRITICAL_KINDS), Kind.MARKETING, Kind.DIGEST])
 def test_standalone_kinds_have_a_text(kind: Kind) -> None:
     assert default_notification_title(kind, 1)
     assert actorless_notification_text(kind)

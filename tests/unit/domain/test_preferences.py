@@ -108,7 +108,7 @@ def test_switches_and_matrix_decide_the_channels(
     assert decide_delivery(kind, preferences, NOON) == decision
 
 
-@pytest.mark.parametrize("kind", CRITICAL_KINDS)
+@pytest.mark.parametrize("kind", sorted(CRITICAL_KINDS))
 @pytest.mark.parametrize(
     "preferences",
     [
