@@ -132,12 +132,14 @@ _DELETE_ACTORS = (
     "delete from notification_actors where ctid = any(array(select a.ctid from notifications t "
     "join notification_actors a on a.notification_id = t.id where {condition} limit :max_actors))"
 )
-_DELETE_SUPERSEDED = text(
-    "delete from outbox where id = any(array(select t.id from users u "  # noqa: S608 - constants only
-    "join outbox t on t.user_id = u.id and t.client_seq <= u.client_seq - :min_events "
-    f"where u.id = any(cast(:users as uuid[])) and t.published_at < {_SETTLED_CUTOFF} "
-    f"and {_NO_MESSAGE_NEEDS_IT} limit :batch))"
+# The inner limit makes PostgreSQL look up each user in the index. A join might read the whole table.
+SELECT_SUPERSEDED_IDS = (
+    "select superseded.id from users u cross join lateral (select t.id from outbox t "  # noqa: S608 - constants only
+    "where t.user_id = u.id and t.client_seq <= u.client_seq - :min_events "
+    f"and t.published_at < {_SETTLED_CUTOFF} and {_NO_MESSAGE_NEEDS_IT} limit :batch) superseded "
+    "where u.id = any(cast(:users as uuid[])) limit :batch"
 )
+_DELETE_SUPERSEDED = text(f"delete from outbox where id = any(array({SELECT_SUPERSEDED_IDS}))")  # noqa: S608 - constants only
 _DELETE_UNNUMBERED = text("delete from outbox where id = any(cast(:ids as bigint[]))")
 
 RETENTION_CATEGORIES = {

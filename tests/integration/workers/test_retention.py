@@ -11,7 +11,7 @@ from app.clients.leases import PostgresLease
 from app.operations.health_checks import CheckLevel, evaluate_retention
 from app.operations.metrics import RetentionCollector
 from app.operations.retention import RetentionPurge
-from app.operations.retention_categories import RETENTION_CATEGORIES
+from app.operations.retention_categories import RETENTION_CATEGORIES, SELECT_SUPERSEDED_IDS
 from app.operations.retention_progress import RetentionProgress
 from tests.support.fixtures import insert_sample_users
 from workers.retention import RetentionLoop
@@ -233,3 +233,21 @@ def test_rows_past_their_retention_are_found_by_an_index(filled_engine: Engine, 
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     conditions = {node["Index Name"]: node.get("Index Cond") for node in nodes if "Index Name" in node}
     assert conditions[category.index]
+
+
+def test_superseded_client_events_of_many_users_are_found_without_reading_the_outbox(
+    filled_engine: Engine,
+) -> None:
+    """With the planner's usual settings: it prefers to read the table when it may."""
+    with filled_engine.begin() as conn:
+        users = list(conn.execute(text("select id::text from users limit 1000")).scalars())
+        params = PARAMS | {"users": users, "min_events": 300}
+        plan: Any = conn.execute(text(f"explain (format json) {SELECT_SUPERSEDED_IDS}"), params).scalar_one()
+
+    scans = {
+        node["Node Type"]: node.get("Index Name")
+        for node in _plan_nodes(plan[0]["Plan"])
+        if node.get("Alias") == "t"
+    }
+    assert scans
+    assert "Seq Scan" not in scans
