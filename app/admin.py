@@ -25,7 +25,7 @@ from app.domain.text import (
 )
 from app.operations.rebuild_counts import CountRebuilder
 from app.operations.retention import RetentionPurge
-from app.settings import load_database_url, load_tool_settings
+from app.settings import load_database_url, load_retention_settings, load_tool_settings
 from app.social.users import NewUser, Users
 
 MAX_NAME_LENGTH = 50
@@ -123,10 +123,11 @@ def rebuild_counts() -> None:
 
 @cli.command("purge")
 def purge_expired_rows() -> None:
-    """Deletes rows past their retention, in batches; safe while everything runs."""
+    """Deletes rows past their retention now, in batches; safe while everything runs."""
     db_engine = create_pg_engine(load_database_url(), WORKER_STATEMENT_TIMEOUT_MS, "admin")
-    for row_kind, deleted in RetentionPurge(db_engine).purge_by_category():
-        click.echo(f"{row_kind}: {deleted} deleted")
+    purge = RetentionPurge(db_engine, load_retention_settings().read_notification_days)
+    for category_name, deleted in purge.purge_by_category():
+        click.echo(f"{category_name}: {deleted} deleted")
 
 
 if __name__ == "__main__":

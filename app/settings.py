@@ -28,6 +28,9 @@ from app.setting_readers import (
 )
 
 MAX_PORT = 65_535
+MIN_READ_NOTIFICATION_RETENTION_DAYS = 9
+"""Longer than Kafka and the tombstones keep anything: a late copy of an event that is already part of a
+notification finds it, or the newer row of its like, and is not announced again."""
 _PUBLIC_URL = re.compile(r"https?://[^\s<>?#\"]{1,300}", re.ASCII)
 """At most as long as fits into one header line of an e-mail."""
 
@@ -79,6 +82,13 @@ class PipelineLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    interval_seconds: float
+    """0: only `python -m app.admin purge` deletes."""
+    read_notification_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     host: str
     port: int
@@ -113,6 +123,7 @@ class Settings:
     window_rules: AggregationRules
     breakers: BreakerSettings
     limits: PipelineLimits
+    retention: RetentionSettings
     web: WebSettings
     data_dir: Path
     smtp_url: str | None
@@ -157,6 +168,15 @@ def load_database_url() -> str:
     return read_url(_load_env(), "DATABASE_URL")
 
 
+def load_retention_settings() -> RetentionSettings:
+    """For the purge. Raises SettingsError."""
+    env = _load_env()
+    try:
+        return _read_retention_settings(env)
+    except EnvError as exc:
+        raise SettingsError(f"Bad setting: {exc}") from exc
+
+
 def _load_env() -> Env:
     env = Env()
     path = Path(os.environ.get("ENV_FILE", ".env"))
@@ -186,6 +206,7 @@ def _read_settings(env: Env) -> Settings:
             reset_seconds=read_number_at_least(env.float, "BREAKER_RESET_SECONDS", 10.0, 0.1),
         ),
         limits=_read_pipeline_limits(env),
+        retention=_read_retention_settings(env),
         web=_read_web_settings(env, mode, data_dir),
         data_dir=data_dir,
         smtp_url=read_optional_url(env, "SMTP_URL", ("smtp", "smtps")),
@@ -215,6 +236,15 @@ def _read_pipeline_limits(env: Env) -> PipelineLimits:
     return PipelineLimits(
         ingress_max_entries=read_number_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
         fallback_max_retries=read_number_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
+    )
+
+
+def _read_retention_settings(env: Env) -> RetentionSettings:
+    return RetentionSettings(
+        interval_seconds=read_number_at_least(env.float, "RETENTION_INTERVAL_SECONDS", 3600.0, 0.0),
+        read_notification_days=read_number_at_least(
+            env.int, "READ_NOTIFICATION_RETENTION_DAYS", 90, MIN_READ_NOTIFICATION_RETENTION_DAYS
+        ),
     )
 
 

@@ -47,6 +47,7 @@ from app.operations.in_flight_events import InFlightEvents
 from app.operations.metrics import Metrics
 from app.operations.open_windows import OpenWindows
 from app.operations.pipeline_report import PipelineReport
+from app.operations.retention_progress import RetentionProgress
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
@@ -162,6 +163,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
             _all_ingress_shards(services),
             socket_server.count_connected_users,
             OutgoingMessages(engine),
+            RetentionProgress(engine),
         ),
         socket_server=socket_server,
         admin=_build_admin_services(services),

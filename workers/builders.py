@@ -17,6 +17,8 @@ from app.messaging.message_encryption import MessageEncryption
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import read_priority_topic_committed_offsets, read_priority_topic_end_offsets
+from app.operations.retention import RetentionPurge
+from app.operations.retention_progress import RetentionProgress
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
@@ -42,6 +44,7 @@ from workers.message_renderer import MessageRenderer
 from workers.ready_records import MAX_BATCH_RECORDS
 from workers.redis_failback import RedisFailback
 from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
+from workers.retention import RetentionLoop
 from workers.runner import Worker
 
 MAILER_WAIT_SECONDS = 0.25
@@ -121,6 +124,7 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
     redis_failback = _build_redis_failback(worker_services)
     quiet_hours = QuietHoursDelivery(services.engine, time.time)
     profile_changes = ProfileChangeBroadcaster(services.engine)
+    retention = _build_retention_loop(worker_services)
     heartbeat, check_ready = (
         services.heartbeats.record_heartbeat,
         worker_services.check_dependencies_and_create_topics,
@@ -143,6 +147,14 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         Worker("quiet-hours", quiet_hours.announce_due_rows, table_poll_delay, heartbeat, check_ready),
         Worker("profile-changes", profile_changes.step, table_poll_delay, heartbeat, check_tables),
         Worker(
+            "retention",
+            retention.step,
+            retention.idle_delay,
+            heartbeat,
+            check_tables,
+            retention.release_lease,
+        ),
+        Worker(
             "relay",
             relay.step,
             make_notify_delay(outbox_listener),
@@ -151,6 +163,17 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
             relay.release_lease,
         ),
     ]
+
+
+def _build_retention_loop(worker_services: WorkerServices) -> RetentionLoop:
+    services = worker_services.services
+    settings = services.settings.retention
+    return RetentionLoop(
+        RetentionPurge(services.engine, settings.read_notification_days).purge_batch,
+        RetentionProgress(services.engine),
+        PostgresLease(services.engine, "retention", new_id()),
+        settings.interval_seconds,
+    )
 
 
 def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:

@@ -34,6 +34,7 @@ WORKER_LOOPS = {
         WorkerLoop("redis-failback", "flusher"),
         WorkerLoop("quiet-hours", "flusher"),
         WorkerLoop("profile-changes", "flusher"),
+        WorkerLoop("retention", "flusher"),
         WorkerLoop("relay", "flusher", "relay"),
         WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
         WorkerLoop("delivery-log", "deliverer", "delivery-log", Topic.READY, "delivery-log-consumer"),

@@ -31,6 +31,8 @@ from app.operations.consumer_lag import (
 )
 from app.operations.health_checks import CheckLevel, CheckResult
 from app.operations.heartbeats import Heartbeats
+from app.operations.retention_categories import RETENTION_CATEGORIES
+from app.operations.retention_progress import RetentionProgress
 from app.persistence.delivery_log import TABLE_NAME, create_dynamodb_client
 from app.settings import ToolSettings
 
@@ -170,6 +172,7 @@ def check_postgres(settings: ToolSettings) -> list[CheckResult]:
         pending_count, failed_count = FallbackQueue(
             db_engine, settings.limits.fallback_max_retries
         ).count_pending_and_failed()
+    retention_result = _check_retention(RetentionProgress(db_engine))
     outbox_result = CheckResult("outbox", "unpublished", "", hint=health_checks.worker_start_hint("flusher"))
     fallback_result = CheckResult(
         "fallback", "backlog", "", hint="Kafka or the bridge is unavailable; see those."
@@ -194,7 +197,22 @@ def check_postgres(settings: ToolSettings) -> list[CheckResult]:
         ),
         health_checks.evaluate_redis_failover(failover_row[0], float(failover_row[1]), failover_row[2]),
         health_checks.evaluate_dead_letters(dead_letters_row[0], dead_letters_row[1]),
+        retention_result,
     ]
+
+
+def _check_retention(progress: RetentionProgress) -> CheckResult:
+    progress_by_category = progress.read_by_category()
+    ages = [
+        category_progress.completed_seconds_ago
+        for name in RETENTION_CATEGORIES
+        if (category_progress := progress_by_category.get(name)) is not None
+        and category_progress.completed_seconds_ago is not None
+    ]
+    return health_checks.evaluate_retention(
+        sum(category_progress.deleted_count for category_progress in progress_by_category.values()),
+        max(ages) if len(ages) == len(RETENTION_CATEGORIES) else None,
+    )
 
 
 def _float_or_none(value: Any) -> float | None:

@@ -20,6 +20,8 @@ FLUSH_MAX_DELAY_SECONDS = 15.0
 MAIL_MAX_DELAY_SECONDS = 60.0
 """The claim of a dead mailer has expired by then."""
 HEARTBEAT_MAX_AGE_SECONDS = 15.0
+RETENTION_MAX_AGE_SECONDS = 2 * 24 * 3600.0
+"""Longer than a round takes; a nightly purge is often enough."""
 
 
 REQUIRED_REDIS_CONFIG = {
@@ -200,6 +202,18 @@ def evaluate_mail_backlog(
         hint = "The mail server or the SMS webhook defers them; they are retried."
         return CheckResult("mail", "outgoing messages", value, CheckLevel.WARNING, hint)
     return CheckResult("mail", "outgoing messages", value)
+
+
+def evaluate_retention(deleted_count: int, completed_seconds_ago: float | None) -> CheckResult:
+    """`completed_seconds_ago` of the category that was completed first; None: one never was."""
+    value = f"{deleted_count:,} rows deleted, "
+    if completed_seconds_ago is None:
+        return CheckResult("retention", "last round", value + "not completed yet")
+    value += f"completed {format_age(completed_seconds_ago)} ago"
+    if completed_seconds_ago <= RETENTION_MAX_AGE_SECONDS:
+        return CheckResult("retention", "last round", value)
+    hint = "Start it: python -m workers flusher, with RETENTION_INTERVAL_SECONDS above 0."
+    return CheckResult("retention", "last round", value, CheckLevel.WARNING, hint)
 
 
 def evaluate_topics(existing_topics: Iterable[str], required_topics: Iterable[str]) -> CheckResult:

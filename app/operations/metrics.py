@@ -1,8 +1,8 @@
 """Prometheus metrics, computed when they are read, so that requests do not pay for them.
 
-Input: counters of this process, stage counters in Redis, the backlog of outgoing messages. Output: text for
-blueprints/api/metrics.py. Workers open no port: their counters are in Redis, and every web process reports
-the same values, which must not be summed over processes.
+Input: counters of this process, stage counters in Redis, the backlog of outgoing messages, the progress of
+the retention. Output: text for blueprints/api/metrics.py. Workers open no port: their counters are in Redis
+and PostgreSQL, and every web process reports the same values, which must not be summed over processes.
 """
 
 from collections import defaultdict
@@ -26,6 +26,7 @@ from app.domain.errors import Unavailable
 from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
 from app.messaging.stage_counters import StageCounters
 from app.operations.heartbeats import Heartbeats
+from app.operations.retention_progress import RetentionProgress
 from app.persistence.outgoing_messages import OutgoingMessages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,6 +49,7 @@ class Metrics:
         shards: range,
         count_connected_users: Callable[[], int],
         outgoing_messages: OutgoingMessages,
+        retention_progress: RetentionProgress,
     ) -> None:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -57,6 +59,7 @@ class Metrics:
         registry.register(CRITICAL_DELIVERY_SECONDS)
         registry.register(PipelineCollector(connection, shards))
         registry.register(MailBacklogCollector(outgoing_messages))
+        registry.register(RetentionCollector(retention_progress))
         self._registry = registry
 
     def render(self) -> bytes:
@@ -114,6 +117,36 @@ class MailBacklogCollector(Collector):
             "Age of the oldest message not sent yet",
             oldest_seconds or 0.0,
         )
+
+
+class RetentionCollector(Collector):
+    """Same values in every process; omitted while PostgreSQL is unavailable."""
+
+    def __init__(self, progress: RetentionProgress) -> None:
+        self._progress = progress
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # otherwise registering would query PostgreSQL
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            progress_by_category = self._progress.read_by_category()
+        except Unavailable:
+            return
+        deleted_rows = CounterMetricFamily(
+            "notifications_retention_deleted_rows", "Rows deleted after their retention", labels=["category"]
+        )
+        completed_at = GaugeMetricFamily(
+            "notifications_retention_completed_timestamp_seconds",
+            "When no row past its retention was left, as Unix time",
+            labels=["category"],
+        )
+        for category, progress in progress_by_category.items():
+            deleted_rows.add_metric([category], progress.deleted_count)
+            if progress.completed_at is not None:
+                completed_at.add_metric([category], progress.completed_at.timestamp())
+        yield deleted_rows
+        yield completed_at
 
 
 class PipelineCollector(Collector):

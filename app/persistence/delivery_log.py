@@ -79,9 +79,10 @@ class DeliveryLog:
     def create_table(self) -> None:
         """Creates the table if it does not exist. Raises Unavailable."""
         with translate_errors("create the delivery log"):
-            self._create_table_with_ttl()
+            self._create_table()
+            self._enable_expiry()
 
-    def _create_table_with_ttl(self) -> None:
+    def _create_table(self) -> None:
         try:
             self._client.create_table(
                 TableName=TABLE_NAME,
@@ -99,12 +100,17 @@ class DeliveryLog:
                     _index_definition("PriorityIndex", "priority"),
                 ],
             )
+        except self._client.exceptions.ResourceInUseException:
+            log.debug("The delivery log exists", extra={"event": "delivery_log_exists"})
+
+    def _enable_expiry(self) -> None:
+        """Also for a table that exists: its creator may have ended before this."""
+        response = self._client.describe_time_to_live(TableName=TABLE_NAME)
+        if response["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED":
             self._client.update_time_to_live(
                 TableName=TABLE_NAME,
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiresAt"},
             )
-        except self._client.exceptions.ResourceInUseException:
-            log.debug("The delivery log exists", extra={"event": "delivery_log_exists"})
 
     def append(self, items: Sequence[dict[str, Any]]) -> None:
         """Appends all items. Raises Unavailable; some items may be stored then, and appending them again is

@@ -129,6 +129,9 @@ comments = Table(
     Index("ix_comments_post_id_created_at", "post_id", "created_at"),
     Index("ix_comments_parent_id", "parent_id"),
     Index("ix_comments_user_id", "user_id"),
+    # For the retention, as the other indexes on times (app/operations/retention_categories.py). Partial, so
+    # that writes of rows that stay do not touch it.
+    Index("ix_comments_deleted", "updated_at", postgresql_where=text("not active")),
 )
 
 likes = Table(
@@ -141,6 +144,7 @@ likes = Table(
     _time_column("created_at"),
     _time_column("updated_at"),
     Index("ix_likes_user_id", "user_id"),
+    Index("ix_likes_withdrawn", "updated_at", postgresql_where=text("not active")),
 )
 
 follows = Table(
@@ -154,6 +158,7 @@ follows = Table(
     _time_column("updated_at"),
     CheckConstraint("follower_id <> following_id", name="not_self"),
     Index("ix_follows_following_id", "following_id"),
+    Index("ix_follows_withdrawn", "updated_at", postgresql_where=text("not active")),
 )
 
 bell_subscriptions = Table(
@@ -269,6 +274,9 @@ notifications = Table(
         "deferred_until",
         postgresql_where=text("deferred_until is not null"),
     ),
+    Index("ix_notifications_read_at", "read_at", postgresql_where=text("read_at is not null")),
+    Index("ix_notifications_archived_at", "archived_at", postgresql_where=text("archived_at is not null")),
+    Index("ix_notifications_removed_at", "removed_at", postgresql_where=text("removed_at is not null")),
 )
 
 notification_actors = Table(
@@ -355,6 +363,7 @@ kafka_fallback_queue = Table(
     # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event.
     UniqueConstraint("shard", "seq", "event_id"),
     Index("ix_kafka_fallback_queue_backlog", "shard", "id", postgresql_where=text("not processed")),
+    Index("ix_kafka_fallback_queue_processed_at", "processed_at", postgresql_where=text("processed")),
 )
 
 dead_letters = Table(
@@ -370,6 +379,7 @@ dead_letters = Table(
     _time_column("resolved_at", default=False),
     # One row per record, however often the record is read.
     UniqueConstraint("origin", "position"),
+    Index("ix_dead_letters_resolved_at", "resolved_at", postgresql_where=text("resolved_at is not null")),
 )
 
 service_keys = Table(
@@ -433,6 +443,7 @@ refresh_tokens = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     _time_column("used_at", default=False),
     Index("ix_refresh_tokens_session_id", "session_id"),
+    Index("ix_refresh_tokens_expires_at", "expires_at"),
 )
 
 known_devices = Table(
@@ -460,6 +471,7 @@ one_time_tokens = Table(
     CheckConstraint("purpose in ('password_reset', 'otp')", name="purpose"),
     Index("ix_one_time_tokens_user_id_purpose", "user_id", "purpose"),
     Index("ix_one_time_tokens_token_hash", "token_hash"),
+    Index("ix_one_time_tokens_expires_at", "expires_at"),
 )
 
 audit_log = Table(
@@ -481,6 +493,19 @@ leases = Table(
     Column("name", Text, primary_key=True),
     Column("token", Text, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+retention_progress = Table(
+    "retention_progress",
+    metadata,
+    # Per category of the retention (app/operations/retention_progress.py): rows deleted so far, and when
+    # nothing past its retention was left.
+    Column("name", Text, primary_key=True),
+    _number_column("deleted_count", BigInteger),
+    _time_column("completed_at", default=False),
+    # For a category that reads each row once: the last row read.
+    _time_column("position_at", default=False),
+    Column("position_id", BigInteger),
 )
 
 redis_failover_state = Table(

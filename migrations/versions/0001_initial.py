@@ -64,6 +64,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
         sa.UniqueConstraint("origin", "position", name=op.f("uq_dead_letters_origin_position")),
     )
+    op.create_index(
+        "ix_dead_letters_resolved_at",
+        "dead_letters",
+        ["resolved_at"],
+        unique=False,
+        postgresql_where=sa.text("resolved_at is not null"),
+    )
     op.create_table(
         "epochs",
         sa.Column("name", sa.Text(), nullable=False),
@@ -128,6 +135,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_kafka_fallback_queue_processed_at",
+        "kafka_fallback_queue",
+        ["processed_at"],
+        unique=False,
+        postgresql_where=sa.text("processed"),
+    )
+    op.create_index(
         "ix_kafka_fallback_queue_backlog",
         "kafka_fallback_queue",
         ["shard", "id"],
@@ -140,6 +154,15 @@ def upgrade() -> None:
         sa.Column("token", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
+        "retention_progress",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("deleted_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("position_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("position_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_retention_progress")),
     )
     op.create_table(
         "redis_failover_state",
@@ -318,6 +341,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("follower_id", "following_id", name=op.f("pk_follows")),
     )
+    op.create_index(
+        "ix_follows_withdrawn",
+        "follows",
+        ["updated_at"],
+        unique=False,
+        postgresql_where=sa.text("not active"),
+    )
     op.create_index("ix_follows_following_id", "follows", ["following_id"], unique=False)
     op.create_table(
         "known_devices",
@@ -428,6 +458,27 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_notifications_removed_at",
+        "notifications",
+        ["removed_at"],
+        unique=False,
+        postgresql_where=sa.text("removed_at is not null"),
+    )
+    op.create_index(
+        "ix_notifications_archived_at",
+        "notifications",
+        ["archived_at"],
+        unique=False,
+        postgresql_where=sa.text("archived_at is not null"),
+    )
+    op.create_index(
+        "ix_notifications_read_at",
+        "notifications",
+        ["read_at"],
+        unique=False,
+        postgresql_where=sa.text("read_at is not null"),
+    )
+    op.create_index(
         "ix_notifications_deferred_until",
         "notifications",
         ["deferred_until"],
@@ -478,6 +529,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_one_time_tokens")),
     )
+    op.create_index("ix_one_time_tokens_expires_at", "one_time_tokens", ["expires_at"], unique=False)
     op.create_index("ix_one_time_tokens_token_hash", "one_time_tokens", ["token_hash"], unique=False)
     op.create_index(
         "ix_one_time_tokens_user_id_purpose",
@@ -714,6 +766,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
     )
+    op.create_index(
+        "ix_comments_deleted",
+        "comments",
+        ["updated_at"],
+        unique=False,
+        postgresql_where=sa.text("not active"),
+    )
     op.create_index("ix_comments_parent_id", "comments", ["parent_id"], unique=False)
     op.create_index("ix_comments_post_id_created_at", "comments", ["post_id", "created_at"], unique=False)
     op.create_index("ix_comments_user_id", "comments", ["user_id"], unique=False)
@@ -738,6 +797,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name=op.f("fk_likes_post_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_likes_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("post_id", "user_id", name=op.f("pk_likes")),
+    )
+    op.create_index(
+        "ix_likes_withdrawn",
+        "likes",
+        ["updated_at"],
+        unique=False,
+        postgresql_where=sa.text("not active"),
     )
     op.create_index("ix_likes_user_id", "likes", ["user_id"], unique=False)
     op.create_table(
@@ -829,6 +895,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_refresh_tokens")),
     )
+    op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"], unique=False)
     op.create_index("ix_refresh_tokens_session_id", "refresh_tokens", ["session_id"], unique=False)
     op.execute("create view active_likes as select post_id, user_id from likes where active")
     op.execute("insert into epochs (name) values ('client_events')")
@@ -850,6 +917,7 @@ def downgrade() -> None:
     op.execute("drop trigger record_removed_account on users")
     op.execute("drop function record_removed_account()")
     op.drop_index("ix_refresh_tokens_session_id", table_name="refresh_tokens")
+    op.drop_index("ix_refresh_tokens_expires_at", table_name="refresh_tokens")
     op.drop_table("refresh_tokens")
     op.drop_index(
         "ix_notification_actors_order",
@@ -860,10 +928,20 @@ def downgrade() -> None:
     op.drop_table("notification_actors")
     op.drop_table("mutes")
     op.drop_index("ix_likes_user_id", table_name="likes")
+    op.drop_index(
+        "ix_likes_withdrawn",
+        table_name="likes",
+        postgresql_where=sa.text("not active"),
+    )
     op.drop_table("likes")
     op.drop_index("ix_comments_user_id", table_name="comments")
     op.drop_index("ix_comments_post_id_created_at", table_name="comments")
     op.drop_index("ix_comments_parent_id", table_name="comments")
+    op.drop_index(
+        "ix_comments_deleted",
+        table_name="comments",
+        postgresql_where=sa.text("not active"),
+    )
     op.drop_table("comments")
     op.drop_index("ix_bookmarks_post_id", table_name="bookmarks")
     op.drop_table("bookmarks")
@@ -908,6 +986,7 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_index("ix_one_time_tokens_user_id_purpose", table_name="one_time_tokens")
     op.drop_index("ix_one_time_tokens_token_hash", table_name="one_time_tokens")
+    op.drop_index("ix_one_time_tokens_expires_at", table_name="one_time_tokens")
     op.drop_table("one_time_tokens")
     op.drop_index("ix_notifications_user_id_updated_at", table_name="notifications")
     op.drop_index(
@@ -928,10 +1007,30 @@ def downgrade() -> None:
         table_name="notifications",
         postgresql_where=sa.text("deferred_until is not null"),
     )
+    op.drop_index(
+        "ix_notifications_read_at",
+        table_name="notifications",
+        postgresql_where=sa.text("read_at is not null"),
+    )
+    op.drop_index(
+        "ix_notifications_archived_at",
+        table_name="notifications",
+        postgresql_where=sa.text("archived_at is not null"),
+    )
+    op.drop_index(
+        "ix_notifications_removed_at",
+        table_name="notifications",
+        postgresql_where=sa.text("removed_at is not null"),
+    )
     op.drop_table("notifications")
     op.drop_table("notification_preferences")
     op.drop_table("known_devices")
     op.drop_index("ix_follows_following_id", table_name="follows")
+    op.drop_index(
+        "ix_follows_withdrawn",
+        table_name="follows",
+        postgresql_where=sa.text("not active"),
+    )
     op.drop_table("follows")
     op.drop_table("blocks")
     op.drop_index("ix_bell_subscriptions_target_user_id", table_name="bell_subscriptions")
@@ -948,11 +1047,17 @@ def downgrade() -> None:
     op.drop_table("removed_accounts")
     op.drop_table("redis_updates")
     op.drop_table("redis_failover_state")
+    op.drop_table("retention_progress")
     op.drop_table("leases")
     op.drop_index(
         "ix_kafka_fallback_queue_backlog",
         table_name="kafka_fallback_queue",
         postgresql_where=sa.text("not processed"),
+    )
+    op.drop_index(
+        "ix_kafka_fallback_queue_processed_at",
+        table_name="kafka_fallback_queue",
+        postgresql_where=sa.text("processed"),
     )
     op.drop_table("kafka_fallback_queue")
     op.drop_index("ix_idempotency_keys_expires_at", table_name="idempotency_keys")
@@ -961,6 +1066,11 @@ def downgrade() -> None:
     op.drop_index("ix_failover_writes_object_id_row_id", table_name="failover_writes")
     op.drop_table("failover_writes")
     op.drop_table("epochs")
+    op.drop_index(
+        "ix_dead_letters_resolved_at",
+        table_name="dead_letters",
+        postgresql_where=sa.text("resolved_at is not null"),
+    )
     op.drop_table("dead_letters")
     op.drop_table("comment_deletions")
     op.drop_table("clear_watermarks")

@@ -7,8 +7,15 @@ import pytest
 from gunicorn.util import parse_address
 
 from app.domain.mail_policy import MailFromAddress
+from app.operations.retention_categories import TOMBSTONE_RETENTION_DAYS
 from app.setting_readers import SettingsError
-from app.settings import Settings, load_settings
+from app.settings import (
+    MIN_READ_NOTIFICATION_RETENTION_DAYS,
+    KafkaTopicSettings,
+    RetentionSettings,
+    Settings,
+    load_settings,
+)
 
 VALID_ENVIRONMENT = {
     "DATABASE_URL": "postgresql://me:secret@localhost:5432/notifications",
@@ -52,6 +59,7 @@ def test_defaults_are_those_of_the_contract(load: LoadSettings) -> None:
     assert (rules.group_max_hours, rules.flush_max_rows) == (12, 10_000)
     assert (settings.limits.ingress_max_entries, settings.limits.fallback_max_retries) == (10**6, 5)
     assert (settings.breakers.failure_threshold, settings.breakers.reset_seconds) == (5, 10)
+    assert settings.retention == RetentionSettings(interval_seconds=3600, read_notification_days=90)
     assert list(settings.kafka.partitions.values())[:4] == [3, 6, 6, 6]
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8000)
     assert (settings.web.access_token_minutes, settings.web.refresh_token_days) == (15, 30)
@@ -172,6 +180,8 @@ def test_dynamodb_without_endpoint_uses_the_region(load: LoadSettings) -> None:
         pytest.param("FLUSH_MAX_ROWS", "0", "1 or more", id="no rows"),
         pytest.param("INGRESS_MAX_LENGTH", "0", "1 or more", id="no ingress"),
         pytest.param("FALLBACK_MAX_RETRIES", "-1", "0 or more", id="negative retries"),
+        pytest.param("RETENTION_INTERVAL_SECONDS", "-1", "0.0 or more", id="a negative interval"),
+        pytest.param("READ_NOTIFICATION_RETENTION_DAYS", "8", "9 or more", id="shorter than a tombstone"),
         pytest.param("BREAKER_FAILURES", "0", "1 or more", id="no failures"),
         pytest.param("BREAKER_RESET_SECONDS", "0", "0.1 or more", id="no reset"),
         pytest.param("KAFKA_PARTITIONS_CRITICAL", "0", "1 or more", id="no critical partitions"),
@@ -198,6 +208,12 @@ def test_invalid_value_stops_the_start(
     assert name in message
     assert expected in message
     assert "\n" not in message
+
+
+def test_nothing_is_deleted_while_kafka_may_deliver_its_events_again() -> None:
+    kafka_days = KafkaTopicSettings({}, 1).retention_ms / 1000 / 3600 / 24
+
+    assert kafka_days < TOMBSTONE_RETENTION_DAYS < MIN_READ_NOTIFICATION_RETENTION_DAYS
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET_KEY", "SECRET_KEY"])

@@ -97,6 +97,18 @@ class TestWithDynamoDB:
 
         assert len(delivery_log.list_by_user(user_id, 10)) == 1
 
+    def test_expiry_is_enabled_when_the_creator_of_the_table_did_not(self, delivery_log: DeliveryLog) -> None:
+        client = delivery_log._client
+        client.update_time_to_live(
+            TableName=TABLE_NAME,
+            TimeToLiveSpecification={"Enabled": False, "AttributeName": "expiresAt"},
+        )
+
+        delivery_log.create_table()
+
+        expiry = client.describe_time_to_live(TableName=TABLE_NAME)["TimeToLiveDescription"]
+        assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expiresAt")
+
     def test_entries_are_listed_newest_first(self, delivery_log: DeliveryLog) -> None:
         user_id = new_id()
 

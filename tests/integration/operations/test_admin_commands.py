@@ -6,6 +6,7 @@ from sqlalchemy import Engine, text
 
 from app.accounts.passwords import PasswordHashing
 from app.admin import cli
+from app.operations.retention_categories import RETENTION_CATEGORIES
 from app.social.users import Users
 
 pytestmark = pytest.mark.service
@@ -58,3 +59,18 @@ def test_service_key_name_is_one_visible_line(
     with engine.connect() as conn:
         names = conn.execute(text("select name from service_keys")).scalars().all()
     assert names == ([name] if status == 0 else [])
+
+
+def test_purge_prints_what_it_deleted_from_each_category(cli_runner: CliRunner, engine: Engine) -> None:
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into removed_accounts (user_id, removed_at) "
+                "values (uuidv7(), now() - interval '9 days')"
+            )
+        )
+    result = cli_runner.invoke(cli, ["purge"])
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"{name}: {1 if name == 'removed accounts' else 0} deleted" for name in RETENTION_CATEGORIES
+    ]

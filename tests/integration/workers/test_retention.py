@@ -1,0 +1,253 @@
+"""The retention loop on PostgreSQL: leases, restarts, progress, metrics, and the indexes it relies on."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.clients.leases import PostgresLease
+from app.operations.health_checks import CheckLevel, evaluate_retention
+from app.operations.metrics import RetentionCollector
+from app.operations.retention import RetentionPurge
+from app.operations.retention_categories import RETENTION_CATEGORIES, SELECT_SUPERSEDED_IDS
+from app.operations.retention_progress import RetentionProgress
+from tests.support.fixtures import insert_sample_users
+from workers.retention import RetentionLoop
+
+pytestmark = pytest.mark.service
+READ_DAYS = 90
+INTERVAL_SECONDS = 3600.0
+
+
+class LoopDriver:
+    """A retention loop whose pauses pass at once."""
+
+    def __init__(self, engine: Engine, owner_token: str, max_batch_rows: int = 2) -> None:
+        self.now = 0.0
+        self.loop = RetentionLoop(
+            RetentionPurge(engine, READ_DAYS, max_batch_rows).purge_batch,
+            RetentionProgress(engine),
+            PostgresLease(engine, "retention", owner_token),
+            INTERVAL_SECONDS,
+            lambda: self.now,
+        )
+
+    def step(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.loop.step()
+            self.now += 10.0
+
+
+@pytest.fixture
+def withdrawn_likes(engine: Engine) -> int:
+    """Withdrawn likes past their retention, in more than one batch of the drivers."""
+    sample_users = insert_sample_users(engine)
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into likes (post_id, user_id, seq, active, updated_at) "
+                "select :post, id, 1, false, now() - interval '9 days' from users"
+            ),
+            {"post": sample_users.post_id},
+        )
+    return 4
+
+
+def _count_likes(engine: Engine) -> int:
+    with engine.connect() as conn:
+        return int(conn.execute(text("select count(*) from likes")).scalar_one())
+
+
+def test_round_deletes_in_batches_and_records_its_progress(engine: Engine, withdrawn_likes: int) -> None:
+    driver = LoopDriver(engine, "first")
+
+    driver.step()
+    assert _count_likes(engine) == withdrawn_likes - 2
+    driver.step(2 * len(RETENTION_CATEGORIES))
+
+    progress = RetentionProgress(engine).read_by_category()
+    assert _count_likes(engine) == 0
+    assert set(progress) == set(RETENTION_CATEGORIES)
+    assert progress["withdrawn likes"].deleted_count == withdrawn_likes
+    assert all(category.completed_at is not None for category in progress.values())
+
+
+def test_new_process_continues_where_the_killed_one_stopped(engine: Engine, withdrawn_likes: int) -> None:
+    killed = LoopDriver(engine, "killed")
+    killed.step(3)
+    completed_at = RetentionProgress(engine).read_by_category()["withdrawn follows"].completed_at
+    with engine.begin() as conn:
+        conn.execute(text("update leases set expires_at = now() - interval '1 second'"))
+
+    LoopDriver(engine, "new").step(2 * len(RETENTION_CATEGORIES))
+
+    progress = RetentionProgress(engine).read_by_category()
+    assert _count_likes(engine) == 0
+    assert progress["withdrawn likes"].deleted_count == withdrawn_likes
+    assert progress["withdrawn follows"].completed_at == completed_at
+
+
+def test_one_of_two_processes_deletes(engine: Engine, withdrawn_likes: int) -> None:
+    first, second = LoopDriver(engine, "first"), LoopDriver(engine, "second")
+
+    first.step()
+    second.step(5)
+    assert _count_likes(engine) == withdrawn_likes - 2
+    first.loop.release_lease()
+    second.step(2 * len(RETENTION_CATEGORIES))
+    assert _count_likes(engine) == 0
+
+
+def test_completed_round_is_not_repeated_by_another_process(engine: Engine, withdrawn_likes: int) -> None:
+    first = LoopDriver(engine, "first")
+    first.step(2 * len(RETENTION_CATEGORIES))
+    before = RetentionProgress(engine).read_by_category()
+    first.loop.release_lease()
+
+    LoopDriver(engine, "second").step(3)
+
+    after = RetentionProgress(engine).read_by_category()
+    assert {name: row.completed_at for name, row in after.items()} == {
+        name: row.completed_at for name, row in before.items()
+    }
+
+
+def test_rows_locked_by_a_writer_are_left_to_the_next_batch(engine: Engine, withdrawn_likes: int) -> None:
+    purge = RetentionPurge(engine, READ_DAYS)
+
+    with engine.begin() as writer:
+        writer.execute(text("select 1 from likes limit 1 for update"))
+        assert purge.purge_batch(RETENTION_CATEGORIES["withdrawn likes"]).deleted_count == withdrawn_likes - 1
+    assert purge.purge_batch(RETENTION_CATEGORIES["withdrawn likes"]).deleted_count == 1
+
+
+def test_progress_is_exported_as_metrics(engine: Engine, withdrawn_likes: int) -> None:
+    dict(RetentionPurge(engine, READ_DAYS).purge_by_category())
+
+    samples = {
+        (sample.name, sample.labels["category"]): sample.value
+        for metric in RetentionCollector(RetentionProgress(engine)).collect()
+        for sample in metric.samples
+    }
+
+    assert samples["notifications_retention_deleted_rows_total", "withdrawn likes"] == withdrawn_likes
+    completed_at = samples["notifications_retention_completed_timestamp_seconds", "read notifications"]
+    assert abs(completed_at - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(None, CheckLevel.OK), (3600.0, CheckLevel.OK), (3 * 24 * 3600.0, CheckLevel.WARNING)],
+)
+def test_round_that_ended_days_ago_is_a_warning(seconds: float | None, level: CheckLevel) -> None:
+    assert evaluate_retention(5, seconds).level is level
+
+
+FILL_TABLES = """
+insert into users (id, email, username, client_seq)
+    select md5('u' || n)::uuid, n || '@example.org', 'u' || n, 400 from generate_series(1, 2000) n;
+insert into posts (id, user_id) select md5('p' || n)::uuid, md5('u' || n)::uuid from generate_series(1, 4) n;
+insert into likes (post_id, user_id, active, updated_at)
+    select md5('p' || p)::uuid, md5('u' || n)::uuid, n % 50 > 0, now() - interval '20 days'
+    from generate_series(1, 2000) n, generate_series(1, 4) p;
+insert into follows (follower_id, following_id, active, updated_at)
+    select md5('u' || n)::uuid, md5('u' || n + p)::uuid, n % 50 > 0, now() - interval '20 days'
+    from generate_series(1, 1900) n, generate_series(1, 4) p;
+insert into comments (post_id, user_id, content, active, updated_at)
+    select md5('p1')::uuid, md5('u' || n % 2000 + 1)::uuid, 'x', n % 50 > 0, now() - interval '20 days'
+    from generate_series(1, 5000) n;
+insert into notifications (user_id, type, priority, object_id, version, is_read, read_at, removed_at,
+        archived_at, updated_at)
+    select md5('u' || n % 2000 + 1)::uuid, 'LIKE', 'LOW', md5('p' || n)::uuid, 1, n % 3 = 0,
+        case when n % 3 = 0 then now() - make_interval(days => n % 95) end,
+        case when n % 100 = 1 then now() - interval '9 days' end,
+        case when n % 100 = 1 then now() - make_interval(days => n % 95) end, now() - interval '95 days'
+    from generate_series(1, 8000) n;
+insert into outbox (user_id, client_seq, client_event, payload, published_at)
+    select md5('u' || n % 2000 + 1)::uuid, 400 - n / 2000, 'notification', '{}',
+        now() - make_interval(days => n % 92)
+    from generate_series(1, 8000) n;
+insert into outgoing_messages (user_id, client_seq, notification_id, version, channel, type, critical, status,
+        due_at, expires_at, ended_at)
+    select md5('u' || n % 2000 + 1)::uuid, n, md5('n' || n)::uuid, 1, 'EMAIL', 'LIKE', false,
+        case when n % 3 > 0 then 'delivered' else 'waiting' end, now(), now(),
+        case when n % 3 > 0 then now() - make_interval(hours => n % 50) end
+    from generate_series(1, 5000) n;
+insert into dead_letters (origin, position, reason, status, resolved_at)
+    select 'o', n::text, 'r', case when n % 50 = 0 then 'discarded' else 'waiting' end,
+        case when n % 50 = 0 then now() - interval '3 days' end from generate_series(1, 5000) n;
+insert into kafka_fallback_queue (event_id, shard, seq, topic, payload, processed, processed_at)
+    select md5('e' || n)::uuid, 0, n, 't', '{}', n % 50 = 0,
+        case when n % 50 = 0 then now() - interval '3 days' end from generate_series(1, 5000) n;
+insert into one_time_tokens (user_id, purpose, token_hash, expires_at)
+    select md5('u' || n % 2000 + 1)::uuid, 'otp', n::text, now() - make_interval(hours => n % 50)
+    from generate_series(1, 5000) n;
+insert into sessions (id, user_id, revoked_at)
+    select md5('s' || n)::uuid, md5('u' || n % 2000 + 1)::uuid,
+        case when n % 50 = 0 then now() - interval '3 days' end from generate_series(1, 5000) n;
+insert into refresh_tokens (token_hash, session_id, expires_at, used_at)
+    select n || '-' || t, md5('s' || n)::uuid, now() + make_interval(days => n % 30 + t - 3),
+        case when t < 2 then now() end
+    from generate_series(1, 5000) n, generate_series(1, 2) t;
+insert into idempotency_keys (name, response, expires_at)
+    select n::text, '{}', now() + make_interval(hours => n % 50 - 1) from generate_series(1, 5000) n;
+insert into removed_accounts (user_id, removed_at)
+    select md5('r' || n)::uuid, now() - make_interval(hours => n % 200) from generate_series(1, 5000) n;
+analyze;
+"""
+
+
+@pytest.fixture(scope="module")
+def filled_engine(shared_engine: Engine) -> Engine:
+    with shared_engine.begin() as conn:
+        conn.execute(text(f"set local session_replication_role = replica; {FILL_TABLES}"))
+    return shared_engine
+
+
+def _plan_nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", ()) for node in _plan_nodes(child))]
+
+
+PARAMS = {
+    "batch": 100,
+    "tombstone_days": 8,
+    "settled_days": 2,
+    "read_days": READ_DAYS,
+    "at": "-infinity",
+    "id": 0,
+}
+
+
+@pytest.mark.parametrize("name", RETENTION_CATEGORIES)
+def test_rows_past_their_retention_are_found_by_an_index(filled_engine: Engine, name: str) -> None:
+    category = RETENTION_CATEGORIES[name]
+    with filled_engine.begin() as conn:
+        conn.exec_driver_sql("set local enable_seqscan = off")
+        statement = text(f"explain (format json) {category.selection('t.*')}")
+        rows: Any = conn.execute(statement, PARAMS).scalar_one()
+
+    nodes = _plan_nodes((json.loads(rows) if isinstance(rows, str) else rows)[0]["Plan"])
+    assert category.index in {node.get("Index Name") for node in nodes}
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    conditions = {node["Index Name"]: node.get("Index Cond") for node in nodes if "Index Name" in node}
+    assert conditions[category.index]
+
+
+def test_superseded_client_events_of_many_users_are_found_without_reading_the_outbox(
+    filled_engine: Engine,
+) -> None:
+    """With the planner's usual settings: it prefers to read the table when it may."""
+    with filled_engine.begin() as conn:
+        users = list(conn.execute(text("select id::text from users limit 1000")).scalars())
+        params = PARAMS | {"users": users, "min_events": 300}
+        plan: Any = conn.execute(text(f"explain (format json) {SELECT_SUPERSEDED_IDS}"), params).scalar_one()
+
+    scans = {
+        node["Node Type"]: node.get("Index Name")
+        for node in _plan_nodes(plan[0]["Plan"])
+        if node.get("Alias") == "t"
+    }
+    assert scans
+    assert "Seq Scan" not in scans
