@@ -59,7 +59,8 @@ class DeliveryLogWriter:
     def step(self) -> int:
         if not self._pending_records:
             self._pending_records = self._subscriber.poll(POLL_TIMEOUT_SECONDS, self._max_batch_records)
-        item_by_id, failed_count, skipped_count = {}, 0, 0
+        item_by_id: dict[str, dict[str, Any]] = {}
+        failed_count = skipped_count = 0
         for record in self._pending_records:
             try:
                 items = self._items_of_record(record.value, self._now())

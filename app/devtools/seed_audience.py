@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        if not settings.is_testing:
+        if not settings.web.is_testing:
             raise SettingsError("seed_audience needs APP_MODE=testing")
         engine = create_pg_engine(settings.service_urls.database_url, WORKER_STATEMENT_TIMEOUT_MS, "admin")
         audience = seed_audience(engine, options.subscribers, options.likers)

@@ -11,7 +11,7 @@ the topic bulk-notifications for the delivery log.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -165,16 +165,16 @@ class FanOutPageWriter:
 
 
 def _audience_params(fan_out: FanOut) -> dict[str, object]:
+    """The parameters of _SELECT_PAGE and _COUNT_AUDIENCE; each statement uses some of them."""
     event = fan_out.event
     return {
-        Audience.SUBSCRIBERS: {
-            "actor": event.actor_id,
-            "created_at": fan_out.created_at,
-            "mentioned": fan_out.mentioned_ids,
-        },
-        Audience.LISTED: {"fan_out": fan_out.id},
-        Audience.NOTIFIED: {"type": event.kind.value, "object": event.object_id},
-    }[fan_out.audience]
+        "fan_out": fan_out.id,
+        "actor": event.actor_id,
+        "created_at": fan_out.created_at,
+        "mentioned": fan_out.mentioned_ids,
+        "type": event.kind.value,
+        "object": event.object_id,
+    }
 
 
 def _lock_post(conn: Connection, event: Event) -> bool:
@@ -199,7 +199,8 @@ def _to_preferences(event: Event, values: Sequence[Any]) -> NotificationPreferen
     *switches, kind_switches = values
     if switches[0] is None:
         return NotificationPreferences()
-    return NotificationPreferences(*switches, channel_matrix={event.kind.value: kind_switches or {}})
+    channel_matrix = {event.kind.value: kind_switches or {}}
+    return replace(NotificationPreferences(*switches), channel_matrix=channel_matrix)
 
 
 def _recipient_context(
@@ -325,7 +326,8 @@ _GROUP_BY_REASON_AND_PREFERENCES = text("""
                 when exists (select from mutes m where m.user_id = u.id and m.muted_user_id = :actor)
                     or exists (select from mutes m where m.user_id = u.id and m.muted_post_id = :object)
                     then 'muted' end as reason,
-            p.*, p.matrix->:type as kind_switches
+            p.push_enabled, p.email_enabled, p.sms_enabled, p.activity, p.social, p.marketing, p.dnd_enabled,
+            p.dnd_start_time, p.dnd_end_time, p.timezone, p.matrix->:type as kind_switches
         from unnest(cast(:ids as uuid[])) as u (id)
         left join notification_preferences p on p.user_id = u.id) recipients
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
