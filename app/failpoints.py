@@ -16,6 +16,9 @@ from app.domain.errors import Unavailable
 
 FAILPOINT_NAMES = (
     "web.accepted",
+    "web.post_inserted",
+    "web.post_before_commit",
+    "web.post_committed",
     "bridge.read",
     "bridge.published",
     "bridge.enqueued",
@@ -28,11 +31,14 @@ FAILPOINT_NAMES = (
     "flusher.claimed",
     "flusher.written",
     "flusher.settled",
+    "fan-out.mentions",
+    "fan-out.page",
     "relay.read",
     "relay.published",
     "deliverer.polled",
     "deliverer.emitted",
     "delivery-log.recorded",
+    "fan-out-log.recorded",
     "mail-queue.queued",
     "mailer.sent",
 )

@@ -196,6 +196,7 @@ def _read_settings(env: Env) -> Settings:
                 "high-priority-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_HIGH", 6, 1),
                 "low-priority-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_LOW", 6, 1),
                 "ready-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_READY", 6, 1),
+                "bulk-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_BULK", 6, 1),
                 "dead-letter-notifications": 1,
             },
             replication_factor=read_number_at_least(env.int, "KAFKA_REPLICATION_FACTOR", 1, 1),

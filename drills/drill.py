@@ -33,6 +33,7 @@ class Scenario:
     rng: random.Random
     is_short_run: bool
     print_progress: Callable[[str], None]
+    drill_name: str
     expected_dead_letters: set[tuple[str, str]] = field(default_factory=set)
     measurements: dict[str, Any] = field(default_factory=dict)
     redis_recovery_times: list[float] = field(default_factory=list)

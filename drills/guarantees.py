@@ -38,6 +38,8 @@ GUARANTEES = {
     "P12": "**Accounting.** Per stage: in = out + held + failed.",
     "P13": "**Graceful stop.** On SIGTERM accepted requests finish; the process exits within 10 s "
     "under load.",
+    "P14": "**Popular authors cost others nothing.** Publishing takes the same time for an audience of any size; the "
+    "audience is notified in the background, each subscriber once, and nobody else waits for it.",
 }
 NOT_GUARANTEED = (
     "durability after the loss of a disk, or of the whole volume of a single-node Kafka or PostgreSQL",

@@ -105,7 +105,7 @@ def _run_scenario(
     request_log_path.unlink(missing_ok=True)
     load_profile = LoadProfile(seed=result.seed, **dict(drill.load_profile))
     write_load_config(folder / "load.json", fixtures, load_profile, cluster.web_ports, request_log_path)
-    scenario = Scenario(cluster, fixtures, rng, short_run, print_progress)
+    scenario = Scenario(cluster, fixtures, rng, short_run, print_progress, drill.name)
     scenario.expected_dead_letters |= read_dead_letters(cluster)  # of earlier drills
     memory_sampler = MemorySampler(cluster)
     load_generator = LoadGeneratorProcess(folder / "load.json")

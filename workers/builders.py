@@ -22,6 +22,8 @@ from app.operations.retention_progress import RetentionProgress
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
+from app.persistence.fan_out_pages import FanOutPageWriter
+from app.persistence.fan_outs import FAN_OUT_CHANNEL
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
 from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.profile_changes import ProfileChangeBroadcaster
@@ -34,10 +36,13 @@ from workers.delays import (
     flush_delay,
     make_notify_delay,
     no_delay,
+    step_and_rest_as_long,
     table_poll_delay,
 )
 from workers.deliverer import Deliverer
 from workers.delivery_log_writer import DeliveryLogWriter
+from workers.fan_out import FanOutWorker
+from workers.fan_out_pages_log import delivery_log_items_of_page
 from workers.flusher import Flusher
 from workers.mail_consumer import OutgoingMessagesWriter
 from workers.message_renderer import MessageRenderer
@@ -133,8 +138,23 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
     def check_tables() -> None:
         check_migrations_have_run(services.engine)
 
+    fan_out = FanOutWorker(
+        services.engine,
+        FanOutPageWriter(services.engine, time.time),
+        worker_services.event_writer,
+        worker_services.dead_letters,
+        record_stats,
+    )
+    fan_out_listener = PgNotifyListener(services.settings.service_urls.database_url, FAN_OUT_CHANNEL)
     return [
         Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
+        Worker(
+            "fan-out",
+            lambda: step_and_rest_as_long(fan_out.step),
+            make_notify_delay(fan_out_listener),
+            heartbeat,
+            check_tables,
+        ),
         # Does not wait for Kafka or Redis: it has to notice that Redis is unavailable or empty.
         Worker(
             "redis-failback",
@@ -220,19 +240,28 @@ def build_deliverer_workers(worker_services: WorkerServices) -> list[Worker]:
     return [
         Worker("deliverer", deliverer.step, no_delay, heartbeat, check_ready, subscriber.close),
         *_build_mail_workers(worker_services),
-        _build_delivery_log_worker(worker_services),
+        *_build_delivery_log_workers(worker_services),
     ]
 
 
-def _build_delivery_log_worker(worker_services: WorkerServices) -> Worker:
+def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]:
     services = worker_services.services
     service_urls = services.settings.service_urls
-    subscriber = worker_services.create_subscriber(WORKER_LOOPS["delivery-log"])
     delivery_log = DeliveryLog(
         create_dynamodb_client(service_urls.dynamodb_endpoint_url, service_urls.aws_region)
     )
-    log_writer = DeliveryLogWriter(
-        subscriber, delivery_log, time.time, StageCounters(services.redis).record_batch_stats
+    subscriber = worker_services.create_subscriber(WORKER_LOOPS["delivery-log"])
+    record_stats = StageCounters(services.redis).record_batch_stats
+    log_writer = DeliveryLogWriter(subscriber, delivery_log, time.time, record_stats)
+    page_subscriber = worker_services.create_subscriber(WORKER_LOOPS["fan-out-log"])
+    page_log_writer = DeliveryLogWriter(
+        page_subscriber,
+        delivery_log,
+        time.time,
+        record_stats,
+        delivery_log_items_of_page,
+        "fan-out-log",
+        max_batch_records=1,
     )
 
     def check_ready() -> None:
@@ -246,7 +275,17 @@ def _build_delivery_log_worker(worker_services: WorkerServices) -> Worker:
         return moved_count if moved_count >= MAX_BATCH_RECORDS else 0
 
     heartbeat = services.heartbeats.record_heartbeat
-    return Worker("delivery-log", step_and_rest, delivery_log_delay, heartbeat, check_ready, subscriber.close)
+    return [
+        Worker("delivery-log", step_and_rest, delivery_log_delay, heartbeat, check_ready, subscriber.close),
+        Worker(
+            "fan-out-log",
+            lambda: step_and_rest_as_long(page_log_writer.step),
+            no_delay,
+            heartbeat,
+            check_ready,
+            page_subscriber.close,
+        ),
+    ]
 
 
 def _build_mail_workers(worker_services: WorkerServices) -> list[Worker]:

@@ -1,6 +1,7 @@
 """Idle delays of the worker loops: how long a loop rests after a step that moved nothing."""
 
 import random
+import time
 from collections.abc import Callable
 
 from app.clients.pg_notify import PgNotifyListener
@@ -23,6 +24,16 @@ def make_notify_delay(pg_listener: PgNotifyListener) -> Callable[[], float]:
         return 0.0
 
     return wait_for_notify
+
+
+def step_and_rest_as_long(step: Callable[[], int], rest: Callable[[float], object] = time.sleep) -> int:
+    """Runs a step and rests as long as it took, so that a long backlog leaves half of the services' time to
+    everybody else. Returns what the step returned."""
+    started_at = time.monotonic()
+    moved_count = step()
+    if moved_count:
+        rest(time.monotonic() - started_at)
+    return moved_count
 
 
 def delivery_log_delay() -> float:

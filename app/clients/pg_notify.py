@@ -15,9 +15,9 @@ NOTIFY = text("select pg_notify(:channel, '')")
 class PgNotifyListener:
     """For one greenlet. Connects at the first use and again after each error."""
 
-    def __init__(self, url: str, channel: str) -> None:
+    def __init__(self, url: str, *channels: str) -> None:
         self._url = url
-        self._channel = channel
+        self._channels = channels
         self._connection: psycopg2.extensions.connection | None = None
 
     def wait_for_payloads(self, timeout_seconds: float) -> list[str]:
@@ -52,5 +52,6 @@ class PgNotifyListener:
             self._connection = psycopg2.connect(libpq_dsn(self._url), connect_timeout=2)
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
-                cursor.execute(f"listen {self._channel}")
+                for channel in self._channels:
+                    cursor.execute(f"listen {channel}")
         return self._connection

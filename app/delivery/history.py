@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
-from app.domain.events import MAX_SEQ
 from app.domain.redaction import with_encrypted_login_code
 from app.domain.resume import MAX_MISSED_EVENTS
 from app.persistence.serializer import render_payloads
@@ -72,17 +71,24 @@ class ClientEventHistory:
         with translate_errors("read client_seq"), self._engine.connect() as conn:
             return {row[0]: row[1] for row in conn.execute(_SELECT_CLIENT_SEQS, {"users": list(user_ids)})}
 
-    def load_events_after_and_unread_count(
-        self, user_id: str, after_seq: int
-    ) -> list[tuple[str, dict[str, object]]]:
-        """All events (event, data) after this number, in order, and the current unread count."""
-        values = {"user": user_id, "since": after_seq, "seq": MAX_SEQ}
+    def load_events_after_by_user(
+        self, after_seq_by_user: Mapping[str, int]
+    ) -> dict[str, list[tuple[str, dict[str, object]]]]:
+        """For each user all events (event, data) after their number, in order, and the current unread
+        count."""
+        values = {"users": list(after_seq_by_user), "seqs": list(after_seq_by_user.values())}
+        events_by_user: dict[str, list[tuple[str, dict[str, object]]]] = {}
         with translate_errors("read missed events"), self._engine.connect() as conn:
-            client_events = _select_client_events(conn, values)
-            unread_badge = conn.execute(_SELECT_BADGE, values).one_or_none()
-        if unread_badge is not None:
-            client_events.append(("unread_count", {"count": unread_badge[0], "version": unread_badge[1]}))
-        return client_events
+            rows = conn.execute(_SELECT_EVENTS_AFTER, values).all()
+            payloads = render_payloads(conn, [row[2] for row in rows])
+            badges = conn.execute(_SELECT_BADGES, values).all()
+        for row, payload in zip(rows, payloads, strict=True):
+            event_data = with_encrypted_login_code(payload, row[3])
+            events_by_user.setdefault(row[0], []).append((row[1], event_data))
+        for user_id, count, version in badges:
+            badge_event = ("unread_count", {"count": count, "version": version})
+            events_by_user.setdefault(user_id, []).append(badge_event)
+        return events_by_user
 
 
 def _select_client_events(conn: Connection, values: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
@@ -115,9 +121,14 @@ _SELECT_CLIENT_EVENTS = text(
     "where user_id = :user and client_seq > :since and client_seq <= :seq order by client_seq"
 )
 _SELECT_CLIENT_SEQS = text("select id::text, client_seq from users where id = any(cast(:users as uuid[]))")
+_SELECT_EVENTS_AFTER = text("""
+    select o.user_id::text, o.client_event, o.payload, o.encrypted_body
+    from unnest(cast(:users as uuid[]), cast(:seqs as bigint[])) as u (id, seq)
+    join outbox o on o.user_id = u.id and o.client_seq > u.seq order by o.user_id, o.client_seq
+""")
 # One statement, so that count and version are from one snapshot.
-_SELECT_BADGE = text("""
-    select (select count(*) from notifications where user_id = u.id and not is_read
+_SELECT_BADGES = text("""
+    select id::text, (select count(*) from notifications where user_id = u.id and not is_read
         and removed_at is null and archived_at is null and version > 0), unread_count_version
-    from users u where id = :user
+    from users u where id = any(cast(:users as uuid[]))
 """)

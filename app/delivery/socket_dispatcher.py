@@ -1,7 +1,7 @@
 """Socket dispatcher: emits client events to the users connected to this process, each once and in order.
 
-Input: Redis pub/sub (app/delivery/redis_pubsub.py), NOTIFY on channel "critical", and critical events of this
-process (app/ingest/critical_publisher.py). Output: `emit`.
+Input: Redis pub/sub (app/delivery/redis_pubsub.py), NOTIFY of critical events and of pages of fan-outs, and
+critical events of this process (app/ingest/critical_publisher.py). Output: `emit`.
 
 Critical events overtake others that are still in Kafka, and pub/sub may lose an event. Clients accept no
 lower number than the last one, so events in a gap are read from the outbox and emitted first.
@@ -9,7 +9,9 @@ lower number than the last one, so events in a gap are read from the outbox and 
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Protocol
 
 import gevent
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 NOTIFY_WAIT_SECONDS, RETRY_DELAY_SECONDS = 1.0, 0.5
 GAP_FILL_TIMEOUT_SECONDS = 0.5
 """After this time the new event is emitted without the ones before it: late is worse than out of order."""
+REPLAY_BATCH_SIZE = 100
+"""Users whose missed events are read together."""
 USER_ROOM_PREFIX = user_room("")
 _CRITICAL_EVENT = ClientEventType.ANNOUNCED.value, Priority.CRITICAL.value
 
@@ -63,33 +67,46 @@ class SocketDispatcher:
         )
 
     def on_notify(self, payload: str) -> None:
-        """Payload: `user_id client_seq`; the event is in the outbox. Raises Unavailable."""
+        """Payload: `user_id client_seq` of a critical event, or `user_id user_id`, the first and the last
+        recipient of a page of a fan-out. The events are in the outbox. Raises Unavailable."""
         user_id, _, client_seq_text = payload.partition(" ")
-        client_seq = int(client_seq_text) if client_seq_text.isdecimal() else 0
+        if client_seq_text and not client_seq_text.isdecimal():
+            self._emit_page(user_id, last_user_id=client_seq_text)
+            return
+        client_seq = int(client_seq_text) if client_seq_text else 0
         if self._delivered.is_user_connected(user_id) and not self._delivered.was_delivered(
             user_id, client_seq
         ):
             last_client_seq = self._delivered.last_delivered_client_seq(user_id)
-            self._replay_outbox(
-                user_id,
-                client_seq - 1 if last_client_seq is None else min(last_client_seq, client_seq - 1),
-                "notify",
+            after_client_seq = (
+                client_seq - 1 if last_client_seq is None else min(last_client_seq, client_seq - 1)
             )
+            self._replay_outbox({user_id: after_client_seq}, "notify")
 
     def emit_missed_to_connected_users(self) -> int:
         """Emits missed events to every connected user who is behind the outbox; returns the number of
         such users. Raises Unavailable."""
-        resynced_count = 0
-        for user_id, client_seq in self._history.load_newest_client_seqs(
-            self._delivered.connected_user_ids()
-        ).items():
+        return self._emit_missed_to(self._delivered.connected_user_ids())
+
+    def _emit_page(self, first_user_id: str, last_user_id: str) -> None:
+        """Emits the events of a page of a fan-out to its connected recipients."""
+        connected_ids = self._delivered.connected_user_ids()
+        self._emit_missed_to(
+            [user_id for user_id in connected_ids if first_user_id <= user_id <= last_user_id]
+        )
+
+    def _emit_missed_to(self, user_ids: Sequence[str]) -> int:
+        missing_after: dict[str, int] = {}
+        for user_id, client_seq in self._history.load_newest_client_seqs(user_ids).items():
             last_client_seq = self._delivered.last_delivered_client_seq(user_id)
             if last_client_seq is None:
                 self._delivered.start_tracking(user_id, client_seq)
             elif last_client_seq < client_seq:
-                self._replay_outbox(user_id, last_client_seq, "notify")
-                resynced_count += 1
-        return resynced_count
+                missing_after[user_id] = last_client_seq
+        remaining = iter(missing_after.items())
+        while batch := dict(islice(remaining, REPLAY_BATCH_SIZE)):
+            self._replay_outbox(batch, "notify")
+        return len(missing_after)
 
     def _fill_gap(self, user_id: str, client_seq: object, delivery_path: str) -> None:
         """Emits the events before this number that were not emitted yet."""
@@ -97,24 +114,26 @@ class SocketDispatcher:
         if last_client_seq is None or not isinstance(client_seq, int) or client_seq <= last_client_seq + 1:
             return
         try:
-            self._replay_outbox(user_id, last_client_seq, delivery_path)
+            self._replay_outbox({user_id: last_client_seq}, delivery_path)
         except Unavailable as exc:
             log.warning(
                 "A gap before a client event was not filled: %s", exc, extra={"event": "client_event_gap"}
             )
 
-    def _replay_outbox(self, user_id: str, after_client_seq: int, delivery_path: str) -> None:
-        """Emits all events after this number and the current unread count. Raises Unavailable."""
+    def _replay_outbox(self, after_client_seq_by_user: Mapping[str, int], delivery_path: str) -> None:
+        """Emits to each user all events after their number and the current unread count. Raises
+        Unavailable."""
         timeout = gevent.Timeout(GAP_FILL_TIMEOUT_SECONDS)
         try:
             with timeout:
-                client_events = self._history.load_events_after_and_unread_count(user_id, after_client_seq)
+                events_by_user = self._history.load_events_after_by_user(after_client_seq_by_user)
         except gevent.Timeout as exc:
             if exc is not timeout:
                 raise
             raise Unavailable("The outbox is slow", "postgres_unavailable") from exc
-        for event, data in client_events:
-            self._emit_if_new(user_id, event, data, delivery_path)
+        for user_id, client_events in events_by_user.items():
+            for event, data in client_events:
+                self._emit_if_new(user_id, event, data, delivery_path)
 
     def _emit_if_new(self, user_id: str, event: str, data: dict[str, Any], delivery_path: str) -> None:
         if self._delivered.is_user_connected(user_id) and self._mark_delivered_if_new(

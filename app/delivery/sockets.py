@@ -28,6 +28,7 @@ from app.delivery.socket_dispatcher import run_notify_loop
 from app.domain.errors import Rejected, Unavailable
 from app.messaging.socket_push import user_room
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
+from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL
 from app.settings import ServiceUrls
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class SocketServer:
         self._dispatcher = local_sockets.dispatcher
         self._now = now
         self._joins = RoomJoinHandler(local_sockets, access_tokens, history)
-        self._pg_listener = PgNotifyListener(service_urls.database_url, CRITICAL_NOTIFY_CHANNEL)
+        self._pg_listener = PgNotifyListener(
+            service_urls.database_url, CRITICAL_NOTIFY_CHANNEL, FAN_OUT_PAGE_CHANNEL
+        )
         self.read_receipts = read_receipts
         self.socketio = local_sockets.socketio
         client_manager = ReconnectingRedisManager(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.domain.events import SEQ_PER_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -10,3 +12,7 @@ class Clock:
     """Unix seconds."""
     new_id: Callable[[], str]
     """A new UUIDv7."""
+
+    def now_seq(self) -> int:
+        """The seq of an event accepted now, in the form of those from the ingress stream."""
+        return int(self.now() * 1000) * SEQ_PER_MS

@@ -14,6 +14,7 @@ class Topic(StrEnum):
     HIGH = "high-priority-notifications"
     LOW = "low-priority-notifications"
     READY = "ready-notifications"
+    BULK = "bulk-notifications"
     DEAD_LETTER = "dead-letter-notifications"
 
 

@@ -31,6 +31,7 @@ WORKER_LOOPS = {
         WorkerLoop("aggregator-high", "aggregator", "aggregator", Topic.HIGH, "high-priority-consumer"),
         WorkerLoop("aggregator-low", "aggregator", "aggregator", Topic.LOW, "low-priority-consumer"),
         WorkerLoop("flusher", "flusher", "flusher"),
+        WorkerLoop("fan-out", "flusher", "fan-out"),
         WorkerLoop("redis-failback", "flusher"),
         WorkerLoop("quiet-hours", "flusher"),
         WorkerLoop("profile-changes", "flusher"),
@@ -38,6 +39,7 @@ WORKER_LOOPS = {
         WorkerLoop("relay", "flusher", "relay"),
         WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
         WorkerLoop("delivery-log", "deliverer", "delivery-log", Topic.READY, "delivery-log-consumer"),
+        WorkerLoop("fan-out-log", "deliverer", "fan-out-log", Topic.BULK, "bulk-consumer"),
         WorkerLoop("mail-queue", "deliverer", "mail", Topic.READY, "mailer-consumer"),
         WorkerLoop("mailer", "deliverer", "mail"),
     )

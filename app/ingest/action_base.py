@@ -10,14 +10,18 @@ from dataclasses import replace
 from typing import Self
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
+from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.domain.clock import Clock
 from app.domain.events import CRITICAL_KINDS, Event
 from app.ingest.comments import Comments
 from app.ingest.failover_path import FailoverWriter
 from app.ingest.ingress import IngressStreams
+from app.ingest.membership_kinds import USER_FOLLOWS
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
+from app.persistence.fan_outs import Audience, insert_fan_out
 from app.social.mutes import MutesAndBlocks
 
 
@@ -61,6 +65,16 @@ class ActionBase:
             self._publish_critical(event)
         else:
             self._publish_to_ingress_or_failover([event])
+
+    def publish_to_many(self, event: Event, recipient_ids: Sequence[str]) -> None:
+        """Stores an event for many recipients, who are notified in the background (workers/fan_out.py).
+        `event.recipient_id` is not used. Raises Rejected if the actor does not exist, Unavailable."""
+        event = replace(event, seq=self._clock.now_seq())
+        try:
+            with translate_postgres_errors("store the event"), self._engine.begin() as conn:
+                insert_fan_out(conn, event, Audience.LISTED, recipient_ids=recipient_ids)
+        except IntegrityError as exc:
+            raise USER_FOLLOWS.not_found_error from exc
 
     def _publish_to_ingress_or_failover(self, events: Sequence[Event]) -> None:
         """Publishes events without a row of their own (no membership, no comment)."""

@@ -1,16 +1,15 @@
 """Posts, comments and shares of a user.
 
-In: blueprints. Out: the table posts; comments and events go to app/ingest/ingress.py, or to
+In: blueprints. Out: the tables posts and fan_outs; comments and events go to app/ingest/ingress.py, or to
 app/ingest/failover_path.py during a Redis failover.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.domain.causes import merge_mentions_into_events
@@ -26,8 +25,10 @@ from app.ingest.event_builders import (
     comment_object,
     post_object,
 )
-from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
+from app.ingest.membership_kinds import POST_LIKES
+from app.ingest.new_posts import NewPost, store_post
 from app.ingest.pending_comment_deletions import PendingCommentDeletion
+from app.persistence.fan_outs import MANY_RECIPIENTS
 
 NOT_COMMENT_AUTHOR = Rejected("Cannot delete another user's comment", "forbidden", 403)
 
@@ -40,47 +41,28 @@ class PostActions(ActionBase):
         image_url: str | None,
         traceparent: str | None = None,
     ) -> str:
-        """Inserts a post at once and publishes events for its subscribers and mentioned users."""
+        """Stores a post and, in the same transaction, the request to announce it to the author's subscribers
+        and to mentioned users (workers/fan_out.py). It takes the same time for any number of subscribers."""
         post_id = self._clock.new_id()
-        subscriber_ids = self._insert_post_and_list_subscribers(post_id, actor_id, caption, image_url)
+        event_object = post_object(post_id, caption, image_url)
+        seq = self._clock.now_seq()
+        mention_events = [
+            replace(mention, seq=seq)
+            for mention in self._build_mention_events(actor_id, event_object, traceparent)
+        ]
+        post_event = build_object_event(
+            self._clock.new_id(), Kind.BELL_POST, actor_id, MANY_RECIPIENTS, event_object, traceparent
+        )
+        store_post(
+            self._engine,
+            NewPost(post_id, actor_id, caption, image_url),
+            replace(post_event, seq=seq),
+            mention_events,
+        )
         with suppress(Unavailable):  # the cache is loaded by the first like or comment then
             self._memberships.cache_loader.cache_as_empty(POST_LIKES, post_id, actor_id)
             self._comments.cache_zero_count(post_id)
-        event_object = post_object(post_id, caption, image_url)
-        subscriber_events = [
-            build_object_event(
-                self._clock.new_id(), Kind.BELL_POST, actor_id, recipient_id, event_object, traceparent
-            )
-            for recipient_id in subscriber_ids
-        ]
-        mention_events = self._build_mention_events(actor_id, event_object, traceparent)
-        if subscriber_events or mention_events:
-            self._publish_to_ingress_or_failover(
-                merge_mentions_into_events(subscriber_events, mention_events)
-            )
         return post_id
-
-    def _insert_post_and_list_subscribers(
-        self, post_id: str, actor_id: str, caption: str | None, image_url: str | None
-    ) -> list[str]:
-        """Returns the ids of the users who subscribed to the author's posts."""
-        with (
-            _translate_missing_author(),
-            translate_postgres_errors("store the post"),
-            self._engine.begin() as conn,
-        ):
-            conn.execute(
-                text(
-                    "insert into posts (id, user_id, caption, image_url) "
-                    "values (:id, :user_id, :caption, :image_url) on conflict (id) do nothing"
-                ),
-                {"id": post_id, "user_id": actor_id, "caption": caption, "image_url": image_url},
-            )
-            subscriber_ids = conn.execute(
-                text("select subscriber_id::text from bell_subscriptions where target_user_id = :user_id"),
-                {"user_id": actor_id},
-            ).scalars()
-            return list(subscriber_ids)
 
     def create_comment(
         self, actor_id: str, post_id: str, content: str, traceparent: str | None = None
@@ -214,12 +196,3 @@ class PostActions(ActionBase):
             )
             for recipient_id in recipient_ids
         ]
-
-
-@contextmanager
-def _translate_missing_author() -> Iterator[None]:
-    """Raises Rejected (404) for an author whose account was deleted while the access token is valid."""
-    try:
-        yield
-    except IntegrityError as exc:
-        raise USER_FOLLOWS.not_found_error from exc

@@ -1,4 +1,5 @@
-"""The outbox relay: publishes rows of the table outbox to the topic ready-notifications, oldest first.
+"""The outbox relay: publishes rows of the table outbox to the topic ready-notifications, oldest first;
+pages of fan-outs to bulk-notifications.
 
 In: rows that app/persistence/outbox_writer.py inserted in the event writer's transaction, which also
 sent a NOTIFY. Out: records for workers/deliverer.py.
@@ -27,6 +28,8 @@ from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
 
 log = logging.getLogger(__name__)
 BATCH_SIZE = 500
+FAN_OUT_PAGE_EVENT = "fan_out_page"
+"""The outbox event of a page of a fan-out, which goes to the delivery log only."""
 _SELECT_UNPUBLISHED = text(
     "select id, user_id::text, client_seq, client_event, payload, created_at, encrypted_body from "
     "outbox "
@@ -107,4 +110,5 @@ def _outbox_row_to_record(row: Sequence[Any]) -> ProducerRecord:
         ("type", str(payload.get("type", client_event_type))),
         ("priority", str(payload.get("priority", "LOW"))),
     )
-    return ProducerRecord(Topic.READY.value, str(user_id), dump_json(message), headers)
+    topic = Topic.BULK if client_event_type == FAN_OUT_PAGE_EVENT else Topic.READY
+    return ProducerRecord(topic.value, str(user_id), dump_json(message), headers)

@@ -93,6 +93,7 @@ _WIPE_STATEMENTS = tuple(
         "delete from comments",
         "delete from follows",
         "delete from bell_subscriptions",  # a bell subscription needs a follow
+        "delete from fan_outs",
         "delete from kafka_fallback_queue",
         "update posts set like_count = 0, comment_count = 0 where like_count <> 0 or comment_count <> 0",
         "update users set follower_count = 0 where follower_count <> 0",

@@ -24,6 +24,7 @@ from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP, PIPELINE_STAGES
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import PartitionOffset
 from app.operations.open_windows import OpenWindows
+from app.persistence.fan_outs import FAN_OUT_BACKLOG, list_recent_fan_outs
 from app.persistence.outgoing_messages import OUTGOING_BACKLOG
 
 MAX_WINDOWS = 20_000
@@ -142,6 +143,7 @@ class PipelineReport:
             fallback_row = conn.execute(_FALLBACK_QUERY, {"retries": self._max_retries}).one()
             unpublished_count, oldest_unpublished_seconds = conn.execute(_OUTBOX_QUERY).one()
             unsent_count, oldest_unsent_seconds = conn.execute(OUTGOING_BACKLOG).one()
+            fan_out_lag, remaining_count, oldest_fan_out_seconds = conn.execute(FAN_OUT_BACKLOG).one()
         fallback, relay = stages["fallback"], stages["relay"]
         fallback.outcomes = {
             "published": fallback_row[0],
@@ -153,6 +155,9 @@ class PipelineReport:
         fallback.oldest_seconds = _float_or_none(fallback_row[4])
         relay.held_count = relay.lag = unpublished_count
         relay.oldest_seconds = _float_or_none(oldest_unpublished_seconds)
+        fan_out = stages["fan-out"]  # lag: fan-outs; held: recipients
+        fan_out.lag, fan_out.held_count = fan_out_lag, remaining_count
+        fan_out.oldest_seconds = _float_or_none(oldest_fan_out_seconds)
         mail = stages["mail"]  # lag: records of the ready topic that are not in the table yet
         mail.held_count, mail.oldest_seconds = unsent_count, _float_or_none(oldest_unsent_seconds)
 
@@ -177,6 +182,14 @@ class PipelineReport:
             lag += max(0, min(partition_offset.lag, partition_offset.end_offset - applied_offset - 1))
         return lag
 
+    def list_fan_outs(self) -> list[dict[str, Any]]:
+        """The unfinished fan-outs and the newest finished ones, at most 20; none without PostgreSQL."""
+        try:
+            with translate_postgres_errors("list fan-outs"), self._engine.connect() as conn:
+                return list_recent_fan_outs(conn)
+        except Unavailable:
+            return []
+
 
 def _run_reader_with_timeout(
     reader: Callable[[Mapping[str, StageFigures]], None], stages: Mapping[str, StageFigures]
@@ -194,7 +207,7 @@ def _mark_unavailable(stages: Mapping[str, StageFigures], service: str) -> None:
     """Marks the figures of a service as unknown, which is not zero."""
     stage_names = {
         "redis": ("bridge", "flusher"),
-        "postgres": ("fallback", "relay", "mail"),
+        "postgres": ("fallback", "fan-out", "relay", "mail"),
         "kafka": tuple(GROUPS_BY_STAGE),
     }[service]
     for name in {"redis": PIPELINE_STAGES, "postgres": ("fallback",)}.get(service, ()):

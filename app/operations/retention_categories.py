@@ -218,6 +218,12 @@ RETENTION_CATEGORIES = {
             "ix_kafka_fallback_queue_processed_at",
         ),
         RetentionCategory(
+            "finished fan-outs",
+            "fan_outs",
+            f"t.finished_at < {_SETTLED_CUTOFF}",
+            "ix_fan_outs_finished_at",
+        ),
+        RetentionCategory(
             "resolved dead letters",
             "dead_letters",
             f"t.status <> 'waiting' and t.resolved_at < {_SETTLED_CUTOFF}",

@@ -31,6 +31,11 @@ class SuppressedEvent:
     """The coded outcome: self, muted, blocked, preference, expired, retracted or failed."""
 
 
+def status_of_outcome(outcome: str) -> str:
+    """The status in the delivery log of an event with this outcome."""
+    return _STATUS_BY_OUTCOME.get(outcome, outcome.upper())
+
+
 def insert_suppressed_outbox_rows(conn: Connection, suppressed_events: Iterable[SuppressedEvent]) -> None:
     """Inserts outbox rows. Events whose recipient does not exist are skipped."""
     events_by_key: dict[_SuppressedKey, list[Event]] = {}
@@ -57,7 +62,7 @@ def _suppressed_outbox_row(outcome: str, events: list[Event]) -> dict[str, objec
         "id": first_event.event_id,
         "type": first_event.kind.value,
         "priority": priority_of(first_event.kind, is_follower).value,
-        "status": _STATUS_BY_OUTCOME.get(outcome, outcome.upper()),
+        "status": status_of_outcome(outcome),
         "count": len(events),
         # The time of the event, not of this row, so that a repeated event is the same log item.
         "at": to_iso_utc(occurred_at_from_seq(first_event.seq)),

@@ -167,7 +167,8 @@ bell_subscriptions = Table(
     _foreign_key_column("subscriber_id", "users", primary_key=True),
     _foreign_key_column("target_user_id", "users", primary_key=True),
     _time_column("created_at"),
-    Index("ix_bell_subscriptions_target_user_id", "target_user_id"),
+    # In the order in which a fan-out reads the subscribers of an author.
+    Index("ix_bell_subscriptions_target_user_id_subscriber_id", "target_user_id", "subscriber_id"),
 )
 
 bookmarks = Table(
@@ -262,8 +263,8 @@ notifications = Table(
         "user_id",
         postgresql_where=text("not is_read and removed_at is null and archived_at is null and version > 0"),
     ),
-    # Finds the notifications about a post when the post is deleted.
-    Index("ix_notifications_object_id", "object_id"),
+    # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
+    Index("ix_notifications_object_id_user_id", "object_id", "user_id"),
     Index(
         "ix_notifications_post_url",
         text("(metadata ->> 'postUrl')"),
@@ -332,6 +333,47 @@ outbox = Table(
         unique=True,
         postgresql_where=text("client_event = 'seen'"),
     ),
+)
+
+fan_outs = Table(
+    "fan_outs",
+    metadata,
+    # One event for many recipients, and how far it has been written (app/persistence/fan_outs.py).
+    # The id is the event id.
+    _id_column(),
+    Column("kind", String(20), nullable=False),
+    # subscribers of the actor, listed in fan_out_recipients, or notified: recipients to withdraw it from.
+    Column("audience", String(20), nullable=False),
+    Column("actor_id", _Id, ForeignKey("users.id", ondelete="CASCADE")),
+    # No foreign key: the notifications about a post are withdrawn after it is deleted.
+    Column("object_id", _Id),
+    Column("seq", BigInteger, nullable=False),
+    Column("event", JSONB, nullable=False),
+    # The mentions in a new post, which are written before the first page.
+    Column("mentions", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _bool_column("mentions_written", False),
+    # Null until the first page.
+    Column("recipient_count", Integer),
+    _number_column("processed_count"),
+    Column("last_recipient_id", _Id),
+    Column("outcomes", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _time_column("created_at"),
+    # The time of the last page.
+    _time_column("updated_at"),
+    _time_column("finished_at", default=False),
+    CheckConstraint("audience in ('subscribers', 'listed', 'notified')", name="audience"),
+    Index("ix_fan_outs_unfinished", "updated_at", postgresql_where=text("finished_at is null")),
+    Index("ix_fan_outs_finished_at", "finished_at", postgresql_where=text("finished_at is not null")),
+    Index("ix_fan_outs_actor_id", "actor_id"),
+)
+
+fan_out_recipients = Table(
+    "fan_out_recipients",
+    metadata,
+    # The audience of a listed fan-out, until it is finished. No foreign key to users: the accounts are
+    # checked when their page is written.
+    _foreign_key_column("fan_out_id", "fan_outs", primary_key=True),
+    Column("recipient_id", _Id, primary_key=True),
 )
 
 profile_changes = Table(

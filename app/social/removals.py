@@ -17,9 +17,15 @@ from app.clients.postgres import translate_errors
 from app.clients.redis import redis_key
 from app.domain.clock import Clock
 from app.domain.errors import Rejected, Unavailable
-from app.domain.events import Kind
+from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
 from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
+from app.persistence.fan_outs import (
+    MANY_RECIPIENTS,
+    Audience,
+    has_unfinished_withdrawal,
+    insert_fan_out,
+)
 from app.persistence.groups import lock_recipients
 from app.persistence.pending_cache_updates import PendingRedisUpdate, RedisUpdateQueue
 from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
@@ -28,6 +34,8 @@ from app.social import posts, users
 NOT_POST_OWNER = Rejected("Cannot delete another user's post", "forbidden", 403)
 MAX_ATTEMPTS = 5
 RECIPIENT_BATCH_SIZE = 200
+MAX_SUBSCRIBERS_AT_ONCE = 200
+"""Notifications of subscribers that the deletion of a post withdraws itself; more are left to a fan-out."""
 RunRedisUpdate = Callable[[Callable[[], None]], None]
 """Runs a Redis update. While Redis is unavailable, prevents reads of the outdated values."""
 
@@ -87,7 +95,12 @@ class PostAndAccountRemoval:
 
     def _try_delete_post(self, conn: Connection, owner_id: str, post_id: str) -> bool:
         """False: a notification for another recipient was written after the recipients were locked."""
-        params = {"post": post_id, "url": f"/posts/{post_id}"}
+        params = {
+            "post": post_id,
+            "url": f"/posts/{post_id}",
+            # Only a page of a running fan-out adds to them, and the next attempt finds that.
+            "leave_subscribers": _has_many_notified_subscribers(conn, post_id),
+        }
         recipient_ids = {
             notification.recipient_id for notification in _find_notifications_about_post(conn, params)
         }
@@ -114,6 +127,18 @@ class PostAndAccountRemoval:
         )
         conn.execute(_DELETE_NOTIFICATIONS, id_params)
         conn.execute(text("delete from posts where id = :post"), params)
+        if params["leave_subscribers"]:
+            withdrawal = Event(
+                self._clock.new_id(),
+                Kind.BELL_POST,
+                MANY_RECIPIENTS,
+                owner_id,
+                "POST",
+                post_id,
+                seq=self._clock.now_seq(),
+                active=False,
+            )
+            insert_fan_out(conn, withdrawal, Audience.NOTIFIED)
         return True
 
     def delete_account(self, user_id: str) -> None:
@@ -121,6 +146,7 @@ class PostAndAccountRemoval:
         for _ in range(MAX_ATTEMPTS):
             for post_id in self._select_ids(_POSTS_OF_USER, user_id):
                 self.delete_post(user_id, post_id)
+            self._raise_if_withdrawals_are_unfinished(user_id)
             # Removing the actor from its groups shortens the list until it is empty.
             while recipient_ids := self._select_ids(_RECIPIENTS_OF_ACTOR, user_id):
                 with translate_errors("leave the groups"), self._engine.begin() as conn:
@@ -136,6 +162,12 @@ class PostAndAccountRemoval:
         else:
             raise Unavailable("The account is too busy to be deleted now", "busy")
         self.apply_redis_update(update_id)
+
+    def _raise_if_withdrawals_are_unfinished(self, user_id: str) -> None:
+        """Deleting the account would delete the remaining rows in one long transaction."""
+        with translate_errors("find withdrawals"), self._engine.connect() as conn:
+            if has_unfinished_withdrawal(conn, user_id):
+                raise Unavailable("Notifications about deleted posts are still being withdrawn", "busy")
 
     def _try_delete_account(self, conn: Connection, user_id: str) -> AccountFootprint | None:
         """None: meanwhile the user did something that affects a user who is not locked."""
@@ -185,16 +217,26 @@ def _find_notifications_about_post(conn: Connection, params: Mapping[str, object
     return [PostNotification(*row) for row in conn.execute(_NOTIFICATIONS_ABOUT_POST, params)]
 
 
+def _has_many_notified_subscribers(conn: Connection, post_id: str) -> bool:
+    params = {"post": post_id, "limit": MAX_SUBSCRIBERS_AT_ONCE + 1}
+    return int(conn.execute(_COUNT_NOTIFIED_SUBSCRIBERS, params).scalar_one()) > MAX_SUBSCRIBERS_AT_ONCE
+
+
 # A mention or reply may be announced before its comment has a row, so it is also found by its URL.
 _NOTIFICATIONS_ABOUT_POST = text("""
     select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null
     from notifications where id in (
         select id from notifications where object_id in (
             select cast(:post as uuid) union all select id from comments where post_id = :post)
+            and not (:leave_subscribers and type = 'BELL_POST')
         union select id from notifications
             where type in ('MENTION', 'COMMENT_REPLY') and metadata->>'postUrl' = :url)
     order by user_id, client_seq
 """)
+_COUNT_NOTIFIED_SUBSCRIBERS = text(
+    "select count(*) from (select from notifications "
+    "where object_id = :post and type = 'BELL_POST' limit :limit) notified"
+)
 _LOCK_POST = text("select user_id::text from posts where id = :post for update")
 # Marked before they are deleted, so that the unread count published with the removal does not include them.
 _MARK_REMOVED = text("update notifications set removed_at = now() where id = any(cast(:ids as uuid[]))")

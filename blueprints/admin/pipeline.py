@@ -39,6 +39,7 @@ def blueprint(
             "success": True,
             "stages": [stage.to_dict() for stage in stages],
             **_heartbeats_json(),
+            "fanOuts": pipeline_report.list_fan_outs(),
             "unavailable": unavailable,
             "timestamp": datetime.fromtimestamp(now(), UTC),
         }

@@ -3,6 +3,7 @@ a service key in X-Api-Key.
 """
 
 from dataclasses import replace
+from uuid import UUID
 
 from flask import Blueprint, Response, request
 
@@ -10,6 +11,7 @@ from app.accounts.service_keys import ServiceKeys
 from app.domain.errors import Poisoned, Rejected
 from app.domain.event_codec import event_from_wire
 from app.domain.events import Event
+from app.persistence.fan_outs import MANY_RECIPIENTS
 from app.trace_context import get_or_create_traceparent
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.schemas import EventBody, parse_json_body
@@ -21,8 +23,14 @@ _EVENT_SCHEMA = EventBody()
 
 
 def _accept_event(write_actions: WriteActions) -> tuple[JsonObject, int]:
-    event = _parse_event(parse_json_body(_EVENT_SCHEMA), write_actions.new_id())
-    write_actions.checked().publish_event(event)
+    body = parse_json_body(_EVENT_SCHEMA)
+    target_ids: list[UUID] | None = body.pop("targetIds", None)
+    if target_ids is None:
+        event = _parse_event(body, write_actions.new_id())
+        write_actions.checked().publish_event(event)
+    else:
+        event = _parse_event(body | {"targetId": MANY_RECIPIENTS}, write_actions.new_id())
+        write_actions.checked().publish_to_many(event, [str(target_id) for target_id in target_ids])
     return {
         "success": True,
         "status": "accepted",

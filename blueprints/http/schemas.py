@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import orjson
 from flask import request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from app.devtools.service_control import ServiceCommand
 from app.domain.errors import Rejected
-from app.domain.events import Kind
+from app.domain.events import FAN_OUT_KINDS, Kind
 from app.domain.text import (
     InvalidText,
     is_email,
@@ -27,6 +27,8 @@ from app.domain.text import (
 MAX_CAPTION_LENGTH = 2_200
 MAX_COMMENT_LENGTH = 1_000
 MAX_NAME_LENGTH = 50
+MAX_TARGET_COUNT = 10_000
+"""Recipients of one event; about half of the largest request body."""
 MAX_URL_LENGTH = 2_048
 MAX_PASSWORD_BYTES = 1_024
 MAX_RAW_PASSWORD_LENGTH = 4 * MAX_PASSWORD_BYTES
@@ -253,13 +255,26 @@ class UndoReadAllBody(RequestSchema):
 class EventBody(RequestSchema):
     required_message = "Missing required fields"
     type = TextField(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
-    targetId = fields.UUID(required=True)
+    targetId = fields.UUID(allow_none=True)
+    targetIds = fields.List(
+        fields.UUID(), allow_none=True, validate=validate.Length(min=1, max=MAX_TARGET_COUNT)
+    )
     actorId = fields.UUID(allow_none=True)
     targetType = SingleLineField(allow_none=True, validate=validate.Length(max=20))
     targetEntityId = fields.UUID(allow_none=True)
     title = SingleLineField(allow_none=True, validate=validate.Length(max=200))
     message = TextField(allow_none=True, validate=validate.Length(max=MAX_CAPTION_LENGTH))
     metadata = MetadataField(keys=TextField(), allow_none=True)
+
+    @validates_schema
+    def validate_targets(self, data: dict[str, Any], **_: object) -> None:
+        """One target, or a list of them for the kinds that a fan-out announces."""
+        target_ids = data.get("targetIds")
+        if (data.get("targetId") is None) == (target_ids is None):
+            raise ValidationError("Either targetId or targetIds is required", "targetId")
+        if target_ids is not None and data.get("type") not in FAN_OUT_KINDS:
+            kinds = ", ".join(sorted(FAN_OUT_KINDS))
+            raise ValidationError(f"targetIds is for the types {kinds}", "targetIds")
 
 
 class SimulatePostActivityBody(RequestSchema):

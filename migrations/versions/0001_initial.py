@@ -288,9 +288,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subscriber_id", "target_user_id", name=op.f("pk_bell_subscriptions")),
     )
     op.create_index(
-        "ix_bell_subscriptions_target_user_id",
+        "ix_bell_subscriptions_target_user_id_subscriber_id",
         "bell_subscriptions",
-        ["target_user_id"],
+        ["target_user_id", "subscriber_id"],
         unique=False,
     )
     op.create_table(
@@ -485,7 +485,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("deferred_until is not null"),
     )
-    op.create_index("ix_notifications_object_id", "notifications", ["object_id"], unique=False)
+    op.create_index(
+        "ix_notifications_object_id_user_id", "notifications", ["object_id", "user_id"], unique=False
+    )
     op.create_index(
         "ix_notifications_post_url",
         "notifications",
@@ -673,6 +675,79 @@ def upgrade() -> None:
         "posts",
         ["user_id", sa.literal_column("created_at desc")],
         unique=False,
+    )
+    op.create_table(
+        "fan_outs",
+        sa.Column("id", sa.UUID(as_uuid=False), server_default=sa.text("uuidv7()"), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("audience", sa.String(length=20), nullable=False),
+        sa.Column("actor_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.Column("object_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("event", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "mentions",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'::jsonb"),
+            nullable=False,
+        ),
+        sa.Column("mentions_written", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("recipient_count", sa.Integer(), nullable=True),
+        sa.Column("processed_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_recipient_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.Column(
+            "outcomes",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'::jsonb"),
+            nullable=False,
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "audience in ('subscribers', 'listed', 'notified')", name=op.f("ck_fan_outs_audience")
+        ),
+        sa.ForeignKeyConstraint(
+            ["actor_id"], ["users.id"], name=op.f("fk_fan_outs_actor_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fan_outs")),
+    )
+    op.create_index(
+        "ix_fan_outs_unfinished",
+        "fan_outs",
+        ["updated_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at is null"),
+    )
+    op.create_index(
+        "ix_fan_outs_finished_at",
+        "fan_outs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at is not null"),
+    )
+    op.create_index("ix_fan_outs_actor_id", "fan_outs", ["actor_id"], unique=False)
+    op.create_table(
+        "fan_out_recipients",
+        sa.Column("fan_out_id", sa.UUID(as_uuid=False), nullable=False),
+        sa.Column("recipient_id", sa.UUID(as_uuid=False), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["fan_out_id"],
+            ["fan_outs.id"],
+            name=op.f("fk_fan_out_recipients_fan_out_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("fan_out_id", "recipient_id", name=op.f("pk_fan_out_recipients")),
     )
     op.create_table(
         "profile_changes",
@@ -952,6 +1027,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("revoked_at is not null"),
     )
     op.drop_table("sessions")
+    op.drop_table("fan_out_recipients")
+    op.drop_table("fan_outs")
     op.drop_index("ix_profile_changes_changed_at", table_name="profile_changes")
     op.drop_table("profile_changes")
     op.drop_index("ix_posts_user_id_created_at", table_name="posts")
@@ -1001,7 +1078,7 @@ def downgrade() -> None:
         table_name="notifications",
         postgresql_where=sa.text("type in ('MENTION', 'COMMENT_REPLY')"),
     )
-    op.drop_index("ix_notifications_object_id", table_name="notifications")
+    op.drop_index("ix_notifications_object_id_user_id", table_name="notifications")
     op.drop_index(
         "ix_notifications_deferred_until",
         table_name="notifications",
@@ -1033,7 +1110,7 @@ def downgrade() -> None:
     )
     op.drop_table("follows")
     op.drop_table("blocks")
-    op.drop_index("ix_bell_subscriptions_target_user_id", table_name="bell_subscriptions")
+    op.drop_index("ix_bell_subscriptions_target_user_id_subscriber_id", table_name="bell_subscriptions")
     op.drop_table("bell_subscriptions")
     op.drop_index(
         "ix_users_search_key",

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, text
 
 from app.aggregation.windows import CLAIM_LEASE_MS
 from app.bootstrap import WorkerServices, build_worker_services, new_id
+from app.delivery.history import ClientEventHistory
 from app.delivery.post_updates import LivePostCountPublisher
 from app.domain.clock import Clock
 from app.domain.grouping import ClientEventType
@@ -28,10 +29,12 @@ from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, WORKER_LOO
 from app.ingest.memberships import DesiredState, MembershipState
 from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.outbox_relay import OutboxRelay
+from app.messaging.socket_push import user_room
 from app.messaging.stage_counters import StageCounters
 from app.persistence.cache_corrections import CacheCorrections
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.event_writer import EventWriter
+from app.persistence.fan_out_pages import FanOutPageWriter
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
 from app.settings import load_settings
@@ -41,6 +44,7 @@ from tests.support.mail_folder import list_notifications
 from workers.aggregator import Aggregator, AggregatorSinks
 from workers.bridge import Bridge
 from workers.deliverer import Deliverer
+from workers.fan_out import FanOutWorker
 from workers.flusher import Flusher
 
 USER_NAMES = ("Ann", "Ben", "Cem", "Dan", "Eve", "Fay", "Gus", "Hana")
@@ -126,6 +130,36 @@ class LaneAggregators:
         return sum(aggregator.step() for aggregator in self.aggregator_by_topic.values())
 
 
+class FanOutStage:
+    """The fan-out worker, and the web process that sends the client events of its pages to the sockets of
+    connected users: in the harness every user is connected."""
+
+    def __init__(self, pipeline: "PipelineHarness") -> None:
+        self._pipeline = pipeline
+        self._history = ClientEventHistory(pipeline.engine)
+        self.worker = FanOutWorker(
+            pipeline.engine,
+            FanOutPageWriter(pipeline.engine, pipeline.clock.now),
+            pipeline.event_writer,
+            pipeline.dead_letters,
+            pipeline.record_stats,
+        )
+
+    def step(self) -> int:
+        newest_id = self._pipeline.query("select coalesce(max(id), 0) from outbox")[0][0]
+        moved_count = self.worker.step()
+        rows = self._pipeline.query(
+            "select user_id::text, min(client_seq) from outbox "
+            "where id > :newest and published_at is not null and client_seq is not null group by 1",
+            newest=newest_id,
+        )
+        after_by_user = {user_id: client_seq - 1 for user_id, client_seq in rows}
+        for user_id, client_events in self._history.load_events_after_by_user(after_by_user).items():
+            for event, data in client_events:
+                self._pipeline.push_publisher.emit(event, data, user_room(user_id))
+        return moved_count
+
+
 class PipelineHarness:
     def __init__(
         self,
@@ -157,6 +191,7 @@ class PipelineHarness:
         self.aggregator = LaneAggregators(self)
         self.flusher = self.new_flusher()
         self.quiet_hours_delivery = QuietHoursDelivery(self.engine, self.clock.now)
+        self.fan_out = FanOutStage(self)
         self.outbox_relay = self.new_relay()
         self.deliverer = self.new_deliverer()
         (self.alice,) = self.create_users("Alice")
@@ -239,6 +274,7 @@ class PipelineHarness:
                 self.bridge,
                 self.aggregator,
                 self.flusher,
+                self.fan_out,
                 self.outbox_relay,
                 self.deliverer,
             )

@@ -48,7 +48,7 @@ def test_missed_client_events_show_the_current_name(
     rename_user(ann, "Zoe", "https://pictures.example/zoe.png")
 
     missed: Any = history.load_missed_events(liked_pipeline.alice.id, ResumePoint(epoch, 0)).client_events
-    later: Any = history.load_events_after_and_unread_count(liked_pipeline.alice.id, 0)
+    later: Any = history.load_events_after_by_user({liked_pipeline.alice.id: 0})[liked_pipeline.alice.id]
 
     last = missed[-1]["data"]
     assert (last["message"], last["actorName"]) == ("Zoe liked your post", "Zoe")

@@ -1,0 +1,183 @@
+"""A post for a large audience is announced while each worker is killed once (P14)."""
+
+import json
+import time
+from http.client import HTTPConnection
+from typing import Any
+
+from sqlalchemy import text
+
+from app.devtools.seed_audience import seed_audience
+from app.domain.worker_loops import WORKER_PROCESSES
+from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
+from drills.request_log import ACKNOWLEDGED, read_request_log
+from drills.socket_checks import p99
+from harness.environment import TEST_SECRET_KEY
+from harness.fixtures import create_access_token
+
+FULL_AUDIENCE, SHORT_AUDIENCE = 1_000_000, 10_000
+MAX_PUBLISH_SECONDS, MAX_MENTION_SECONDS, MAX_FAN_OUT_SECONDS = 0.1, 1.0, 600.0
+MAX_REDIS_COMMAND_MICROSECONDS = 10_000
+MAX_LATENCY_RATIO, MIN_LATENCY_LIMIT_SECONDS = 2.0, 0.05
+"""Latencies below the minimum are not compared: a machine that also runs the clients is not quieter."""
+
+
+def publish_to_large_audience(scenario: Scenario) -> None:
+    audience_size = int(scenario.pick_short_or_full(SHORT_AUDIENCE, FULL_AUDIENCE))
+    author_id = seed_audience(scenario.cluster.engine, audience_size).author_id
+    scenario.cluster.redis.slowlog_reset()
+    idle_since = time.time()
+    scenario.run_load(scenario.pick_short_or_full(4, 20))
+    published_at = time.time()
+    publish_seconds = _publish(scenario, author_id, "To everybody who subscribed.")
+    mention_seconds = _kill_workers_and_measure_mentions(scenario, author_id)
+    finished_at = time.time()
+    _check_audience(scenario, author_id, audience_size)
+    idle_p99 = _like_p99(scenario, idle_since, published_at)
+    busy_p99 = _like_p99(scenario, published_at, finished_at)
+    slowest_command = max((entry["duration"] for entry in scenario.cluster.redis.slowlog_get(128)), default=0)
+    scenario.measurements |= {
+        "audience": audience_size,
+        "publish s": round(publish_seconds, 3),
+        "announced to all after s": round(finished_at - published_at, 1),
+        "stranger's mention, slowest s": round(max(mention_seconds, default=0.0), 2),
+        "stranger's like p99 idle and meanwhile ms": [round(idle_p99 * 1e3), round(busy_p99 * 1e3)],
+        "slowest Redis command us": slowest_command,
+    }
+    _delete_announcements(scenario, author_id)
+    slack = TIME_LIMIT_SLACK_SECONDS
+    limits = (
+        ("publishing", publish_seconds, MAX_PUBLISH_SECONDS + slack),
+        ("a stranger's mention", max(mention_seconds, default=0.0), MAX_MENTION_SECONDS + slack),
+        ("the fan-out", finished_at - published_at, MAX_FAN_OUT_SECONDS),
+        ("p99 of likes", busy_p99, max(MAX_LATENCY_RATIO * idle_p99, MIN_LATENCY_LIMIT_SECONDS)),
+        ("a Redis command", slowest_command / 1e6, MAX_REDIS_COMMAND_MICROSECONDS / 1e6),
+    )
+    scenario.violations += [
+        f"{name} took {seconds:.3f} s, more than {limit:.3f}"
+        for name, seconds, limit in limits
+        if seconds > limit
+    ]
+
+
+def _publish(scenario: Scenario, user_id: str, caption: str) -> float:
+    """Publishes a post and returns how long the answer took. Raises RuntimeError unless it is 201."""
+    connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=30)
+    started_at = time.monotonic()
+    try:
+        headers = {
+            "Authorization": f"Bearer {create_access_token(user_id, TEST_SECRET_KEY)}",
+            "Content-Type": "application/json",
+        }
+        connection.request("POST", "/api/posts", json.dumps({"caption": caption}), headers)
+        response = connection.getresponse()
+        body = response.read()
+    finally:
+        connection.close()
+    if response.status != 201:
+        raise RuntimeError(f"POST /api/posts was answered {response.status}: {body[:200]!r}")
+    return time.monotonic() - started_at
+
+
+def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> list[float]:
+    """Kills each worker once, at the beginning, while strangers mention each other until all are told."""
+    seconds: list[float] = []
+    to_kill = list(WORKER_PROCESSES)
+    deadline = time.monotonic() + MAX_FAN_OUT_SECONDS + 60
+    while not _is_finished(scenario, author_id):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the fan-out did not end in time")
+        if to_kill:
+            worker = scenario.get_process(to_kill.pop())
+            worker.kill()
+            scenario.wait_for(lambda worker=worker: worker.is_running, f"restart of {worker.name}")  # type: ignore[misc]
+            scenario.run_load(scenario.pick_short_or_full(2, 5))
+        else:
+            seconds.append(_measure_mention(scenario))
+    return seconds
+
+
+def _measure_mention(scenario: Scenario) -> float:
+    """Seconds from a stranger's post to the announcement of its mention on the ready topic."""
+    sender_id, mentioned_id = scenario.rng.sample(scenario.fixtures.user_ids, 2)
+    ((username,),) = scenario.cluster.query("select username from users where id = :id", id=mentioned_id)
+    ((before,),) = scenario.cluster.query("select coalesce(max(id), 0) from outbox")
+    started_at = time.monotonic()
+    _publish(scenario, sender_id, f"@{username}")
+
+    def is_announced() -> bool:
+        return bool(
+            scenario.cluster.query(
+                "select 1 from outbox where user_id = :user and id > :before and published_at is not null "
+                "and client_event = 'notification' and payload->>'type' = 'MENTION' limit 1",
+                user=mentioned_id,
+                before=before,
+            )
+        )
+
+    scenario.wait_for(is_announced, "a stranger's mention", 30)
+    return time.monotonic() - started_at
+
+
+def _is_finished(scenario: Scenario, author_id: str) -> bool:
+    rows = scenario.cluster.query(
+        "select finished_at is not null from fan_outs where actor_id = :author", author=author_id
+    )
+    return bool(rows and rows[0][0])
+
+
+def _check_audience(scenario: Scenario, author_id: str, audience_size: int) -> None:
+    """Exactly one notification, one client event and one number per subscriber."""
+    counts: dict[str, Any] = {
+        "notifications": (
+            "select count(*), count(distinct user_id) from notifications "
+            "where type = 'BELL_POST' and actor_id = :author"
+        ),
+        "client events": (
+            "select count(*), count(distinct o.user_id) from outbox o join bell_subscriptions b "
+            "on b.subscriber_id = o.user_id and b.target_user_id = :author where o.client_seq = 1"
+        ),
+        "recipients with another client_seq": (
+            "select :size - count(*), :size from users u join bell_subscriptions b "
+            "on b.subscriber_id = u.id and b.target_user_id = :author where u.client_seq = 1"
+        ),
+    }
+    for name, statement in counts.items():
+        expected = (0 if "another" in name else audience_size, audience_size)
+        ((count, distinct_count),) = scenario.cluster.query(statement, author=author_id, size=audience_size)
+        if (count, distinct_count) != expected:
+            scenario.violations.append(f"{name}: {count} of {distinct_count}, expected {expected}")
+
+
+def _delete_announcements(scenario: Scenario, author_id: str) -> None:
+    """The checks of all drills read every notification; those of this audience are checked already."""
+    for statement in (
+        "delete from outbox o using bell_subscriptions b "
+        "where b.subscriber_id = o.user_id and b.target_user_id = :author",
+        "delete from notifications where type = 'BELL_POST' and actor_id = :author",
+    ):
+        with scenario.cluster.engine.begin() as conn:
+            conn.execute(text(statement), {"author": author_id})
+
+
+def _like_p99(scenario: Scenario, since: float, until: float) -> float:
+    log_path = scenario.cluster.folder / scenario.drill_name / "requests.jsonl"
+    return p99(
+        [
+            attempt.latency_seconds
+            for attempt in read_request_log(log_path).attempts_of("like")
+            if attempt.outcome == ACKNOWLEDGED and since <= attempt.sent_at < until
+        ]
+    )
+
+
+DRILLS = (
+    Drill(
+        "popular-author",
+        "a post for 1,000,000 subscribers, each worker killed once",
+        ("P1", "P3", "P11", "P14"),
+        publish_to_large_audience,
+        in_short_run=True,
+        max_quiescence_seconds=3_600.0,
+    ),
+)
