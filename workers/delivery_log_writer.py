@@ -1,8 +1,8 @@
 """Delivery log writer: copies a topic of client events into the delivery log, a table of DynamoDB.
 
 Input: ready-notifications, one client event per record, or bulk-notifications, one page of a fan-out per
-record (workers/fan_out_pages_log.py), in a consumer group of its own. Output: app/persistence/delivery_log.py.
-It reads separately from workers/deliverer.py, which pushes the same events: an unavailable DynamoDB delays no
+record (workers/fan_out_pages_log.py), in a group of its own. Output: app/persistence/delivery_log.py. It
+reads separately from workers/deliverer.py, which pushes the same events: an unavailable DynamoDB delays no
 push, and Kafka keeps what is still to be written.
 """
 

@@ -9,9 +9,9 @@ import argparse
 import sys
 from dataclasses import dataclass
 
+import uuid_utils
 from sqlalchemy import Engine, text
 
-from app.bootstrap import new_id
 from app.clients.postgres import WORKER_STATEMENT_TIMEOUT_MS, create_pg_engine
 from app.domain.errors import Unavailable
 from app.domain.text import user_search_key
@@ -31,7 +31,7 @@ class SeededAudience:
 def seed_audience(engine: Engine, subscriber_count: int, liker_count: int = 0) -> SeededAudience:
     """Adds an author with so many followers and subscribers, and a post with so many likes. The users are
     marked as simulated: they get no e-mail."""
-    author_id, post_id = new_id(), new_id() if liker_count else None
+    author_id, post_id = str(uuid_utils.uuid7()), str(uuid_utils.uuid7()) if liker_count else None
     with engine.begin() as conn:
         name = f"author_{author_id.replace('-', '')}"
         conn.execute(_INSERT_AUTHOR, {"id": author_id, "name": name, "key": user_search_key(name, "Author")})

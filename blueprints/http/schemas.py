@@ -271,7 +271,7 @@ class EventBody(RequestSchema):
         """One target, or a list of them for the kinds that a fan-out announces."""
         target_ids = data.get("targetIds")
         if (data.get("targetId") is None) == (target_ids is None):
-            raise ValidationError("Either targetId or targetIds is required", "targetId")
+            raise ValidationError("Missing required fields: either targetId or targetIds", "targetId")
         if target_ids is not None and data.get("type") not in FAN_OUT_KINDS:
             kinds = ", ".join(sorted(FAN_OUT_KINDS))
             raise ValidationError(f"targetIds is for the types {kinds}", "targetIds")

@@ -15,10 +15,13 @@ const NODES = {
   mail: { title: "Mailer", does: "e-mail and SMS", at: [3, 1] },
   deliverer: { title: "Deliverer", does: "emits to sockets", at: [4, 0] },
   "delivery-log": { title: "Delivery log", does: "DynamoDB", at: [4, 1] },
+  "fan-out": { title: "Fan-out", does: "pages of subscribers", at: [2, 2] },
+  "fan-out-log": { title: "Fan-out log", does: "pages, to DynamoDB", at: [4, 2] },
 };
 const EDGES = [
   ["web", "bridge"], ["bridge", "fallback"], ["bridge", "aggregator"], ["fallback", "aggregator"],
   ["aggregator", "flusher"], ["aggregator", "relay"], ["flusher", "relay"], ["relay", "deliverer"], ["relay", "delivery-log"], ["relay", "mail"],
+  ["web", "fan-out"], ["fan-out", "fan-out-log"],
 ];
 const STAGE_BY_STEP = {
   accepted: "web", published: "bridge", sent_to_fallback: "fallback", queued: "fallback", "sent from the queue": "fallback",
@@ -39,7 +42,7 @@ export class PipelineDiagram {
   draw() {
     const isNarrow = this.narrowQuery.matches;
     const cell = isNarrow ? [NODE_WIDTH + 16, NODE_HEIGHT + 34] : [NODE_WIDTH + 40, NODE_HEIGHT + 44];
-    const [columns, rows] = isNarrow ? [2, 5] : [5, 2];
+    const [columns, rows] = isNarrow ? [3, 5] : [5, 3];
     const size = [(columns - 1) * cell[0] + NODE_WIDTH + 2 * MARGIN, (rows - 1) * cell[1] + NODE_HEIGHT + 2 * MARGIN];
     this.positions = Object.fromEntries(Object.entries(NODES).map(([name, { at }]) => {
       const [column, row] = isNarrow ? [at[1], at[0]] : at;

@@ -234,7 +234,7 @@ def test_delivery_log_lists_the_newest_entries_of_a_user(
         }
         for n in (1, 2, 3)
     ]
-    log.append([build_delivery_log_item(record, 1_780_000_000) for record in ready_records])
+    log.append([build_delivery_log_item(record, time.time()) for record in ready_records])
     first = admin(f"GET /delivery-log?userId={user}&limit=2")
     assert [entry["seq"] for entry in first["entries"]] == [3, 2]
     assert first["entries"][0]["channels"] == ["PUSH"]

@@ -118,7 +118,12 @@ def cause_scenario(
     failover_aggregators = [failover.new_aggregator(topic) for topic in (Topic.HIGH, Topic.LOW)]
 
     def run_workers() -> None:
-        workers: list[Any] = [*failover_aggregators, pipeline.outbox_relay, pipeline.deliverer]
+        workers: list[Any] = [
+            *failover_aggregators,
+            pipeline.fan_out,
+            pipeline.outbox_relay,
+            pipeline.deliverer,
+        ]
         while sum(worker.step() for worker in workers):
             pass
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from app.domain.routing import TOPIC_BY_PRIORITY, Topic
+from app.domain.routing import Topic
 from app.domain.worker_loops import (
     PIPELINE_STAGES,
     WORKER_LOOPS,
@@ -97,10 +97,10 @@ def test_consumer_group_belongs_to_one_loop() -> None:
     assert len(set(groups)) == len(groups)
 
 
-def test_each_priority_topic_and_the_ready_topic_has_a_consumer() -> None:
+def test_each_topic_but_the_dead_letters_has_a_consumer() -> None:
     topics_read = {loop.topic for loop in WORKER_LOOPS.values()} - {None}
 
-    assert topics_read == {*TOPIC_BY_PRIORITY.values(), Topic.READY}
+    assert topics_read == set(Topic) - {Topic.DEAD_LETTER}
 
 
 def test_fail_points_belong_to_started_processes() -> None:
