@@ -4,11 +4,17 @@ from app.clients.gevent_setup import patch_all
 
 patch_all()  # first: gunicorn's worker would patch only after the application's imports
 
+import gevent
+
 from app import log_config
+from app.clients.redis_server_check import exit_if_too_old
 from app.settings import load_settings
 
 settings = load_settings()
 log_config.configure_logging(settings.log_level, settings.log_format)
+log_config.withhold_values(settings.service_urls.passwords())
+exit_if_too_old(settings.service_urls.redis_url)
+gevent.get_hub().destroy(destroy_loop=True)  # of the check: the worker process gets one of its own
 
 worker_class = "app.gunicorn_worker.GracefulGeventWorker"
 workers = 1

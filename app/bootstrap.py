@@ -22,6 +22,7 @@ from app.clients import circuit_breaker, postgres
 from app.clients import kafka as kafka_clients
 from app.clients import redis as redis_store
 from app.clients.pipelined_client import PipelinedRedisClient, PipelinedScript
+from app.clients.redis_server_check import UnsuitableRedis, raise_if_unsuitable
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
 from app.domain.worker_loops import WorkerLoop
@@ -95,34 +96,30 @@ class WorkerServices:
     def create_subscriber(self, loop: WorkerLoop) -> KafkaSubscriber:
         """A subscriber with the consumer group and topic of `loop`, and a static member id."""
         settings = self.services.settings
-        servers = settings.service_urls.kafka_bootstrap_servers
         instance_id = static_membership.claim_instance_id(settings.data_dir / "slots", loop.process)
-        return KafkaSubscriber(servers, loop.consumer_group, str(loop.topic), instance_id)
+        return KafkaSubscriber(
+            settings.service_urls.kafka_connection, loop.consumer_group, str(loop.topic), instance_id
+        )
 
-    def check_redis_eviction_policy(self) -> None:
-        """Raises Unavailable with the setting to change when Redis may evict keys. Passes when Redis
-        is unavailable, because workers can start without it."""
+    def check_redis_server(self) -> None:
+        """Raises UnsuitableRedis with what to change. Passes when Redis is unavailable, because workers can
+        start without it."""
         try:
-            problem = redis_store.eviction_policy_error(self.services.redis)
+            raise_if_unsuitable(self.services.redis)
+        except UnsuitableRedis:
+            raise
         except Unavailable as exc:
-            log.warning(
-                "The eviction policy of Redis could not be checked: %s",
-                exc,
-                extra={"event": "redis_policy_unknown"},
-            )
-            return
-        if problem:
-            raise Unavailable(problem, "redis_policy")
+            log.warning("Redis could not be checked: %s", exc, extra={"event": "redis_unchecked"})
 
     def check_dependencies_and_create_topics(self) -> None:
         """Checks Redis, PostgreSQL and Kafka before the first step. Raises Unavailable with what is
         missing."""
         settings = self.services.settings
-        self.check_redis_eviction_policy()
+        self.check_redis_server()
         check_migrations_have_run(self.services.engine)
         kafka = settings.kafka
         create_missing_topics(
-            settings.service_urls.kafka_bootstrap_servers,
+            settings.service_urls.kafka_connection,
             kafka.partitions,
             kafka.replication_factor,
             kafka.retention_ms,
@@ -165,7 +162,7 @@ def build_worker_services(settings: Settings, application_name: str) -> WorkerSe
         service_urls.database_url, postgres.WORKER_STATEMENT_TIMEOUT_MS, application_name
     )
     services = _build_shared_services(settings, engine, create_critical_engine(settings), skip_local_dispatch)
-    kafka = KafkaPublisher(service_urls.kafka_bootstrap_servers)
+    kafka = KafkaPublisher(service_urls.kafka_connection)
     publisher = CircuitBreakingPublisher(kafka)
     return WorkerServices(
         services=services,
@@ -211,16 +208,14 @@ def _configure_breakers(settings: Settings) -> None:
     service_urls = settings.service_urls
     circuit_breaker.REDIS.set_probe(lambda: redis_store.ping_or_raise(service_urls.redis_url))
     circuit_breaker.POSTGRES.set_probe(lambda: postgres.ping_or_raise(service_urls.database_url))
-    circuit_breaker.KAFKA.set_probe(
-        lambda: kafka_clients.ping_kafka_or_raise(service_urls.kafka_bootstrap_servers)
-    )
+    circuit_breaker.KAFKA.set_probe(lambda: kafka_clients.ping_kafka_or_raise(service_urls.kafka_connection))
 
 
 def _build_failover_writer(
     settings: Settings, engine: Engine, redis_failover: RedisFailover
 ) -> FailoverWriter:
     """With its own Kafka client, which connects when Redis first fails."""
-    kafka = KafkaPublisher(settings.service_urls.kafka_bootstrap_servers)
+    kafka = KafkaPublisher(settings.service_urls.kafka_connection)
     limits, publisher = settings.limits, CircuitBreakingPublisher(kafka)
     batching = monkey.is_module_patched("socket")
     fallback_queue = FallbackQueue(engine, limits.fallback_max_retries)

@@ -8,6 +8,7 @@ addresses, statements and bodies.
 import logging
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 import gevent
@@ -65,9 +66,22 @@ _SECRET_PATTERNS = (
 )
 
 
+_secret_values: list[str] = []
+"""Withheld wherever they stand. The patterns above do not find a password in the text of every error."""
+MIN_SECRET_LENGTH = 6
+"""Shorter values occur in words and numbers."""
+
+
+def withhold_values(values: Iterable[str]) -> None:
+    """Adds values that no line of this process may contain."""
+    _secret_values.extend(value for value in values if len(value) >= MIN_SECRET_LENGTH)
+
+
 def redact_and_truncate(line: str) -> str:
     if len(line) > MAX_LINE_LENGTH:
         line = f"{line[:MAX_LINE_LENGTH]} ... ({len(line)} characters)"
+    for value in _secret_values:
+        line = line.replace(value, REDACTED_MARKER)
     for pattern, replacement in _SECRET_PATTERNS:
         line = pattern.sub(replacement, line)
     return line

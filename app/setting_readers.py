@@ -20,12 +20,15 @@ from app.domain.mail_policy import MailFromAddress
 
 Number = TypeVar("Number", int, float)
 MIN_SECRET_BYTES = 32
+_AUTHORITY = r"([^@\s/?#]*@)?(\[[^\]\s]+\]|[^@\s/?#:\[\]]*)(:\d+)?"
+"""User, host and port. A password with an unescaped @ or / would be read as host and port, and drivers put a
+bad port into their error messages."""
 _URL_PATTERNS = {
     "DATABASE_URL": (
-        r"postgres(ql)?(\+\w+)?://\S+",
+        rf"postgres(ql)?(\+\w+)?://{_AUTHORITY}([/?]\S*)?",
         "postgresql://user:password@host:5432/name",
     ),
-    "REDIS_URL": (r"(rediss?|unix)://\S+", "redis://host:6379/0"),
+    "REDIS_URL": (rf"(rediss?://{_AUTHORITY}([/?]\S*)?|unix://\S+)", "redis://host:6379/0"),
     "KAFKA_BOOTSTRAP_SERVERS": (r"[^\s,]+:\d+(\s*,\s*[^\s,]+:\d+)*", "host:9092,host:9092"),
 }
 """The pattern of each address, and an example for the error message."""
@@ -50,7 +53,8 @@ def read_url(env: Env, name: str) -> str:
     if not re.fullmatch(pattern, value):
         # Without the value: it may hold a password.
         problem = "is not a valid address" if value else "is not set"
-        raise SettingsError(f"{name} {problem}; expected something like {example}.")
+        hint = " Special characters in user and password must be percent-encoded." if "@" in value else ""
+        raise SettingsError(f"{name} {problem}; expected something like {example}.{hint}")
     return value
 
 

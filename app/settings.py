@@ -6,15 +6,16 @@ settings.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from environs import Env, EnvError
 
 from app.domain.mail_policy import MailFromAddress
 from app.domain.windows import AggregationRules
+from app.kafka_settings import KafkaConnection, read_kafka_connection
 from app.setting_readers import (
     SettingsError,
     read_choice,
@@ -39,18 +40,24 @@ _PUBLIC_URL = re.compile(r"https?://[^\s<>?#\"]{1,300}", re.ASCII)
 class ServiceUrls:
     """The addresses of the services. `dynamodb_endpoint_url` is None for DynamoDB in AWS, by region."""
 
-    database_url: str
-    redis_url: str
-    kafka_bootstrap_servers: tuple[str, ...]
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    kafka_connection: KafkaConnection
     dynamodb_endpoint_url: str | None
     aws_region: str
+
+    def passwords(self) -> list[str]:
+        """As they are and as they stand in an address. They must not be logged or shown."""
+        in_urls = [urlsplit(url).password or "" for url in (self.database_url, self.redis_url)]
+        kafka_password = self.kafka_connection.sasl.password if self.kafka_connection.sasl else ""
+        return [*in_urls, *map(unquote, in_urls), kafka_password]
 
     def as_environment(self) -> dict[str, str]:
         """By the names of the environment variables."""
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
-            "KAFKA_BOOTSTRAP_SERVERS": ",".join(self.kafka_bootstrap_servers),
+            "KAFKA_BOOTSTRAP_SERVERS": ",".join(self.kafka_connection.bootstrap_servers),
             "DYNAMODB_ENDPOINT_URL": self.dynamodb_endpoint_url or "",
         }
 
@@ -93,8 +100,8 @@ class WebSettings:
     host: str
     port: int
     mode: str
-    jwt_secret_key: str
-    secret_key: str
+    jwt_secret_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
     access_token_minutes: float
     refresh_token_days: float
     cors_origins: tuple[str, ...]
@@ -102,7 +109,7 @@ class WebSettings:
     rate_limit_login: str
     rate_limit_register: str
     rate_limit_write: str
-    metrics_token: str | None
+    metrics_token: str | None = field(repr=False)
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
     @property
@@ -126,8 +133,8 @@ class Settings:
     retention: RetentionSettings
     web: WebSettings
     data_dir: Path
-    smtp_url: str | None
-    sms_webhook_url: str | None
+    smtp_url: str | None = field(repr=False)
+    sms_webhook_url: str | None = field(repr=False)
     mail_from: MailFromAddress
     public_url: str
     """The address under which users reach the site, without a trailing slash."""
@@ -223,11 +230,10 @@ def _read_service_urls(env: Env) -> ServiceUrls:
     endpoint = env.str("DYNAMODB_ENDPOINT_URL", "") or None
     if endpoint is None and env.str("AWS_REGION", None) is None:
         raise SettingsError("DYNAMODB_ENDPOINT_URL or AWS_REGION must be set (make run sets it).")
-    servers = read_url(env, "KAFKA_BOOTSTRAP_SERVERS")
     return ServiceUrls(
         database_url=read_url(env, "DATABASE_URL"),
         redis_url=read_url(env, "REDIS_URL"),
-        kafka_bootstrap_servers=tuple(s.strip() for s in servers.split(",") if s.strip()),
+        kafka_connection=read_kafka_connection(env),
         dynamodb_endpoint_url=endpoint,
         aws_region=env.str("AWS_REGION", "us-east-1"),
     )

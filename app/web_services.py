@@ -23,7 +23,7 @@ from app.accounts.revocations import RevocationCache
 from app.accounts.service_keys import ServiceKeys
 from app.accounts.sessions import Sessions
 from app.bootstrap import SharedServices, new_id
-from app.clients.eviction_policy_check import EvictionPolicyCheck
+from app.clients.redis_server_check import RedisServerCheck
 from app.delivery.history import ClientEventHistory
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
@@ -109,7 +109,7 @@ class WebServices:
     credentials: PasswordsAndOneTimeCodes
     service_keys: ServiceKeys
     idempotency_keys: IdempotencyKeys
-    eviction_policy_check: EvictionPolicyCheck
+    redis_server_check: RedisServerCheck
     dependency_checks: DependencyChecks
     metrics: Metrics
     socket_server: SocketServer
@@ -154,7 +154,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         ),
         service_keys=ServiceKeys(engine),
         idempotency_keys=IdempotencyKeys(services.redis, engine),
-        eviction_policy_check=EvictionPolicyCheck(services.redis),
+        redis_server_check=RedisServerCheck(services.redis),
         dependency_checks=DependencyChecks(
             settings.service_urls, Heartbeats(services.redis).breaker_states_by_worker
         ),
@@ -242,6 +242,6 @@ def _build_admin_services(services: SharedServices) -> AdminServices:
             engine,
             all_shards,
             limits.fallback_max_retries,
-            CachedPartitionOffsets(lambda: read_consumer_group_offsets(service_urls.kafka_bootstrap_servers)),
+            CachedPartitionOffsets(lambda: read_consumer_group_offsets(service_urls.kafka_connection)),
         ),
     )

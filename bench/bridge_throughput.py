@@ -149,7 +149,7 @@ def _kafka_client_measurement(
     """A producer configured like the product's."""
     producer: KafkaProducer = create_kafka_client(
         KafkaProducer,
-        bootstrap_servers=list(worker_services.services.settings.service_urls.kafka_bootstrap_servers),
+        worker_services.services.settings.service_urls.kafka_connection,
         acks="all",
         enable_idempotence=True,
         linger_ms=0,
@@ -183,7 +183,7 @@ def _fill_ingress(worker_services: WorkerServices, events: Sequence[Event]) -> N
 
 def _count_lane_records(worker_services: WorkerServices) -> int:
     end_offsets = read_priority_topic_end_offsets(
-        worker_services.services.settings.service_urls.kafka_bootstrap_servers
+        worker_services.services.settings.service_urls.kafka_connection
     )
     return sum(
         end_offset for partition, end_offset in end_offsets.items() if partition.startswith(LANE_TOPIC)

@@ -56,7 +56,7 @@ class _SharedCollaborators:
         self.request_auth = RequestAuth(
             web.access_tokens, web.auth.rate_limits, stores.users, services.settings.web.is_testing
         )
-        self.write_actions = WriteActions(services.actions, web.eviction_policy_check, web.auth.new_id)
+        self.write_actions = WriteActions(services.actions, web.redis_server_check, web.auth.new_id)
         self.idempotent_requests = IdempotentRequests(web.idempotency_keys, self.write_actions)
         self.devices = RequestDevices(services.settings.web)
         self.post_serializer = PostSerializer(services.memberships, services.comments)

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.kafka_settings import KafkaConnection
 from app.operations.consumer_lag import read_consumer_group_offsets
 from drills.cluster import Cluster
 from drills.final_state import (
@@ -92,4 +93,4 @@ def _check_sockets_caught_up(cluster: Cluster, fixtures: DrillFixtures, log: Req
 
 def _read_consumer_lags(cluster: Cluster) -> list[Any]:
     address = cluster.process_env["KAFKA_BOOTSTRAP_SERVERS"]
-    return list(read_consumer_group_offsets(tuple(address.split(","))))
+    return list(read_consumer_group_offsets(KafkaConnection(tuple(address.split(",")))))

@@ -20,7 +20,7 @@ SERVICE_SCHEMA = {
     "required": ["image", "healthcheck", "volumes", "restart"],
     "properties": {
         "build": {"const": "."},
-        "image": {"type": "string", "pattern": r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?$"},
+        "image": {"type": "string", "pattern": r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?(-alpine)?$"},
         "command": STRING_LIST_SCHEMA,
         "depends_on": {
             "type": "object",

@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra import processes
@@ -91,11 +91,17 @@ class Kafka:
         return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}"}
 
 
-def format_storage(paths: DataDirPaths, service_name: str, properties_file: Path, cluster_id: str) -> None:
+def format_storage(
+    paths: DataDirPaths,
+    service_name: str,
+    properties_file: Path,
+    cluster_id: str,
+    further_options: Sequence[str] = (),
+) -> None:
     command = java_command(paths, service_name, ["-XX:TieredStopAtLevel=1"], "kafka")
     # One argument, because ids of earlier versions may begin with "-".
     command += ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
-    command += ["--config", str(properties_file), "--ignore-formatted"]
+    command += ["--config", str(properties_file), "--ignore-formatted", *further_options]
     folder, environment = properties_file.parent, processes.service_environment()
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:

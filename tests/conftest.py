@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine
 from app.clients import circuit_breaker
 from app.clients.postgres import psycopg2_url
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from app.kafka_settings import KafkaConnection
 from harness.waiting import WaitTimeoutError
 from infra.services import NON_DURABLE_SERVICES, EmbeddedServices
 from tests.support.pipeline_idle import wait_until_pipeline_is_idle
@@ -155,11 +156,11 @@ def module_processes(
     shared_processes: ProcessGroup, shared_engine: Engine, environment: dict[str, str]
 ) -> ProcessGroup:
     """The shared workers when all events of the previous module are processed, with empty tables."""
-    bootstrap_servers = tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(","))
+    kafka_connection = KafkaConnection(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
     shared_processes.start_missing()
     shared_engine.dispose()  # the previous module may have restarted PostgreSQL
     try:
-        wait_until_pipeline_is_idle(shared_engine, shared_processes.redis, bootstrap_servers)
+        wait_until_pipeline_is_idle(shared_engine, shared_processes.redis, kafka_connection)
         empty_tables_of_running_workers(shared_engine)
     except WaitTimeoutError:  # a failed test has left something behind
         shared_processes.stop_all()

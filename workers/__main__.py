@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from app import log_config
 from app.bootstrap import WorkerServices, build_worker_services
+from app.clients.redis_server_check import exit_if_too_old
 from app.domain.worker_loops import loops_of_process
 from app.settings import load_settings
 from workers.builders import (
@@ -45,7 +46,9 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = load_settings()
     log_config.configure_logging(settings.log_level, settings.log_format)
+    log_config.withhold_values(settings.service_urls.passwords())
     log_config.redact_greenlet_tracebacks()
+    exit_if_too_old(settings.service_urls.redis_url)
     workers = [
         worker
         for name in names

@@ -69,7 +69,7 @@ def build_bridge_workers(worker_services: WorkerServices) -> list[Worker]:
 
     def prepare() -> None:
         # Needs Redis only: the bridge works without Kafka or PostgreSQL.
-        worker_services.check_redis_eviction_policy()
+        worker_services.check_redis_server()
         bridge.create_consumer_groups()
 
     # No idle delay: step() blocks until there are new entries.
@@ -198,12 +198,12 @@ def _build_retention_loop(worker_services: WorkerServices) -> RetentionLoop:
 
 def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
     services = worker_services.services
-    servers = services.settings.service_urls.kafka_bootstrap_servers
+    kafka_connection = services.settings.service_urls.kafka_connection
     pipeline_positions = PipelineBacklogSources(
         services.ingress,
         worker_services.fallback_queue,
-        lambda: read_priority_topic_end_offsets(servers),
-        lambda: read_priority_topic_committed_offsets(servers),
+        lambda: read_priority_topic_end_offsets(kafka_connection),
+        lambda: read_priority_topic_committed_offsets(kafka_connection),
         services.windows,
     )
     pending_deletions = PendingDeletions(

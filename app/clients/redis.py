@@ -28,10 +28,6 @@ CLIENT_ERRORS = (redis.exceptions.MaxConnectionsError, redis.exceptions.Authenti
 POOL_EXHAUSTED_MESSAGE = (
     "No connection available."  # of BlockingConnectionPool, which raises no specific class
 )
-WRONG_EVICTION_POLICY = (
-    "Redis runs with maxmemory-policy {policy}; it must be noeviction, "
-    "or Redis may delete likes that are not in PostgreSQL yet."
-)
 
 
 def create_redis_client(url: str, max_connections: int = 32) -> redis.Redis:
@@ -116,6 +112,10 @@ def translate_errors(operation: str) -> Iterator[None]:
     except Unavailable as exc:
         REDIS_HEALTH.record_failure(exc)
         raise
+    except redis.exceptions.AuthenticationError as exc:
+        raise Unavailable(
+            f"Redis refused the user or password of REDIS_URL: could not {operation}", "redis_authentication"
+        ) from exc
     except (redis.ConnectionError, redis.TimeoutError) as exc:
         if not _is_unavailable(exc):
             raise Unavailable(f"Too many calls wait for Redis: could not {operation}", "redis_busy") from exc
@@ -165,14 +165,6 @@ class RedisReadCircuit:
         except Unavailable:
             self._open_until = time.monotonic() + READ_CIRCUIT_OPEN_SECONDS
             raise
-
-
-def eviction_policy_error(connection: "redis.Redis") -> str | None:
-    """An error message if Redis may evict keys; None if it does not."""
-    with translate_errors("read the eviction policy"):
-        config: Any = connection.config_get("maxmemory-policy")
-    policy = config.get("maxmemory-policy", "noeviction")
-    return None if policy == "noeviction" else WRONG_EVICTION_POLICY.format(policy=policy)
 
 
 def redis_key(*parts: str | int) -> str:

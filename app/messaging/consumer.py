@@ -16,8 +16,9 @@ from kafka.errors import FencedInstanceIdError, KafkaError, KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
 from app.clients.circuit_breaker import KAFKA
-from app.clients.kafka import create_kafka_client
+from app.clients.kafka import create_kafka_client, to_unavailable
 from app.domain.errors import Unavailable
+from app.kafka_settings import KafkaConnection
 from app.messaging.records import ConsumedRecord
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,12 @@ class KafkaSubscriber:
 
     def __init__(
         self,
-        bootstrap_servers: tuple[str, ...],
+        connection: KafkaConnection,
         consumer_group: str,
         topic: str,
         group_instance_id: str | None = None,
     ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._consumer_group = consumer_group
         self._topic = topic
         self._group_instance_id = group_instance_id
@@ -129,7 +130,7 @@ class KafkaSubscriber:
                 return call(self._get_or_create_consumer())
         except KafkaError as exc:
             self.close()
-            raise Unavailable(f"Kafka did not {operation}", "kafka_unavailable") from exc
+            raise to_unavailable(exc, f"Kafka did not {operation}") from exc
         except Unavailable:
             self._abandon_consumer()
             raise
@@ -157,8 +158,8 @@ class KafkaSubscriber:
             self._not_member_since = None
             consumer = create_kafka_client(
                 KafkaConsumer,
+                self._connection,
                 self._topic,
-                bootstrap_servers=list(self._bootstrap_servers),
                 bootstrap_timeout_ms=2000,
                 group_id=self._consumer_group,
                 group_instance_id=self._group_instance_id,

@@ -21,8 +21,9 @@ from kafka.errors import (
 
 from app.clients.circuit_breaker import KAFKA
 from app.clients.gevent_setup import iterate_cooperatively
-from app.clients.kafka import create_kafka_client
+from app.clients.kafka import create_kafka_client, to_unavailable
 from app.domain.errors import Unavailable
+from app.kafka_settings import KafkaConnection
 from app.messaging.records import ProducerRecord, RecordsRejected
 
 CLOSE_TIMEOUT_SECONDS = 20.0
@@ -43,8 +44,8 @@ RECORD_ERRORS = (
 class KafkaPublisher:
     """publish() returns when all in-sync replicas have the records."""
 
-    def __init__(self, bootstrap_servers: tuple[str, ...]) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
         self._producer: KafkaProducer | None = None
         self._connect_lock = Lock()
 
@@ -73,7 +74,7 @@ class KafkaPublisher:
             return reason_by_index
         except (KafkaError, AssertionError) as exc:
             self._discard_producer()
-            raise Unavailable("Kafka did not accept the records", "kafka_unavailable") from exc
+            raise to_unavailable(exc, "Kafka did not accept the records") from exc
         except Unavailable:
             self._discard_producer()
             raise
@@ -124,7 +125,7 @@ class KafkaPublisher:
     def _create_producer(self) -> KafkaProducer:
         return create_kafka_client(
             KafkaProducer,
-            bootstrap_servers=list(self._bootstrap_servers),
+            self._connection,
             bootstrap_timeout_ms=int(CONNECT_TIMEOUT_SECONDS * 1000),
             max_block_ms=1000,
             request_timeout_ms=2000,

@@ -5,14 +5,14 @@ import logging
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from app.clients.kafka import create_kafka_client
-from app.domain.errors import Unavailable
+from app.clients.kafka import create_kafka_client, to_unavailable
+from app.kafka_settings import KafkaConnection
 
 log = logging.getLogger(__name__)
 
 
 def create_missing_topics(
-    bootstrap_servers: tuple[str, ...],
+    connection: KafkaConnection,
     partitions_by_topic: dict[str, int],
     replication_factor: int,
     retention_ms: int,
@@ -23,12 +23,12 @@ def create_missing_topics(
     try:
         admin = create_kafka_client(
             KafkaAdminClient,
-            bootstrap_servers=list(bootstrap_servers),
+            connection,
             bootstrap_timeout_ms=2000,
             request_timeout_ms=5000,
         )
     except KafkaError as exc:
-        raise Unavailable("Kafka does not answer yet", "kafka_unavailable") from exc
+        raise to_unavailable(exc, "Kafka does not answer yet") from exc
     try:
         missing_names = set(partitions_by_topic) - set(admin.list_topics())
         new_topics = [
@@ -53,6 +53,6 @@ def create_missing_topics(
     except TopicAlreadyExistsError:
         log.info("Another process created the topics", extra={"event": "topics_exist"})
     except KafkaError as exc:
-        raise Unavailable("Kafka did not create the topics", "kafka_unavailable") from exc
+        raise to_unavailable(exc, "Kafka did not create the topics") from exc
     finally:
         admin.close()

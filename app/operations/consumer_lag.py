@@ -13,9 +13,9 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 
-from app.clients.kafka import create_kafka_client
-from app.domain.errors import Unavailable
+from app.clients.kafka import create_kafka_client, to_unavailable
 from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, LOOP_BY_CONSUMER_GROUP
+from app.kafka_settings import KafkaConnection
 
 TOPIC_BY_GROUP = {group: str(loop.topic) for group, loop in LOOP_BY_CONSUMER_GROUP.items()}
 LANE_TOPICS = frozenset(TOPIC_BY_GROUP[group] for group in CONSUMER_GROUP_BY_PRIORITY_TOPIC.values())
@@ -34,35 +34,35 @@ class PartitionOffset:
     lag: int
 
 
-def read_consumer_group_offsets(servers: tuple[str, ...]) -> list[PartitionOffset]:
+def read_consumer_group_offsets(connection: KafkaConnection) -> list[PartitionOffset]:
     """Raises Unavailable."""
-    with open_kafka_admin_client(servers) as admin:
+    with open_kafka_admin_client(connection) as admin:
         return read_partition_offsets(admin, read_consumer_group_states(admin))
 
 
 @contextmanager
-def open_kafka_admin_client(servers: tuple[str, ...]) -> Iterator[Any]:
+def open_kafka_admin_client(connection: KafkaConnection) -> Iterator[Any]:
     """An admin client; Kafka errors become Unavailable."""
     try:
         admin = create_kafka_client(
             KafkaAdminClient,
-            bootstrap_servers=list(servers),
+            connection,
             bootstrap_timeout_ms=2000,
             request_timeout_ms=3000,
         )
     except KafkaError as exc:
-        raise Unavailable("Kafka did not respond in time", "kafka_unavailable") from exc
+        raise to_unavailable(exc, "Kafka did not respond in time") from exc
     try:
         yield admin
     except KafkaError as exc:
-        raise Unavailable("Kafka did not respond", "kafka_unavailable") from exc
+        raise to_unavailable(exc, "Kafka did not respond") from exc
     finally:
         admin.close()
 
 
-def read_priority_topic_end_offsets(servers: tuple[str, ...]) -> dict[str, int]:
+def read_priority_topic_end_offsets(connection: KafkaConnection) -> dict[str, int]:
     """End offset of each partition of the priority topics. Raises Unavailable."""
-    with open_kafka_admin_client(servers) as admin:
+    with open_kafka_admin_client(connection) as admin:
         end_offsets = _read_end_offsets(admin, _list_partitions(admin, LANE_TOPICS))
     return {
         f"{topic_partition.topic}:{topic_partition.partition}": end_offset
@@ -70,12 +70,12 @@ def read_priority_topic_end_offsets(servers: tuple[str, ...]) -> dict[str, int]:
     }
 
 
-def read_priority_topic_committed_offsets(servers: tuple[str, ...]) -> dict[str, int]:
+def read_priority_topic_committed_offsets(connection: KafkaConnection) -> dict[str, int]:
     """Committed offset in each partition of the priority topics, or the earliest one. Raises Unavailable."""
     return {
         f"{partition_offset.topic}:{partition_offset.partition}": partition_offset.end_offset
         - partition_offset.lag
-        for partition_offset in read_consumer_group_offsets(servers)
+        for partition_offset in read_consumer_group_offsets(connection)
         if partition_offset.topic in LANE_TOPICS
     }
 

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.clients import circuit_breaker, postgres
-from app.clients.redis import WRONG_EVICTION_POLICY
+from app.clients.redis_server_check import find_unsuitable
 from app.domain.errors import Unavailable
 from app.settings import ServiceUrls
 
@@ -108,11 +108,10 @@ class DependencyChecks:
     def _check_redis_durability(self) -> str | None:
         """Why writes could be lost; None if they cannot."""
         # One by one: Redis 6 accepts a single name.
-        redis_config = self._redis.config_get("maxmemory-policy")
+        redis_config: Any = self._redis.config_get("maxmemory-policy")
         redis_config |= self._redis.config_get("appendonly")
-        policy = redis_config.get("maxmemory-policy", "noeviction")
-        if policy != "noeviction":
-            return WRONG_EVICTION_POLICY.format(policy=policy)
+        if error := find_unsuitable(redis_config, self._redis.info("server")):
+            return str(error)
         if redis_config.get("appendonly") != "yes":
             return "Redis has no append-only file (appendonly no): a restart would lose likes."
         return None
@@ -124,7 +123,7 @@ class DependencyChecks:
     def _check_kafka(self) -> str | None:
         """Whether any broker accepts a connection."""
         errors: list[OSError] = []
-        for server in self._service_urls.kafka_bootstrap_servers:
+        for server in self._service_urls.kafka_connection.bootstrap_servers:
             host, _, port = server.rpartition(":")
             try:
                 _ping_tcp(host, int(port))

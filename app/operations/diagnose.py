@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.domain.errors import Unavailable
+from app.log_config import redact_and_truncate, withhold_values
 from app.operations import health, health_checks
 from app.operations.consumer_lag import PartitionOffset, read_consumer_group_offsets
 from app.operations.health_checks import CheckLevel, CheckResult
@@ -69,7 +70,8 @@ def print_results(results: Sequence[CheckResult], console: Console) -> None:
         if previous_stage not in (None, result.stage):
             table.add_section()
         stage_label = result.stage if previous_stage != result.stage else ""
-        table.add_row(stage_label, result.check, _escape_markup(result.value), LEVEL_LABELS[result.level])
+        value = _escape_markup(redact_and_truncate(result.value))
+        table.add_row(stage_label, result.check, value, LEVEL_LABELS[result.level])
         previous_stage = result.stage
     console.print(table)
     _print_hints([result for result in results if result.level is not CheckLevel.OK], console)
@@ -81,7 +83,8 @@ def _print_hints(results: Sequence[CheckResult], console: Console) -> None:
         return
     console.print("What to do:")
     for result in results:
-        line = f"{result.stage}, {result.check}: {result.value}. {result.hint}"
+        value = redact_and_truncate(result.value)
+        line = f"{result.stage}, {result.check}: {value}. {result.hint}"
         console.print(f"  {LEVEL_LABELS[result.level]}[/] {_escape_markup(line)}", highlight=False)
 
 
@@ -116,21 +119,20 @@ def _escape_markup(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 130)
+    if list(arguments) not in ([], ["offsets"]):
+        console.print("usage: python -m app.operations.diagnose [offsets]", markup=False)
+        return 2
+    settings = load_tool_settings()
+    withhold_values(settings.service_urls.passwords())
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the table reports the same
-    if list(arguments) == ["offsets"]:
+    if arguments:
         try:
-            print_offsets(
-                read_consumer_group_offsets(load_tool_settings().service_urls.kafka_bootstrap_servers),
-                console,
-            )
+            print_offsets(read_consumer_group_offsets(settings.service_urls.kafka_connection), console)
         except Unavailable as exc:
             console.print(f"{exc}. {health.RESTART_HINTS['kafka']}")
             return 1
         return 0
-    if arguments:
-        console.print("usage: python -m app.operations.diagnose [offsets]", markup=False)
-        return 2
-    results = run_checks(health.checks_by_service(load_tool_settings()))
+    results = run_checks(health.checks_by_service(settings))
     print_results(results, console)
     return exit_code(results)
 

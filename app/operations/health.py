@@ -121,6 +121,7 @@ def check_redis(settings: ToolSettings) -> list[CheckResult]:
         ]
         due_windows: Any = connection.zrange(DUE_INDEX_KEY, 0, MAX_WINDOWS - 1, withscores=True)
         return [
+            health_checks.evaluate_redis_version(connection.info("server")),
             *health_checks.evaluate_redis_config(config),
             health_checks.evaluate_redis_disk_write(aof_write_status),
             *shard_results,
@@ -220,7 +221,7 @@ def _float_or_none(value: Any) -> float | None:
 
 
 def check_kafka(settings: ToolSettings) -> list[CheckResult]:
-    with open_kafka_admin_client(settings.service_urls.kafka_bootstrap_servers) as admin:
+    with open_kafka_admin_client(settings.service_urls.kafka_connection) as admin:
         groups = read_consumer_group_states(admin)
         partition_offsets = read_partition_offsets(admin, groups)
         results = [health_checks.evaluate_topics(admin.list_topics(), [topic.value for topic in Topic])]

@@ -6,7 +6,9 @@ Input: values read by app/operations/health.py. Output: CheckResult, shown by ap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from app.clients.redis_server_check import too_old_message
 from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP, WORKER_LOOPS, heartbeat_ages_by_pid
 
 INGRESS_MAX_AGE_SECONDS = 5.0
@@ -90,6 +92,16 @@ def evaluate_redis_config(config: Mapping[str, str]) -> list[CheckResult]:
             hint = f"Set it to {required_value}, or {consequence}."
             results.append(CheckResult("redis", name, value, CheckLevel.ERROR, hint))
     return results
+
+
+def evaluate_redis_version(info: Mapping[str, Any]) -> CheckResult:
+    """From the section "server" of INFO."""
+    name, version = (
+        ("Valkey", info["valkey_version"]) if "valkey_version" in info else ("Redis", info["redis_version"])
+    )
+    problem = too_old_message(info)
+    level = CheckLevel.ERROR if problem else CheckLevel.OK
+    return CheckResult("redis", "version", f"{name} {version}", level, problem or "")
 
 
 def evaluate_redis_disk_write(status: str) -> CheckResult:

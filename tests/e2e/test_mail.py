@@ -78,8 +78,8 @@ def status_by_user(scenario: WorkerScenario) -> dict[str, str]:
 
 
 def read_lag(scenario: WorkerScenario) -> int:
-    servers = scenario.services.settings.service_urls.kafka_bootstrap_servers
-    with open_kafka_admin_client(servers) as admin:
+    kafka_connection = scenario.services.settings.service_urls.kafka_connection
+    with open_kafka_admin_client(kafka_connection) as admin:
         committed = admin.list_group_offsets({CONSUMER_GROUP: None})[CONSUMER_GROUP]
         ends = admin.list_partition_offsets(dict.fromkeys(committed, OffsetSpec.LATEST))
     return sum(ends[partition].offset - committed[partition].offset for partition in committed)

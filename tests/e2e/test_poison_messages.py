@@ -63,7 +63,7 @@ def test_poison_message_on_a_topic_becomes_a_dead_letter(
     scenario.assert_consistent_when_idle()
     known_dead_letters = _read_dead_letters(scenario)
 
-    servers = list(scenario.services.settings.service_urls.kafka_bootstrap_servers)
+    servers = list(scenario.services.settings.service_urls.kafka_connection.bootstrap_servers)
     producer = KafkaProducer(bootstrap_servers=servers)
     for value in (POISON, b"", None):
         producer.send(topic.value, key=owner.encode(), value=value).get(timeout=5)

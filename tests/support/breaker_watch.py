@@ -42,7 +42,7 @@ def main(service_name: str) -> None:
     settings = load_settings()
     worker_services = build_worker_services(settings, "test")
     if service_name == "kafka":
-        create_missing_topics(settings.service_urls.kafka_bootstrap_servers, {TEST_TOPIC: 1}, 1, 3_600_000)
+        create_missing_topics(settings.service_urls.kafka_connection, {TEST_TOPIC: 1}, 1, 3_600_000)
     breaker = next(candidate for candidate in circuit_breaker.ALL_BREAKERS if candidate.name == service_name)
     while True:
         started_at, outcome = time.monotonic(), "done"

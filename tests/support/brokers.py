@@ -6,6 +6,7 @@ from threading import Event, Thread
 import gevent
 
 from app.domain.errors import Unavailable
+from app.kafka_settings import KafkaConnection
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.producer import KafkaPublisher
 from app.messaging.records import ConsumedRecord, ProducerRecord, group_by_partition
@@ -36,13 +37,13 @@ class KafkaTopic:
 
     def __init__(self, bootstrap_servers: tuple[str, ...]) -> None:
         self.topic = f"test-{new_id()}"
-        self._bootstrap_servers = bootstrap_servers
-        create_missing_topics(bootstrap_servers, {self.topic: PARTITION_COUNT}, 1, 3_600_000)
-        self.publisher = KafkaPublisher(bootstrap_servers)
+        self._connection = KafkaConnection(bootstrap_servers)
+        create_missing_topics(self._connection, {self.topic: PARTITION_COUNT}, 1, 3_600_000)
+        self.publisher = KafkaPublisher(self._connection)
         self._subscribers: list[KafkaSubscriber] = []
 
     def subscriber(self, consumer_group: str) -> KafkaSubscriber:
-        self._subscribers.append(KafkaSubscriber(self._bootstrap_servers, consumer_group, self.topic))
+        self._subscribers.append(KafkaSubscriber(self._connection, consumer_group, self.topic))
         return self._subscribers[-1]
 
     def close(self) -> None:

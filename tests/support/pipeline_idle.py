@@ -3,6 +3,7 @@
 import redis
 from sqlalchemy import Engine
 
+from app.kafka_settings import KafkaConnection
 from app.operations.consumer_lag import read_consumer_group_offsets
 from drills.invariants import StoreInvariants
 from harness.waiting import wait_until
@@ -11,21 +12,21 @@ IDLE_TIMEOUT_SECONDS = 90.0
 """More than a frozen transaction (15 s), a flusher's claim (6 s) and a relay's lease (5 s) together."""
 
 
-def read_consumer_lag(bootstrap_servers: tuple[str, ...]) -> dict[str, int]:
+def read_consumer_lag(kafka_connection: KafkaConnection) -> dict[str, int]:
     """Number of records not yet committed, by consumer group and partition; without zeros."""
     return {
         f"{offset.group}/{offset.partition}": offset.lag
-        for offset in read_consumer_group_offsets(bootstrap_servers)
+        for offset in read_consumer_group_offsets(kafka_connection)
         if offset.lag
     }
 
 
 def wait_until_pipeline_is_idle(
-    engine: Engine, connection: "redis.Redis", bootstrap_servers: tuple[str, ...]
+    engine: Engine, connection: "redis.Redis", kafka_connection: KafkaConnection
 ) -> None:
     invariants = StoreInvariants(engine, connection)
     wait_until(
-        lambda: not (invariants.find_pending_work() or read_consumer_lag(bootstrap_servers)),
+        lambda: not (invariants.find_pending_work() or read_consumer_lag(kafka_connection)),
         "an empty pipeline",
         IDLE_TIMEOUT_SECONDS,
     )

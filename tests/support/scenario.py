@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from app.bootstrap import SharedServices
 from app.domain.errors import Unavailable
 from app.ingest.memberships import DesiredState
+from app.kafka_settings import KafkaConnection
 from drills.invariants import StoreInvariants
 from harness.waiting import WaitTimeoutError, wait_until
 from tests.support.fixtures import insert_users
@@ -97,7 +98,7 @@ class WorkerScenario:
 
     def wait_until_idle(self) -> None:
         """Waits until the pipeline is empty, without comparing accepted writes; for tests that use HTTP."""
-        wait_until_pipeline_is_idle(self.engine, self.services.redis, self._bootstrap_servers)
+        wait_until_pipeline_is_idle(self.engine, self.services.redis, self._kafka_connection)
 
     def _is_idle(self) -> bool:
         return not (self._mismatches() or self.invariants.find_pending_work() or self._consumer_lag())
@@ -125,11 +126,11 @@ class WorkerScenario:
         return mismatches
 
     def _consumer_lag(self) -> dict[str, int]:
-        return read_consumer_lag(self._bootstrap_servers)
+        return read_consumer_lag(self._kafka_connection)
 
     @property
-    def _bootstrap_servers(self) -> tuple[str, ...]:
-        return self.services.settings.service_urls.kafka_bootstrap_servers
+    def _kafka_connection(self) -> KafkaConnection:
+        return self.services.settings.service_urls.kafka_connection
 
 
 def act_until(

@@ -105,7 +105,7 @@ def test_production_mode_is_the_default_and_stricter(load: LoadSettings) -> None
 def test_list_settings_are_split(load: LoadSettings) -> None:
     settings = load(CORS_ORIGINS="https://one.example, https://two.example,")
 
-    assert settings.service_urls.kafka_bootstrap_servers == ("one:9092", "two:9092")
+    assert settings.service_urls.kafka_connection.bootstrap_servers == ("one:9092", "two:9092")
     assert settings.web.cors_origins == ("https://one.example", "https://two.example")
 
 
@@ -243,6 +243,63 @@ def test_settings_error_contains_no_secret(load: LoadSettings, name: str) -> Non
         load(**{name: "scheme://me:hunter2@host/0"})
 
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://me:hunter@hunter2@host/n"),
+        ("DATABASE_URL", "postgresql://me:pass@hunter2:word@host/n"),
+        ("REDIS_URL", "redis://:hunter2/word@host:6379/0"),
+        ("REDIS_URL", "rediss://me:pass@hunter2@host"),
+    ],
+)
+def test_address_with_an_unescaped_password_is_refused_without_showing_it(
+    load: LoadSettings, name: str, url: str
+) -> None:
+    """The drivers would show parts of it in their errors."""
+    with pytest.raises(SettingsError, match="percent-encoded") as error:
+        load(**{name: url})
+
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        (
+            "DATABASE_URL",
+            "postgresql+psycopg2://me:a%40b@[::1]:5432/n?sslmode=verify-full&sslrootcert=/ca.pem",
+        ),
+        ("DATABASE_URL", "postgres:///n?host=/var/run/postgresql"),
+        ("DATABASE_URL", "postgresql://host"),
+        ("REDIS_URL", "rediss://me:a%40b@redis.example.org:6380/0?ssl_ca_certs=/ca.pem"),
+        ("REDIS_URL", "redis://:a%2Fb@[::1]:6379"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=1"),
+    ],
+)
+def test_address_with_tls_options_is_accepted(load: LoadSettings, name: str, url: str) -> None:
+    assert load(**{name: url}).service_urls.as_environment()[name] == url
+
+
+def test_text_of_the_settings_contains_no_secret(load: LoadSettings) -> None:
+    secrets = {
+        "DATABASE_URL": "postgresql://me:hunter2@host/n",
+        "REDIS_URL": "redis://:hunter2@host",
+        "SMTP_URL": "smtp://me:hunter2@host",
+        "SMS_WEBHOOK_URL": "https://host/?key=hunter2",
+        "METRICS_TOKEN": "hunter2",
+        "SECRET_KEY": "hunter2" * 6,
+        "JWT_SECRET_KEY": "hunter2" * 6,
+    }
+
+    assert "hunter2" not in repr(load(**secrets))
+
+
+def test_passwords_of_the_services_are_known_in_both_forms(load: LoadSettings) -> None:
+    settings = load(DATABASE_URL="postgresql://me:first%40one@host/n", REDIS_URL="redis://:second@host")
+
+    assert {"first@one", "first%40one", "second"} <= set(settings.service_urls.passwords())
 
 
 @pytest.mark.parametrize(

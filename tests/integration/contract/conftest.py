@@ -1,6 +1,8 @@
 """Fixtures for tests that run on the fake and on the real service, which must behave the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import fakeredis
 import pytest
@@ -14,18 +16,38 @@ from tests.conftest import empty_redis
 from tests.support.brokers import KafkaTopic, MemoryTopic
 from tests.support.fakes import ManualClock
 from tests.support.partition_harness import PartitionHarness
+from tests.support.redis_servers import SUPPORTED_SERVERS, redis_server
+
+REDIS_SERVERS = ["real", *SUPPORTED_SERVERS]
+OtherRedisUrl = Callable[[str], str]
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])
+@pytest.fixture(scope="session")
+def other_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherRedisUrl]:
+    """Starts a server of SUPPORTED_SERVERS at its first use."""
+    with ExitStack() as running_servers:
+
+        @cache
+        def start(name: str) -> str:
+            return running_servers.enter_context(redis_server(name, tmp_path_factory.mktemp(name)))
+
+        yield start
+
+
+@pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.service) for name in REDIS_SERVERS)])
 def redis_connection(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    """An empty Redis: fakeredis, or the real one through the application's client."""
+    """An empty Redis: fakeredis, or a server of each supported version through the application's client."""
     if request.param == "fake":
         fake_redis = fakeredis.FakeRedis(version=(6, 2), decode_responses=True)
         empty_redis(fake_redis)
         yield fake_redis
         return
-    request.getfixturevalue("real_redis")
-    real_client = redis_store.create_redis_client(request.getfixturevalue("environment")["REDIS_URL"])
+    if request.param == "real":
+        url = request.getfixturevalue("environment")["REDIS_URL"]
+    else:
+        url = request.getfixturevalue("other_redis_url")(request.param)
+    real_client = redis_store.create_redis_client(url)
+    empty_redis(real_client)
     yield real_client
     real_client.connection_pool.disconnect()
 

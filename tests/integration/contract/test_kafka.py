@@ -8,6 +8,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from app.clients.kafka import create_kafka_client
 from app.domain.errors import Unavailable
+from app.kafka_settings import KafkaConnection
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.producer import KafkaPublisher
 from app.messaging.records import ConsumedRecord, ProducerRecord, RecordsRejected
@@ -91,12 +92,12 @@ def test_oversized_record_is_rejected_and_the_others_are_published(
 def test_record_rejected_within_a_batch_is_identified(
     environment: dict[str, str],
 ) -> None:
-    bootstrap_servers = tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(","))
+    connection = KafkaConnection(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
     topic = f"test-{new_id()}"
-    admin = create_kafka_client(KafkaAdminClient, bootstrap_servers=list(bootstrap_servers))
+    admin = create_kafka_client(KafkaAdminClient, connection)
     admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"max.message.bytes": "2000"})])
     admin.close()
-    publisher, large_value = KafkaPublisher(bootstrap_servers), b"x" * 3_000
+    publisher, large_value = KafkaPublisher(connection), b"x" * 3_000
     records = [ProducerRecord(topic, "a", value) for value in (b"1", large_value, b"2", large_value, b"3")]
 
     with pytest.raises(RecordsRejected) as error:
@@ -105,7 +106,7 @@ def test_record_rejected_within_a_batch_is_identified(
     publisher.close()
 
     assert sorted(error.value.reason_by_index) == [1, 3]
-    subscriber = KafkaSubscriber(bootstrap_servers, "group", topic)
+    subscriber = KafkaSubscriber(connection, "group", topic)
     values = text_values(poll_records(subscriber, 4))
     subscriber.close()
     # The broker rejects a batch as a whole; its valid records are sent again one by one.
@@ -125,10 +126,10 @@ def test_large_publish_is_split_into_batches(kafka_topic: MemoryTopic | KafkaTop
 @pytest.mark.parametrize("call", ["publish", "poll"])
 def test_unreachable_broker_is_unavailable(call: str) -> None:
     """With the real client: nothing listens on port 1."""
-    bootstrap_servers = ("127.0.0.1:1",)
+    connection = KafkaConnection(("127.0.0.1:1",))
     calls: dict[str, Callable[[], object]] = {
-        "publish": lambda: KafkaPublisher(bootstrap_servers).publish([ProducerRecord("t", "a", b"1")]),
-        "poll": lambda: KafkaSubscriber(bootstrap_servers, "group", "t").poll(0.1, 1),
+        "publish": lambda: KafkaPublisher(connection).publish([ProducerRecord("t", "a", b"1")]),
+        "poll": lambda: KafkaSubscriber(connection, "group", "t").poll(0.1, 1),
     }
     started_at = time.monotonic()
 

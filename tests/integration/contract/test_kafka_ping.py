@@ -8,6 +8,7 @@ import pytest
 from kafka.errors import KafkaError
 
 from app.clients.kafka import ping_kafka_or_raise
+from app.kafka_settings import KafkaConnection
 from harness.network import free_port
 
 
@@ -31,7 +32,7 @@ def test_unresponsive_broker_fails_the_ping_within_a_second(
 
     started_at = time.monotonic()
     with pytest.raises(KafkaError):
-        ping_kafka_or_raise([server])
+        ping_kafka_or_raise(KafkaConnection((server,)))
 
     assert time.monotonic() - started_at < 1.5
 
@@ -40,4 +41,4 @@ def test_unresponsive_broker_fails_the_ping_within_a_second(
 def test_responsive_broker_passes_the_ping(environment: dict[str, str], closed_port: str) -> None:
     servers = environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")
 
-    ping_kafka_or_raise([*servers, *servers, closed_port])
+    ping_kafka_or_raise(KafkaConnection((*servers, *servers, closed_port)))

@@ -25,8 +25,10 @@ NO_SESSION_WAIT_SECONDS = SESSION_TIMEOUT_MS / 2000
 """Half a session time-out: less than this means that no session had to expire."""
 MEMBER_PROGRAM = """
 import sys
+from app.kafka_settings import KafkaConnection
 from app.messaging.consumer import KafkaSubscriber
-subscriber = KafkaSubscriber(tuple(sys.argv[1].split(",")), "group", sys.argv[2], sys.argv[3])
+connection = KafkaConnection(tuple(sys.argv[1].split(",")))
+subscriber = KafkaSubscriber(connection, "group", sys.argv[2], sys.argv[3])
 while True:
     for record in subscriber.poll(0.1, 100):
         print(record.partition, flush=True)

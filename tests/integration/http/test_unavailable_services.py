@@ -41,8 +41,8 @@ def app_without_service(
         all_there = load_settings()
         # The topics stay when this module is done: with other numbers than everybody's they would
         # be in the way of the tests that come after.
-        servers = all_there.service_urls.kafka_bootstrap_servers
-        create_missing_topics(servers, all_there.kafka.partitions, 1, 3_600_000)
+        kafka_connection = all_there.service_urls.kafka_connection
+        create_missing_topics(kafka_connection, all_there.kafka.partitions, 1, 3_600_000)
         for name, value in NOWHERE[request.param].items():
             patch.setenv(name, value)
         services = build_shared_services(load_settings())

@@ -11,6 +11,7 @@ import pytest
 from kafka.producer.sender import Sender
 
 from app.domain.errors import Unavailable
+from app.kafka_settings import KafkaConnection
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.producer import KafkaPublisher
 from app.messaging.records import ProducerRecord
@@ -38,7 +39,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServi
 class AcknowledgedWriter(Thread):
     """Publishes records one by one, each until it is acknowledged."""
 
-    servers: tuple[str, ...]
+    connection: KafkaConnection
     stop_requested: Event = field(default_factory=Event)
     acknowledged: list[str] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ class AcknowledgedWriter(Thread):
         return id(self)
 
     def run(self) -> None:
-        publisher = KafkaPublisher(self.servers)
+        publisher = KafkaPublisher(self.connection)
         while not self.stop_requested.is_set():
             value = str(len(self.acknowledged))
             try:
@@ -67,9 +68,9 @@ class AcknowledgedWriter(Thread):
 
 
 def test_killed_broker_loses_no_acknowledged_record(services: EmbeddedServices) -> None:
-    servers = tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(","))
-    create_missing_topics(servers, {TOPIC: 3}, 3, 3_600_000)
-    writer = AcknowledgedWriter(servers)
+    connection = KafkaConnection(tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
+    create_missing_topics(connection, {TOPIC: 3}, 3, 3_600_000)
+    writer = AcknowledgedWriter(connection)
     writer.start()
     try:
         for broker in BROKERS:
@@ -81,7 +82,7 @@ def test_killed_broker_loses_no_acknowledged_record(services: EmbeddedServices) 
         writer.stop_requested.set()
         writer.join()
 
-    reader = KafkaSubscriber(servers, "reader", TOPIC)
+    reader = KafkaSubscriber(connection, "reader", TOPIC)
     received: set[str] = set()
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not set(writer.acknowledged) <= received and time.monotonic() < deadline:
@@ -91,13 +92,13 @@ def test_killed_broker_loses_no_acknowledged_record(services: EmbeddedServices) 
 
 
 def test_single_broker_acknowledges_no_record(services: EmbeddedServices) -> None:
-    servers = tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(","))
-    create_missing_topics(servers, {TOPIC: 1}, 3, 3_600_000)
+    connection = KafkaConnection(tuple(services.env(*BROKERS)["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
+    create_missing_topics(connection, {TOPIC: 1}, 3, 3_600_000)
     services.kill("kafka-2", "kafka-3")
     senders_before = _senders()
 
     with pytest.raises(Unavailable):
-        KafkaPublisher(servers).publish([ProducerRecord(TOPIC, "a", b"1")])
+        KafkaPublisher(connection).publish([ProducerRecord(TOPIC, "a", b"1")])
 
     # An abandoned producer ends: it neither sends the record later nor keeps connecting to brokers.
     wait_until(lambda: _senders() <= senders_before, "end of the abandoned producer", TIMEOUT_SECONDS)

@@ -17,6 +17,7 @@ from kafka.structs import OffsetAndMetadata
 
 from app.domain.routing import Topic
 from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP, WORKER_LOOPS
+from app.kafka_settings import KafkaConnection
 from app.messaging.topics import create_missing_topics
 from app.operations import health, health_checks
 from app.operations.consumer_lag import ABSENT_GROUP, read_consumer_group_offsets
@@ -250,31 +251,31 @@ def test_running_pipeline_is_reported_healthy(
 
 @pytest.mark.service
 def test_offsets_list_every_consumer_group_of_a_loop(environment: dict[str, str]) -> None:
-    servers = (environment["KAFKA_BOOTSTRAP_SERVERS"],)
-    create_missing_topics(servers, {topic.value: 3 for topic in Topic}, 1, 7 * 24 * 3_600_000)
+    connection = KafkaConnection((environment["KAFKA_BOOTSTRAP_SERVERS"],))
+    create_missing_topics(connection, {topic.value: 3 for topic in Topic}, 1, 7 * 24 * 3_600_000)
 
     expected = {loop.consumer_group for loop in WORKER_LOOPS.values() if loop.consumer_group}
     # A broker may need a moment before it lists new topics.
-    assert poll_until(lambda: {item.group for item in read_consumer_group_offsets(servers)} == expected)
+    assert poll_until(lambda: {item.group for item in read_consumer_group_offsets(connection)} == expected)
 
 
 @pytest.mark.service
 def test_offsets_show_the_lag_of_a_consumer_group(environment: dict[str, str]) -> None:
-    servers = (environment["KAFKA_BOOTSTRAP_SERVERS"],)
+    connection = KafkaConnection((environment["KAFKA_BOOTSTRAP_SERVERS"],))
     group, topic_partition = "critical-consumer", TopicPartition(Topic.CRITICAL.value, 1)
-    create_missing_topics(servers, {Topic.CRITICAL.value: 3}, 1, 7 * 24 * 3_600_000)
-    producer = KafkaProducer(bootstrap_servers=list(servers))
+    create_missing_topics(connection, {Topic.CRITICAL.value: 3}, 1, 7 * 24 * 3_600_000)
+    producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap_servers))
     futures = [
         producer.send(topic_partition.topic, b"{}", partition=topic_partition.partition) for _ in range(5)
     ]
     end_offset = max(future.get(timeout=5).offset for future in futures) + 1
     producer.close()
-    consumer = KafkaConsumer(bootstrap_servers=list(servers), group_id=group)
+    consumer = KafkaConsumer(bootstrap_servers=list(connection.bootstrap_servers), group_id=group)
     consumer.assign([topic_partition])
     consumer.commit({topic_partition: OffsetAndMetadata(end_offset - 2, "", -1)})
 
     result = [
-        item for item in read_consumer_group_offsets(servers) if (item.group, item.partition) == (group, 1)
+        item for item in read_consumer_group_offsets(connection) if (item.group, item.partition) == (group, 1)
     ]
     consumer.commit({topic_partition: OffsetAndMetadata(end_offset, "", -1)})  # leave no lag for other tests
     consumer.close()

@@ -170,6 +170,15 @@ def test_secret_is_redacted(line: str) -> None:
     assert redact_and_truncate(redact_and_truncate(line)) == redact_and_truncate(line)
 
 
+def test_known_password_is_withheld_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_config, "_secret_values", [])
+    log_config.withhold_values(["swordfish", "short"])
+
+    line = redact_and_truncate("unknown command 'HELLO', beginning with: '3' 'AUTH' 'me' 'swordfish', short")
+
+    assert line == "unknown command 'HELLO', beginning with: '3' 'AUTH' 'me' '[withheld]', short"
+
+
 @pytest.mark.parametrize(
     "line",
     [

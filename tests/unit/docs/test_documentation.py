@@ -212,8 +212,9 @@ def _names_in_javascript(source: str) -> set[str]:
 
 
 def _defaults() -> dict[str, object]:
-    """Name and default of each variable that app/settings.py reads; None: there is none."""
-    settings = ast.parse((ROOT / "app/settings.py").read_text())
+    """Name and default of each variable that the settings read; None: there is none."""
+    sources = [(ROOT / "app" / name).read_text() for name in ("settings.py", "kafka_settings.py")]
+    settings = ast.parse("\n".join(sources))
     found: dict[str, object] = {}
     for node in ast.walk(settings):
         if not isinstance(node, ast.Call):

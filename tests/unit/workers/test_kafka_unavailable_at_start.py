@@ -10,8 +10,7 @@ MEASURE_CPU_SCRIPT = """
 from app.clients.gevent_setup import patch_all; patch_all()
 import gc, resource, time
 from app.domain.errors import Unavailable
-from app.messaging.producer import KafkaPublisher
-from app.messaging.records import ProducerRecord
+from app.kafka_settings import KafkaConnection
 from app.messaging.producer import KafkaPublisher
 from app.messaging.records import ProducerRecord
 
@@ -19,7 +18,7 @@ def cpu():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
-publisher = KafkaPublisher(("127.0.0.1:1",))
+publisher = KafkaPublisher(KafkaConnection(("127.0.0.1:1",)))
 for _ in range(3):
     try:
         publisher.publish([ProducerRecord("topic", "key", b"value")])
