@@ -8,10 +8,11 @@ import pytest
 import redis
 
 from app.settings import load_settings
+from harness.waiting import wait_until
 from tests.conftest import migrate, start_services
 from tests.support.certificates import create_certificates
 from tests.support.http_client import register_client
-from tests.support.processes import PROCESS_NAMES, ProcessGroup, wait_until
+from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.secured_services import secured_kafka, secured_postgres, secured_redis
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

