@@ -63,6 +63,17 @@ def _number_column(name: str, column_type: type[Integer] = Integer) -> Column[in
     return Column(name, column_type, nullable=False, server_default=text("0"))
 
 
+def _time_range_index(table_name: str) -> Index:
+    """Finds the rows of a period. Much smaller than a B-tree, and nearly free for a table that only grows at
+    its end; it gives no order."""
+    return Index(
+        f"ix_{table_name}_created_at",
+        "created_at",
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
+
+
 users = Table(
     "users",
     metadata,
@@ -129,6 +140,7 @@ comments = Table(
     Index("ix_comments_post_id_created_at", "post_id", "created_at"),
     Index("ix_comments_parent_id", "parent_id"),
     Index("ix_comments_user_id", "user_id"),
+    _time_range_index("comments"),
 )
 
 likes = Table(
@@ -141,6 +153,7 @@ likes = Table(
     _time_column("created_at"),
     _time_column("updated_at"),
     Index("ix_likes_user_id", "user_id"),
+    _time_range_index("likes"),
 )
 
 follows = Table(
@@ -154,6 +167,7 @@ follows = Table(
     _time_column("updated_at"),
     CheckConstraint("follower_id <> following_id", name="not_self"),
     Index("ix_follows_following_id", "following_id"),
+    _time_range_index("follows"),
 )
 
 bell_subscriptions = Table(
@@ -259,6 +273,7 @@ notifications = Table(
     ),
     # Finds the notifications about a post when the post is deleted.
     Index("ix_notifications_object_id", "object_id"),
+    _time_range_index("notifications"),
     Index(
         "ix_notifications_post_url",
         text("(metadata ->> 'postUrl')"),
