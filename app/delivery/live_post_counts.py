@@ -135,7 +135,7 @@ class LivePostCounts:
         if not self._watchers.has_sockets_without_list:
             self._throttle.discard_unfiltered()
         due = self._throttle.take_due(self._monotonic())
-        post_ids = list(due.watched | due.unfiltered)
+        post_ids = list({**due.watched, **due.unfiltered})
         if not post_ids:
             return
         try:

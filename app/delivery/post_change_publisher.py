@@ -7,7 +7,6 @@ One message for all posts that changed. Each web process reads the counts itself
 import logging
 import time
 from collections.abc import Iterable
-from itertools import islice
 
 from app.domain.errors import Unavailable
 from app.domain.events import COMMENT_KINDS, Event, Kind
@@ -41,15 +40,16 @@ class PostChangePublisher:
         if not self._latest_event_by_post_id or time.monotonic() < self._next_publish_at:
             return
         self._next_publish_at = time.monotonic() + MIN_PUBLISH_INTERVAL_SECONDS
-        while self._latest_event_by_post_id:
-            published = dict(islice(self._latest_event_by_post_id.items(), MAX_POSTS_PER_MESSAGE))
-            posts = {post_id: [event.event_id, event.actor_id] for post_id, event in published.items()}
+        pending = list(self._latest_event_by_post_id.items())
+        for start in range(0, len(pending), MAX_POSTS_PER_MESSAGE):
+            published = pending[start : start + MAX_POSTS_PER_MESSAGE]
+            posts = {post_id: [event.event_id, event.actor_id] for post_id, event in published}
             try:
                 self._push_publisher.emit(POSTS_CHANGED_EVENT, {"posts": posts}, POSTS_CHANGED_ROOM)
             except Unavailable as exc:
                 log.info("Live counts are delayed: %s", exc, extra={"event": "live_counts_delayed"})
                 return
             # An event that another loop recorded during the call stays for the next message.
-            for post_id, event in published.items():
+            for post_id, event in published:
                 if self._latest_event_by_post_id.get(post_id) is event:
                     del self._latest_event_by_post_id[post_id]

@@ -175,7 +175,8 @@ def _count_or_estimate(conn: Connection, table: Table, rows: Select[Any]) -> int
 
 
 # Of all partitions, if the table has any; a table that was never analyzed has -1.
-_ESTIMATE_ROWS = text(
-    "select coalesce(sum(greatest(c.reltuples, 0)), 0) from pg_partition_tree(cast(:table as regclass)) t "
-    "join pg_class c on c.oid = t.relid where t.isleaf"
-)
+_ESTIMATE_ROWS = text("""
+    select coalesce(sum(greatest(reltuples, 0)), 0) from pg_class
+    where relkind = 'r' and (oid = cast(:table as regclass)
+        or oid in (select relid from pg_partition_tree(cast(:table as regclass))))
+""")

@@ -13,7 +13,7 @@ MAX_COUNTED_ROWS = 10_000
 """For single figures that are shown alone: unread notifications, posts and follows of a user."""
 
 
-def select_bounded_count(rows: Select[Any], max_rows: int) -> Select[tuple[int]]:
+def select_bounded_count(rows: Select[Any], max_rows: int) -> Select[int]:
     """The number of rows of the query, at most `max_rows`."""
     return select(func.count()).select_from(rows.limit(max_rows).subquery())
 

@@ -26,6 +26,7 @@ _INSERT_NOTIFICATIONS = text("""
     select uuidv7(), :user, case when n % 2 = 0 then 'LIKE' else 'FOLLOW' end,
         case when n % 2 = 0 then 'LOW' else 'HIGH' end, uuidv7(), 1 from generate_series(1, :rows) n
 """)
+_FROM = re.compile(r"\bfrom\s+(\S+)")
 _COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
 
 
@@ -175,5 +176,9 @@ def test_no_request_counts_all_rows_of_a_growing_table(
 
 def _is_bounded(statement: str) -> bool:
     """Every count is of a subquery with a limit."""
-    parts = _COUNT.split(statement.lower())[1:]
-    return all("from (select" in " ".join(part.split()) and "limit" in part for part in parts)
+    after_counts = [statement[count.end() :].lower() for count in _COUNT.finditer(statement)]
+    first_sources = [_FROM.search(after_count) for after_count in after_counts]
+    return all(
+        source and source[1].startswith("(select") and "limit" in after_count
+        for source, after_count in zip(first_sources, after_counts, strict=True)
+    )
