@@ -14,7 +14,6 @@ from app.bootstrap import new_id
 from app.domain.worker_loops import WORKER_PROCESSES
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, SetMembershipRequest
-from app.trace_context import get_or_create_traceparent
 from bench.harness import BenchHarness
 from bench.results import BenchmarkResult, Measurement, MeasurementsByVariant, quartiles
 from bench.socket_clients import SocketClients
@@ -32,6 +31,7 @@ NO_LISTS_VARIANT, LISTS_VARIANT = (
     f"no socket of {CLIENT_COUNT:,} sent watch_posts",
     f"all {CLIENT_COUNT:,} did, {WATCHER_COUNT} watch the post",
 )
+BENCH_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 MEASURED_PROCESSES = ("web", "aggregator", "deliverer")
 
 
@@ -86,7 +86,7 @@ class LiveCountsBench:
                 gevent.sleep(max(0.0, started_at + index / LIKES_PER_SECOND - time.perf_counter()))
             memberships.set_membership(
                 SetMembershipRequest(
-                    POST_LIKES, liker_id, post_id, DesiredState.ON, new_id(), get_or_create_traceparent()
+                    POST_LIKES, liker_id, post_id, DesiredState.ON, new_id(), BENCH_TRACEPARENT
                 )
             )
 

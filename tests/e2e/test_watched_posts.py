@@ -11,8 +11,10 @@ from tests.support.http_client import BrowserTab, HttpClient
 pytestmark = pytest.mark.service
 
 
-def watch(tab: BrowserTab, *post_ids: str) -> None:
-    tab.emit("watch_posts", {"postIds": list(post_ids)})
+def watch(tab: BrowserTab, *post_ids: str) -> dict[str, int]:
+    """Returns when the list is in force: the like counts of its new posts, from the acknowledgement."""
+    reply = tab.emit_and_wait_for_ack("watch_posts", {"postIds": list(post_ids)})
+    return {post["postId"]: post["likesCount"] for post in reply["posts"]}
 
 
 def updates_of(tab: BrowserTab, post_id: str) -> list[int]:
@@ -27,8 +29,6 @@ def updates_of(tab: BrowserTab, post_id: str) -> list[int]:
 def open_watching_tab(user: HttpClient, *post_ids: str) -> BrowserTab:
     tab = user.open_tab()
     watch(tab, *post_ids)
-    # Messages of one socket are handled in order, so the list is in force when the answer to this arrives.
-    tab.join()
     return tab
 
 
@@ -46,8 +46,7 @@ def test_watching_socket_gets_its_posts_and_another_socket_gets_all(cluster: Web
     )
     assert updates_of(watching_tab, other) == []
 
-    watch(watching_tab, other)
-    watching_tab.join()
+    assert watch(watching_tab, other) == {other: 1}
     ben.like(other)
     ben.like(watched)
     cluster.wait_until(lambda: updates_of(watching_tab, other)[-1:] == [2], "the post of the new list")
@@ -87,7 +86,7 @@ def test_socket_without_token_cannot_watch(cluster: WebCluster) -> None:
     post = alice.create_post()
     tab = BrowserTab(alice.base_url, alice.id, "")
     tab.connect()
-    watch(tab, post)
+    tab.emit("watch_posts", {"postIds": [post]})
     tab.wait_until(lambda: tab.data_of("error"), "an error")
     assert tab.data_of("error") == [{"message": "Authentication required"}]
     witness = open_watching_tab(ben, post)
