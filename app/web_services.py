@@ -25,6 +25,7 @@ from app.accounts.sessions import Sessions
 from app.bootstrap import SharedServices, new_id
 from app.clients.redis_server_check import RedisServerCheck
 from app.delivery.history import ClientEventHistory
+from app.delivery.live_post_counts import LivePostCounts, PostCountReader
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
 from app.delivery.sockets import SocketServer
@@ -141,6 +142,13 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         access_tokens=access_tokens,
         history=ClientEventHistory(engine),
         read_receipts=ReadReceiptBuffer(SeenReceipts(engine).record),
+        live_counts=LivePostCounts(
+            PostCountReader(services.memberships, services.comments),
+            local_sockets.emit_to_room,
+            time.monotonic,
+            new_id,
+        ),
+        posts=Posts(engine),
         now=services.now,
     )
     return WebServices(

@@ -1,4 +1,4 @@
-"""python -m bench [s1 s2 s3 s4 s5 s6] [--quick]
+"""python -m bench [s1 s2 s3 s4 s5 s6 s7] [--quick]
 
 Exit code 1 if a guarantee is broken that does not depend on the machine (such as one Redis call per
 like). A missed goal is only reported.
@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import bridge_throughput, fanout, flush, like_throughput, read_latency, toast_latency
+from bench import bridge_throughput, fanout, flush, like_throughput, live_counts, read_latency, toast_latency
 from bench.harness import run_harness
 from bench.report import print_result, write_json
 from bench.results import BenchmarkResult
@@ -34,13 +34,14 @@ BENCHMARKS: dict[str, tuple[Callable[..., BenchmarkResult], dict[str, Any], dict
     "s4": (toast_latency.run_benchmark, {"rounds": 10, "like_count": 20}, {"rounds": 3, "like_count": 10}),
     "s5": (read_latency.run_benchmark, {"rounds": 5}, {"rounds": 2}),
     "s6": (fanout.run_benchmark, {"rounds": 6, "broadcast_count": 5}, {"rounds": 2, "broadcast_count": 2}),
+    "s7": (live_counts.run_benchmark, {"rounds": 3, "seconds": 5.0}, {"rounds": 1, "seconds": 1.0}),
     "s3": (bridge_throughput.run_benchmark, {"rounds": 8}, {"rounds": 2}),
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("benchmarks", nargs="*", choices=[*sorted(BENCHMARKS), []], metavar="s1..s6")
+    parser.add_argument("benchmarks", nargs="*", choices=[*sorted(BENCHMARKS), []], metavar="s1..s7")
     parser.add_argument("--quick", action="store_true", help="few rounds, as a smoke test")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)

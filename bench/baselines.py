@@ -33,7 +33,7 @@ from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState
-from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher, user_room
+from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher, user_room
 from app.settings import load_settings
 from bench.socket_clients import REDIS_CHANNEL
 
@@ -140,7 +140,7 @@ def build_bare_socketio_app() -> Flask:
     @server.on("connect")  # type: ignore[untyped-decorator]
     def connect(sid: str, _environ: Any, auth: Any) -> None:
         server.enter_room(sid, user_room(auth["token"]))
-        server.enter_room(sid, SIGNED_IN_ROOM)
+        server.enter_room(sid, ALL_POSTS_ROOM)
 
     @server.on("join_room")  # type: ignore[untyped-decorator]
     def join(sid: str, _request: Any) -> None:

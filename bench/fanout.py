@@ -13,7 +13,7 @@ from functools import partial
 import gevent
 import socketio
 
-from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher, user_room
+from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher, user_room
 from bench.harness import BenchHarness
 from bench.results import (
     BenchmarkResult,
@@ -70,7 +70,7 @@ class FanoutServer:
     def _broadcast(self, broadcast_count: int) -> list[float]:
         latencies_ms: list[float] = []
         for _ in range(broadcast_count):
-            self._emit_event(SIGNED_IN_ROOM)
+            self._emit_event(ALL_POSTS_ROOM)
             broadcast_latencies_ms = self.socket_clients.wait_for_events(
                 CLIENT_COUNT, DELIVERY_TIMEOUT_SECONDS
             )

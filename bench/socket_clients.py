@@ -1,8 +1,9 @@
 """Thousands of socket clients in a process of its own that measure the latency of client events.
 
 Raw sockets and one epoll, as in load.py. The sender puts `sentAt`, Unix milliseconds, into each event.
-Commands on stdin, one JSON object a line: {port, credentials_path} once, then {event_count,
-timeout_seconds}; responses on stdout: {latencies_ms}.
+Commands on stdin and responses on stdout, one JSON object a line: {port, credentials_path} once, then
+{event_count, timeout_seconds} -> {latencies_ms}, {watch_lists_path} -> {watching},
+{take_received_count: event name} -> {received_count}.
 """
 
 import json
@@ -13,8 +14,9 @@ import struct
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.subprocess_client import SubprocessClient, send_response
@@ -24,6 +26,7 @@ REDIS_CHANNEL = "bench"
 """The channel of plain python-socketio; the product has another."""
 CONNECT_TIMEOUT_SECONDS = 30.0
 _SENT_AT_PATTERN = re.compile(rb'"sentAt":\s*([0-9.]+)')
+_EVENT_NAME_PATTERN = re.compile(rb'42\["([a-z_]+)"')
 _HANDSHAKE_REQUEST = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -58,11 +61,24 @@ class SocketClients:
             )
         return latencies_ms
 
+    def watch_posts(self, watch_lists: Sequence[Sequence[str]]) -> None:
+        """Sends one list of post ids per socket. Returns when the server has acknowledged all."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(watch_lists, file)
+            file.flush()
+            self._subprocess.request({"watch_lists_path": file.name})
+
+    def take_received_count(self, event_name: str) -> int:
+        """How many events of that name all sockets received since the last call."""
+        return int(self._subprocess.request({"take_received_count": event_name})["received_count"])
+
 
 @dataclass(slots=True)
 class WebSocketClient:
     sock: socket.socket
     buffer: bytes = b""
+    received_counts: "Counter[bytes]" = field(default_factory=Counter)
+    """Events by name since the last count."""
 
     def read_payloads(self) -> Iterator[bytes]:
         """Complete payloads. Raises RuntimeError if the server closed the connection."""
@@ -120,11 +136,23 @@ def connect_client(port: int, user_id: str, access_token: str) -> WebSocketClien
     return client
 
 
+def send_watch_lists(clients: Sequence[WebSocketClient], watch_lists: Sequence[Sequence[str]]) -> None:
+    for client, post_ids in zip(clients, watch_lists, strict=True):
+        client.send_text("420" + json.dumps(["watch_posts", {"postIds": post_ids}]))
+        _wait_for_payload(client, b"430")
+
+
+def take_received_count(clients: Sequence[WebSocketClient], event_name: str) -> int:
+    return sum(client.received_counts.pop(event_name.encode(), 0) for client in clients)
+
+
 def _wait_for_payload(client: WebSocketClient, prefix: bytes) -> None:
     matched = False
     while not matched:
         for payload in client.read_payloads():
             matched = matched or payload.startswith(prefix)
+            if payload == b"2":
+                client.send_text("3")
 
 
 def _raise_connection_closed() -> bytes:
@@ -151,15 +179,24 @@ def main() -> None:
                 if not line:
                     return
                 command = json.loads(line)
-                expected_count, deadline = (
-                    command["event_count"],
-                    time.monotonic() + command["timeout_seconds"],
-                )
+                if "event_count" in command:
+                    expected_count = command["event_count"]
+                    deadline = time.monotonic() + command["timeout_seconds"]
+                else:
+                    send_response(execute_command(clients, command))
             else:
                 latencies_ms += read_latencies(client_by_fd[fd])
         if expected_count and (len(latencies_ms) >= expected_count or time.monotonic() > deadline):
             send_response({"latencies_ms": latencies_ms})
             latencies_ms, expected_count, deadline = [], 0, float("inf")
+
+
+def execute_command(clients: Sequence[WebSocketClient], command: dict[str, str]) -> dict[str, int]:
+    """A command that is answered at once."""
+    if "watch_lists_path" in command:
+        send_watch_lists(clients, json.loads(Path(command["watch_lists_path"]).read_text()))
+        return {"watching": len(clients)}
+    return {"received_count": take_received_count(clients, command["take_received_count"])}
 
 
 def read_latencies(client: WebSocketClient) -> list[float]:
@@ -170,6 +207,8 @@ def read_latencies(client: WebSocketClient) -> list[float]:
             client.send_text("3")
         elif match := _SENT_AT_PATTERN.search(payload):
             latencies_ms.append(now_ms - float(match[1]))
+        elif event := _EVENT_NAME_PATTERN.match(payload):
+            client.received_counts[event[1]] += 1
     return latencies_ms
 
 

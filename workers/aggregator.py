@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.aggregation.windows import WindowOffer, WindowStateLost, WindowStore
-from app.delivery.post_updates import LivePostCountPublisher
+from app.delivery.post_change_publisher import PostChangePublisher
 from app.domain.clock import Clock
 from app.domain.errors import Poisoned, Unavailable
 from app.domain.event_codec import parse_event
@@ -57,7 +57,7 @@ class AggregatorSinks:
     windows: WindowStore
     event_writer: EventWriter
     dead_letters: DeadLetterQueue
-    post_updates: LivePostCountPublisher
+    post_changes: PostChangePublisher
     comments: Comments
     pending_follows: PendingFollows
     record_stats: RecordStats = discard_stats
@@ -104,7 +104,7 @@ class Aggregator:
             self._commit_settled_offsets_if_due()
         except WindowStateLost:
             self._rewind_to_committed_offsets()
-        self._sinks.post_updates.emit_due_counts()
+        self._sinks.post_changes.publish_due_changes()
         return moved_count
 
     def _rewind_to_committed_offsets(self) -> None:
@@ -185,7 +185,7 @@ class Aggregator:
         self._record_batch_stats(
             batches, outcome_names, trace_details_by_event(events, outcome_names, write_outcome)
         )
-        self._sinks.post_updates.record_count_changes(event for _, event in events)
+        self._sinks.post_changes.record_count_changes(event for _, event in events)
 
     def _record_batch_stats(
         self,

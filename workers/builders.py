@@ -7,7 +7,7 @@ from app.bootstrap import WorkerServices, check_migrations_have_run, new_id
 from app.clients.leases import PostgresLease
 from app.clients.pg_notify import PgNotifyListener
 from app.delivery.links import NotificationLinks
-from app.delivery.post_updates import LivePostCountPublisher
+from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
 from app.domain.clock import Clock
 from app.domain.worker_loops import WORKER_LOOPS, loops_of_process
@@ -85,7 +85,7 @@ def build_aggregator_workers(worker_services: WorkerServices) -> list[Worker]:
         services.windows,
         worker_services.event_writer,
         worker_services.dead_letters,
-        LivePostCountPublisher(services.memberships, services.comments, services.push_publisher),
+        PostChangePublisher(services.push_publisher),
         services.comments,
         services.memberships.pending_follows,
         StageCounters(services.redis).record_batch_stats,

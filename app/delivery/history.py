@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from app.clients.postgres import translate_errors
 from app.domain.redaction import with_encrypted_login_code
 from app.domain.resume import MAX_MISSED_EVENTS
+from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
 from app.persistence.serializer import render_payloads
 
 
@@ -110,12 +111,10 @@ def _get_or_create_epoch(conn: Connection) -> str:
 
 _SELECT_EPOCH = text("select value::text from epochs where name = 'client_events'")
 # One statement, so that count and version are from one snapshot.
-_SELECT_POSITION = text("""
-    select u.client_seq, u.unread_count_version, (select count(*) from notifications n
-        where n.user_id = u.id and not n.is_read and n.removed_at is null
-            and n.archived_at is null and n.version > 0)
-    from users u where u.id = :user
-""")
+_SELECT_POSITION = text(
+    f"select u.client_seq, u.unread_count_version, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608
+    "from users u where u.id = :user"
+)
 _SELECT_CLIENT_EVENTS = text(
     "select client_event, payload, encrypted_body from outbox "
     "where user_id = :user and client_seq > :since and client_seq <= :seq order by client_seq"
@@ -127,8 +126,7 @@ _SELECT_EVENTS_AFTER = text("""
     join outbox o on o.user_id = u.id and o.client_seq > u.seq order by o.user_id, o.client_seq
 """)
 # One statement, so that count and version are from one snapshot.
-_SELECT_BADGES = text("""
-    select id::text, (select count(*) from notifications where user_id = u.id and not is_read
-        and removed_at is null and archived_at is null and version > 0), unread_count_version
-    from users u where id = any(cast(:users as uuid[]))
-""")
+_SELECT_BADGES = text(
+    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))}, u.unread_count_version "  # noqa: S608
+    "from users u where u.id = any(cast(:users as uuid[]))"
+)

@@ -24,6 +24,10 @@ class LocalSockets:
         self.encryption = encryption
         self.dispatcher = SocketDispatcher(history, self.delivered, self.emit_decrypted)
 
+    def emit_to_room(self, event: str, data: dict[str, Any], room: str) -> None:
+        """Emits to the sockets of this process only."""
+        self.socketio.emit(event, data, to=room, ignore_queue=True)
+
     def emit_decrypted(self, event: str, data: dict[str, Any], room: str) -> None:
         """Emits to the sockets of this process only, with secrets decrypted for their owner."""
-        self.socketio.emit(event, self.encryption.decrypt_login_code(data), to=room, ignore_queue=True)
+        self.emit_to_room(event, self.encryption.decrypt_login_code(data), room)

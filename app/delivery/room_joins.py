@@ -14,10 +14,11 @@ from flask_socketio import emit, join_room
 from app.accounts.access_tokens import AccessTokens, Claims
 from app.delivery.handshake import parse_resume_point
 from app.delivery.history import ClientEventHistory, ResumePoint, ResumeResult
+from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.socket_cursor import JoinBufferOverflow
 from app.domain.errors import Rejected, Unavailable
-from app.messaging.socket_push import SIGNED_IN_ROOM, user_room
+from app.messaging.socket_push import ALL_POSTS_ROOM, user_room
 
 log = logging.getLogger(__name__)
 AUTHENTICATION_REQUIRED_MESSAGE = "Authentication required"
@@ -37,9 +38,14 @@ class SocketConnection:
 
 class RoomJoinHandler:
     def __init__(
-        self, local_sockets: LocalSockets, access_tokens: AccessTokens, history: ClientEventHistory
+        self,
+        local_sockets: LocalSockets,
+        access_tokens: AccessTokens,
+        history: ClientEventHistory,
+        live_counts: LivePostCounts,
     ) -> None:
         self._local_sockets = local_sockets
+        self._live_counts = live_counts
         self._access_tokens = access_tokens
         self._history = history
 
@@ -48,7 +54,8 @@ class RoomJoinHandler:
         self._local_sockets.delivered.start_tracking(claims.user_id, None)
         self._local_sockets.cursors.start_buffering(user_room(claims.user_id), current_sid())
         join_room(user_room(claims.user_id))
-        join_room(SIGNED_IN_ROOM)
+        if self._live_counts.add_socket(current_sid()):
+            join_room(ALL_POSTS_ROOM)
 
     def handle_join_room(self, connection: SocketConnection, payload: Any) -> None:
         """A token given at the handshake need not be repeated."""

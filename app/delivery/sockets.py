@@ -1,7 +1,7 @@
 """Socket server: connections of clients, who may open one, and when it is closed.
 
-Input: Socket.IO, namespace / (docs/socket-api.md). Output: rooms `user:{id}` and `signed-in`, and
-`session_ended`.
+Input: Socket.IO, namespace / (docs/socket-api.md). Output: rooms `user:{id}`, `post:{id}` and `all-posts`,
+and `session_ended`.
 Events reach the rooms through app/delivery/redis_pubsub.py and app/delivery/socket_dispatcher.py;
 jinja/static/liveNotifications.js is the client.
 """
@@ -19,17 +19,20 @@ from app.clients.pg_notify import PgNotifyListener
 from app.delivery import packet_validation, request_body_timeout
 from app.delivery.handshake import build_origin_check
 from app.delivery.history import ClientEventHistory
+from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
 from app.delivery.redis_pubsub import ReconnectingRedisManager
 from app.delivery.room_joins import RoomJoinHandler, SocketConnection, current_sid
 from app.delivery.socket_backpressure import BackpressureGuard
 from app.delivery.socket_dispatcher import run_notify_loop
+from app.delivery.watch_posts import WatchPostsHandler
 from app.domain.errors import Rejected, Unavailable
-from app.messaging.socket_push import user_room
+from app.messaging.socket_push import POSTS_CHANGED_EVENT, user_room
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL
 from app.settings import ServiceUrls
+from app.social.posts import Posts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,6 +72,8 @@ class SocketServer:
         access_tokens: AccessTokens,
         history: ClientEventHistory,
         read_receipts: ReadReceiptBuffer,
+        live_counts: LivePostCounts,
+        posts: Posts,
         now: Callable[[], float],
     ) -> None:
         self._connections: dict[str, SocketConnection] = {}
@@ -77,7 +82,9 @@ class SocketServer:
         self._delivered = local_sockets.delivered
         self._dispatcher = local_sockets.dispatcher
         self._now = now
-        self._joins = RoomJoinHandler(local_sockets, access_tokens, history)
+        self._joins = RoomJoinHandler(local_sockets, access_tokens, history, live_counts)
+        self._live_counts = live_counts
+        self._watch_posts = WatchPostsHandler(live_counts, posts)
         self._pg_listener = PgNotifyListener(
             service_urls.database_url, CRITICAL_NOTIFY_CHANNEL, FAN_OUT_PAGE_CHANNEL
         )
@@ -86,7 +93,7 @@ class SocketServer:
         client_manager = ReconnectingRedisManager(
             service_urls.redis_url,
             self._on_redis_reconnected,
-            self._dispatcher.fill_gap_and_check_new,
+            self._accept_event_from_redis,
             self._cursors,
             local_sockets.encryption.decrypt_login_code,
         )
@@ -116,6 +123,7 @@ class SocketServer:
         self.socketio.on_event("disconnect", self._on_disconnect)
         self.socketio.on_event("join_room", self._on_join_room)
         self.socketio.on_event("leave_room", self._on_leave_room)
+        self.socketio.on_event("watch_posts", self._on_watch_posts)
         self.socketio.on_event("notification_ack", self._on_notification_ack)
 
     def start_background_tasks(self) -> None:
@@ -123,6 +131,7 @@ class SocketServer:
         gevent.spawn(self._close_expired_connections_forever)
         gevent.spawn(self._backpressure.close_slow_sockets_forever)
         gevent.spawn(self.read_receipts.write_forever)
+        gevent.spawn(self._live_counts.emit_forever)
         gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
 
     def count_connected_users(self) -> int:
@@ -187,6 +196,7 @@ class SocketServer:
 
     def _on_disconnect(self, *_: Any) -> None:
         closed_connection = self._connections.pop(current_sid(), None)
+        self._live_counts.remove_socket(current_sid())
         user_id = closed_connection.claims.user_id if closed_connection and closed_connection.claims else None
         if user_id:
             self._cursors.remove_socket(user_room(user_id), current_sid())
@@ -206,14 +216,26 @@ class SocketServer:
         if connection and connection.claims:
             leave_room(user_room(connection.claims.user_id))
 
+    def _on_watch_posts(self, payload: Any = None) -> dict[str, list[dict[str, object]]] | None:
+        connection = self._connections.get(current_sid())
+        return self._watch_posts.handle_watch_posts(connection, payload) if connection else None
+
     def _on_notification_ack(self, payload: Any = None) -> None:
         """Buffered; written to the delivery log as `seen`."""
         connection = self._connections.get(current_sid())
         if connection and connection.claims:
             self.read_receipts.add_ack(connection.claims.user_id, payload)
 
+    def _accept_event_from_redis(self, event: str, data: Any, room: object) -> bool:
+        """Whether the event is emitted to the sockets of its room."""
+        if event == POSTS_CHANGED_EVENT:
+            self._live_counts.record_changes(data)
+            return False
+        return self._dispatcher.fill_gap_and_check_new(event, data, room)
+
     def _on_redis_reconnected(self, _: float) -> None:
         """Sends connected users the events that were published while Redis pub/sub was disconnected."""
+        self._live_counts.record_missed_changes()
         if self._delivered.connected_user_ids():
             gevent.spawn(self._emit_missed_or_close_all)
 

@@ -11,13 +11,21 @@ import socketio
 
 from app.clients.redis import create_redis_client, translate_errors
 
-SIGNED_IN_ROOM = "signed-in"
+ALL_POSTS_ROOM = "all-posts"
+"""Signed-in sockets that never said which posts they watch."""
+POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
+"""For the web processes, not for sockets: the room has none."""
 SOCKETIO_CHANNEL = "flask-socketio"  # the default of Flask-SocketIO
 MAX_CONNECTIONS = 4
 
 
 def user_room(user_id: str) -> str:
     return f"user:{user_id}"
+
+
+def post_room(post_id: str) -> str:
+    """The sockets that watch the post."""
+    return f"post:{post_id}"
 
 
 class _FailFastRedisManager(socketio.RedisManager):  # type: ignore[misc]

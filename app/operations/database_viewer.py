@@ -1,18 +1,19 @@
-"""Database viewer: the newest rows of four tables, and how many there are. Reads only.
+"""Database viewer: the newest rows of four tables, and about how many there are. Reads only.
 
 Used by blueprints/admin/database_viewer.py.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Table, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, select, text, tuple_
 
 from app.clients.postgres import translate_errors
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.redaction import REDACTED
+from app.persistence.bounded_counts import MAX_COUNTED_ROWS, select_bounded_count
 from app.persistence.serializer import message_text
 from app.persistence.tables import (
     comments,
@@ -23,6 +24,10 @@ from app.persistence.tables import (
     users,
 )
 from app.social.posts import PageRequest
+
+LIST_PERIODS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
+"""Searched one after the other for the newest rows. Likes and follows have only a BRIN index on their time,
+which finds a period but gives no order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +127,31 @@ class DatabaseViewer:
         if page.after_key is not None:
             query = query.where(tuple_(*view.sort_key_columns) < page.after_key)
         query = query.order_by(*(column.desc() for column in view.sort_key_columns)).limit(page.limit)
+        created_at, ends_at = view.columns["createdAt"], page.after_key[0] if page.after_key else func.now()
         with translate_errors("list rows"), self._engine.connect() as conn:
-            return [view.to_dict(dict(row)) for row in conn.execute(query).mappings()]
+            for period in LIST_PERIODS:
+                rows = conn.execute(query.where(created_at >= ends_at - period)).mappings().all()
+                if len(rows) == page.limit:
+                    break
+            else:
+                rows = conn.execute(query).mappings().all()
+        return [view.to_dict(dict(row)) for row in rows]
 
-    def count_rows(self, view: TableView, since: datetime | None = None) -> int:
-        query = select(func.count()).select_from(view.table).where(view.row_filter)
-        if since is not None:
-            query = query.where(view.columns["createdAt"] >= since)
+    def count_rows(self, view: TableView) -> int:
+        """Exact up to MAX_COUNTED_ROWS, then PostgreSQL's estimate, which includes retracted rows."""
         with translate_errors("count rows"), self._engine.connect() as conn:
-            return conn.execute(query).scalar_one()
+            return _count_or_estimate(conn, view.table, _select_rows(view))
+
+    def count_recent_rows(self, view: TableView, since: datetime) -> int:
+        """At most MAX_COUNTED_ROWS."""
+        query = _select_rows(view).where(view.columns["createdAt"] >= since)
+        with translate_errors("count rows"), self._engine.connect() as conn:
+            return conn.execute(select_bounded_count(query, MAX_COUNTED_ROWS)).scalar_one()
 
     def count_users(self) -> int:
+        """As count_rows()."""
         with translate_errors("count users"), self._engine.connect() as conn:
-            return conn.execute(select(func.count()).select_from(users)).scalar_one()
+            return _count_or_estimate(conn, users, select(users.c.id))
 
     def count_pending_and_failed_fallback(self, max_retries: int) -> tuple[int, int]:
         """(pending, failed) of the fallback queue."""
@@ -144,3 +161,22 @@ class DatabaseViewer:
         with translate_errors("count the fallback queue"), self._engine.connect() as conn:
             row = conn.execute(query.where(~columns.processed)).one()
         return row[0], row[1]
+
+
+def _select_rows(view: TableView) -> Select[Any]:
+    return select(view.columns["createdAt"]).where(view.row_filter)
+
+
+def _count_or_estimate(conn: Connection, table: Table, rows: Select[Any]) -> int:
+    count = conn.execute(select_bounded_count(rows, MAX_COUNTED_ROWS + 1)).scalar_one()
+    if count <= MAX_COUNTED_ROWS:
+        return count
+    return max(count, int(conn.execute(_ESTIMATE_ROWS, {"table": table.name}).scalar_one()))
+
+
+# Of all partitions, if the table has any; a table that was never analyzed has -1.
+_ESTIMATE_ROWS = text("""
+    select coalesce(sum(greatest(reltuples, 0)), 0) from pg_class
+    where relkind = 'r' and (oid = cast(:table as regclass)
+        or oid in (select relid from pg_partition_tree(cast(:table as regclass))))
+""")

@@ -33,6 +33,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RESPONSES: defaultdict[int, int] = defaultdict(int)
 """Responses of this process by status. A plain addition, because each request executes it."""
 
+POST_UPDATES: defaultdict[str, int] = defaultdict(int)
+"""Live counts of this process: emitted to the watchers of a post, emitted to sockets without a list, merged
+into a newer one, dropped."""
+
 CRITICAL_DELIVERY_SECONDS = Histogram(
     "notifications_critical_delivery_seconds",
     "Seconds from the timestamp of a critical event to the sockets of this process, by path",
@@ -79,6 +83,12 @@ class WebProcessCollector(Collector):
         for status, count in sorted(RESPONSES.items()):
             responses.add_metric([str(status)], count)
         yield responses
+        post_updates = CounterMetricFamily(
+            "notifications_post_updates", "Live counts of this process", labels=["outcome"]
+        )
+        for outcome, count in sorted(POST_UPDATES.items()):
+            post_updates.add_metric([outcome], count)
+        yield post_updates
         yield _breaker_gauge("notifications_breaker_state", {"web": circuit_breaker.breaker_states()})
         yield GaugeMetricFamily(
             "notifications_connected_users",

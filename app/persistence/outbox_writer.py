@@ -19,6 +19,7 @@ from app.domain.events import CRITICAL_KINDS, Event, Kind, occurred_at_from_seq
 from app.domain.grouping import GroupKey, GroupPlan
 from app.domain.preferences import Channel
 from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
+from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
 from app.persistence.client_event_payloads import build_event_name_and_payload
 from app.persistence.critical_notify import CriticalClientEvent, pg_notify_critical_events
 from app.persistence.message_enqueue import NewOutgoingMessage, enqueue_emails_and_texts
@@ -129,7 +130,7 @@ def reserve_client_seqs(conn: Connection, recipient_ids: Iterable[str]) -> dict[
 
 
 def count_unread_by_recipient(conn: Connection, recipient_ids: Iterable[str]) -> Sequence[Sequence[Any]]:
-    """(recipient id, number of unread rows); recipients without unread rows are left out."""
+    """(recipient id, number of unread rows, at most MAX_COUNTED_ROWS)."""
     return conn.execute(_COUNT_UNREAD, {"ids": sorted(recipient_ids)}).all()
 
 
@@ -205,12 +206,10 @@ _RESERVE_CLIENT_SEQS = text("""
     where users.id = n.id
     returning users.id::text, users.client_seq - n.event_count, users.unread_count_version
 """)
-_COUNT_UNREAD_SQL = """
-    select user_id::text, count(*) from notifications
-    where user_id = any(cast(:ids as uuid[])) and not is_read and removed_at is null
-        and archived_at is null and version > 0
-    group by user_id
-"""
+_COUNT_UNREAD_SQL = (
+    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608 - constants only
+    "from unnest(cast(:ids as uuid[])) as u (id)"
+)
 _COUNT_UNREAD = text(_COUNT_UNREAD_SQL)
 # The rows are updated and their recipients' unread rows counted in one round trip.
 _UPDATE_NOTIFICATIONS = text(f"""

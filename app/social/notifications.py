@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Engine, RowMapping, select, text, tuple_
 
 from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.domain.events import Priority
 from app.persistence import groups
+from app.persistence.bounded_counts import (
+    MAX_COUNTED_ROWS,
+    MAX_LISTED_ROWS,
+    select_bounded_count,
+    unread_rows_sql,
+)
 from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
 from app.persistence.tables import notifications
 from app.social.posts import PageRequest
@@ -35,7 +41,8 @@ class NotificationFilter:
 
 @dataclass(frozen=True, slots=True)
 class UnreadCounts:
-    """The number of unread groups. `badge_version` never falls (docs/socket-api.md)."""
+    """The number of unread groups, at most MAX_COUNTED_ROWS. `badge_version` never falls
+    (docs/socket-api.md)."""
 
     count: int
     by_priority: dict[str, int]
@@ -76,7 +83,9 @@ class Notifications:
             return list(result.mappings())
 
     def count_matching(self, user_id: str, filters: NotificationFilter) -> int:
-        query = select(func.count()).select_from(notifications).where(*_filter_conditions(user_id, filters))
+        """At most MAX_LISTED_ROWS + 1."""
+        rows = select(_COLUMNS.id).where(*_filter_conditions(user_id, filters))
+        query = select_bounded_count(rows, MAX_LISTED_ROWS + 1)
         with translate_errors("count notifications"), self._engine.connect() as conn:
             return int(conn.execute(query).scalar_one())
 
@@ -95,7 +104,8 @@ class Notifications:
         return self.list_newest(user_id, NotificationFilter(), PageRequest(MAX_GROUPED))
 
     def count_by_kind(self, user_id: str) -> list[RowMapping]:
-        """Per kind: number of rows, number of unread rows, time of the last change."""
+        """Per kind: number of rows, number of unread rows, time of the last change. Of the newest
+        MAX_LISTED_ROWS rows."""
         with translate_errors("count notifications"), self._engine.connect() as conn:
             return list(conn.execute(_COUNT_BY_KIND, {"user": user_id}).mappings())
 
@@ -158,9 +168,10 @@ def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[Column
 
 
 _COUNT_BY_KIND = text(
-    "select type, count(*) as count, count(*) filter (where not is_read) as unread, "
-    "max(updated_at) as latest from notifications where user_id = :user and version > 0 "
-    "and removed_at is null and archived_at is null group by type order by latest desc"
+    "select type, count(*) as count, count(*) filter (where not is_read) as unread, "  # noqa: S608 - constants only
+    "max(updated_at) as latest from (select type, is_read, updated_at from notifications "
+    "where user_id = :user and version > 0 and removed_at is null and archived_at is null "
+    f"order by updated_at desc, id desc limit {MAX_LISTED_ROWS}) newest group by type order by latest desc"
 )
 _EXPLAIN_ACTORS = text(
     f"select a.actor_id::text, {DISPLAY_NAME_SQL} as name, u.username, a.event_id::text, a.seq, "  # noqa: S608 - constants only
@@ -176,8 +187,8 @@ _EXPLAIN_CLIENT_EVENTS = text(
 )
 _UNREAD_COUNT_VERSION = text("select unread_count_version from users where id = :user")
 _UNREAD_BY_PRIORITY = text(
-    "select priority, count(*) from notifications where user_id = :user and not is_read "
-    "and removed_at is null and archived_at is null and version > 0 group by priority"
+    f"select priority, count(*) from ({unread_rows_sql(':user')} limit {MAX_COUNTED_ROWS}) unread "  # noqa: S608
+    "group by priority"
 )
 _ACTORS_AFTER_KEY = (
     "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select, text, tuple_
+from sqlalchemy import Engine, Select, select, text, tuple_
 
 from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.persistence.blocks import not_blocked_condition
+from app.persistence.bounded_counts import MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.tables import posts, users
 from app.social.users import UserSummary
 
@@ -80,6 +81,15 @@ class Posts:
             posts_by_id = {post.id: post for post in (_to_post(tuple(row)) for row in rows)}
         return [posts_by_id[post_id] for post_id in post_ids if post_id in posts_by_id]
 
+    def filter_visible_ids(self, post_ids: Sequence[str], viewer_id: str) -> list[str]:
+        """The posts that exist and that no block hides from the viewer, in the order of `post_ids`."""
+        query = select(posts.c.id).where(
+            posts.c.id.in_(post_ids), not_blocked_condition(viewer_id, "posts.user_id")
+        )
+        with translate_errors("find posts"), self._engine.connect() as conn:
+            visible_ids = set(conn.execute(query).scalars())
+        return [post_id for post_id in post_ids if post_id in visible_ids]
+
     def list_liker_ids(
         self,
         post_id: str,
@@ -96,12 +106,12 @@ class Posts:
             return list(conn.execute(_LIST_LIKERS, params).scalars())
 
     def count_visible(self, user_id: str | None, viewer_id: str | None = None) -> int:
-        query = select(func.count()).select_from(posts)
-        query = query.where(not_blocked_condition(viewer_id, "posts.user_id"))
+        """At most MAX_LISTED_ROWS + 1."""
+        rows = select(posts.c.id).where(not_blocked_condition(viewer_id, "posts.user_id"))
         if user_id is not None:
-            query = query.where(posts.c.user_id == user_id)
+            rows = rows.where(posts.c.user_id == user_id)
         with translate_errors("count posts"), self._engine.connect() as conn:
-            return int(conn.execute(query).scalar_one())
+            return int(conn.execute(select_bounded_count(rows, MAX_LISTED_ROWS + 1)).scalar_one())
 
 
 def _select_posts_with_author() -> Select[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.domain.text import user_search_key
 from app.persistence.blocks import not_blocked_sql
+from app.persistence.bounded_counts import bounded_count_sql
 from app.persistence.pending_follows import (
     PENDING_FOLLOWS_SQL,
     PendingFollow,
@@ -57,7 +58,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A public profile. The number of followers comes from app/ingest/memberships.py."""
+    """A public profile. The number of followers comes from app/ingest/memberships.py; the other two are at
+    most MAX_COUNTED_ROWS."""
 
     id: str
     username: str
@@ -214,8 +216,8 @@ _SELECT_PROFILE = text(f"""
             union all select * from {PENDING_FOLLOWS_SQL}) w (other, active, seq)
         order by other, seq desc)
     select u.id::text, username, name, bio, avatar_url, u.created_at,
-        (select count(*) from posts p where p.user_id = u.id),
-        (select count(*) from follows f where f.follower_id = u.id and f.active)
+        {bounded_count_sql("select from posts p where p.user_id = u.id")},
+        {bounded_count_sql("select from follows f where f.follower_id = u.id and f.active")}
         + (select coalesce(sum(p.active::int - coalesce(f.active, false)::int), 0) from pending p
             left join follows f on f.follower_id = :value and f.following_id = p.other
             where coalesce(f.seq, 0) < p.seq and exists (select 1 from users where id = p.other))

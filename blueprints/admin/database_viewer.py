@@ -96,7 +96,7 @@ def blueprint(
                     for name, view_name in _TABLE_BY_STAT.items()
                 },
                 "recent": {
-                    name: database_viewer.count_rows(TABLE_VIEWS[view], recent_since)
+                    name: database_viewer.count_recent_rows(TABLE_VIEWS[view], recent_since)
                     for name, view in _TABLE_BY_STAT.items()
                 },
             },

@@ -14,6 +14,7 @@ from marshmallow import Schema, fields
 from app.devtools.service_control import URL_VARIABLES
 from app.domain.events import Kind, Priority
 from app.operations.database_viewer import TABLE_VIEWS
+from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from blueprints.api.preferences import (
     CHANNELS,
     CONFIGURABLE_KINDS,
@@ -38,7 +39,11 @@ STATUS_DESCRIPTIONS = {
 }
 _UUID_SCHEMA: JsonObject = {"type": "string", "format": "uuid"}
 _QUERY_PARAM_SCHEMAS: dict[str, JsonObject] = {
-    "page": {"type": "integer", "minimum": 1},
+    "page": {
+        "type": "integer",
+        "minimum": 1,
+        "description": f"reaches the first {MAX_LISTED_ROWS:,} rows; beyond, use cursor",
+    },
     "limit": {"type": "integer", "minimum": 1},
     "cursor": {"type": "string", "description": "nextCursor of the previous page"},
     "q": {"type": "string", "minLength": 1, "maxLength": 100},

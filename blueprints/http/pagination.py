@@ -16,10 +16,17 @@ import orjson
 from flask import request
 
 from app.domain.errors import Rejected
+from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.social.posts import PageRequest
 from blueprints.http.ids import parse_uuid
 
 MAX_PAGE_NUMBER = 1_000_000
+PAGE_TOO_FAR = Rejected(
+    f"Page numbers reach the first {MAX_LISTED_ROWS:,} rows only; "
+    "for more, send the nextCursor of the page before as cursor",
+    "page_too_far",
+    400,
+)
 _INTEGER_PATTERN = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -49,21 +56,26 @@ class PageParams:
         except (ValueError, TypeError, AttributeError, Rejected) as error:
             raise invalid_cursor() from error
 
-    def pagination_totals(self, total_rows: int) -> dict[str, object]:
-        pages = -(-total_rows // self.limit)
+    def pagination_totals(self, counted_rows: int) -> dict[str, object]:
+        """`counted_rows`: at most MAX_LISTED_ROWS + 1, which means that there are more than `total` says."""
+        total_rows = min(counted_rows, MAX_LISTED_ROWS)
         return {
             "page": self.page_number,
             "limit": self.limit,
             "total": total_rows,
-            "totalPages": pages,
+            "totalPages": -(-total_rows // self.limit),
+            "totalIsExact": counted_rows <= MAX_LISTED_ROWS,
         }
 
 
 def parse_page_params(default_limit: int, max_limit: int) -> PageParams:
-    """Raises Rejected (400) for a value that is not a number or out of range."""
+    """Raises Rejected (400) for a value that is not a number or out of range, and for a page number beyond
+    MAX_LISTED_ROWS: PostgreSQL reads and drops all rows before an offset."""
     page_number = parse_int_arg("page", 1, MAX_PAGE_NUMBER)
     limit = parse_int_arg("limit", default_limit, max_limit)
     raw_cursor = request.args.get("cursor")
+    if not raw_cursor and (page_number - 1) * limit >= MAX_LISTED_ROWS:
+        raise PAGE_TOO_FAR
     return PageParams(page_number, limit, _decode_cursor(raw_cursor) if raw_cursor else None)
 
 

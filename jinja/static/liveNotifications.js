@@ -10,6 +10,7 @@ import { TabLeader } from "./notifications/tabLeader.js";
 import { UnreadBadge } from "./notifications/unreadBadge.js";
 import { renderPostCounts } from "./socialActions.js";
 import { clearToasts, removeToast, showToast } from "./toasts.js";
+import { startVisiblePosts, visiblePostIds } from "./visiblePosts.js";
 
 const EVENT_NAMES = ["notification", "notification_updated", "notification_removed"];
 const STATUS_DISPLAY_MS = 6000;
@@ -150,6 +151,7 @@ export function startLiveNotifications() {
   for (const list of lists) list.lastClientSeq = () => eventBuffer.resumePoint?.seq ?? 0;
   const callbacks = {
     getResumePoint: () => eventBuffer.resumePoint,
+    getVisiblePostIds: visiblePostIds,
     isResyncNeeded: () => needsResync || eventBuffer.hasGap,
     onJoined,
     onClientEvent,
@@ -158,4 +160,5 @@ export function startLiveNotifications() {
     onUnreadCount: (count, version) => badge.update(count, version),
   };
   socketClient = new SocketClient(callbacks, EVENT_NAMES);
+  startVisiblePosts(() => socketClient.watchPosts());
 }

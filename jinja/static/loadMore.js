@@ -1,6 +1,7 @@
 // Paginated lists: the "Load more" link appends the rows of the next page; near the end of the list this happens by itself.
 import { renderTimes } from "./relativeTimes.js";
 import { startSimulator } from "./simulator.js";
+import { observePost } from "./visiblePosts.js";
 
 const PREFETCH_MARGIN = "600px";
 const SKELETON_DELAY_MS = 200;
@@ -30,6 +31,7 @@ async function loadNextPage(link) {
       if (row.dataset.post) startSimulator(row);
       if (linkRow.parentElement === list) linkRow.before(document.adoptNode(row));
       else list.append(document.adoptNode(row));
+      if (row.dataset.post) observePost(row);
     }
     linkObserver.unobserve(link);
     if (nextLinkRow) {

@@ -349,6 +349,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("not active"),
     )
     op.create_index("ix_follows_following_id", "follows", ["following_id"], unique=False)
+    op.create_index(
+        "ix_follows_created_at",
+        "follows",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
     op.create_table(
         "known_devices",
         sa.Column("user_id", sa.UUID(as_uuid=False), nullable=False),
@@ -487,6 +495,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_notifications_object_id_user_id", "notifications", ["object_id", "user_id"], unique=False
+    )
+    op.create_index(
+        "ix_notifications_created_at",
+        "notifications",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
     )
     op.create_index(
         "ix_notifications_post_url",
@@ -851,6 +867,14 @@ def upgrade() -> None:
     op.create_index("ix_comments_parent_id", "comments", ["parent_id"], unique=False)
     op.create_index("ix_comments_post_id_created_at", "comments", ["post_id", "created_at"], unique=False)
     op.create_index("ix_comments_user_id", "comments", ["user_id"], unique=False)
+    op.create_index(
+        "ix_comments_created_at",
+        "comments",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
     op.create_table(
         "likes",
         sa.Column("post_id", sa.UUID(as_uuid=False), nullable=False),
@@ -881,6 +905,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("not active"),
     )
     op.create_index("ix_likes_user_id", "likes", ["user_id"], unique=False)
+    op.create_index(
+        "ix_likes_created_at",
+        "likes",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
     op.create_table(
         "mutes",
         sa.Column("id", sa.UUID(as_uuid=False), server_default=sa.text("uuidv7()"), nullable=False),
@@ -1002,6 +1034,7 @@ def downgrade() -> None:
     op.drop_index("ix_notification_actors_actor_id_notification_id", table_name="notification_actors")
     op.drop_table("notification_actors")
     op.drop_table("mutes")
+    op.drop_index("ix_likes_created_at", table_name="likes", postgresql_using="brin")
     op.drop_index("ix_likes_user_id", table_name="likes")
     op.drop_index(
         "ix_likes_withdrawn",
@@ -1009,6 +1042,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("not active"),
     )
     op.drop_table("likes")
+    op.drop_index("ix_comments_created_at", table_name="comments", postgresql_using="brin")
     op.drop_index("ix_comments_user_id", table_name="comments")
     op.drop_index("ix_comments_post_id_created_at", table_name="comments")
     op.drop_index("ix_comments_parent_id", table_name="comments")
@@ -1078,6 +1112,7 @@ def downgrade() -> None:
         table_name="notifications",
         postgresql_where=sa.text("type in ('MENTION', 'COMMENT_REPLY')"),
     )
+    op.drop_index("ix_notifications_created_at", table_name="notifications", postgresql_using="brin")
     op.drop_index("ix_notifications_object_id_user_id", table_name="notifications")
     op.drop_index(
         "ix_notifications_deferred_until",
@@ -1102,6 +1137,7 @@ def downgrade() -> None:
     op.drop_table("notifications")
     op.drop_table("notification_preferences")
     op.drop_table("known_devices")
+    op.drop_index("ix_follows_created_at", table_name="follows", postgresql_using="brin")
     op.drop_index("ix_follows_following_id", table_name="follows")
     op.drop_index(
         "ix_follows_withdrawn",

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import websocket
 
-from app.messaging.socket_push import SIGNED_IN_ROOM, SocketPushPublisher
+from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher
 from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
@@ -76,7 +76,7 @@ def test_socket_that_does_not_read_is_closed_at_little_cost(
         return number in received_numbers(neighbour)
 
     for number in range(EVENT_COUNT):
-        push.emit("post_updated", {"number": number, "text": BIG_TEXT}, SIGNED_IN_ROOM)
+        push.emit("post_updated", {"number": number, "text": BIG_TEXT}, ALL_POSTS_ROOM)
         if number % BATCH_SIZE == BATCH_SIZE - 1:
             wait_until(
                 partial(has_received, number), f"event {number} at the other socket", CLOSE_TIMEOUT_SECONDS
@@ -105,7 +105,7 @@ def test_slightly_slow_reader_gets_every_byte(cluster: WebCluster, slow_socket: 
     """simple-websocket takes a partly sent frame for a sent one (app/delivery/socket_backpressure.py)."""
     push = SocketPushPublisher(cluster.scenario.processes.environment["REDIS_URL"])
     for number in range(30):
-        push.emit("post_updated", {"number": number, "text": BIG_TEXT}, SIGNED_IN_ROOM)
+        push.emit("post_updated", {"number": number, "text": BIG_TEXT}, ALL_POSTS_ROOM)
 
     numbers: list[int] = []
     while not numbers or numbers[-1] != 29:

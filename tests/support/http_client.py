@@ -13,8 +13,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import urllib3
@@ -23,7 +24,7 @@ import websocket
 PASSWORD = "Outside-2026"
 DEFAULT_TIMEOUT_SECONDS = 60.0
 CLIENT_EVENT_TYPES = ("notification", "notification_updated", "notification_removed")
-OPEN, PING, PONG, CONNECT, CONNECT_ERROR, EVENT = "0", "2", "3", "40", "44", "42"
+OPEN, PING, PONG, CONNECT, CONNECT_ERROR, EVENT, ACK = "0", "2", "3", "40", "44", "42", "43"
 _http_pool = urllib3.PoolManager(maxsize=32, retries=False)
 _HTTP_TIMEOUT = urllib3.Timeout(connect=5.0, read=20.0)
 
@@ -142,6 +143,9 @@ class BrowserTab:
     joined_responses: list[dict[str, Any]] = field(default_factory=list)
     resume_point: tuple[str, int] | None = None
     """(epoch, seq) of the newest event received; sent as `since` when joining again."""
+    acks: dict[int, Any] = field(default_factory=dict)
+    """The first value of each acknowledgement."""
+    _ack_ids: Iterator[int] = field(default_factory=count)
     _websocket: "websocket.WebSocket | None" = None
     _reader_thread: threading.Thread | None = None
     _lock: threading.Condition = field(default_factory=threading.Condition)
@@ -166,6 +170,14 @@ class BrowserTab:
     def emit(self, event: str, data: Any) -> None:
         assert self._websocket is not None
         self._websocket.send(EVENT + json.dumps([event, data]))
+
+    def emit_and_wait_for_ack(self, event: str, data: Any) -> Any:
+        """The value with which the server acknowledges the event."""
+        assert self._websocket is not None
+        ack_id = next(self._ack_ids)
+        self._websocket.send(f"{EVENT}{ack_id}{json.dumps([event, data])}")
+        self.wait_until(lambda: ack_id in self.acks, f"the acknowledgement of {event}")
+        return self.acks[ack_id]
 
     def join(self, wait_for_response: bool = True, since: Any = "resume_point") -> dict[str, Any] | None:
         """Connects if necessary and joins, resuming from `since`. Returns the `joined` response."""
@@ -233,7 +245,12 @@ class BrowserTab:
             while isinstance(packet := connection.recv(), str) and packet:
                 if packet == PING:
                     connection.send(PONG)
-                elif isinstance(packet, str) and packet.startswith(EVENT):
+                elif packet.startswith(ACK):
+                    ack_id, _, values = packet[len(ACK) :].partition("[")
+                    with self._lock:
+                        self.acks[int(ack_id)] = json.loads(f"[{values}")[0]
+                        self._lock.notify_all()
+                elif packet.startswith(EVENT):
                     event, *data = json.loads(packet[len(EVENT) :])
                     with self._lock:
                         self._record_event(event, data[0] if data else None)

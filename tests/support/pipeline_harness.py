@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 from app.aggregation.windows import CLAIM_LEASE_MS
 from app.bootstrap import WorkerServices, build_worker_services, new_id
 from app.delivery.history import ClientEventHistory
-from app.delivery.post_updates import LivePostCountPublisher
+from app.delivery.post_change_publisher import PostChangePublisher
 from app.domain.clock import Clock
 from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
@@ -214,13 +214,12 @@ class PipelineHarness:
         return bridge
 
     def new_aggregator(self, topic: Topic, random_fraction: float = 0.5) -> Aggregator:
-        services = self.worker_services.services
-        post_updates = LivePostCountPublisher(services.memberships, services.comments, self.push_publisher)  # type: ignore[arg-type]
+        post_changes = PostChangePublisher(self.push_publisher)  # type: ignore[arg-type]
         sinks = AggregatorSinks(
             self.window_store,
             self.event_writer,
             self.dead_letters,
-            post_updates,
+            post_changes,
             self.comments,
             self.pending_follows,
             self.record_stats,

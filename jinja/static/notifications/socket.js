@@ -6,12 +6,14 @@ import { currentUserId, fetchToken, redirectToLogin } from "../api.js";
 const JOIN_REPLY_TIMEOUT_MS = 2000;
 const withJitter = (minimumMs, spreadMs) => minimumMs + spreadMs * Math.random();
 
-// `callbacks`: getResumePoint, isResyncNeeded, onJoined, onClientEvent, onDisconnected, onPostUpdated, onUnreadCount.
+// `callbacks`: getResumePoint, getVisiblePostIds, isResyncNeeded, onJoined, onClientEvent, onDisconnected, onPostUpdated,
+// onUnreadCount.
 export class SocketClient {
   reconnectTimer = null;
   joinTimer = null;
   joinedAt = 0;
   isReconnecting = false;
+  watchedPostIds = null; // sorted and joined; null: not sent on this connection
 
   constructor(callbacks, eventNames) {
     this.callbacks = callbacks;
@@ -23,7 +25,7 @@ export class SocketClient {
       randomizationFactor: 0.7,
       auth: (sendCredentials) => this.authenticate(sendCredentials),
     });
-    this.socket.on("connect", () => this.join());
+    this.socket.on("connect", () => this.onConnected());
     this.socket.on("disconnect", () => this.onConnectionLost());
     this.socket.on("connect_error", () => this.onConnectionLost());
     this.socket.on("error", () => this.reconnect()); // refused: the token expired in the meantime
@@ -41,6 +43,26 @@ export class SocketClient {
       (token) => sendCredentials({ token }),
       () => this.reconnect(), // without a token the server would accept the connection but send no events
     );
+  }
+
+  onConnected() {
+    this.watchedPostIds = null;
+    this.join();
+    this.watchPosts();
+  }
+
+  // From now on the server sends the counts of the visible posts only, and at once those of posts that came into view.
+  watchPosts() {
+    if (!this.socket.connected) return;
+    const postIds = this.callbacks.getVisiblePostIds();
+    const sortedIds = [...postIds].sort().join();
+    if (sortedIds === this.watchedPostIds) return;
+    this.watchedPostIds = sortedIds;
+    this.socket.emit("watch_posts", { postIds }, (reply) => {
+      for (const { postId, ...metadata } of reply?.posts ?? []) {
+        this.callbacks.onPostUpdated({ targetEntityId: postId, metadata });
+      }
+    });
   }
 
   join() {

@@ -89,7 +89,7 @@ def test_archived_notification_stays_archived_when_it_changes(
     client_events = [
         client_event
         for client_event in liked_pipeline.push_publisher.client_events[count_before:]
-        if client_event[0] != "post_updated"
+        if client_event[0] != "posts_changed"
     ]
     assert client_events == []
 

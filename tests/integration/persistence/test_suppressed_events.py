@@ -210,7 +210,7 @@ def test_suppressed_event_reaches_the_log_and_no_socket(pipeline: PipelineHarnes
     pipeline.close_windows()
 
     client_events = pipeline.push_publisher.client_events
-    assert [event for event in client_events if event[0] != "post_updated"] == []
+    assert [event for event in client_events if event[0] != "posts_changed"] == []
     items = [build_delivery_log_item(record, 0) for record in ready_records(pipeline)]
     assert {item["status"]["S"] for item in items} == {"FILTERED_PREFS"}
     assert sum(int(item["count"]["N"]) for item in items) == len(USER_NAMES)

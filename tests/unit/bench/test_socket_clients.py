@@ -4,7 +4,13 @@ import socket
 
 import pytest
 
-from bench.socket_clients import WebSocketClient, decode_frame, encode_frame, read_latencies
+from bench.socket_clients import (
+    WebSocketClient,
+    decode_frame,
+    encode_frame,
+    read_latencies,
+    take_received_count,
+)
 
 SIZES = (0, 1, 125, 126, 300, 65_535)
 
@@ -46,6 +52,8 @@ def test_ping_is_answered_and_client_events_only_are_counted() -> None:
     latencies_ms = read_latencies(websocket_client)
 
     assert len(latencies_ms) == 1
+    assert take_received_count([websocket_client], "other") == 1
+    assert take_received_count([websocket_client], "other") == 0
     assert latencies_ms[0] > 0
     assert server.recv(100) == encode_frame(b"3")
     server.close()

@@ -15,6 +15,8 @@ from tests.support.fake_app import auth_header
         ("GET", "/api/posts?limit=51", 400, "out_of_range"),
         ("GET", "/api/posts?page=0", 400, "out_of_range"),
         ("GET", "/api/posts?page=x", 400, "out_of_range"),
+        ("GET", "/api/posts?limit=10&page=101", 400, "page_too_far"),
+        ("GET", "/api/posts?limit=10&page=101&cursor=x", 400, "bad_cursor"),
         ("GET", "/api/posts?cursor=x", 400, "bad_cursor"),
         ("GET", "/api/users", 400, "invalid"),
         ("GET", "/api/comments", 400, "invalid"),

@@ -1,0 +1,201 @@
+"""Live counts of this web process: emits `post_updated` to the sockets that watch a post, and to those
+without a list.
+
+Input: `posts_changed` of app/delivery/post_change_publisher.py, once per process; lists of the sockets.
+Output: rooms `post:{id}` and `all-posts`. How often: app/domain/post_update_throttle.py. Counts are read
+when they are emitted, by one greenlet, so that an older count never follows a newer one.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import Event as GreenletEvent
+
+from app.delivery.post_watchers import PostWatchers, WatchListChange
+from app.domain.errors import Unavailable
+from app.domain.events import Kind, to_iso_utc
+from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS, PostChange, PostUpdateThrottle
+from app.ingest.comments import Comments
+from app.ingest.memberships import MembershipStore
+from app.messaging.socket_push import ALL_POSTS_ROOM, post_room
+from app.operations.metrics import POST_UPDATES
+
+log = logging.getLogger(__name__)
+TURN_SECONDS = 0.1
+IDLE_WAIT_SECONDS = 30.0
+RETRY_DELAY_SECONDS = 1.0
+POST_UPDATED_EVENT = "post_updated"
+
+
+@dataclass(frozen=True, slots=True)
+class PostCounts:
+    like_count: int
+    comment_count: int
+
+    def as_metadata(self) -> dict[str, int]:
+        """In the names of the wire (docs/socket-api.md)."""
+        return {"likesCount": self.like_count, "commentsCount": self.comment_count}
+
+
+class PostCountReader:
+    """The counts that readers see: from Redis, and what it lacks from PostgreSQL."""
+
+    def __init__(self, memberships: MembershipStore, comments: Comments) -> None:
+        self._memberships = memberships
+        self._comments = comments
+
+    def read(self, post_ids: Sequence[str]) -> dict[str, PostCounts]:
+        """Raises Unavailable."""
+        like_states = self._memberships.get_like_counts_and_states(None, post_ids)
+        comment_counts = self._comments.count_by_post(post_ids)
+        return {post_id: PostCounts(like_states[post_id][0], comment_counts[post_id]) for post_id in post_ids}
+
+
+class EmitToRoom(Protocol):
+    def __call__(self, event: str, data: dict[str, Any], room: str) -> None: ...
+
+
+class LivePostCounts:
+    def __init__(
+        self,
+        count_reader: PostCountReader,
+        emit_to_room: EmitToRoom,
+        monotonic: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._count_reader = count_reader
+        self._emit_to_room = emit_to_room
+        self._monotonic = monotonic
+        self._new_id = new_id
+        self._watchers = PostWatchers()
+        self._throttle = PostUpdateThrottle()
+        self._has_changes = GreenletEvent()
+
+    def add_socket(self, sid: str) -> bool:
+        """A socket signed in. Returns whether it belongs into ALL_POSTS_ROOM."""
+        return self._watchers.add_socket(sid)
+
+    def replace_list(self, sid: str, post_ids: Iterable[str]) -> WatchListChange:
+        list_change = self._watchers.replace_list(sid, post_ids)
+        self._discard_unwatched(list_change.removed_post_ids)
+        return list_change
+
+    def remove_from_list(self, sid: str, post_ids: Iterable[str]) -> tuple[str, ...]:
+        """Returns those that were in the list of the socket."""
+        removed_ids = self._watchers.remove_from_list(sid, post_ids)
+        self._discard_unwatched(removed_ids)
+        return removed_ids
+
+    def remove_socket(self, sid: str) -> None:
+        self._discard_unwatched(self._watchers.remove_socket(sid))
+
+    def record_changes(self, payload: Mapping[str, Any]) -> None:
+        """The payload of `posts_changed`: `{posts: {id: [event id, actor id]}}`."""
+        for post_id, (event_id, actor_id) in payload["posts"].items():
+            self._record_change(post_id, PostChange(event_id, actor_id))
+
+    def record_missed_changes(self) -> None:
+        """Redis pub/sub was disconnected, so any watched post may have changed."""
+        self.emit_again(self._watchers.watched_post_ids())
+
+    def emit_again(self, post_ids: Iterable[str]) -> None:
+        """The current counts of these posts go to their watchers, whether or not they changed."""
+        for post_id in filter(self._watchers.is_watched, post_ids):
+            self._throttle.add_watched(post_id, PostChange(self._new_id(), None))
+        self._has_changes.set()
+
+    def read_for_new_watcher(self, post_ids: Sequence[str]) -> dict[str, PostCounts]:
+        """The counts of posts that a socket has just begun to watch.
+
+        Left out are posts that were emitted during the read, which may be newer. If the counts cannot be read
+        soon, it returns none, and they follow as `post_updated`.
+        """
+        started_at = self._monotonic()
+        try:
+            counts_by_post = self._count_reader.read(post_ids)
+        except Unavailable as exc:
+            log.info("Counts of watched posts are delayed: %s", exc, extra={"event": "live_counts_delayed"})
+            self.emit_again(post_ids)
+            return {}
+        if self._monotonic() - started_at >= WATCHED_INTERVAL_SECONDS:  # older emissions are not known
+            self.emit_again(post_ids)
+            return {}
+        return {
+            post_id: counts
+            for post_id, counts in counts_by_post.items()
+            if not self._throttle.was_emitted_since(post_id, started_at)
+        }
+
+    def emit_due_counts(self) -> None:
+        """Raises Unavailable if the counts cannot be read; they stay due."""
+        if not self._watchers.has_sockets_without_list:
+            self._throttle.discard_unfiltered()
+        due = self._throttle.take_due(self._monotonic())
+        post_ids = list({**due.watched, **due.unfiltered})
+        if not post_ids:
+            return
+        try:
+            counts_by_post = self._count_reader.read(post_ids)
+        except Unavailable:
+            self._throttle.restore(due)
+            raise
+        for post_id, change in due.watched.items():
+            self._emit_counts(post_id, change, counts_by_post[post_id], post_room(post_id))
+        for post_id, change in due.unfiltered.items():
+            self._emit_counts(post_id, change, counts_by_post[post_id], ALL_POSTS_ROOM)
+        POST_UPDATES["watched"] += len(due.watched)
+        POST_UPDATES["unfiltered"] += len(due.unfiltered)
+        POST_UPDATES["merged"] = self._throttle.merged_count
+        POST_UPDATES["dropped"] = self._throttle.dropped_count
+
+    def emit_forever(self) -> None:
+        """Endless. A turn every TURN_SECONDS while changes wait."""
+        while True:
+            self._has_changes.wait(IDLE_WAIT_SECONDS)
+            self._has_changes.clear()
+            delay_seconds = TURN_SECONDS
+            try:
+                self.emit_due_counts()
+            except Unavailable as exc:
+                log.info("Live counts are delayed: %s", exc, extra={"event": "live_counts_delayed"})
+                delay_seconds = RETRY_DELAY_SECONDS
+            except Exception:  # one bad payload must not end the loop
+                log.exception("Emitting live counts failed", extra={"event": "live_counts_failed"})
+            if self._throttle.has_pending:
+                self._has_changes.set()
+            gevent.sleep(delay_seconds)
+
+    def _record_change(self, post_id: str, change: PostChange) -> None:
+        if self._watchers.is_watched(post_id):
+            self._throttle.add_watched(post_id, change)
+            self._has_changes.set()
+        if self._watchers.has_sockets_without_list:
+            self._throttle.add_unfiltered(post_id, change)
+            self._has_changes.set()
+
+    def _discard_unwatched(self, post_ids: Iterable[str]) -> None:
+        for post_id in post_ids:
+            if not self._watchers.is_watched(post_id):
+                self._throttle.discard_watched(post_id)
+
+    def _emit_counts(self, post_id: str, change: PostChange, counts: PostCounts, room: str) -> None:
+        self._emit_to_room(POST_UPDATED_EVENT, _post_updated_payload(post_id, change, counts), room)
+
+
+def _post_updated_payload(post_id: str, change: PostChange, counts: PostCounts) -> dict[str, Any]:
+    """The fields of the seed application; metadata has both counts (docs/socket-api.md)."""
+    return {
+        "id": change.event_id,
+        "type": Kind.POST_UPDATED.value,
+        "priority": "LOW",
+        "actorId": change.actor_id,
+        "targetId": "broadcast",
+        "targetType": "POST",
+        "targetEntityId": post_id,
+        "timestamp": to_iso_utc(datetime.now(UTC)),
+        "metadata": counts.as_metadata(),
+    }

@@ -1,0 +1,85 @@
+"""`watch_posts {postIds}`: the posts that a client has on screen. Replaces its earlier list.
+
+Output: rooms `post:{id}`, or `error`. The acknowledgement, for clients that ask for one, has the counts of
+the posts that are new in the list: the page may have been rendered long ago.
+"""
+
+import logging
+from typing import Any
+
+from flask_socketio import emit, join_room, leave_room
+
+from app.delivery.live_post_counts import LivePostCounts
+from app.delivery.post_watchers import MAX_WATCHED_POSTS
+from app.delivery.room_joins import AUTHENTICATION_REQUIRED_MESSAGE, SocketConnection, current_sid
+from app.domain.errors import Poisoned, Rejected, Unavailable
+from app.domain.events import canonical_uuid
+from app.messaging.socket_push import ALL_POSTS_ROOM, post_room
+from app.social.posts import Posts
+
+log = logging.getLogger(__name__)
+INVALID_LIST_MESSAGE = f"postIds must be a list of at most {MAX_WATCHED_POSTS} post ids"
+
+
+class WatchPostsHandler:
+    def __init__(self, live_counts: LivePostCounts, posts: Posts) -> None:
+        self._live_counts = live_counts
+        self._posts = posts
+
+    def handle_watch_posts(
+        self, connection: SocketConnection, payload: Any
+    ) -> dict[str, list[dict[str, object]]] | None:
+        """The acknowledgement; None after an error, which leaves the earlier list in force."""
+        try:
+            if connection.claims is None:
+                raise Rejected(AUTHENTICATION_REQUIRED_MESSAGE)
+            post_ids = parse_post_ids(payload)
+        except Rejected as exc:
+            emit("error", {"message": str(exc)}, ignore_queue=True)
+            return None
+        # The rooms first: no change between reading the counts and entering may be lost.
+        added_ids = self._replace_rooms(post_ids)
+        visible_ids = self._leave_hidden_posts(connection.claims.user_id, added_ids)
+        counts_by_post = self._live_counts.read_for_new_watcher(visible_ids) if visible_ids else {}
+        return {
+            "posts": [
+                {"postId": post_id, **counts.as_metadata()} for post_id, counts in counts_by_post.items()
+            ]
+        }
+
+    def _replace_rooms(self, post_ids: list[str]) -> tuple[str, ...]:
+        """Returns the posts that are new in the list. Switches no greenlet: the later message wins."""
+        list_change = self._live_counts.replace_list(current_sid(), post_ids)
+        leave_room(ALL_POSTS_ROOM)
+        for post_id in list_change.removed_post_ids:
+            leave_room(post_room(post_id))
+        for post_id in list_change.added_post_ids:
+            join_room(post_room(post_id))
+        return list_change.added_post_ids
+
+    def _leave_hidden_posts(self, viewer_id: str, post_ids: tuple[str, ...]) -> list[str]:
+        """Stops watching posts that do not exist or that a block hides, and returns the others. Without
+        PostgreSQL all stay watched, and their counts follow as `post_updated`."""
+        if not post_ids:
+            return []
+        try:
+            visible_ids = self._posts.filter_visible_ids(post_ids, viewer_id)
+        except Unavailable as exc:
+            log.info("Watched posts are not checked: %s", exc, extra={"event": "watched_posts_unchecked"})
+            self._live_counts.emit_again(post_ids)
+            return []
+        hidden_ids = set(post_ids).difference(visible_ids)
+        for post_id in self._live_counts.remove_from_list(current_sid(), hidden_ids):
+            leave_room(post_room(post_id))
+        return visible_ids
+
+
+def parse_post_ids(payload: Any) -> list[str]:
+    """Raises Rejected."""
+    post_ids = payload.get("postIds") if isinstance(payload, dict) else None
+    if not isinstance(post_ids, list) or len(post_ids) > MAX_WATCHED_POSTS:
+        raise Rejected(INVALID_LIST_MESSAGE)
+    try:
+        return [canonical_uuid(post_id, "postIds") for post_id in post_ids]
+    except Poisoned as exc:
+        raise Rejected(INVALID_LIST_MESSAGE) from exc
