@@ -33,6 +33,7 @@ WORKER_LOOPS = {
         WorkerLoop("flusher", "flusher", "flusher"),
         WorkerLoop("redis-failback", "flusher"),
         WorkerLoop("quiet-hours", "flusher"),
+        WorkerLoop("cache-eviction", "flusher"),
         WorkerLoop("profile-changes", "flusher"),
         WorkerLoop("relay", "flusher", "relay"),
         WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
