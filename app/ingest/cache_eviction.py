@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from app.clients.redis import CLUSTER_TAGS, register_script, translate_errors
+from app.clients.redis import CLUSTER_TAGS, redis_key, register_script, translate_errors
 from app.domain.events import Kind
 from app.ingest.block_cache import blocked_set_key
 from app.persistence import membership_keys
@@ -47,20 +47,18 @@ class MembershipCacheEviction:
 
 
 def _keys_of_name(name: str, slot: int | None) -> list[str]:
-    """The keys 2.. of evict_idle.lua. Those that a user or its blocks do not have never exist."""
+    """The keys 2.. of evict_idle.lua. Those that a user does not have never exist."""
     cached_type, _, object_id = name.partition(":")
+    if cached_type == "blocks":
+        no_key = redis_key("membership", "none", slot_of=slot)
+        return [*[no_key] * 5, blocked_set_key(object_id, slot)]
     kind = Kind.FOLLOW if cached_type == "user" else Kind.LIKE
-    keys = [
+    return [
         membership_keys.unwritten_key(kind, object_id),
         membership_keys.comment_key("pending", object_id),
         membership_keys.comment_key("deleted", object_id),
         membership_keys.large_key(kind, object_id),
         membership_keys.post_owner_key(object_id),
-    ]
-    if cached_type == "blocks":
-        return [*keys, blocked_set_key(object_id, slot)]
-    return [
-        *keys,
         membership_keys.count_key(kind, object_id),
         membership_keys.members_key(kind, object_id),
         membership_keys.comment_key("count", object_id),

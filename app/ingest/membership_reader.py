@@ -133,7 +133,7 @@ class MembershipReader:
         self, membership_kind: MembershipKind, viewer_id: str | None, object_ids: Sequence[str]
     ) -> _CachedStates:
         try:
-            (ingress_enabled, *counts), *replies = read_from_verified_redis(
+            *replies, (ingress_enabled, *counts) = read_from_verified_redis(
                 self._redis_failover,
                 lambda: self._fetch_cached_states(membership_kind, viewer_id, object_ids),
             )
@@ -158,13 +158,14 @@ class MembershipReader:
     ) -> list[Any]:
         with self._read_circuit.guard_read("read counts"):
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.mget(
-                [INGRESS_ENABLED_KEY, *(membership_kind.count_key(object_id) for object_id in object_ids)]
-            )
             for object_id in object_ids:
                 pipeline.sismember(membership_kind.members_key(object_id), viewer_id or "")
                 pipeline.hget(membership_kind.unwritten_key(object_id), viewer_id or "")
                 pipeline.exists(membership_kind.large_key(object_id))
+            # Last: an object that is evicted meanwhile has no count, and is read from PostgreSQL.
+            pipeline.mget(
+                [INGRESS_ENABLED_KEY, *(membership_kind.count_key(object_id) for object_id in object_ids)]
+            )
             replies: list[Any] = pipeline.execute()
         return replies
 

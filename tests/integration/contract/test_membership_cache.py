@@ -20,7 +20,7 @@ from app.ingest.memberships import DesiredState, IngressLimits, MembershipState,
 from app.persistence.cache_corrections import CacheCorrections
 from tests.integration.contract.test_ingress_append import comment_of
 from tests.integration.contract.test_pending_comments import insert_comment
-from tests.support.fixtures import SampleUsers, comment_event, insert_sample_users, insert_users
+from tests.support.fixtures import SampleUsers, comment_event, insert_sample_users, insert_users, new_id
 from tests.support.membership_harness import set_follow, set_like
 from tests.support.membership_pipeline import MembershipPipeline
 
@@ -439,3 +439,33 @@ def test_set_of_many_members_is_loaded_completely(
     members_key = USER_FOLLOWS.members_key(sample_users.alice_id)
     assert (redis_connection.scard(members_key), redis_connection.ttl(members_key)) == (2501, -1)
     assert redis_connection.keys(redis_key("follow", "loaded", "*")) == []
+
+
+def test_redis_does_not_grow_with_the_posts_that_were_liked(
+    memberships: MembershipStore,
+    redis_connection: redis.Redis,
+    engine: Engine,
+    pipeline: MembershipPipeline,
+    sample_users: SampleUsers,
+    evict: Callable[[], int],
+) -> None:
+    post_ids = [new_id() for _ in range(40)]
+    with engine.begin() as conn:
+        conn.execute(
+            text("insert into posts (id, user_id) select unnest(cast(:ids as uuid[])), :owner"),
+            {"ids": post_ids, "owner": sample_users.alice_id},
+        )
+    remaining_keys = []
+
+    for start in range(0, len(post_ids), 10):
+        for post_id in post_ids[start : start + 10]:
+            set_like(memberships, sample_users.bob_id, post_id)
+        pipeline.flush()
+        evict()
+        remaining_keys.append(
+            [key for key in map(str, redis_connection.keys("*")) if not key.startswith("ingress:")]
+        )
+
+    assert remaining_keys == [[]] * 4
+    states = memberships.get_like_counts_and_states(sample_users.bob_id, post_ids)
+    assert set(states.values()) == {(1, True)}
