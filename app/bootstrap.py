@@ -249,6 +249,7 @@ def _build_shared_services(
         _create_membership_script(settings),
         read_circuit,
         redis_failover,
+        limits.membership_cache_max,
     )
     comments = Comments(connection, engine, read_circuit, redis_failover)
     ingress = IngressStreams(connection, ingress_limits)

@@ -81,6 +81,9 @@ class PipelineLimits:
 
     ingress_max_entries: int
     fallback_max_retries: int
+    membership_cache_max: int
+    """Members of a post or user above which Redis does not hold them all."""
+    membership_cache_idle_seconds: float
     ingress_shards: int = 4
     write_deadline_seconds: float = 0.9
     """The write scripts refuse calls that they run later than this, so that a call that a frozen Redis
@@ -243,6 +246,10 @@ def _read_pipeline_limits(env: Env) -> PipelineLimits:
     return PipelineLimits(
         ingress_max_entries=read_number_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
         fallback_max_retries=read_number_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
+        membership_cache_max=read_number_at_least(env.int, "MEMBERSHIP_CACHE_MAX", 20_000, 1),
+        membership_cache_idle_seconds=read_number_at_least(
+            env.float, "MEMBERSHIP_CACHE_IDLE_SECONDS", 3600.0, 5.0
+        ),
     )
 
 

@@ -28,12 +28,16 @@ from sqlalchemy import create_engine, text
 
 from app.bootstrap import new_id
 from app.clients.postgres import psycopg2_url
-from app.clients.redis import redis_key, register_script
+from app.clients.redis import register_script
 from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from app.ingest.block_cache import blocked_set_key
+from app.ingest.cache_loader import DEFAULT_MAX_MEMBERS
+from app.ingest.ingress import ingress_key
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState
 from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher, user_room
+from app.persistence.membership_keys import blocks_idle_name, bucket_of, idle_key, post_owner_key
 from app.settings import load_settings
 from bench.socket_clients import REDIS_CHANNEL
 
@@ -71,22 +75,30 @@ def build_conventional_app() -> Flask:
     set_membership = register_script(
         connection, "ingest/set_membership"
     )  # the same work in Redis as for a like of the product
+    owner_ids: dict[str, str] = {}
 
     @app.route(LIKE_PATH, methods=LIKE_METHODS)
     @jwt_required()  # type: ignore[untyped-decorator]
     def like(post_id: str) -> dict[str, Any]:
-        count_keys = [
-            POST_LIKES.count_key(post_id),
-            POST_LIKES.members_key(post_id),
-            redis_key("post", "owner", post_id),
-        ]
         desired_state = DesiredState.ON if request.method == "PUT" else DesiredState.OFF
         user_id = get_jwt_identity()
-        script_args = [user_id, desired_state.value, 2**52, 10**9, 4, "LIKE", post_id, new_id(), ""]
-        shard_key = redis_key("ingress", ingress_shard_of_object(post_id, 4))
-        outcome, active, count = set_membership(
-            keys=[*count_keys, shard_key, INGRESS_ENABLED_KEY], args=script_args
-        )
+        owner_key = post_owner_key(post_id)
+        owner_id = owner_ids.get(post_id) or owner_ids.setdefault(post_id, str(connection.get(owner_key)))
+        keys = [
+            POST_LIKES.count_key(post_id),
+            POST_LIKES.members_key(post_id),
+            POST_LIKES.unwritten_key(post_id),
+            POST_LIKES.large_key(post_id),
+            owner_key,
+            blocked_set_key(owner_id, slot_of=post_id),
+            ingress_key(ingress_shard_of_object(post_id, 4)),
+            INGRESS_ENABLED_KEY,
+            idle_key(slot_of=post_id),
+        ]
+        script_args = [user_id, desired_state.value, 2**52, 10**9, "LIKE", post_id, new_id(), "", owner_id]
+        script_args += ["", "", bucket_of(user_id), DEFAULT_MAX_MEMBERS]
+        script_args += [POST_LIKES.idle_name(post_id), blocks_idle_name(owner_id)]
+        outcome, active, count, _ = set_membership(keys=keys, args=script_args)
         return {"success": outcome == "done", "liked": bool(active), "likesCount": count}
 
     return app

@@ -14,13 +14,13 @@ from kafka import KafkaProducer
 from app.bootstrap import WorkerServices, new_id
 from app.clients.gevent_setup import iterate_cooperatively
 from app.clients.kafka import create_kafka_client
-from app.clients.redis import redis_key
 from app.domain.events import Event, Kind
 from app.domain.routing import Topic, ingress_shard_of_event
-from app.ingest.ingress import CONSUMER_GROUP
+from app.ingest.ingress import CONSUMER_GROUP, ingress_key
 from app.messaging.publisher import RecordPublisher, event_to_record
 from app.messaging.records import ProducerRecord
 from app.operations.consumer_lag import read_priority_topic_end_offsets
+from app.persistence.followers import FollowerLookup
 from bench.harness import BenchHarness
 from bench.results import (
     BenchmarkResult,
@@ -126,6 +126,7 @@ def _measure_bridge(
         publisher,
         worker_services.fallback_queue,
         worker_services.dead_letters,
+        FollowerLookup(services.engine, services.memberships.pending_follows).find_existing,
         new_id,
     )
     bridge.create_consumer_groups()
@@ -175,7 +176,7 @@ def _fill_ingress(worker_services: WorkerServices, events: Sequence[Event]) -> N
         pipeline = services.redis.pipeline(transaction=False)
         for event in events[start : start + 1000]:
             pipeline.xadd(
-                redis_key("ingress", ingress_shard_of_event(event, shard_count)),
+                ingress_key(ingress_shard_of_event(event, shard_count)),
                 dict(event.to_stream_fields()),  # type: ignore[arg-type]
             )
         pipeline.execute()
@@ -195,7 +196,7 @@ def _require_all_bridged(worker_services: WorkerServices, actual_growth: int, ex
     services = worker_services.services
     ingress_length = sum(services.ingress.length_by_shard().values())
     pending_count = sum(
-        int(services.redis.xpending(redis_key("ingress", shard), CONSUMER_GROUP)["pending"])
+        int(services.redis.xpending(ingress_key(shard), CONSUMER_GROUP)["pending"])
         for shard in services.ingress.shards
     )
     if (

@@ -17,6 +17,7 @@ from app.domain.grouping import AnnounceWhen
 from app.domain.windows import WindowDecision
 from app.ingest.membership_kinds import USER_FOLLOWS
 from app.persistence.event_writer import EventBatch, EventToWrite
+from app.persistence.written_memberships import WrittenMemberships
 from bench import write_baselines
 from bench.flush_profile import FlushProfiler
 from bench.harness import BenchHarness
@@ -159,6 +160,7 @@ def _flusher_measurement(likers: Likers, profiler: FlushProfiler) -> Callable[[]
         window_store,
         worker_services.event_writer,
         services.comments,
+        WrittenMemberships(services.redis),
         worker_services.dead_letters,
         max_rows,
         time.time,

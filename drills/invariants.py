@@ -48,6 +48,14 @@ _GROUP_ACTORS_QUERY = (
     "select n.object_id::text, a.actor_id::text, a.active, a.announced from notifications n "
     "join notification_actors a on a.notification_id = n.id where n.type = :kind"
 )
+_PENDING_KEY_PATTERNS = (
+    "window:*",
+    "closing:*",
+    "windows:min_offset:*",
+    "comment:pending:*",
+    "like:unwritten:*",
+    "follow:unwritten:*",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class StoreInvariants:
             "windows": self.redis.zcard("windows:due"),
             "entries in the ingress": sum(self.redis.xlen(f"ingress:{n}") for n in range(5)),
         }
-        for pattern in ("window:*", "closing:*", "windows:min_offset:*", "comment:pending:*"):
+        for pattern in _PENDING_KEY_PATTERNS:
             pending_counts[f"keys {pattern}"] = len(list(self.redis.scan_iter(pattern, count=1000)))
         for shard in range(5):
             if self.redis.exists(f"ingress:{shard}"):

@@ -1,8 +1,8 @@
 """Work after a transaction of the event writer: store rejected events as dead letters, determine the outcome
-of each event, and remove pending comments and follows whose rows exist.
+of each event, and remove pending comments, follows and likes whose rows exist.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from app.aggregation.windows import WindowStateLost
@@ -14,6 +14,12 @@ from app.messaging.publisher import event_to_record
 from app.messaging.stage_counters import OUTCOME_GATHERED
 from app.persistence.event_writer import BatchOutcome
 from app.persistence.pending_follows import PendingFollows
+from app.persistence.written_memberships import (
+    MembershipRow,
+    WrittenMembership,
+    WrittenMemberships,
+    written_memberships,
+)
 
 MAX_REMOVED_PER_CALL = 500
 MAX_REMEMBERED = 100_000
@@ -29,7 +35,7 @@ def pending_comment_keys(events: Iterable[Event]) -> list[tuple[str, str]]:
 
 
 class PendingEntryCleanup:
-    """Comments and follows whose rows exist, while Redis may still list them as pending.
+    """Comments, follows and likes whose rows exist, while Redis may still list them as pending.
 
     An offset may be marked applied only after `remove_written_from_pending`: a process that dies in between
     then leaves the event to be read again, and its successor removes the pending entry.
@@ -38,9 +44,12 @@ class PendingEntryCleanup:
     def __init__(self) -> None:
         self._comment_keys: dict[tuple[str, str], None] = {}
         self._seq_by_follow: dict[tuple[str, str], int] = {}
+        self._memberships: list[WrittenMembership] = []
         self._is_overflowed = False
 
-    def add_persisted_events(self, events: Iterable[Event]) -> None:
+    def add_persisted_events(
+        self, events: Iterable[Event], was_active_by_row: Mapping[MembershipRow, bool]
+    ) -> None:
         """Adds the events of a committed transaction. Failover writes left nothing pending in Redis; if one
         also went through Redis, that copy arrives separately."""
         redis_events = [event for event in events if not event.bypassed_redis]
@@ -49,12 +58,16 @@ class PendingEntryCleanup:
             if event.kind is Kind.FOLLOW:
                 follow_key = str(event.actor_id), event.recipient_id
                 self._seq_by_follow[follow_key] = max(event.seq, self._seq_by_follow.get(follow_key, 0))
-        if len(self._comment_keys) + len(self._seq_by_follow) > MAX_REMEMBERED:
+        self._memberships += written_memberships(redis_events, was_active_by_row)
+        if len(self._comment_keys) + len(self._memberships) > MAX_REMEMBERED:
             self._is_overflowed = True
+            self._memberships.clear()
             self._comment_keys.clear()
             self._seq_by_follow.clear()
 
-    def remove_written_from_pending(self, comments: Comments, pending_follows: PendingFollows) -> None:
+    def remove_written_from_pending(
+        self, comments: Comments, pending_follows: PendingFollows, memberships: WrittenMemberships
+    ) -> None:
         """Raises Unavailable and keeps the rest. Raises WindowStateLost when there were too many to
         remember: then everything not committed must be read again, now that Redis responds."""
         while comment_keys := list(islice(self._comment_keys, MAX_REMOVED_PER_CALL)):
@@ -65,6 +78,9 @@ class PendingEntryCleanup:
             pending_follows.remove_written_follows(follow_seqs)
             for follow_key in follow_seqs:
                 del self._seq_by_follow[follow_key]
+        while page := self._memberships[:MAX_REMOVED_PER_CALL]:
+            memberships.settle(page)
+            del self._memberships[:MAX_REMOVED_PER_CALL]
         if self._is_overflowed:
             self._is_overflowed = False
             raise WindowStateLost

@@ -35,6 +35,7 @@ from app.messaging.records import ConsumedRecord, group_by_partition
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
 from app.persistence.pending_follows import PendingFollows
+from app.persistence.written_memberships import WrittenMemberships
 from workers.after_write import (
     PendingEntryCleanup,
     dead_letter_rejected_events,
@@ -60,6 +61,7 @@ class AggregatorSinks:
     post_changes: PostChangePublisher
     comments: Comments
     pending_follows: PendingFollows
+    memberships: WrittenMemberships
     record_stats: RecordStats = discard_stats
 
 
@@ -139,7 +141,9 @@ class Aggregator:
 
     def _commit_safe_offsets(self, last_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits up to the first event that a window still holds; all up to `last_offsets` are applied."""
-        self._persisted.remove_written_from_pending(self._sinks.comments, self._sinks.pending_follows)
+        self._persisted.remove_written_from_pending(
+            self._sinks.comments, self._sinks.pending_follows, self._sinks.memberships
+        )
         epoch = self._get_or_load_windows_epoch()
         safe_offsets = {
             (topic, partition): self._sinks.windows.mark_applied_and_get_commit_offset(
@@ -176,7 +180,9 @@ class Aggregator:
         ]
         write_outcome = self._sinks.event_writer.write(EventBatch(tuple(entries)))
         hit_failpoint("aggregator.written")
-        self._persisted.add_persisted_events(entry.event for entry in entries)
+        self._persisted.add_persisted_events(
+            [entry.event for entry in entries], write_outcome.was_active_by_row
+        )
         dead_letter_rejected_events(write_outcome, self._sinks.dead_letters)
         self._commit_offsets_or_defer(
             {topic_partition: records[-1].offset for topic_partition, records in batches.items()}

@@ -1,7 +1,9 @@
 """Bridge: moves events from the ingress streams into Kafka.
 
 Input: app/ingest/ingress.py, consumer group "bridge", one owner per shard. Output: Kafka, acknowledged by all
-replicas (app/messaging/publisher.py), or app/messaging/fallback_queue.py while Kafka is unavailable.
+replicas (app/messaging/publisher.py), or app/messaging/fallback_queue.py while Kafka is unavailable. Whether
+an actor follows the recipient is looked up once per batch (app/persistence/followers.py): it decides the
+lane.
 
 Order within a shard is kept by one rule: while a shard has rows in the fallback queue, newer events are
 added behind them, and the oldest rows are published first.
@@ -21,7 +23,7 @@ from app.messaging.fallback_queue import FallbackQueue, PendingFallbackRow
 from app.messaging.publisher import RecordPublisher
 from app.messaging.records import RecordsRejected
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
-from workers.ingress_records import QueuedEvent, convert_entries_to_records
+from workers.ingress_records import FindFollows, QueuedEvent, convert_entries_to_records
 
 log = logging.getLogger(__name__)
 MAX_BATCH_ENTRIES = 500
@@ -51,6 +53,7 @@ class Bridge:
         publisher: RecordPublisher,
         fallback_queue: FallbackQueue,
         dead_letters: DeadLetterQueue,
+        find_follows: FindFollows,
         new_lease_token: Callable[[], str],
         record_stats: RecordStats = discard_stats,
     ) -> None:
@@ -59,6 +62,7 @@ class Bridge:
         self._publisher = publisher
         self._fallback_queue = fallback_queue
         self._dead_letters = dead_letters
+        self._find_follows = find_follows
         self._lease_token = new_lease_token()
         self._owned_shards: dict[int, OwnedShardState] = {}
         self._renew_leases_at = 0.0
@@ -139,10 +143,7 @@ class Bridge:
             self._ingress.create_shard(number)
 
     def _process_batches(self, batches: dict[int, list[IngressEntry]]) -> int:
-        events = {
-            number: convert_entries_to_records(number, entries, self._dead_letters)
-            for number, entries in batches.items()
-        }
+        events = convert_entries_to_records(batches, self._dead_letters, self._find_follows)
         for number in events:
             self._owned_shards[number].has_pending = True  # until acknowledged
         to_publish = {

@@ -11,6 +11,7 @@ from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
 from app.domain.clock import Clock
 from app.domain.worker_loops import WORKER_LOOPS, loops_of_process
+from app.ingest.cache_eviction import MembershipCacheEviction
 from app.ingest.failover_writes import FailoverWrites, SeqGenerator
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.messaging.message_encryption import MessageEncryption
@@ -24,11 +25,13 @@ from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.persistence.fan_out_pages import FanOutPageWriter
 from app.persistence.fan_outs import FAN_OUT_CHANNEL
+from app.persistence.followers import FollowerLookup
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
 from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.profile_changes import ProfileChangeBroadcaster
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
+from app.persistence.written_memberships import WrittenMemberships
 from workers import aggregator, mailer
 from workers.bridge import Bridge
 from workers.delays import (
@@ -63,6 +66,7 @@ def build_bridge_workers(worker_services: WorkerServices) -> list[Worker]:
         worker_services.publisher,
         worker_services.fallback_queue,
         worker_services.dead_letters,
+        FollowerLookup(services.engine, services.memberships.pending_follows).find_existing,
         new_id,
         StageCounters(services.redis).record_batch_stats,
     )
@@ -88,6 +92,7 @@ def build_aggregator_workers(worker_services: WorkerServices) -> list[Worker]:
         PostChangePublisher(services.push_publisher),
         services.comments,
         services.memberships.pending_follows,
+        WrittenMemberships(services.redis),
         StageCounters(services.redis).record_batch_stats,
     )
     heartbeat = services.heartbeats.record_heartbeat
@@ -117,6 +122,7 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         services.windows,
         worker_services.event_writer,
         services.comments,
+        WrittenMemberships(services.redis),
         worker_services.dead_letters,
         services.settings.window_rules.flush_max_rows,
         time.time,
@@ -130,6 +136,9 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
     quiet_hours = QuietHoursDelivery(services.engine, time.time)
     profile_changes = ProfileChangeBroadcaster(services.engine)
     retention = _build_retention_loop(worker_services)
+    cache_eviction = MembershipCacheEviction(
+        services.redis, services.settings.limits.membership_cache_idle_seconds
+    )
     heartbeat, check_ready = (
         services.heartbeats.record_heartbeat,
         worker_services.check_dependencies_and_create_topics,
@@ -165,6 +174,7 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
             redis_failback.release_lease,
         ),
         Worker("quiet-hours", quiet_hours.announce_due_rows, table_poll_delay, heartbeat, check_ready),
+        Worker("cache-eviction", cache_eviction.step, table_poll_delay, heartbeat),
         Worker("profile-changes", profile_changes.step, table_poll_delay, heartbeat, check_tables),
         Worker(
             "retention",

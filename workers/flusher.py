@@ -18,6 +18,7 @@ from app.ingest.comments import Comments
 from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
+from app.persistence.written_memberships import WrittenMemberships, written_memberships
 from workers.after_write import dead_letter_rejected_events, pending_comment_keys
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Flusher:
         windows: WindowStore,
         event_writer: EventWriter,
         comments: Comments,
+        memberships: WrittenMemberships,
         dead_letters: DeadLetterQueue,
         max_rows: int,
         now: Callable[[], float],
@@ -39,6 +41,7 @@ class Flusher:
         self._windows = windows
         self._event_writer = event_writer
         self._comments = comments
+        self._memberships = memberships
         self._dead_letters = dead_letters
         self._max_rows = max_rows
         self._now = now
@@ -68,6 +71,9 @@ class Flusher:
         hit_failpoint("flusher.written")
         dead_letter_rejected_events(write_outcome, self._dead_letters)
         self._comments.remove_written_from_pending(pending_comment_keys(entry.event for entry in entries))
+        self._memberships.settle(
+            written_memberships((entry.event for entry in entries), write_outcome.was_active_by_row)
+        )
         self._windows.settle_windows(windows, Counter(write_outcome.outcomes.values()))
         hit_failpoint("flusher.settled")
         self._record_stats(BatchStats("flusher", trace_step="closed", trace_details=write_outcome.outcomes))

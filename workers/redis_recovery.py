@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import redis
 
 from app.aggregation.windows import WindowStore
-from app.clients.redis import redis_key, register_script, translate_errors
+from app.clients.redis import CLUSTER_TAGS, redis_key, register_script, translate_errors
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.failover.redis_failover import INGRESS_INSTANCE_ID_KEY, RedisFailover
@@ -26,6 +26,7 @@ from app.ingest.failover_writes import FailoverWrites
 from app.ingest.ingress import IngressStreams
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.messaging.fallback_queue import FallbackQueue
+from app.persistence import membership_keys
 
 log = logging.getLogger(__name__)
 MAX_WRITE_PAUSE_SECONDS, WRITE_PAUSE_POLL_SECONDS = 1.0, 0.02
@@ -36,11 +37,6 @@ MAX_WRITE_AGE_AT_PAUSE_SECONDS, MAX_CATCH_UP_SECONDS = 0.5, 3.0
 the second limit, because writes may keep arriving faster than they are applied."""
 INVALIDATE_TIMEOUT_SECONDS = 2.0
 COMMIT_CHECK_INTERVAL_SECONDS = 1.0
-_INVALIDATED_KEYS = {
-    Kind.LIKE: (("like", "count"), ("like", "users")),
-    Kind.FOLLOW: (("follow", "count"), ("follow", "users"), ("follow", "blocked")),
-    Kind.COMMENT: (("comment", "count"),),
-}
 ReadOffsets = Callable[[], dict[str, int]]
 
 
@@ -204,9 +200,7 @@ class RedisRecovery:
     def _invalidate_keys_and_end_failover(self, instance_id: str | None, failover_since: str) -> None:
         affected_objects = self._failover_writes.list_affected_objects()
         invalidated_keys = [
-            redis_key(*key_parts, object_id)
-            for kind, object_id in affected_objects
-            for key_parts in _INVALIDATED_KEYS[kind]
+            key for kind, object_id in affected_objects for key in _outdated_keys(kind, object_id)
         ]
         new_instance_id, must_exist = instance_id or self._new_id(), int(instance_id is not None)
         deadline_ms = int((time.time() + INVALIDATE_TIMEOUT_SECONDS) * 1000)
@@ -229,6 +223,16 @@ class RedisRecovery:
                 script_result,
                 extra={"event": "redis_failback_restarted"},
             )
+
+
+def _outdated_keys(kind: Kind, object_id: str) -> list[str]:
+    """What failover writes about this object made wrong. Everything that was accepted before is written."""
+    if kind is Kind.COMMENT:
+        return [membership_keys.comment_key("count", object_id)]
+    keys = membership_keys.all_keys(kind, object_id)
+    if kind is Kind.FOLLOW:
+        keys += [redis_key("follow", "blocked", object_id, slot_of=slot) for slot in CLUSTER_TAGS.slots()]
+    return keys
 
 
 def _log_phase(phase: str) -> None:

@@ -5,7 +5,7 @@ and each caller decides. Pools are bounded, because a burst of greenlets would o
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from app.clients import circuit_breaker
 from app.domain.errors import RedisUnavailable, Unavailable
+from app.domain.routing import ingress_shard_of_object
 
 PACKAGE_DIR = Path(__file__).resolve().parent.parent
 COMMAND_TIMEOUT_SECONDS = 1.0
@@ -167,6 +168,30 @@ class RedisReadCircuit:
             raise
 
 
-def redis_key(*parts: str | int) -> str:
-    """The parts joined by colons (docs/stores.md lists the keys)."""
+class ClusterTags:
+    """Hash tags of keys, for a Redis cluster: one per ingress shard."""
+
+    def __init__(self) -> None:
+        self.shard_count: int | None = None
+        """None: one server. Then keys have no tags."""
+
+    def slots(self) -> Sequence[int | None]:
+        """The shards whose keys have names of their own: all of them in a cluster, else one for all."""
+        return (None,) if self.shard_count is None else range(self.shard_count + 1)
+
+
+CLUSTER_TAGS = ClusterTags()
+
+
+def redis_key(*parts: str | int, slot_of: str | int | None = None) -> str:
+    """The parts joined by colons (docs/stores.md lists the keys).
+
+    `slot_of`: the ingress shard whose hash slot the key belongs to, or an object of that shard. In a cluster
+    the shard is added as a hash tag, so that a script finds the stream of a shard and all keys of its objects
+    in one slot.
+    """
+    if slot_of is not None and CLUSTER_TAGS.shard_count is not None:
+        is_shard = isinstance(slot_of, int)
+        shard = slot_of if is_shard else ingress_shard_of_object(str(slot_of), CLUSTER_TAGS.shard_count)
+        parts = (*parts, f"{{{shard}}}")
     return ":".join(str(part) for part in parts)

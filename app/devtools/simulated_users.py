@@ -17,6 +17,7 @@ from app.clients.postgres import translate_errors
 from app.clients.redis import redis_key
 from app.clients.redis import translate_errors as translate_redis_errors
 from app.domain.text import user_search_key
+from app.persistence import membership_keys
 from app.persistence.pending_cache_updates import PendingRedisUpdate
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import NewUser
@@ -101,11 +102,18 @@ class SimulatedUsers:
         with translate_redis_errors("list their likes and follows"):
             for name in self._redis.scan_iter(redis_key(prefix, "users", "*"), count=500):
                 memberships = self._redis.smismember(name, list(user_ids))
-                object_id = str(name).rpartition(":")[2]
+                object_id = str(name).split(":")[2]
                 pairs |= {
                     (user_id, object_id)
                     for user_id, is_member in zip(user_ids, memberships, strict=True)
                     if is_member
+                }
+            for name in self._redis.scan_iter(redis_key(prefix, "unwritten", "*"), count=500):
+                object_id, unwritten = str(name).split(":")[2], self._redis.hmget(name, list(user_ids))
+                pairs |= {
+                    (user_id, object_id)
+                    for user_id, entry in zip(user_ids, unwritten, strict=True)
+                    if entry is not None and str(entry).split(" ")[1] == "1"
                 }
         return pairs
 
@@ -145,7 +153,7 @@ class SimulatedUsers:
         ]
         return PendingRedisUpdate(
             removed_members=[*likes, *follows],
-            invalidated_keys=[redis_key("comment", "count", post) for post in commented_post_ids],
+            invalidated_keys=[membership_keys.comment_key("count", post) for post in commented_post_ids],
         )
 
 

@@ -40,6 +40,12 @@ def priority_of(kind: Kind, is_follower: bool) -> Priority:
     return Priority.LOW
 
 
+def needs_follower_lookup(event: Event) -> bool:
+    """Whether the lane depends on something that the event does not state yet: does its actor follow its
+    recipient?"""
+    return event.kind in _HIGH_FROM_FOLLOWER_KINDS and not event.is_follower and event.actor_id is not None
+
+
 def topic_of(event: Event) -> Topic:
     return TOPIC_BY_PRIORITY[priority_of(event.kind, event.is_follower)]
 
@@ -55,7 +61,10 @@ def ingress_shard_of_object(object_id: str, shard_count: int) -> int:
 
 
 def ingress_shard_of_event(event: Event, shard_count: int) -> int:
-    """By object, so that a like and its unlike stay in order."""
+    """By post, else by object, so that a like and its unlike stay in order. By post, so that a comment, its
+    mentions and the counts of the post are changed by one script."""
     if event.kind in CRITICAL_KINDS:
         return CRITICAL_SHARD
-    return ingress_shard_of_object(event.group_object_id, shard_count)
+    post_id = event.metadata.get("postId")
+    object_id = post_id if isinstance(post_id, str) else event.group_object_id
+    return ingress_shard_of_object(object_id, shard_count)

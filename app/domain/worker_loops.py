@@ -34,6 +34,7 @@ WORKER_LOOPS = {
         WorkerLoop("fan-out", "flusher", "fan-out"),
         WorkerLoop("redis-failback", "flusher"),
         WorkerLoop("quiet-hours", "flusher"),
+        WorkerLoop("cache-eviction", "flusher"),
         WorkerLoop("profile-changes", "flusher"),
         WorkerLoop("retention", "flusher"),
         WorkerLoop("relay", "flusher", "relay"),

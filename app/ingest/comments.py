@@ -5,6 +5,7 @@ app/ingest/stored_comments.py. Out: both merged, for readers and for post_action
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from sqlalchemy import Engine
 from app.clients import stale_reads
 from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
 from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
 from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover, read_from_verified_redis
+from app.ingest.cache_loader import LOAD_TIMEOUT_SECONDS
 from app.ingest.pending_comment_deletions import may_comment_be_pending
 from app.ingest.stored_comments import (
     COMMENT_NOT_FOUND,
@@ -23,7 +26,8 @@ from app.ingest.stored_comments import (
     StoredComments,
     parse_pending_comment,
 )
-from app.persistence import clear_watermarks
+from app.persistence import clear_watermarks, membership_keys
+from app.persistence.membership_keys import comment_key
 
 __all__ = ["COMMENT_NOT_FOUND", "POST_NOT_FOUND", "Comment", "Comments"]
 
@@ -46,7 +50,7 @@ class Comments:
         self._stored_comments = StoredComments(engine)
         self._read_circuit = read_circuit or RedisReadCircuit()
         self._failover = failover
-        self._load_comments_script = register_script(connection, "ingest/load_comment_count")
+        self._load_count_script = register_script(connection, "ingest/load_comment_count")
 
     def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
         """The counts that readers see. Posts that are not cached are read from PostgreSQL."""
@@ -96,7 +100,7 @@ class Comments:
             raise redis_error or self._not_found_or_unavailable_error(ingress_token)
         try:
             with translate_errors("read deleted comments"):
-                deleted_at = self._redis.zscore(redis_key("comment", "deleted", comment.post_id), comment_id)
+                deleted_at = self._redis.zscore(comment_key("deleted", comment.post_id), comment_id)
         except Unavailable as exc:
             log.info(
                 "Recent deletions of comments are unknown: %s",
@@ -121,7 +125,7 @@ class Comments:
         with translate_errors("find a comment"):
             ingress_token = self._read_enabled_ingress_token()
             post_id, _ = self._read_post_and_author_ids(comment_id)
-            pending_key = redis_key("comment", "pending", post_id or "")
+            pending_key = comment_key("pending", post_id or "")
             comment_json = self._redis.hget(pending_key, comment_id) if post_id else None
         return ingress_token, parse_pending_comment(
             post_id, comment_id, str(comment_json)
@@ -167,30 +171,47 @@ class Comments:
 
     def cache_zero_count(self, post_id: str) -> None:
         """Caches the comment count of a new post as 0."""
-        with translate_errors("initialise a cache entry"):
-            self._load_comments_script(
-                keys=[redis_key("comment", name, post_id) for name in ("count", "pending", "deleted")],
-                args=[clear_watermarks.read_cache_load_token(self._redis)],
-            )
+        cache_load_token, read_at = clear_watermarks.read_cache_load_token(self._redis), time.time()
+        self._store_count(post_id, cache_load_token, read_at, 0)
 
     def load_count_into_cache(self, post_id: str) -> None:
         """Loads the number of written and pending comments of a post into Redis. Raises Rejected (404)."""
-        cache_load_token = clear_watermarks.read_cache_load_token(self._redis)
+        cache_load_token, read_at = clear_watermarks.read_cache_load_token(self._redis), time.time()
         with translate_errors("read pending comments"):
             # Before the tables: a comment that is written and removed from Redis meanwhile is found here.
-            pending_ids = map(str, self._redis.hkeys(redis_key("comment", "pending", post_id)))
-        written_ids = self._stored_comments.list_ids_by_post(post_id)
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.hkeys(comment_key("pending", post_id))
+            pipeline.zrange(comment_key("deleted", post_id), 0, -1)
+            pending_ids, deleted_ids = ({str(comment_id) for comment_id in ids} for ids in pipeline.execute())
+        stored_count, stored_ids = self._stored_comments.count_and_find(post_id, pending_ids | deleted_ids)
+        count = stored_count + len(pending_ids - stored_ids) - len(deleted_ids & stored_ids)
+        self._store_count(post_id, cache_load_token, read_at, max(0, count))
+
+    def _store_count(self, post_id: str, cache_load_token: str, read_at: float, count: int) -> None:
+        """Stores what was read, unless it is outdated or the count was loaded meanwhile."""
+        deadline_ms = int((read_at + LOAD_TIMEOUT_SECONDS) * 1000)
         with translate_errors("cache a comment count"):
-            self._load_comments_script(
-                keys=[redis_key("comment", name, post_id) for name in ("count", "pending", "deleted")],
-                args=[cache_load_token, *written_ids, *pending_ids],
+            self._load_count_script(
+                keys=[
+                    comment_key("count", post_id),
+                    redis_key("ingress", "enabled", slot_of=post_id),
+                    redis_key("clear", "watermark", slot_of=post_id),
+                    redis_key("clear", "running", slot_of=post_id),
+                    membership_keys.idle_key(post_id),
+                ],
+                args=[
+                    cache_load_token,
+                    deadline_ms,
+                    count,
+                    membership_keys.idle_name(Kind.LIKE, post_id),
+                ],
             )
 
     def get_post_owner_id(self, post_id: str) -> str:
         """The owner of a post. Raises Rejected (404)."""
         try:
             with translate_errors("find the owner of a post"):
-                cached_owner_id = self._redis.get(redis_key("post", "owner", post_id))
+                cached_owner_id = self._redis.get(membership_keys.post_owner_key(post_id))
         except Unavailable as exc:
             log.info(
                 "A post owner is read from PostgreSQL only: %s", exc, extra={"event": "owner_from_postgres"}
@@ -209,7 +230,7 @@ class Comments:
         with translate_errors("remove written comments"):
             pipeline = self._redis.pipeline(transaction=False)
             for post_id, comment_id in written_comments:
-                pipeline.hdel(redis_key("comment", "pending", post_id), comment_id)
+                pipeline.hdel(comment_key("pending", post_id), comment_id)
                 pipeline.delete(redis_key("comment", "index", comment_id))
             pipeline.execute()
 
@@ -218,8 +239,8 @@ class Comments:
         try:
             with translate_errors("read pending comments"):
                 pipeline = self._redis.pipeline(transaction=False)
-                pipeline.hgetall(redis_key("comment", "pending", post_id))
-                pipeline.zrange(redis_key("comment", "deleted", post_id), 0, -1)
+                pipeline.hgetall(comment_key("pending", post_id))
+                pipeline.zrange(comment_key("deleted", post_id), 0, -1)
                 pipeline.exists(INGRESS_ENABLED_KEY)
                 pending_json_by_id, deleted_ids, ingress_enabled = pipeline.execute()
         except Unavailable as exc:
@@ -255,6 +276,6 @@ class Comments:
 
     def _fetch_token_and_cached_counts(self, post_ids: Sequence[str]) -> list[Any]:
         with self._read_circuit.guard_read("count comments"):
-            keys = [redis_key("comment", "count", post_id) for post_id in post_ids]
+            keys = [comment_key("count", post_id) for post_id in post_ids]
             values: list[Any] = self._redis.mget([INGRESS_ENABLED_KEY, *keys])
         return values

@@ -18,11 +18,11 @@ import redis
 
 from app.clients.redis import redis_key, register_script, translate_errors
 from app.domain.errors import RedisFailoverActive, Unavailable
-from app.domain.events import Event
+from app.domain.events import Event, Kind
 from app.domain.routing import ingress_shard_of_event
-from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.comments import Comment
 from app.ingest.memberships import IngressLimits
+from app.persistence import membership_keys
 
 CONSUMER_GROUP = "bridge"
 CONSUMER_NAME = "bridge-owner"
@@ -58,26 +58,30 @@ class IngressStreams:
         self, events: Sequence[Event], comment: Comment | None = None, comment_deleted: bool = False
     ) -> bool:
         """Appends all events or none, and with them adds the comment to the pending ones or marks it as
-        deleted.
+        deleted. The events belong to one shard: those of a post, or a single one.
 
         Returns False if the comment count of the post is not cached: load it and call again. Raises
         Unavailable if the ingress is full or Redis is unavailable.
         """
         limits = self._limits
+        shard = ingress_shard_of_event(events[0], limits.shard_count)
+        if any(ingress_shard_of_event(event, limits.shard_count) != shard for event in events):
+            raise ValueError("The events belong to several shards")
         post_id = comment.post_id if comment else ""
         keys = [
-            *(redis_key("comment", name, post_id) for name in ("count", "pending", "deleted")),
-            INGRESS_ENABLED_KEY,
+            *(redis_key("comment", name, post_id, slot_of=shard) for name in ("count", "pending", "deleted")),
+            redis_key("ingress", "enabled", slot_of=shard),
+            membership_keys.idle_key(slot_of=shard),
+            ingress_key(shard),
         ]
         args: list[str | int] = [
             int((time.time() + limits.call_deadline_seconds) * 1000),
-            limits.max_total_length,
-            limits.shard_count,
+            limits.max_shard_length,
             comment.id if comment else "",
             comment.to_pending_json() if comment and not comment_deleted else "",
+            membership_keys.idle_name(Kind.LIKE, post_id),
         ]
         for event in events:
-            keys.append(redis_key("ingress", ingress_shard_of_event(event, limits.shard_count)))
             flat_fields = [field for pair in event.to_stream_fields().items() for field in pair]
             args += [len(flat_fields), *flat_fields]
         with translate_errors("append the events"):
@@ -92,22 +96,20 @@ class IngressStreams:
         """Acquires or renews the lease of a shard. True: renewed; False: acquired now; None: another owner
         has it."""
         with translate_errors("lease a shard"):
-            lease_result = self._lease_script(
-                keys=[redis_key("ingress", "lease", shard)], args=[owner_token, LEASE_MS]
-            )
+            lease_result = self._lease_script(keys=[_lease_key(shard)], args=[owner_token, LEASE_MS])
         return None if lease_result == 0 else lease_result == 1
 
     def release_lease(self, shard: int, owner_token: str) -> None:
         """Releases a shard early, so that another owner need not wait for the lease to expire."""
         with translate_errors("release a shard"):
-            if self._redis.get(redis_key("ingress", "lease", shard)) == owner_token:
-                self._redis.delete(redis_key("ingress", "lease", shard))
+            if self._redis.get(_lease_key(shard)) == owner_token:
+                self._redis.delete(_lease_key(shard))
 
     def create_shard(self, shard: int) -> None:
         """Creates the stream and its consumer group, which starts at the first entry, not at `$`."""
         with translate_errors("create a shard"):
             try:
-                self._redis.xgroup_create(redis_key("ingress", shard), CONSUMER_GROUP, id="0", mkstream=True)
+                self._redis.xgroup_create(ingress_key(shard), CONSUMER_GROUP, id="0", mkstream=True)
             except redis.ResponseError as exc:
                 if "BUSYGROUP" not in str(exc):
                     raise
@@ -117,7 +119,8 @@ class IngressStreams:
     ) -> dict[int, list[IngressEntry]]:
         """The next entries of each shard, oldest first. `redeliver_pending`: those that a previous owner read
         and did not acknowledge."""
-        streams: dict[Any, Any] = {redis_key("ingress", n): "0" if redeliver_pending else ">" for n in shards}
+        shard_by_key = {ingress_key(shard): shard for shard in shards}
+        streams: dict[Any, Any] = dict.fromkeys(shard_by_key, "0" if redeliver_pending else ">")
         with translate_errors("read the ingress"), _translate_missing_stream():
             reply: Any = self._redis.xreadgroup(CONSUMER_GROUP, CONSUMER_NAME, streams, count=max_entries)
         stream_entries = reply.items() if isinstance(reply, dict) else (reply or [])
@@ -126,8 +129,7 @@ class IngressStreams:
             # RESP3 nests each stream's entries once more than RESP2.
             rows = entries[0] if entries and isinstance(entries[0], list) else entries
             if rows:
-                shard = int(str(stream_key).rpartition(":")[2])
-                entries_by_shard[shard] = [
+                entries_by_shard[shard_by_key[str(stream_key)]] = [
                     IngressEntry(stream_id, fields or None) for stream_id, fields in rows
                 ]
         return entries_by_shard
@@ -145,9 +147,9 @@ class IngressStreams:
         with translate_errors("acknowledge"), _translate_missing_stream():
             unacknowledged_count = self._acknowledge_script(
                 keys=[
-                    redis_key("ingress", shard),
-                    redis_key("ingress", "lease", shard),
-                    redis_key("stage", "bridge"),
+                    ingress_key(shard),
+                    _lease_key(shard),
+                    redis_key("stage", "bridge", slot_of=shard),
                 ],
                 args=[
                     owner_token,
@@ -164,9 +166,7 @@ class IngressStreams:
 
         Uses XREAD, so that a lost reply leaves no entry pending.
         """
-        streams: dict[Any, Any] = {
-            redis_key("ingress", shard): last_id for shard, last_id in last_read_ids.items()
-        }
+        streams: dict[Any, Any] = {ingress_key(shard): last_id for shard, last_id in last_read_ids.items()}
         with translate_errors("wait for the ingress"):
             self._redis.xread(streams, count=1, block=max(1, int(timeout_seconds * 1000)))
 
@@ -175,7 +175,7 @@ class IngressStreams:
         with translate_errors("read the oldest entries"):
             pipeline = self._redis.pipeline(transaction=False)
             for shard in self.shards:
-                pipeline.xrange(redis_key("ingress", shard), count=1)
+                pipeline.xrange(ingress_key(shard), count=1)
             oldest_ids = [str(rows[0][0]) for rows in pipeline.execute() if rows]
         return any(int(stream_id.partition("-")[0]) <= unix_ms for stream_id in oldest_ids)
 
@@ -184,8 +184,16 @@ class IngressStreams:
         with translate_errors("read the stream lengths"):
             pipeline = self._redis.pipeline(transaction=False)
             for shard in self.shards:
-                pipeline.xlen(redis_key("ingress", shard))
+                pipeline.xlen(ingress_key(shard))
             return dict(zip(self.shards, pipeline.execute(), strict=True))
+
+
+def ingress_key(shard: int) -> str:
+    return redis_key("ingress", shard, slot_of=shard)
+
+
+def _lease_key(shard: int) -> str:
+    return redis_key("ingress", "lease", shard, slot_of=shard)
 
 
 @contextmanager

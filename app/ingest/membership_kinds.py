@@ -5,9 +5,9 @@ Constants for app/ingest/cache_loader.py, app/ingest/memberships.py and app/inge
 
 from dataclasses import dataclass
 
-from app.clients.redis import redis_key
 from app.domain.errors import Rejected
 from app.domain.events import Kind
+from app.persistence import membership_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +15,27 @@ class MembershipKind:
     event_kind: Kind
     key_prefix: str
     not_found_error: Rejected
-    select_owner_sql: str
-    select_members_sql: str
+    select_object_sql: str
+    """Owner, count, and the members, or null if they are more than `max_members`. One more may be returned.
+    One statement, so that the parts agree."""
+    select_state_sql: str
+    """Whether `actor` is a member."""
     select_counts_sql: str
 
     def count_key(self, object_id: str) -> str:
-        return redis_key(self.key_prefix, "count", object_id)
+        return membership_keys.count_key(self.event_kind, object_id)
 
     def members_key(self, object_id: str) -> str:
-        return redis_key(self.key_prefix, "users", object_id)
+        return membership_keys.members_key(self.event_kind, object_id)
+
+    def unwritten_key(self, object_id: str) -> str:
+        return membership_keys.unwritten_key(self.event_kind, object_id)
+
+    def large_key(self, object_id: str) -> str:
+        return membership_keys.large_key(self.event_kind, object_id)
+
+    def idle_name(self, object_id: str) -> str:
+        return membership_keys.idle_name(self.event_kind, object_id)
 
 
 def _counts_sql(
@@ -59,15 +71,19 @@ POST_LIKES = MembershipKind(
     Kind.LIKE,
     "like",
     Rejected("Post not found", "post_not_found", 404),
-    "select user_id::text from posts where id = :id",
-    "select user_id::text from likes where post_id = :id and active",
+    "select p.user_id::text, p.like_count, case when p.like_count <= :max_members then array("
+    "select l.user_id::text from likes l where l.post_id = p.id and l.active limit :max_members + 1) end "
+    "from posts p where p.id = :id",
+    "select active from likes where post_id = :id and user_id = :actor",
     _counts_sql("LIKE", "posts", "like_count", "likes", "post_id", "user_id"),
 )
 USER_FOLLOWS = MembershipKind(
     Kind.FOLLOW,
     "follow",
     Rejected("User not found", "user_not_found", 404),
-    "select id::text from users where id = :id",
-    "select follower_id::text from follows where following_id = :id and active",
+    "select u.id::text, u.follower_count, case when u.follower_count <= :max_members then array("
+    "select f.follower_id::text from follows f where f.following_id = u.id and f.active "
+    "limit :max_members + 1) end from users u where u.id = :id",
+    "select active from follows where following_id = :id and follower_id = :actor",
     _counts_sql("FOLLOW", "users", "follower_count", "follows", "following_id", "follower_id"),
 )

@@ -1,19 +1,20 @@
-"""Likes and follows: the sets of members in Redis, and the counts that readers see.
+"""Likes and follows: a bounded cache of members in Redis, and the counts that readers see (docs/adr/0022).
 
-In: requests of app/ingest/membership_actions.py, reads of the blueprints. Out: sets and counts in Redis,
-and an event on the ingress stream in the same atomic step; workers/bridge.py reads it.
+In: requests of app/ingest/membership_actions.py. Out: counts and members in Redis, and an event on the
+ingress stream in the same atomic step; workers/bridge.py reads it.
 
-A set instead of a counter: a repeated request cannot count twice. It is loaded from PostgreSQL once, by
-one caller at a time, and is newer than the tables from then on: it never expires.
+A set instead of a counter: a repeated request cannot count twice. An object is loaded from PostgreSQL once,
+by one caller at a time, and is newer than the tables from then on. Of an object with too many members Redis
+has the count and the events that are not written yet; any other user is looked up in PostgreSQL.
 """
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import gevent
 import redis
 from sqlalchemy import Engine, text
 
@@ -22,17 +23,21 @@ from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
 from app.domain.errors import RedisFailoverActive, Unavailable
 from app.domain.routing import ingress_shard_of_object
-from app.failover.redis_failover import (
-    INGRESS_ENABLED_KEY,
-    RedisFailover,
-    read_from_verified_redis,
-)
-from app.ingest.cache_loader import MembershipCacheLoader
-from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS, MembershipKind
-from app.persistence.pending_follows import PendingFollows
+from app.failover.redis_failover import RedisFailover
+from app.ingest.block_cache import blocked_set_key
+from app.ingest.cache_loader import DEFAULT_MAX_MEMBERS, MembershipCacheLoader
+from app.ingest.membership_kinds import POST_LIKES, MembershipKind
+from app.ingest.membership_reader import MembershipReader
+from app.persistence import membership_keys
+from app.persistence.pending_follows import PendingFollows, pending_follows_key
 
 log = logging.getLogger(__name__)
-MAX_LISTED_MEMBERS = 20_000
+MAX_ATTEMPTS = 6
+"""Calls of the script per request: the owner is learned, the object loaded, the user looked up, or a lookup
+was overtaken by a write."""
+LOOKUP_TIMEOUT_SECONDS = 0.5
+MAX_REMEMBERED_OWNERS = 50_000
+UNKNOWN_STATE = "?"
 
 
 class DesiredState(StrEnum):
@@ -57,6 +62,10 @@ class IngressLimits:
     max_total_length: int
     call_deadline_seconds: float
 
+    @property
+    def max_shard_length(self) -> int:
+        return max(1, self.max_total_length // self.shard_count)
+
 
 @dataclass(frozen=True, slots=True)
 class SetMembershipRequest:
@@ -70,14 +79,24 @@ class SetMembershipRequest:
     traceparent: str
 
 
+@dataclass(slots=True)
+class _StoredState:
+    """The actor's membership in PostgreSQL: "0", "1", UNKNOWN_STATE, or "" before it was looked up."""
+
+    active: str = ""
+    version: str = ""
+    """What the script returned before the lookup: it refuses the state if something was written since."""
+    looked_up_at: float = field(default_factory=time.time)
+
+
 class ScriptCallable(Protocol):
     """A Lua script: of redis-py, or on the connection that the greenlets of a web process share."""
 
     def __call__(self, keys: list[str], args: list[str | int]) -> Any: ...
 
 
-class MembershipStore:
-    """Each write is one round trip if its object is cached."""
+class MembershipStore(MembershipReader):
+    """Each write is one round trip if its object is cached and the user known."""
 
     def __init__(
         self,
@@ -87,166 +106,125 @@ class MembershipStore:
         set_script: ScriptCallable | None = None,
         read_circuit: RedisReadCircuit | None = None,
         redis_failover: RedisFailover | None = None,
+        max_cached_members: int = DEFAULT_MAX_MEMBERS,
     ) -> None:
-        self._redis = connection
-        self._engine = engine
+        read_circuit = read_circuit or RedisReadCircuit()
+        super().__init__(connection, engine, read_circuit, redis_failover)
         self._limits = limits
-        self._read_circuit = read_circuit or RedisReadCircuit()
-        self._redis_failover = redis_failover
+        self._max_cached_members = max_cached_members
         self._set_script: ScriptCallable = set_script or register_script(connection, "ingest/set_membership")
-        self.cache_loader = MembershipCacheLoader(connection, engine)
-        self.pending_follows = PendingFollows(connection, self._read_circuit)
+        self._owner_by_post: dict[str, str] = {}
+        """A post never changes its owner; the script checks it."""
+        self.cache_loader = MembershipCacheLoader(connection, engine, max_cached_members)
+        self.pending_follows = PendingFollows(connection, read_circuit)
 
     def set_membership(self, request: SetMembershipRequest) -> MembershipState:
-        """Raises Rejected (404) or Unavailable (ingress full, deadline exceeded, failover, no Redis)."""
-        membership_kind, status = request.membership_kind, ""
-        for _ in range(2):
-            status, active, count = self._run_set_script(request)
-            if status in ("done", "unchanged"):
+        """Raises Rejected (404) or Unavailable (ingress full, deadline exceeded, failover, no Redis). Marks
+        the response as stale if the count is corrected later."""
+        status, stored_state = "", _StoredState()
+        may_retry = {"not_loaded", "deadline_exceeded"}
+        for _ in range(MAX_ATTEMPTS):
+            status, active, count, detail = self._run_set_script(request, stored_state)
+            if status in _ACCEPTED_STATUSES:
+                if status == "unknown_previous":
+                    stale_reads.mark_response_stale()
                 return MembershipState(bool(active), int(count))
-            if status == "not_found":
-                raise membership_kind.not_found_error
-            if status == "full":
-                raise Unavailable("Too many events are waiting; try again soon", "ingress_full")
-            if status == "failover":
-                raise RedisFailoverActive
-            if status == "not_loaded":
-                self.cache_loader.load_if_missing(membership_kind, request.object_id)
-            # "deadline_exceeded": Redis was stalled and answers again. Retry once.
+            stored_state = self._prepare_retry(request, status, detail, may_retry)
         raise Unavailable(*_RETRY_FAILED_ERRORS[status])
 
-    def _run_set_script(self, request: SetMembershipRequest) -> Any:
-        membership_kind, object_id, limits = (
-            request.membership_kind,
-            request.object_id,
-            self._limits,
-        )
+    def _prepare_retry(
+        self, request: SetMembershipRequest, status: str, detail: str, may_retry: set[str]
+    ) -> _StoredState:
+        """Obtains what the script lacked, and returns the looked-up state for the next call. Raises the error
+        of a final status, and of one that is not in `may_retry` any more."""
+        if status == "not_found":
+            raise request.membership_kind.not_found_error
+        if status == "full":
+            raise Unavailable("Too many events are waiting; try again soon", "ingress_full")
+        if status == "failover":
+            raise RedisFailoverActive
+        if status == "other_owner":
+            self._remember_owner(request.object_id, detail)
+        elif status == "unknown_member":
+            return self._look_up_state(request, detail)
+        elif status not in may_retry:
+            raise Unavailable(*_RETRY_FAILED_ERRORS[status])
+        elif status == "not_loaded":
+            self.cache_loader.load_if_missing(request.membership_kind, request.object_id)
+        # "deadline_exceeded": Redis was stalled and answers again. Retry once.
+        may_retry.discard(status)
+        return _StoredState()
+
+    def _remember_owner(self, post_id: str, owner_id: str) -> None:
+        if len(self._owner_by_post) >= MAX_REMEMBERED_OWNERS:
+            self._owner_by_post.clear()
+        self._owner_by_post[post_id] = owner_id
+
+    def _look_up_state(self, request: SetMembershipRequest, version: str) -> _StoredState:
+        """Raises Unavailable without PostgreSQL for a toggle, which needs the present state."""
+        looked_up_at = time.time()
+        timeout_error = Unavailable("PostgreSQL is too slow", "postgres_unavailable")
+        values = {"id": request.object_id, "actor": request.actor_id}
+        try:
+            with (
+                gevent.Timeout(LOOKUP_TIMEOUT_SECONDS, timeout_error),
+                translate_postgres_errors("look up a membership"),
+                self._engine.connect() as conn,
+            ):
+                is_active = conn.execute(text(request.membership_kind.select_state_sql), values).scalar()
+        except Unavailable as exc:
+            if request.desired_state is DesiredState.TOGGLE:
+                raise
+            log.info("A membership is unknown: %s", exc, extra={"event": "membership_unknown"})
+            return _StoredState(UNKNOWN_STATE, version, time.time())
+        return _StoredState("1" if is_active else "0", version, looked_up_at)
+
+    def _run_set_script(self, request: SetMembershipRequest, stored_state: _StoredState) -> Any:
+        membership_kind, object_id, limits = request.membership_kind, request.object_id, self._limits
+        is_like = membership_kind is POST_LIKES
+        owner_id = self._owner_by_post.get(object_id, "") if is_like else object_id
         count_key = membership_kind.count_key(object_id)
-        owner_key = redis_key("post", "owner", object_id) if membership_kind is POST_LIKES else count_key
+        shard = ingress_shard_of_object(object_id, limits.shard_count)
+        keys = [
+            count_key,
+            membership_kind.members_key(object_id),
+            membership_kind.unwritten_key(object_id),
+            membership_kind.large_key(object_id),
+            membership_keys.post_owner_key(object_id) if is_like else count_key,
+            blocked_set_key(owner_id, slot_of=shard),
+            redis_key("ingress", shard, slot_of=shard),
+            redis_key("ingress", "enabled", slot_of=shard),
+            membership_keys.idle_key(slot_of=shard),
+        ]
+        if not is_like:
+            keys.append(pending_follows_key(request.actor_id, slot_of=shard))
         with translate_errors("set the membership"):
             return self._set_script(
-                keys=[
-                    count_key,
-                    membership_kind.members_key(object_id),
-                    owner_key,
-                    redis_key("ingress", ingress_shard_of_object(object_id, limits.shard_count)),
-                    INGRESS_ENABLED_KEY,
-                ],
+                keys=keys,
                 args=[
                     request.actor_id,
                     request.desired_state.value,
-                    int((time.time() + limits.call_deadline_seconds) * 1000),
-                    limits.max_total_length,
-                    limits.shard_count,
+                    int((stored_state.looked_up_at + limits.call_deadline_seconds) * 1000),
+                    limits.max_shard_length,
                     membership_kind.event_kind.value,
                     object_id,
                     request.event_id,
                     request.traceparent,
+                    owner_id,
+                    stored_state.active,
+                    stored_state.version,
+                    membership_keys.bucket_of(request.actor_id),
+                    self._max_cached_members,
+                    membership_kind.idle_name(object_id),
+                    membership_keys.blocks_idle_name(owner_id),
                 ],
             )
 
-    def get_like_counts_and_states(
-        self, viewer_id: str | None, post_ids: Sequence[str]
-    ) -> dict[str, tuple[int, bool]]:
-        """Count and whether the viewer likes it, per post. Uncached posts are read from PostgreSQL."""
-        return self._read_counts_and_states(POST_LIKES, viewer_id, post_ids)
 
-    def list_cached_liker_ids(self, post_id: str) -> list[str] | None:
-        """All users who like a post, by id in descending order, including likes that are not in the
-        tables yet. None if the post is not cached or has too many likes for one call."""
-        try:
-            with translate_errors("read the likers"):
-                count, ingress_enabled = self._redis.mget(
-                    [POST_LIKES.count_key(post_id), INGRESS_ENABLED_KEY]
-                )
-                if ingress_enabled is None:
-                    stale_reads.mark_response_stale()
-                    return None
-                if count is None or int(str(count)) > MAX_LISTED_MEMBERS:
-                    return None
-                return sorted(map(str, self._redis.smembers(POST_LIKES.members_key(post_id))))[::-1]
-        except Unavailable as exc:
-            log.warning("Likers are read from PostgreSQL: %s", exc, extra={"event": "likers_from_postgres"})
-            stale_reads.mark_response_stale()
-            return None
-
-    def get_follower_counts_and_states(
-        self, viewer_id: str | None, user_ids: Sequence[str]
-    ) -> dict[str, tuple[int, bool]]:
-        return self._read_counts_and_states(USER_FOLLOWS, viewer_id, user_ids)
-
-    def _read_counts_and_states(
-        self, membership_kind: MembershipKind, viewer_id: str | None, object_ids: Sequence[str]
-    ) -> dict[str, tuple[int, bool]]:
-        if not object_ids:
-            return {}
-        cached, is_complete = self._read_cached_counts_and_states(membership_kind, viewer_id, object_ids)
-        uncached_ids = [object_id for object_id in object_ids if not is_complete or object_id not in cached]
-        states = cached if is_complete else {}
-        if uncached_ids:
-            with translate_postgres_errors("read counts"), self._engine.connect() as conn:
-                rows = conn.execute(
-                    text(membership_kind.select_counts_sql),
-                    {"viewer": viewer_id, "ids": uncached_ids},
-                )
-                stored = {row[0]: (row[1], row[2]) for row in rows}
-            states |= {
-                object_id: (count, bool(is_member)) for object_id, (count, is_member) in stored.items()
-            }
-            if not is_complete:
-                stale_reads.mark_response_stale()
-                states = {
-                    object_id: _merge_count_and_membership(count_and_membership, cached.get(object_id))
-                    for object_id, count_and_membership in stored.items()
-                }
-        return {object_id: states.get(object_id, (0, False)) for object_id in object_ids}
-
-    def _read_cached_counts_and_states(
-        self, membership_kind: MembershipKind, viewer_id: str | None, object_ids: Sequence[str]
-    ) -> tuple[dict[str, tuple[int, bool]], bool]:
-        """The cached states, and whether they are complete. During a Redis failover they are not, and
-        without Redis there are none: PostgreSQL answers then."""
-        try:
-            (ingress_enabled, *counts), *memberships = read_from_verified_redis(
-                self._redis_failover,
-                lambda: self._fetch_cached_counts_and_states(membership_kind, viewer_id, object_ids),
-            )
-        except Unavailable as exc:
-            log.warning("Counts are read from PostgreSQL: %s", exc, extra={"event": "counts_from_postgres"})
-            return {}, False
-        cached_values = zip(object_ids, counts, memberships, strict=True)
-        cached = {
-            object_id: (int(count), bool(is_member))
-            for object_id, count, is_member in cached_values
-            if count is not None
-        }
-        return cached, ingress_enabled is not None
-
-    def _fetch_cached_counts_and_states(
-        self, membership_kind: MembershipKind, viewer_id: str | None, object_ids: Sequence[str]
-    ) -> list[Any]:
-        with self._read_circuit.guard_read("read counts"):
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.mget(
-                [INGRESS_ENABLED_KEY, *(membership_kind.count_key(object_id) for object_id in object_ids)]
-            )
-            for object_id in object_ids:
-                pipeline.sismember(membership_kind.members_key(object_id), viewer_id or "")
-            replies: list[Any] = pipeline.execute()
-        return replies
-
-
-def _merge_count_and_membership(
-    stored: tuple[int, bool | None], cached: tuple[int, bool] | None
-) -> tuple[int, bool]:
-    """During a failover both lag: the rows behind the windows, Redis behind the failover writes. The
-    higher count is closer to the truth. The viewer's own membership comes from the rows and failover
-    writes, if there is one."""
-    count, is_member = cached or (0, False)
-    return max(stored[0], count), is_member if stored[1] is None else stored[1]
-
-
+_ACCEPTED_STATUSES = frozenset({"done", "unchanged", "unknown_previous"})
 _RETRY_FAILED_ERRORS = {
     "deadline_exceeded": ("The write exceeded its deadline and had no effect", "deadline_exceeded"),
     "not_loaded": ("The post could not be loaded", "busy"),
+    "other_owner": ("The post could not be loaded", "busy"),
+    "unknown_member": ("The post changes too quickly", "busy"),
 }

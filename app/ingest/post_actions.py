@@ -127,11 +127,11 @@ class PostActions(ActionBase):
 
     def share_post(self, actor_id: str, post_id: str, traceparent: str | None = None) -> None:
         owner_id = self._check_access_and_get_post_owner_id(actor_id, post_id)
-        event = build_object_event(
-            self._clock.new_id(), Kind.POST_SHARE, actor_id, owner_id, post_object(post_id), traceparent
+        self.publish_event(
+            build_object_event(
+                self._clock.new_id(), Kind.POST_SHARE, actor_id, owner_id, post_object(post_id), traceparent
+            )
         )
-        is_follower = self._memberships.get_follower_counts_and_states(actor_id, [owner_id])[owner_id][1]
-        self.publish_event(replace(event, is_follower=True) if is_follower else event)
 
     def _check_access_and_get_post_owner_id(self, actor_id: str, post_id: str) -> str:
         """Returns the owner of the post. Raises Rejected (404), also if a block hides it from the actor."""

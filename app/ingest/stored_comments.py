@@ -4,7 +4,7 @@ In: tables comments, failover_writes, comment_deletions. Out: results for app/in
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -104,18 +104,21 @@ class StoredComments:
             raise POST_NOT_FOUND
         return str(owner_id)
 
-    def list_ids_by_post(self, post_id: str) -> list[str]:
-        """The ids of the written comments of a post. Raises Rejected (404)."""
+    def count_and_find(self, post_id: str, comment_ids: Collection[str]) -> tuple[int, set[str]]:
+        """The number of written comments of a post, and those of the given ones that are among them. One
+        statement, so that both agree. Raises Rejected (404)."""
+        values = {"post": post_id, "ids": list(comment_ids)}
         with translate_errors("count comments"), self._engine.connect() as conn:
-            if not conn.execute(text("select 1 from posts where id = :id"), {"id": post_id}).scalar():
-                raise POST_NOT_FOUND
-            comment_ids = conn.execute(
-                text("select id::text from comments where post_id = :id and active"),
-                {"id": post_id},
-            ).scalars()
-            return list(comment_ids)
+            row = conn.execute(_SELECT_COUNT_AND_IDS, values).first()
+        if row is None:
+            raise POST_NOT_FOUND
+        return int(row[0]), set(row[1])
 
 
+_SELECT_COUNT_AND_IDS = text(
+    "select p.comment_count, array(select c.id::text from comments c "
+    "where c.id = any(cast(:ids as uuid[])) and c.active) from posts p where p.id = :post"
+)
 _SELECT_COUNTS = text("""
     with w as (select distinct on (row_id) object_id, row_id, active, seq
             from failover_writes where kind = 'COMMENT' and object_id = any(cast(:ids as uuid[]))

@@ -22,6 +22,7 @@ from app.clients import redis as redis_store
 from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, seq_from_stream_id
 from app.domain.routing import Topic
+from app.ingest.ingress import ingress_key
 from app.messaging.fallback_queue import FallbackQueue
 from app.operations import health_checks
 from app.operations.consumer_lag import (
@@ -141,7 +142,7 @@ def _read_required_config(connection: redis.Redis) -> dict[str, str]:
 
 
 def _check_ingress_shard(connection: redis.Redis, shard: int, now_ms: int) -> CheckResult:
-    stream_key = redis_store.redis_key("ingress", shard)
+    stream_key = ingress_key(shard)
     first_entries: Any = connection.xrange(stream_key, count=1)
     oldest_seconds = (
         (now_ms - seq_from_stream_id(first_entries[0][0]) // SEQ_PER_MS) / 1000 if first_entries else None

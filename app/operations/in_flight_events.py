@@ -21,6 +21,7 @@ from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
 from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at_from_seq
 from app.domain.windows import WindowDecision
+from app.ingest.ingress import ingress_key
 from app.operations.open_windows import CLAIMED_PREFIX, OpenWindow, OpenWindows
 
 MAX_WINDOWS = 50
@@ -91,7 +92,7 @@ class InFlightEvents:
         with translate_errors("read in-flight events"):
             pipeline = self._redis.pipeline(transaction=False)
             for shard in self._shards:
-                pipeline.xrevrange(redis_key("ingress", shard), count=limit)
+                pipeline.xrevrange(ingress_key(shard), count=limit)
             streams: Any = pipeline.execute()
         for stream_id, fields in (entry for stream in streams for entry in stream):
             try:

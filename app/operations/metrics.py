@@ -21,9 +21,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.clients import circuit_breaker
-from app.clients.redis import redis_key, translate_errors
+from app.clients.redis import translate_errors
 from app.domain.errors import Unavailable
 from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
+from app.ingest.ingress import ingress_key
 from app.messaging.stage_counters import StageCounters
 from app.operations.heartbeats import Heartbeats
 from app.operations.retention_progress import RetentionProgress
@@ -206,5 +207,5 @@ class PipelineCollector(Collector):
         with translate_errors("read the ingress lengths"):
             pipeline = self._redis.pipeline(transaction=False)
             for shard in self._shards:
-                pipeline.xlen(redis_key("ingress", shard))
+                pipeline.xlen(ingress_key(shard))
             return [int(length) for length in pipeline.execute()]

@@ -17,10 +17,11 @@ from sqlalchemy import Engine, text
 
 from app.aggregation.windows import DUE_INDEX_KEY
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.clients.redis import redis_key, translate_errors
+from app.clients.redis import translate_errors
 from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, seq_from_stream_id
 from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP, PIPELINE_STAGES
+from app.ingest.ingress import ingress_key
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import PartitionOffset
 from app.operations.open_windows import OpenWindows
@@ -123,8 +124,8 @@ class PipelineReport:
         with translate_errors("read backlogs"):
             pipeline = self._redis.pipeline(transaction=False)
             for shard in self._shards:
-                pipeline.xlen(redis_key("ingress", shard))
-                pipeline.xrange(redis_key("ingress", shard), count=1)
+                pipeline.xlen(ingress_key(shard))
+                pipeline.xrange(ingress_key(shard), count=1)
             pipeline.zrangebyscore(DUE_INDEX_KEY, "(0", "+inf", start=0, num=1, withscores=True)
             *streams, due_windows = pipeline.execute()
         bridge = stages["bridge"]

@@ -7,17 +7,20 @@ Safe while the pipeline runs. In PostgreSQL a page of rows is locked first and c
 statement: a writer that counted before is committed and visible; a later one waits for the lock and adds to
 the new count. A row that is inserted but not counted yet is invisible here, and its writer adds it. In
 Redis a set is newer than any table, so it is never overwritten: only its count is set to its size, in one
-step. A wrong set is not repaired: that needs a drained pipeline (no ingress entries, no lag, no windows)
-and deleting its count and set, which the next reader then loads.
+step. An object with too many members for a set is loaded again once its events are written. A wrong set is
+not repaired: that needs a drained pipeline (no ingress entries, no lag, no windows) and deleting its count
+and set, which the next reader then loads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import redis
 from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import register_script, translate_errors
+from app.domain.events import Kind
+from app.persistence import membership_keys
 
 PAGE_SIZE = 500
 MIN_UUID = "00000000-0000-0000-0000-000000000000"
@@ -33,8 +36,8 @@ class CountRebuilder:
         """Name of each group of counts, and how many were wrong."""
         for table, update_sql in _COUNT_UPDATES.items():
             yield table, sum(self._rebuild_table_counts(table, update_sql))
-        for prefix in ("like", "follow"):
-            yield f"{prefix}:count", sum(self._rebuild_redis_counts(prefix))
+        for prefix, kind in (("like", Kind.LIKE), ("follow", Kind.FOLLOW)):
+            yield f"{prefix}:count", sum(self._rebuild_redis_counts(prefix, kind))
 
     def _rebuild_table_counts(self, table: str, update_sql: str) -> Iterator[int]:
         last_id = MIN_UUID
@@ -47,16 +50,31 @@ class CountRebuilder:
                 yield conn.execute(text(update_sql), {"ids": ids}).rowcount
             last_id = ids[-1]
 
-    def _rebuild_redis_counts(self, prefix: str) -> Iterator[int]:
+    def _rebuild_redis_counts(self, prefix: str, kind: Kind) -> Iterator[int]:
         with translate_errors("rebuild counts"):
-            keys: list[str] = []
+            object_ids_by_idle_key: dict[str, list[str]] = {}
             for count_key in self._redis.scan_iter(f"{prefix}:count:*", count=PAGE_SIZE):
-                keys += [str(count_key), str(count_key).replace(":count:", ":users:", 1)]
-                if len(keys) >= 2 * PAGE_SIZE:
-                    yield int(self._recount_sets(keys=keys))
-                    keys = []
-            if keys:
-                yield int(self._recount_sets(keys=keys))
+                object_id = str(count_key).split(":")[2]
+                object_ids = object_ids_by_idle_key.setdefault(membership_keys.idle_key(object_id), [])
+                object_ids.append(object_id)
+                if len(object_ids) >= PAGE_SIZE:
+                    yield self._rebuild_page(kind, object_ids)
+                    object_ids.clear()
+            for object_ids in object_ids_by_idle_key.values():
+                yield self._rebuild_page(kind, object_ids)
+
+    def _rebuild_page(self, kind: Kind, object_ids: Sequence[str]) -> int:
+        if not object_ids:
+            return 0
+        keys = [membership_keys.idle_key(object_ids[0])]
+        for object_id in object_ids:
+            keys += [
+                membership_keys.count_key(kind, object_id),
+                membership_keys.members_key(kind, object_id),
+                membership_keys.large_key(kind, object_id),
+            ]
+        names = [membership_keys.idle_name(kind, object_id) for object_id in object_ids]
+        return int(self._recount_sets(keys=keys, args=names))
 
 
 _LOCK_PAGE = (

@@ -7,13 +7,14 @@ The join leaves out rows whose post or user was deleted, so that one deleted acc
 batch. Rows are sorted, so that two writers lock them in the same order.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, TextClause, text
 
 from app.domain.errors import Poisoned
 from app.domain.events import COMMENT_KINDS, Event, Kind, canonical_uuid, occurred_at_from_seq
+from app.persistence.written_memberships import MembershipRow
 
 KINDS_WITH_ROWS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
 """Kinds whose events are stored as rows. A written row proves that its actor exists."""
@@ -22,11 +23,13 @@ KINDS_WITH_ROWS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
 @dataclass(frozen=True, slots=True)
 class RowChanges:
     """The events that changed a row, and those left out because their post or user no longer exists.
-    `retracted_events`: the latest retractions that were written before the event that they retract."""
+    `retracted_events`: the latest retractions that were written before the event that they retract.
+    `was_active_by_row`: of each row of likes and follows that was written, its state before."""
 
     changed_events: tuple[Event, ...]
     expired_events: tuple[Event, ...]
     retracted_events: tuple[Event, ...] = ()
+    was_active_by_row: Mapping[MembershipRow, bool] = field(default_factory=dict)
 
 
 _UPSERT_LIKES = text("""
@@ -118,17 +121,19 @@ def write_event_rows(conn: Connection, events: Iterable[Event]) -> RowChanges:
     changed: list[Event] = []
     expired: list[Event] = []
     retracted: list[Event] = []
+    was_active_by_row: dict[MembershipRow, bool] = {}
     for kind in sorted(by_kind):
         if kind in (Kind.LIKE, Kind.FOLLOW, Kind.COMMENT):
             row_changes = _write_rows_of_kind(conn, kind, _latest_event_per_row(by_kind[kind]))
             changed += row_changes.changed_events
             expired += row_changes.expired_events
             retracted += row_changes.retracted_events
+            was_active_by_row |= row_changes.was_active_by_row
         else:
             with_post, without_post = _lock_posts_and_split_events(conn, by_kind[kind])
             changed += with_post
             expired += without_post
-    return RowChanges(tuple(changed), tuple(expired), tuple(retracted))
+    return RowChanges(tuple(changed), tuple(expired), tuple(retracted), was_active_by_row)
 
 
 def _lock_posts_and_split_events(
@@ -183,7 +188,10 @@ def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, st
     )
     _update_post_and_user_counters(conn, kind, changed)
     retracted = [latest[(row[0], row[1])] for row in written_rows if not row[2] and not row[3]]
-    return RowChanges(tuple(changed), tuple(expired), tuple(retracted))
+    was_active: dict[MembershipRow, bool] = {
+        (kind, row[0], row[1]): bool(row[2]) for row in written_rows if kind is not Kind.COMMENT
+    }
+    return RowChanges(tuple(changed), tuple(expired), tuple(retracted), was_active)
 
 
 def _common_row_params(events: Sequence[Event]) -> dict[str, object]:

@@ -41,6 +41,7 @@ from app.persistence.previous_announcements import load_previously_announced_kin
 from app.persistence.recipients import RecipientContext, load_recipient_context
 from app.persistence.remaining_comments import load_remaining_comment_seqs
 from app.persistence.suppressed_events import SuppressedEvent, insert_suppressed_outbox_rows
+from app.persistence.written_memberships import MembershipRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class BatchOutcome:
     critical_events: tuple[CriticalClientEvent, ...] = ()
     expired_events: tuple[Event, ...] = ()
     """Events of this transaction that were left out because their post or user no longer exists."""
+    was_active_by_row: dict[MembershipRow, bool] = field(default_factory=dict)
+    """The state of each written like and follow before this transaction."""
 
 
 class EventWriter:
@@ -127,6 +130,7 @@ class EventWriter:
             first_half.announced_as | second_half.announced_as,
             first_half.client_event_count + second_half.client_event_count,
             first_half.critical_events + second_half.critical_events,
+            was_active_by_row=first_half.was_active_by_row | second_half.was_active_by_row,
         )
 
     def _write_in_transaction(self, conn: Connection, batch: EventBatch) -> BatchOutcome:
@@ -144,6 +148,7 @@ class EventWriter:
             conn, [deactivate_follow_if_blocked(item.event, blocked_event_ids) for item in batch.items]
         )
         outcome.expired_events = row_changes.expired_events
+        outcome.was_active_by_row = dict(row_changes.was_active_by_row)
         outcome.outcomes = {item.event.event_id: "merged" for item in batch.items}
         outcome.outcomes |= {event.event_id: "expired" for event in row_changes.expired_events}
         outcome.outcomes |= {event.event_id: "retracted" for event in row_changes.retracted_events}

@@ -15,9 +15,9 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.clients.redis import redis_key
 from app.clients.redis import translate_errors as translate_redis_errors
 from app.domain.events import Kind
+from app.persistence import membership_keys
 from app.persistence.cache_corrections import CacheCorrections
 
 PAGE_SIZE = 100
@@ -65,23 +65,26 @@ class RedisUpdateQueue:
         for post_id in update.deleted_post_ids:
             self._invalidate_deleted_post(post_id)
         for kind, object_id, user_id in update.removed_members:
-            self._cache_corrections.remove_like_or_follow(Kind(kind), object_id, user_id)
+            self._cache_corrections.remove_like_or_follow(Kind(kind), object_id, user_id, had_active_row=True)
         if update.invalidated_keys:
             with translate_redis_errors("invalidate keys"):
-                self._redis.delete(*update.invalidated_keys)
+                self._redis.unlink(*update.invalidated_keys)
         with translate_postgres_errors("delete an applied Redis update"), self._engine.begin() as conn:
             conn.execute(_DELETE_UPDATE, {"id": update_id})
 
     def _invalidate_deleted_post(self, post_id: str) -> None:
         """New likes and comments are rejected from now on. The post's other keys expire later."""
         with translate_redis_errors("invalidate the post"):
+            comment_keys = [membership_keys.comment_key(name, post_id) for name in ("pending", "deleted")]
+            expiring_keys = [
+                *membership_keys.all_keys(Kind.LIKE, post_id),
+                membership_keys.comment_key("count", post_id),
+            ]
             pipeline = self._redis.pipeline(transaction=True)
-            pipeline.set(redis_key("post", "owner", post_id), "", ex=DELETED_POST_TTL_SECONDS)
-            pipeline.delete(
-                redis_key("comment", "pending", post_id), redis_key("comment", "deleted", post_id)
-            )
-            for prefix, suffix in (("like", "count"), ("like", "users"), ("comment", "count")):
-                pipeline.expire(redis_key(prefix, suffix, post_id), DELETED_POST_TTL_SECONDS)
+            pipeline.set(membership_keys.post_owner_key(post_id), "", ex=DELETED_POST_TTL_SECONDS)
+            pipeline.unlink(*comment_keys)
+            for key in expiring_keys:
+                pipeline.expire(key, DELETED_POST_TTL_SECONDS)
             pipeline.execute()
 
 

@@ -3,17 +3,19 @@
 In: app/ingest/lua/set_membership.lua adds each accepted follow and unfollow; workers/aggregator.py removes it
 once its row is written. Out: app/social/follows.py and app/social/users.py merge them with the rows.
 
-One Redis hash per user, `follow:pending:{actor}`: followed user id -> "seq active".
+One Redis hash per user, `follow:pending:{actor}`: followed user id -> "seq active". In a cluster there is one
+per hash slot, because the script that adds a follow reads the slot of the followed user.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
 from app.clients import stale_reads
-from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
+from app.clients.redis import CLUSTER_TAGS, RedisReadCircuit, redis_key, register_script, translate_errors
 from app.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,9 @@ class PendingFollows:
         marked stale."""
         try:
             with self._read_circuit.guard_read("read pending follows"):
-                fields = self._redis.hgetall(_pending_key(actor_id))
+                fields: dict[Any, Any] = {}
+                for slot in CLUSTER_TAGS.slots():
+                    fields |= self._redis.hgetall(pending_follows_key(actor_id, slot))
         except Unavailable as exc:
             _log_and_mark_stale(exc)
             return []
@@ -67,18 +71,32 @@ class PendingFollows:
             return []
         try:
             with self._read_circuit.guard_read("read a pending follow"):
-                raw = self._redis.hget(_pending_key(viewer_id), user_id)
+                raw = self._redis.hget(pending_follows_key(viewer_id, user_id), user_id)
         except Unavailable as exc:
             _log_and_mark_stale(exc)
             return []
         return [_parse_pending_follow(viewer_id, str(raw))] if raw else []
+
+    def get_pending_states(self, follows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Whether each follow, given as (actor id, followed user id), is active, for those that are pending.
+        Raises Unavailable."""
+        with translate_errors("read pending follows"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for actor_id, other_id in follows:
+                pipeline.hget(pending_follows_key(actor_id, other_id), other_id)
+            values = pipeline.execute()
+        return {
+            follow: _parse_pending_follow(follow[1], str(raw)).active
+            for follow, raw in zip(follows, values, strict=True)
+            if raw is not None
+        }
 
     def remove_written_follows(self, written: Mapping[tuple[str, str], int]) -> None:
         """`written`: (actor id, followed user id) -> seq of the written row. Newer pending follows are kept.
         Raises Unavailable."""
         if not written:
             return
-        keys = [_pending_key(actor_id) for actor_id, _ in written]
+        keys = [pending_follows_key(actor_id, other_id) for actor_id, other_id in written]
         args: list[str | int] = []
         for (_, other_id), seq in written.items():
             args += [other_id, seq]
@@ -86,8 +104,9 @@ class PendingFollows:
             self._remove_written(keys=keys, args=args)
 
 
-def _pending_key(actor_id: str) -> str:
-    return redis_key("follow", "pending", actor_id)
+def pending_follows_key(actor_id: str, slot_of: str | int | None) -> str:
+    """`slot_of`: the followed user."""
+    return redis_key("follow", "pending", actor_id, slot_of=slot_of)
 
 
 def _parse_pending_follow(other_id: str, raw: str) -> PendingFollow:

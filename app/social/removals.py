@@ -14,11 +14,12 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
-from app.clients.redis import redis_key
+from app.clients.redis import CLUSTER_TAGS, redis_key
 from app.domain.clock import Clock
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
+from app.persistence import membership_keys
 from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
 from app.persistence.fan_outs import (
     MANY_RECIPIENTS,
@@ -208,8 +209,13 @@ def _build_account_redis_update(user_id: str, footprint: AccountFootprint) -> Pe
     likes = [(Kind.LIKE.value, post_id, user_id) for post_id in footprint.liked_post_ids]
     follows = [(Kind.FOLLOW.value, other_id, user_id) for other_id in footprint.followed_user_ids]
     # Counted from the rows again at the next comment or read.
-    comments = [redis_key("comment", "count", post_id) for post_id in footprint.commented_post_ids]
-    own_keys = [redis_key("follow", name, user_id) for name in ("count", "users", "blocked", "pending")]
+    comments = [membership_keys.comment_key("count", post_id) for post_id in footprint.commented_post_ids]
+    own_keys = [
+        redis_key("follow", name, user_id, slot_of=slot)
+        for name in ("blocked", "pending")
+        for slot in CLUSTER_TAGS.slots()
+    ]
+    own_keys += membership_keys.all_keys(Kind.FOLLOW, user_id)
     return PendingRedisUpdate(removed_members=[*likes, *follows], invalidated_keys=[*comments, *own_keys])
 
 

@@ -55,6 +55,10 @@ def add_pending_comment(pipeline: PipelineHarness) -> None:
     pipeline.redis.hset("comment:pending:some-post", "id", "text")
 
 
+def add_unwritten_like(pipeline: PipelineHarness) -> None:
+    pipeline.redis.hset("like:unwritten:some-post", "some-user", "1 1")
+
+
 def add_ingress_entry(pipeline: PipelineHarness) -> None:
     pipeline.redis.xadd("ingress:0", {"type": "LIKE"})
 
@@ -69,6 +73,7 @@ def test_invariants_hold_after_normal_use(consistent_pipeline: PipelineHarness) 
         (execute_sql("update outbox set published_at = null where id = 1"), "unpublished outbox rows"),
         (add_window, "windows"),
         (add_pending_comment, "comment:pending"),
+        (add_unwritten_like, "like:unwritten"),
         (add_ingress_entry, "entries in the ingress"),
         (increase_redis_count, "redis_count=5"),
         (execute_sql("update posts set like_count = like_count + 1"), "stored_count=5"),

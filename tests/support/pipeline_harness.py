@@ -35,8 +35,10 @@ from app.persistence.cache_corrections import CacheCorrections
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.event_writer import EventWriter
 from app.persistence.fan_out_pages import FanOutPageWriter
+from app.persistence.followers import FollowerLookup
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
+from app.persistence.written_memberships import WrittenMemberships
 from app.settings import load_settings
 from tests.support.fakes import ManualClock, MemoryKafka, MemoryPushPublisher
 from tests.support.fixtures import insert_users
@@ -207,6 +209,7 @@ class PipelineHarness:
             self.publisher,
             self.worker_services.fallback_queue,
             self.dead_letters,
+            FollowerLookup(self.engine, self.pending_follows).find_existing,
             new_id,
             self.record_stats,
         )
@@ -222,6 +225,7 @@ class PipelineHarness:
             post_changes,
             self.comments,
             self.pending_follows,
+            WrittenMemberships(self.redis),
             self.record_stats,
         )
         subscriber: Any = self.memory_kafka.subscriber(CONSUMER_GROUP_BY_TOPIC[topic], topic.value)
@@ -239,6 +243,7 @@ class PipelineHarness:
             self.window_store,
             self.event_writer,
             self.worker_services.services.comments,
+            WrittenMemberships(self.redis),
             self.dead_letters,
             max_rows,
             self.clock.now,

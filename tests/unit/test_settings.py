@@ -182,6 +182,8 @@ def test_dynamodb_without_endpoint_uses_the_region(load: LoadSettings) -> None:
         pytest.param("FALLBACK_MAX_RETRIES", "-1", "0 or more", id="negative retries"),
         pytest.param("RETENTION_INTERVAL_SECONDS", "-1", "0.0 or more", id="a negative interval"),
         pytest.param("READ_NOTIFICATION_RETENTION_DAYS", "8", "9 or more", id="shorter than a tombstone"),
+        pytest.param("MEMBERSHIP_CACHE_MAX", "0", "1 or more", id="no members"),
+        pytest.param("MEMBERSHIP_CACHE_IDLE_SECONDS", "4", "5.0 or more", id="idle for less than a load"),
         pytest.param("BREAKER_FAILURES", "0", "1 or more", id="no failures"),
         pytest.param("BREAKER_RESET_SECONDS", "0", "0.1 or more", id="no reset"),
         pytest.param("KAFKA_PARTITIONS_CRITICAL", "0", "1 or more", id="no critical partitions"),

@@ -1,9 +1,7 @@
--- Decrements a count for a row that cannot be written because its user was deleted. Runs once per member: one
--- that is no longer in the set or among the pending comments was subtracted before.
--- KEYS[1] count   KEYS[2] set of members | pending comments   ARGV "set" | "hash", member
+-- Decrements the comment count for a comment that cannot be written because its user was deleted. Runs once per
+-- comment: one that is no longer among the pending comments was subtracted before.
+-- KEYS[1] comment:count:{post}   KEYS[2] comment:pending:{post}   ARGV comment id
 -- Returns 1 if the count changed.
-local removed = ARGV[1] == 'set' and redis.call('SREM', KEYS[2], ARGV[2])
-    or ARGV[1] == 'hash' and redis.call('HDEL', KEYS[2], ARGV[2]) or 0
-if removed == 0 or tonumber(redis.call('GET', KEYS[1]) or 0) <= 0 then return 0 end
+if redis.call('HDEL', KEYS[2], ARGV[1]) == 0 or tonumber(redis.call('GET', KEYS[1]) or 0) <= 0 then return 0 end
 redis.call('DECR', KEYS[1])
 return 1

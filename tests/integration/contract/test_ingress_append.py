@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 
 from app.domain.errors import Unavailable
 from app.domain.event_codec import event_from_stream_fields
-from app.domain.events import Event
+from app.domain.events import Event, Kind
 from app.domain.routing import CRITICAL_SHARD, ingress_shard_of_object
 from app.ingest.comments import Comment, Comments
+from app.ingest.event_builders import build_object_event, comment_object
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits
 from tests.support.fixtures import (
@@ -18,6 +19,7 @@ from tests.support.fixtures import (
     comment_event,
     follow_event,
     like_event,
+    new_id,
     otp_event,
     unsaved_sample_users,
 )
@@ -67,15 +69,42 @@ def test_event_is_appended_to_the_shard_of_its_object(
         otp_event(SAMPLE_USERS, 3),
     )
 
-    assert ingress_streams.append_events([like, follow, code])
-
     for event, shard in [
         (like, ingress_shard_of_object(SAMPLE_USERS.post_id, SHARDS)),
         (follow, ingress_shard_of_object(SAMPLE_USERS.alice_id, SHARDS)),
         (code, CRITICAL_SHARD),
     ]:
+        assert ingress_streams.append_events([event])
         event_ids = [fields["eventId"] for _, fields in stream_entries(redis_connection, shard)]
         assert event.event_id in event_ids
+
+
+def test_comment_and_mention_are_appended_to_the_shard_of_the_post(
+    redis_connection: redis.Redis, ingress_streams: IngressStreams
+) -> None:
+    comment = comment_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 1)
+    mention = build_object_event(
+        new_id(),
+        Kind.MENTION,
+        SAMPLE_USERS.bob_id,
+        SAMPLE_USERS.carol_id,
+        comment_object(comment_of(comment, SAMPLE_USERS)),
+        None,
+    )
+
+    ingress_streams.append_events([comment, mention])
+
+    entries = stream_entries(redis_connection, ingress_shard_of_object(SAMPLE_USERS.post_id, SHARDS))
+    assert [fields["type"] for _, fields in entries] == ["COMMENT", "MENTION"]
+
+
+def test_events_of_two_shards_are_not_appended_together(ingress_streams: IngressStreams) -> None:
+    like, code = like_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 1), otp_event(SAMPLE_USERS, 2)
+
+    with pytest.raises(ValueError, match="several shards"):
+        ingress_streams.append_events([like, code])
+
+    assert total_length(ingress_streams) == 0
 
 
 def test_event_is_read_as_it_was_appended(
@@ -133,7 +162,7 @@ def test_comment_on_a_post_without_cached_count_is_not_appended(
 @pytest.mark.parametrize(
     ("max_length", "deadline_seconds", "error_code"),
     [
-        pytest.param(1, 5.0, "ingress_full", id="full"),
+        pytest.param(SHARDS, 5.0, "ingress_full", id="full"),
         pytest.param(1000, -0.5, "ingress_deadline_exceeded", id="late"),
     ],
 )
@@ -151,7 +180,7 @@ def test_refused_event_has_no_effect(
 
     with pytest.raises(Unavailable) as error:
         refusing_streams.append_events(
-            [event, follow_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 3)], comment_of(event, SAMPLE_USERS)
+            [event, like_event(SAMPLE_USERS.bob_id, SAMPLE_USERS, 3)], comment_of(event, SAMPLE_USERS)
         )
 
     assert error.value.code == error_code

@@ -124,6 +124,10 @@ def test_post_owner_is_read_from_redis_or_postgresql(
 def insert_comment(engine: Engine, comment: Comment) -> None:
     with engine.begin() as conn:
         conn.execute(
+            text("update posts set comment_count = comment_count + 1 where id = :post"),
+            {"post": comment.post_id},
+        )
+        conn.execute(
             text("insert into comments (id, post_id, user_id, content) values (:id, :post, :user, :content)"),
             {
                 "id": comment.id,

@@ -108,19 +108,6 @@ def test_unlike_event_is_inactive(redis_connection: redis.Redis, memberships: Me
     assert liked.seq < unliked.seq
 
 
-@pytest.mark.parametrize("is_follower", [True, False])
-def test_like_event_states_whether_the_actor_follows_the_owner(
-    redis_connection: redis.Redis, memberships: MembershipStore, is_follower: bool
-) -> None:
-    if is_follower:
-        set_follow(memberships, BOB_ID, ALICE_ID, ON)
-
-    set_like_of_post(memberships, BOB_ID, ON)
-
-    [like] = [event for event in map(_event, all_entries(redis_connection)) if event.kind is Kind.LIKE]
-    assert like.is_follower is is_follower
-
-
 def _event(entry: tuple[str, dict[str, str]]) -> Event:
     return event_from_stream_fields(*entry)
 
@@ -151,8 +138,8 @@ def test_like_of_a_deleted_post_is_refused(
 
 @pytest.mark.parametrize(
     "deleted_key",
-    [f"like:count:{POST_ID}", f"post:owner:{POST_ID}", f"follow:count:{ALICE_ID}"],
-    ids=["likes", "owner", "followers"],
+    [f"like:count:{POST_ID}", f"post:owner:{POST_ID}", f"follow:blocked:{ALICE_ID}"],
+    ids=["likes", "owner", "blocks"],
 )
 def test_set_membership_of_an_uncached_post_needs_postgresql(
     redis_connection: redis.Redis, memberships: MembershipStore, deleted_key: str
@@ -182,17 +169,30 @@ def test_set_membership_after_its_deadline_has_no_effect(
 def test_full_ingress_refuses_and_changes_nothing(
     redis_connection: redis.Redis, memberships: MembershipStore, make_memberships: MembershipStoreFactory
 ) -> None:
-    full_memberships = make_memberships(max_length=2)
+    full_memberships = make_memberships(max_length=2 * SHARDS - 1)  # one entry per shard
     set_like_of_post(full_memberships, BOB_ID, ON)
-    set_follow(
-        full_memberships, BOB_ID, ALICE_ID, ON
-    )  # in another shard: the limit is for all shards together
 
     with pytest.raises(Unavailable) as error:
         set_like_of_post(full_memberships, CAROL_ID, ON)
 
     assert error.value.code == "ingress_full"
     assert memberships.get_like_counts_and_states(CAROL_ID, [POST_ID]) == {POST_ID: (1, False)}
+
+
+def test_full_shard_does_not_refuse_writes_of_another(make_memberships: MembershipStoreFactory) -> None:
+    full_memberships = make_memberships(max_length=SHARDS)
+    post_shard = ingress_shard_of_object(POST_ID, SHARDS)
+    other_user_id = next(
+        user_id
+        for user_id in iter(new_id, None)
+        if ingress_shard_of_object(str(user_id), SHARDS) != post_shard
+    )
+    full_memberships.cache_loader.cache_as_empty(USER_FOLLOWS, other_user_id, other_user_id)
+    full_memberships.cache_loader.cache_as_empty(USER_FOLLOWS, ALICE_ID, ALICE_ID)
+    full_memberships.cache_loader.cache_as_empty(POST_LIKES, POST_ID, ALICE_ID)
+    set_like_of_post(full_memberships, BOB_ID, ON)
+
+    assert set_follow(full_memberships, BOB_ID, other_user_id, ON) == MembershipState(True, 1)
 
 
 def test_full_ingress_accepts_requests_that_change_nothing(

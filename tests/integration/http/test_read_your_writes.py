@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from app.bootstrap import SharedServices
 from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
 
 __all__ = ["alice", "bob"]
@@ -70,9 +71,9 @@ def test_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: Api
 
 
 def test_own_like_is_listed_though_a_post_has_too_many_likers_to_cache(
-    alice: ApiUser, bob: ApiUser, monkeypatch: pytest.MonkeyPatch
+    alice: ApiUser, bob: ApiUser, isolated_services: SharedServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.ingest.memberships.MAX_LISTED_MEMBERS", 0)  # all of them come from the table
+    monkeypatch.setattr(isolated_services.memberships, "_max_cached_members", 0)
     post = alice.create_post()
     bob("PUT", f"/api/posts/{post}/like")
 

@@ -5,7 +5,7 @@ import redis
 
 from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
-from app.ingest.block_cache import BLOCKS_CHANGING_KEY, UserBlockCache
+from app.ingest.block_cache import UserBlockCache, blocks_changing_key
 from app.ingest.memberships import MembershipState
 from tests.conftest import empty_redis
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
@@ -152,19 +152,19 @@ def test_blocks_read_before_a_change_are_not_cached_after_it(
     store = cache._store_blocked_ids
     stored: list[object] = []
 
-    def block_then_store(user_id: str, values: list[str]) -> None:
+    def block_then_store(user_id: str, slot_of: str, values: list[str]) -> None:
         pipeline.actions.block_user(
             pipeline.alice.id, ann.id
         )  # between reading the table and filling the cache
         real_redis.delete(f"follow:blocked:{user_id}")
         stored.append(values)
-        store(user_id, values)
+        store(user_id, slot_of, values)
 
     cache._store_blocked_ids = block_then_store  # type: ignore[method-assign, assignment]
-    cache.load_user_blocks(pipeline.alice.id)
+    cache.load_user_blocks(pipeline.alice.id, slot_of=pipeline.alice.id)
 
     assert stored
-    assert not cache.is_loaded(pipeline.alice.id)
+    assert not cache.is_loaded(pipeline.alice.id, slot_of=pipeline.alice.id)
     pipeline.alice.create_post("Hello")
     with pytest.raises(Rejected):
         ann.like("Hello")
@@ -177,9 +177,9 @@ def test_blocks_read_during_a_change_are_read_again_soon(
     cache.apply_before_transaction(pipeline.alice.id, ann.id, True)
     real_redis.delete(f"follow:blocked:{pipeline.alice.id}")
 
-    cache.load_user_blocks(pipeline.alice.id)
+    cache.load_user_blocks(pipeline.alice.id, slot_of=pipeline.alice.id)
 
-    assert real_redis.exists(BLOCKS_CHANGING_KEY)
+    assert real_redis.exists(blocks_changing_key(None))
     assert real_redis.pttl(f"follow:blocked:{pipeline.alice.id}") > 0
 
 

@@ -334,3 +334,83 @@ def test_bridge_continues_after_redis_was_emptied_with_pending_entries(
         pipeline.bridge.step()
 
     assert pipeline.bridge.step() == 1
+
+
+def published_lane_and_follower(pipeline: PipelineHarness, actor_id: str) -> list[tuple[str, bool]]:
+    """(topic, whether the event names its actor as a follower) of the likes of an actor."""
+    return [
+        (topic, event["follower"])
+        for topic in (Topic.HIGH.value, LOW)
+        for event in (json.loads(record.value) for record in pipeline.memory_kafka.records(topic))
+        if event["actorId"] == actor_id and event["type"] == "LIKE"
+    ]
+
+
+@pytest.mark.parametrize("is_follow_written", [False, True])
+def test_like_of_a_follower_takes_the_high_lane(pipeline: PipelineHarness, is_follow_written: bool) -> None:
+    pipeline.alice.create_post("Hello")
+    ann, ben = pipeline.create_users("Ann", "Ben")
+    ann.follow(pipeline.alice)
+    if is_follow_written:
+        pipeline.run_until_idle()
+
+    ann.like("Hello")
+    ben.like("Hello")
+    pipeline.bridge.step()
+
+    assert published_lane_and_follower(pipeline, ann.id) == [(Topic.HIGH.value, True)]
+    assert published_lane_and_follower(pipeline, ben.id) == [(LOW, False)]
+
+
+def test_like_after_an_unfollow_takes_the_low_lane(pipeline: PipelineHarness) -> None:
+    pipeline.alice.create_post("Hello")
+    (ann,) = pipeline.create_users("Ann")
+    ann.follow(pipeline.alice)
+    pipeline.run_until_idle()
+    ann.unfollow(pipeline.alice)
+
+    ann.like("Hello")
+    pipeline.bridge.step()
+
+    assert published_lane_and_follower(pipeline, ann.id) == [(LOW, False)]
+
+
+def test_likes_take_the_low_lane_while_followers_are_unknown(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without PostgreSQL the bridge goes on at once, and asks again later."""
+    pipeline.alice.create_post("Hello")
+    (ann,) = pipeline.create_users("Ann")
+    ann.follow(pipeline.alice)
+    pipeline.run_until_idle()
+    bridge = pipeline.new_bridge()
+    pipeline.expire_leases()
+    attempts = []
+
+    def refuse(*_: object) -> None:
+        attempts.append(1)
+        _raise_unavailable()
+
+    ann.like("Hello")
+    bridge._read_fallback_rows = lambda *_: []  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.engine.pool, "connect", refuse)
+        bridge.step()
+        ann.unlike("Hello")
+        bridge.step()
+
+    assert published_lane_and_follower(pipeline, ann.id) == [(LOW, False)] * 2
+    assert len(attempts) == 1
+
+
+def test_share_of_a_follower_takes_the_high_lane(pipeline: PipelineHarness) -> None:
+    pipeline.alice.create_post("Hello")
+    (ann,) = pipeline.create_users("Ann")
+    ann.follow(pipeline.alice)
+    pipeline.run_until_idle()
+
+    pipeline.actions.share_post(ann.id, pipeline.post_id_by_caption["Hello"])
+    pipeline.bridge.step()
+
+    types = [json.loads(record.value)["type"] for record in pipeline.memory_kafka.records(Topic.HIGH.value)]
+    assert types[-1] == "POST_SHARE"

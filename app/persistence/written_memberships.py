@@ -1,0 +1,84 @@
+"""Tells Redis which likes and follows are in the tables now (docs/adr/0022).
+
+In: workers/aggregator.py and workers/flusher.py after a transaction. Out: their unwritten entries in Redis
+are removed, so that idle objects can leave Redis. A repeated call changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+
+from app.clients.redis import register_script, translate_errors
+from app.domain.events import Event, Kind
+from app.persistence import membership_keys
+
+MEMBERSHIP_KINDS = frozenset({Kind.LIKE, Kind.FOLLOW})
+MAX_EVENTS_PER_CALL = 200
+"""Redis serves no other client meanwhile."""
+MembershipRow = tuple[Kind, str, str]
+"""Kind, post or followed user, and actor of a row in likes or follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenMembership:
+    """A row that has an event with this seq, or a newer one. `was_active`: the state before the transaction;
+    None if it is not known, because the transaction did not change the row."""
+
+    kind: Kind
+    object_id: str
+    actor_id: str
+    seq: int
+    was_active: bool | None
+
+
+def membership_row(event: Event) -> MembershipRow:
+    return event.kind, event.group_object_id, str(event.actor_id)
+
+
+def written_memberships(
+    events: Iterable[Event], was_active_by_row: Mapping[MembershipRow, bool]
+) -> list[WrittenMembership]:
+    """Those of the events of a transaction that also went through Redis."""
+    newest_seq_by_row: dict[MembershipRow, int] = {}
+    for event in events:
+        if event.kind in MEMBERSHIP_KINDS and not event.bypassed_redis:
+            row = membership_row(event)
+            newest_seq_by_row[row] = max(event.seq, newest_seq_by_row.get(row, 0))
+    return [
+        WrittenMembership(*row, seq, was_active_by_row.get(row)) for row, seq in newest_seq_by_row.items()
+    ]
+
+
+class WrittenMemberships:
+    def __init__(self, connection: redis.Redis) -> None:
+        self._settle_script = register_script(connection, "persistence/settle_memberships")
+
+    def settle(self, memberships: Sequence[WrittenMembership]) -> None:
+        """Raises Unavailable; some may be settled then."""
+        by_idle_key: dict[str, list[WrittenMembership]] = {}
+        for membership in memberships:
+            by_idle_key.setdefault(membership_keys.idle_key(membership.object_id), []).append(membership)
+        for idle_key, group in by_idle_key.items():
+            for start in range(0, len(group), MAX_EVENTS_PER_CALL):
+                self._settle_page(idle_key, group[start : start + MAX_EVENTS_PER_CALL])
+
+    def _settle_page(self, idle_key: str, page: Sequence[WrittenMembership]) -> None:
+        keys = [idle_key]
+        args: list[str | int] = []
+        for membership in page:
+            kind, object_id = membership.kind, membership.object_id
+            keys += [
+                membership_keys.count_key(kind, object_id),
+                membership_keys.unwritten_key(kind, object_id),
+                membership_keys.large_key(kind, object_id),
+            ]
+            args += [
+                membership.actor_id,
+                membership.seq,
+                "" if membership.was_active is None else int(membership.was_active),
+                membership_keys.bucket_of(membership.actor_id),
+                membership_keys.idle_name(kind, object_id),
+            ]
+        with translate_errors("settle memberships"):
+            self._settle_script(keys=keys, args=args)
