@@ -253,7 +253,7 @@ class UndoReadAllBody(RequestSchema):
 
 
 class EventBody(RequestSchema):
-    required_message = "Missing required fields"
+    required_message: ClassVar[str] = "Missing required fields"
     type = TextField(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
     targetId = fields.UUID(allow_none=True)
     targetIds = fields.List(
@@ -270,8 +270,10 @@ class EventBody(RequestSchema):
     def validate_targets(self, data: dict[str, Any], **_: object) -> None:
         """One target, or a list of them for the kinds that a fan-out announces."""
         target_ids = data.get("targetIds")
-        if (data.get("targetId") is None) == (target_ids is None):
-            raise ValidationError("Missing required fields: either targetId or targetIds", "targetId")
+        if data.get("targetId") is None and target_ids is None:
+            raise ValidationFailed(self.required_message, {"targetId": ["Missing or empty"]})
+        if data.get("targetId") is not None and target_ids is not None:
+            raise ValidationError("Only one of targetId and targetIds is allowed", "targetIds")
         if target_ids is not None and data.get("type") not in FAN_OUT_KINDS:
             kinds = ", ".join(sorted(FAN_OUT_KINDS))
             raise ValidationError(f"targetIds is for the types {kinds}", "targetIds")

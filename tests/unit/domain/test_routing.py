@@ -1,5 +1,7 @@
 """Routing: priorities, topics and ingress shards."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from app.domain.routing import (
     TOPIC_BY_PRIORITY,
     ingress_shard_of_event,
     ingress_shard_of_object,
+    needs_follower_lookup,
     partition_key,
     priority_of,
     topic_of,
@@ -100,3 +103,11 @@ def test_object_keeps_its_shard_across_releases() -> None:
     """Events that wait in a stream during an upgrade must not be overtaken by newer ones."""
     assert ingress_shard_of_object("0193f0a0-0000-7000-8000-00000000abcd", 4) == 4
     assert ingress_shard_of_object("00000000-0000-7000-8000-000000000001", 4) == 2
+
+
+def test_only_likes_whose_follower_state_is_unknown_need_a_lookup() -> None:
+    like = like_event(unsaved_sample_users().bob_id, unsaved_sample_users(), seq=1)
+
+    assert needs_follower_lookup(replace(like, is_follower=False))
+    assert not needs_follower_lookup(replace(like, is_follower=True))
+    assert not needs_follower_lookup(replace(like, kind=Kind.FOLLOW, is_follower=False))

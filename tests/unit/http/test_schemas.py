@@ -39,7 +39,14 @@ ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
         (PostBody(), {"caption": ["x"]}, "caption: Not a valid string."),
         (CommentBody(), {"postId": ID, "content": ""}, "PostId and content required"),
         (SimulatePostActivityBody(), {"postId": ID}, "postId and targetUserId are required"),
+        (EventBody(), {"targetId": ID}, "Missing required fields"),
         (EventBody(), {"type": "OTP"}, "Missing required fields"),
+        (
+            EventBody(),
+            {"type": "DIGEST", "targetId": ID, "targetIds": [ID]},
+            "Only one of targetId and targetIds",
+        ),
+        (EventBody(), {"type": "LIKE", "targetIds": [ID]}, "targetIds is for the types BELL_POST, DIGEST,"),
     ],
 )
 def test_invalid_body_is_refused(schema: RequestSchema, body: dict[str, Any], message: str) -> None:
