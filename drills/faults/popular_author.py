@@ -1,14 +1,12 @@
 """A post for a large audience is announced while each worker is killed once (P14)."""
 
-import json
 import time
 from http.client import HTTPConnection
 from typing import Any
 
-from sqlalchemy import text
-
 from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
+from drills.audience import REQUEST_TIMEOUT_SECONDS, remove_audience, send_json
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
 from drills.request_log import ACKNOWLEDGED, read_request_log
 from drills.socket_checks import p99
@@ -44,7 +42,7 @@ def publish_to_large_audience(scenario: Scenario) -> None:
         "stranger's like p99 idle and meanwhile ms": [round(idle_p99 * 1e3), round(busy_p99 * 1e3)],
         "slowest Redis command us": slowest_command,
     }
-    _delete_announcements(scenario, author_id)
+    remove_audience(scenario.cluster.engine)
     slack = TIME_LIMIT_SLACK_SECONDS
     limits = (
         ("publishing", publish_seconds, MAX_PUBLISH_SECONDS + slack),
@@ -62,20 +60,15 @@ def publish_to_large_audience(scenario: Scenario) -> None:
 
 def _publish(scenario: Scenario, user_id: str, caption: str) -> float:
     """Publishes a post and returns how long the answer took. Raises RuntimeError unless it is 201."""
-    connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=30)
+    connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=REQUEST_TIMEOUT_SECONDS)
+    token = create_access_token(user_id, TEST_SECRET_KEY)
     started_at = time.monotonic()
     try:
-        headers = {
-            "Authorization": f"Bearer {create_access_token(user_id, TEST_SECRET_KEY)}",
-            "Content-Type": "application/json",
-        }
-        connection.request("POST", "/api/posts", json.dumps({"caption": caption}), headers)
-        response = connection.getresponse()
-        body = response.read()
+        status, body = send_json(connection, "POST", "/api/posts", token, {"caption": caption})
     finally:
         connection.close()
-    if response.status != 201:
-        raise RuntimeError(f"POST /api/posts was answered {response.status}: {body[:200]!r}")
+    if status != 201:
+        raise RuntimeError(f"POST /api/posts was answered {status}: {body}")
     return time.monotonic() - started_at
 
 
@@ -147,17 +140,6 @@ def _check_audience(scenario: Scenario, author_id: str, audience_size: int) -> N
         ((count, distinct_count),) = scenario.cluster.query(statement, author=author_id, size=audience_size)
         if (count, distinct_count) != expected:
             scenario.violations.append(f"{name}: {count} of {distinct_count}, expected {expected}")
-
-
-def _delete_announcements(scenario: Scenario, author_id: str) -> None:
-    """The checks of all drills read every notification; those of this audience are checked already."""
-    for statement in (
-        "delete from outbox o using bell_subscriptions b "
-        "where b.subscriber_id = o.user_id and b.target_user_id = :author",
-        "delete from notifications where type = 'BELL_POST' and actor_id = :author",
-    ):
-        with scenario.cluster.engine.begin() as conn:
-            conn.execute(text(statement), {"author": author_id})
 
 
 def _like_p99(scenario: Scenario, since: float, until: float) -> float:

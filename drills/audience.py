@@ -1,0 +1,99 @@
+"""Users and posts that a drill adds beside its fixtures, and how they are removed before the final checks.
+
+The final checks read every membership and notification; the drills that use this check their own.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPConnection
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, text
+
+from app.devtools.seed_audience import EMAIL_DOMAIN
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+
+
+def send_json(
+    connection: HTTPConnection, method: str, path: str, token: str, body: dict[str, Any] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """The status and the body of the answer."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request(method, path, orjson.dumps(body) if body is not None else None, headers)
+    response = connection.getresponse()
+    return response.status, orjson.loads(response.read() or b"{}")
+
+
+def run_in_threads(actions: Iterator[Callable[[HTTPConnection], None]], port: int, thread_count: int) -> None:
+    """Runs the actions, each thread on a connection of its own. Raises the first error."""
+    lock, errors = threading.Lock(), []
+
+    def run() -> None:
+        connection = HTTPConnection("127.0.0.1", port, timeout=REQUEST_TIMEOUT_SECONDS)
+        try:
+            while not errors:
+                with lock:
+                    action = next(actions, None)
+                if action is None:
+                    return
+                action(connection)
+        except Exception as exc:
+            errors.append(exc)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(thread_count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def remove_audience(engine: Engine) -> None:
+    """Deletes the users of app/devtools/seed_audience.py and all that refers to them. Triggers and foreign
+    keys are off: deleting a million users row by row would take longer than the drill."""
+    with engine.begin() as conn:
+        conn.execute(text("set local session_replication_role = replica"))
+        conn.execute(
+            text(
+                "create temp table audience on commit drop as select id from users where email like :pattern"
+            ),
+            {"pattern": f"%{EMAIL_DOMAIN}"},
+        )
+        conn.execute(text("create unique index on audience (id)"))
+        conn.execute(text("analyze audience"))
+        conn.execute(_DELETE_ACTORS)
+        for table, column in _ROWS_OF_USERS:
+            conn.execute(text(f"delete from {table} t using audience a where t.{column} = a.id"))  # noqa: S608
+        conn.execute(text("delete from users u using audience a where u.id = a.id"))
+
+
+def delete_posts(engine: Engine, post_ids: Sequence[str]) -> None:
+    """Deletes posts whose likes were checked, with their notifications."""
+    with engine.begin() as conn:
+        conn.execute(
+            text("delete from notifications where object_id = any(cast(:ids as uuid[]))"),
+            {"ids": list(post_ids)},
+        )
+        conn.execute(text("delete from posts where id = any(cast(:ids as uuid[]))"), {"ids": list(post_ids)})
+
+
+_DELETE_ACTORS = text(
+    "delete from notification_actors t using notifications n, audience a "
+    "where n.id = t.notification_id and n.user_id = a.id"
+)
+_ROWS_OF_USERS = (
+    ("notification_actors", "actor_id"),
+    ("notifications", "user_id"),
+    ("notifications", "actor_id"),
+    ("outbox", "user_id"),
+    ("likes", "user_id"),
+    ("follows", "follower_id"),
+    ("bell_subscriptions", "subscriber_id"),
+    ("posts", "user_id"),
+    ("fan_outs", "actor_id"),
+)

@@ -1,0 +1,87 @@
+"""A post with very many likers, of an author with as many followers: a like loads neither (P4, P11)."""
+
+import time
+from http.client import HTTPConnection
+
+from app.devtools.seed_audience import SeededAudience, seed_audience
+from drills.audience import REQUEST_TIMEOUT_SECONDS, remove_audience, send_json
+from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
+from harness.environment import TEST_SECRET_KEY
+from harness.fixtures import create_access_token
+
+FULL_SIZE, SHORT_SIZE = 1_000_000, 30_000
+"""The short one is above MEMBERSHIP_CACHE_MAX too."""
+MAX_FIRST_LIKE_SECONDS, MAX_MEMORY_GROWTH_BYTES = 0.05, 1_000_000
+MAX_REDIS_COMMAND_MICROSECONDS = 10_000
+LIKER_COUNT = 20
+
+
+def like_large_post(scenario: Scenario) -> None:
+    size = int(scenario.pick_short_or_full(SHORT_SIZE, FULL_SIZE))
+    audience = seed_audience(scenario.cluster.engine, size, size)
+    scenario.cluster.redis.slowlog_reset()
+    memory_before = _used_memory(scenario)
+    first_like_seconds, count = _like(scenario, audience, scenario.fixtures.user_ids[0])
+    memory_growth = _used_memory(scenario) - memory_before
+    counts = [count]
+    counts += [_like(scenario, audience, user_id)[1] for user_id in scenario.fixtures.user_ids[1:LIKER_COUNT]]
+    scenario.kill_and_restart(2, "redis")
+    # A like that is repeated after the restart changes nothing.
+    counts.append(_like(scenario, audience, scenario.fixtures.user_ids[0])[1])
+    slowest_command = max((entry["duration"] for entry in scenario.cluster.redis.slowlog_get(128)), default=0)
+    expected_counts = [*range(size + 1, size + LIKER_COUNT + 1), size + LIKER_COUNT]
+    if counts != expected_counts:
+        scenario.violations.append(f"counts {counts}, expected {expected_counts}")
+    _wait_for_rows(scenario, audience, size + LIKER_COUNT)
+    remove_audience(scenario.cluster.engine)
+    scenario.measurements |= {
+        "likers": size,
+        "first like ms": round(first_like_seconds * 1e3),
+        "growth of Redis by the first like, bytes": memory_growth,
+        "slowest Redis command us": slowest_command,
+    }
+    limits = (
+        ("the first like, s", first_like_seconds, MAX_FIRST_LIKE_SECONDS + TIME_LIMIT_SLACK_SECONDS),
+        ("growth of Redis, bytes", memory_growth, MAX_MEMORY_GROWTH_BYTES),
+        ("a Redis command, us", slowest_command, MAX_REDIS_COMMAND_MICROSECONDS),
+    )
+    scenario.violations += [
+        f"{name}: {value}, more than {limit}" for name, value, limit in limits if value > limit
+    ]
+
+
+def _like(scenario: Scenario, audience: SeededAudience, user_id: str) -> tuple[float, int]:
+    """Seconds to the answer, and the count in it."""
+    connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=REQUEST_TIMEOUT_SECONDS)
+    token = create_access_token(user_id, TEST_SECRET_KEY)
+    started_at = time.monotonic()
+    try:
+        status, body = send_json(connection, "PUT", f"/api/posts/{audience.post_id}/like", token)
+    finally:
+        connection.close()
+    if status != 200:
+        raise RuntimeError(f"a like was answered {status}: {body}")
+    return time.monotonic() - started_at, int(body["likesCount"])
+
+
+def _used_memory(scenario: Scenario) -> int:
+    return int(scenario.cluster.redis.info("memory")["used_memory"])
+
+
+def _wait_for_rows(scenario: Scenario, audience: SeededAudience, expected_count: int) -> None:
+    def is_written() -> bool:
+        rows = scenario.cluster.query("select like_count from posts where id = :post", post=audience.post_id)
+        return rows == [(expected_count,)]
+
+    scenario.wait_for(is_written, f"{expected_count} likes in PostgreSQL")
+
+
+DRILLS = (
+    Drill(
+        "large-post",
+        "likes of a post with 1,000,000 likers; Redis: SIGKILL",
+        ("P1", "P4", "P11"),
+        like_large_post,
+        in_short_run=True,
+    ),
+)
