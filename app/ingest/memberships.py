@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-import gevent
 import redis
 from sqlalchemy import Engine, text
 
@@ -35,7 +34,6 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 6
 """Calls of the script per request: the owner is learned, the object loaded, the user looked up, or a lookup
 was overtaken by a write."""
-LOOKUP_TIMEOUT_SECONDS = 0.5
 MAX_REMEMBERED_OWNERS = 50_000
 UNKNOWN_STATE = "?"
 
@@ -163,14 +161,9 @@ class MembershipStore(MembershipReader):
     def _look_up_state(self, request: SetMembershipRequest, version: str) -> _StoredState:
         """Raises Unavailable without PostgreSQL for a toggle, which needs the present state."""
         looked_up_at = time.time()
-        timeout_error = Unavailable("PostgreSQL is too slow", "postgres_unavailable")
         values = {"id": request.object_id, "actor": request.actor_id}
         try:
-            with (
-                gevent.Timeout(LOOKUP_TIMEOUT_SECONDS, timeout_error),
-                translate_postgres_errors("look up a membership"),
-                self._engine.connect() as conn,
-            ):
+            with translate_postgres_errors("look up a membership"), self._engine.connect() as conn:
                 is_active = conn.execute(text(request.membership_kind.select_state_sql), values).scalar()
         except Unavailable as exc:
             if request.desired_state is DesiredState.TOGGLE:

@@ -18,7 +18,7 @@
 --         8 traceparent, 9 owner, 10 stored state: "" not looked up | 0 | 1 | ? unknown, 11 version of the lookup,
 --         12 bucket of the actor, 13 max members, 14 names of the object and 15 of the blocks in KEYS[9]
 -- Returns {result, active, count, detail}:
---         done | unchanged | unknown_previous (accepted, not counted) | not_loaded | not_found | deadline_exceeded
+--         done | unchanged | unknown_previous (accepted, counted later) | not_loaded | not_found | deadline_exceeded
 --         | full | failover | other_owner (detail: the owner) | unknown_member (detail: the version for a lookup)
 -- A block answers not_found: for likes and unlikes of a post, and for a follow of a user (not for an unfollow).
 -- A request that changes nothing is published as well: the state here may be older than a failover
@@ -46,7 +46,7 @@ local blocked = redis.call('SMISMEMBER', KEYS[6], '', actor)
 if blocked[1] == 0 then return {'not_loaded', 0, 0, ''} end
 
 local large = redis.call('HMGET', KEYS[4], 'id', ARGV[12], 'recount')
-local is_active, uncounted = nil, ''
+local is_active, is_assumed, uncounted = nil, false, ''
 if not large[1] then
     is_active = redis.call('SISMEMBER', KEYS[2], actor)
 else
@@ -56,7 +56,9 @@ else
         is_active, uncounted = string.match(unwritten, '^%d+ (%d)(.*)$')
         is_active = tonumber(is_active)
     elseif ARGV[10] == '?' and desired_state ~= 'toggle' then
-        is_active = nil
+        -- Assumed to be a member, so that the correction after the write never makes the count fall.
+        is_active = (desired_state == 'on' or tonumber(count) > 0) and 1 or 0
+        is_assumed = true
     elseif ARGV[11] == version and (ARGV[10] == '0' or ARGV[10] == '1') then
         is_active = tonumber(ARGV[10])
     else
@@ -68,12 +70,12 @@ if desired_state == 'on' then new_active = 1 elseif desired_state == 'off' then 
 if blocked[2] == 1 and (kind == 'LIKE' or new_active == 1) then return {'not_found', 0, 0, ''} end
 
 if redis.call('XLEN', KEYS[7]) >= tonumber(ARGV[4]) then
-    if new_active == is_active then return {'unchanged', is_active, tonumber(count), ''} end
+    if new_active == is_active and not is_assumed then return {'unchanged', is_active, tonumber(count), ''} end
     return {'full', 0, 0, ''}
 end
 
 local new_count = tonumber(count)
-if is_active and new_active ~= is_active then
+if new_active ~= is_active then
     new_count = redis.call(new_active == 1 and 'INCR' or 'DECR', KEYS[1])
     if not large[1] then
         redis.call(new_active == 1 and 'SADD' or 'SREM', KEYS[2], actor)
@@ -90,7 +92,7 @@ local id = redis.call('XADD', KEYS[7], '*', 'type', kind, 'eventId', ARGV[7], 'a
 local ms, n = string.match(id, '^(%d+)-(%d+)$')
 local seq = string.format('%.0f', ms * 1024 + math.min(tonumber(n), 1023)) -- domain/events.py
 local state = seq .. ' ' .. new_active
-if not is_active then uncounted = ' ' .. state end
+if is_assumed then uncounted = ' ' .. seq .. ' ' .. is_active end
 redis.call('HSET', KEYS[3], actor, state .. uncounted)
 redis.call('EXPIRE', KEYS[3], UNWRITTEN_TTL_SECONDS)
 redis.call('ZADD', KEYS[9], now, ARGV[15])
@@ -100,5 +102,5 @@ if kind == 'FOLLOW' then
     redis.call('HSET', KEYS[10], object_id, state)
     redis.call('EXPIRE', KEYS[10], UNWRITTEN_TTL_SECONDS)
 end
-if not is_active then return {'unknown_previous', new_active, new_count, ''} end
+if is_assumed then return {'unknown_previous', new_active, new_count, ''} end
 return {new_active == is_active and 'unchanged' or 'done', new_active, new_count, ''}
