@@ -28,7 +28,8 @@ def send_json(
 
 def run_in_threads(actions: Iterator[Callable[[HTTPConnection], None]], port: int, thread_count: int) -> None:
     """Runs the actions, each thread on a connection of its own. Raises the first error."""
-    lock, errors = threading.Lock(), []
+    lock = threading.Lock()
+    errors: list[Exception] = []
 
     def run() -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=REQUEST_TIMEOUT_SECONDS)

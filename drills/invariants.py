@@ -90,6 +90,7 @@ class StoreInvariants:
             "rows in the fallback queue": self._query_int(
                 "select count(*) from kafka_fallback_queue where not processed"
             ),
+            "unfinished fan-outs": self._query_int("select count(*) from fan_outs where finished_at is null"),
             "windows": self.redis.zcard("windows:due"),
             "entries in the ingress": sum(self.redis.xlen(f"ingress:{n}") for n in range(5)),
         }

@@ -33,6 +33,7 @@ XDIST_GROUP_BY_FOLDER = {"unit": "unit", "integration": "stores", "drills": "pro
 services and workers. The processes have services of their own."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups afterwards
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Cheap tests run first, and tests that share running workers last.
 

@@ -193,7 +193,7 @@ class PipelineHarness:
         self.aggregator = LaneAggregators(self)
         self.flusher = self.new_flusher()
         self.quiet_hours_delivery = QuietHoursDelivery(self.engine, self.clock.now)
-        self.fan_out = FanOutStage(self)
+        self.fan_out = self.new_fan_out()
         self.outbox_relay = self.new_relay()
         self.deliverer = self.new_deliverer()
         (self.alice,) = self.create_users("Alice")
@@ -249,6 +249,9 @@ class PipelineHarness:
             self.clock.now,
             self.record_stats,
         )
+
+    def new_fan_out(self) -> "FanOutStage":
+        return FanOutStage(self)
 
     def new_relay(self) -> OutboxRelay:
         return OutboxRelay(self.engine, self.publisher, new_id(), self.dead_letters, self.record_stats)

@@ -9,7 +9,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from app.accounts.one_time_tokens import OneTimeTokens
 from app.accounts.service_keys import ServiceKeys
@@ -248,6 +248,7 @@ def test_password_with_disallowed_characters_cannot_be_set(
 @pytest.mark.parametrize("object_type", ["post", "comment"])
 def test_mentioned_user_is_linked_if_and_only_if_notified(
     logged_in_client: FlaskClient,
+    engine: Engine,
     alice: ApiUser,
     bob: ApiUser,
     real_redis: redis.Redis,
@@ -257,7 +258,10 @@ def test_mentioned_user_is_linked_if_and_only_if_notified(
     post = alice.create_post(content if object_type == "post" else "Hello")
     if object_type == "comment":
         alice("POST", "/api/comments", {"postId": post, "content": content})
-    notified = {entry["targetId"] for entry in ingress(real_redis) if entry["type"] == "MENTION"}
+    with engine.connect() as conn:
+        mentions = list(conn.execute(text("select jsonb_array_elements(mentions) from fan_outs")).scalars())
+    mentions += [entry for entry in ingress(real_redis) if entry["type"] == "MENTION"]
+    notified = {mention["targetId"] for mention in mentions}
     texts = re.findall(r'<p class="caption"[^>]*>(.*?)</p>', logged_in_client.get(f"/posts/{post}").text)
     linked = re.findall(r'<a href="/users/(\w+)">@', "".join(texts))
     assert ("bob" in linked) == (bob.id in notified) == ("漢字" in content)

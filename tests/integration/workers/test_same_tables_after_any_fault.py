@@ -91,7 +91,7 @@ class FaultStateMachine(RuleBasedStateMachine):
         self.followed: dict[tuple[str, str], bool] = {}
         self.worker_by_name: dict[str, Any] = {}
         self.paused: list[greenlet.greenlet] = []
-        for name in ("bridge", "critical", "high", "low", "flusher", "relay", "deliverer"):
+        for name in ("bridge", "critical", "high", "low", "flusher", "fan-out", "relay", "deliverer"):
             self._replace_worker(name)
 
     @rule(
@@ -271,7 +271,7 @@ class FaultStateMachine(RuleBasedStateMachine):
         return {
             (CONSUMER_GROUP_BY_TOPIC[Topic(topic)], topic, partition): len(log) - committed_offset
             for (topic, partition), log in kafka.log_by_partition.items()
-            if topic != Topic.DEAD_LETTER.value
+            if topic in CONSUMER_GROUP_BY_TOPIC
             and len(log)
             > (
                 committed_offset := kafka.committed_offsets.get(
@@ -303,7 +303,7 @@ class FaultStateMachine(RuleBasedStateMachine):
         if name in topics:
             self.worker_by_name[name] = (new_aggregator or pipeline.new_aggregator)(topics[name])
         else:
-            self.worker_by_name[name] = getattr(pipeline, f"new_{name}")()
+            self.worker_by_name[name] = getattr(pipeline, f"new_{name.replace('-', '_')}")()
 
 
 def _assert_same_pairs(stored: dict[tuple[str, str], bool], requested: dict[tuple[str, str], bool]) -> None:
