@@ -33,7 +33,7 @@ unit: setup ## tests without services, and full branch coverage of app/domain
 
 .PHONY: test
 test: setup ## all tests but the drills, on services of their own; under 20 minutes
-	@$(PY) -m pytest -n 2 --dist loadgroup -m "not drill" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not drill" $(ARGS)
 
 .PHONY: e2e
 e2e: setup ## only the tests of real processes and pages

@@ -12,10 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from sqlalchemy import Engine, create_engine
+from xdist.scheduler import LoadScopeScheduling
 
 from app.clients import circuit_breaker
 from app.clients.postgres import psycopg2_url
@@ -28,12 +30,11 @@ from tests.support.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER_ORDER = ("unit", "integration", "drills", "e2e", "browser")
-XDIST_GROUP_BY_FOLDER = {"unit": "unit", "integration": "stores", "drills": "processes", "e2e": "processes"}
-"""Each group runs in one of the processes of pytest-xdist, one test after the other, because its tests share
-services and workers. The processes have services of their own."""
+GROUP_BY_FOLDER = {"drills": "processes", "e2e": "processes"}
+"""The other groups have the names of their folders. A group runs in one process of pytest-xdist, one test
+after the other, because its tests share services and workers. Each process has services of its own."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups afterwards
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Cheap tests run first, and tests that share running workers last.
 
@@ -47,9 +48,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return uses_shared_processes, rank
 
     items.sort(key=sort_key)
-    for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group(XDIST_GROUP_BY_FOLDER.get(folder, folder)))
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Assigns whole groups of tests to the processes of pytest-xdist. (Its own `loadgroup` does not work with
+    pytest 9, which ignores changes of a node id.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        if folder == "unit":
+            return nodeid  # needs no services, so each test is a group
+        return GROUP_BY_FOLDER.get(folder, folder)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

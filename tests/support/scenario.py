@@ -37,6 +37,20 @@ class WorkerScenario:
     def create_post(self, owner_id: str) -> str:
         return self.services.actions.create_post(owner_id, "Hello", None)
 
+    def create_announced_post(self, owner_id: str, user_ids: list[str]) -> str:
+        """A post that mentions one user and is announced to the others."""
+        mentioned_id, *subscriber_ids = [user_id for user_id in user_ids if user_id != owner_id]
+        with self.engine.begin() as conn:
+            conn.execute(
+                text(
+                    "insert into bell_subscriptions (subscriber_id, target_user_id) "
+                    "select id, :owner from unnest(cast(:ids as uuid[])) as s (id) on conflict do nothing"
+                ),
+                {"owner": owner_id, "ids": subscriber_ids},
+            )
+        [(username,)] = self.query("select username from users where id = :id", id=mentioned_id)
+        return self.services.actions.create_post(owner_id, f"Hello @{username}", None)
+
     def enable_like_mail(self) -> None:
         """Sends an e-mail for each like to all users, so that the mailer has something to send."""
         with self.engine.begin() as conn:
@@ -65,10 +79,13 @@ class WorkerScenario:
         self.accepted_comment_counts[post_id] = self.accepted_comment_counts.get(post_id, 0) + 1
 
     def act_randomly(self, user_ids: list[str], post_ids: list[str], rng: random.Random) -> None:
-        """One random write: 10 % comments, otherwise a like is set or removed."""
+        """One random write: 10 % comments, 2 % posts, otherwise a like is set or removed."""
         user_id, post_id = rng.choice(user_ids), rng.choice(post_ids)
-        if rng.random() < 0.1:
+        kind = rng.random()
+        if kind < 0.1:
             self.create_comment(user_id, post_id)
+        elif kind < 0.12:
+            self.create_announced_post(user_id, user_ids)
         else:
             self.set_like(user_id, post_id, rng.random() < 0.7)
 
