@@ -1,6 +1,7 @@
 """A post with very many likers, of an author with as many followers: a like loads neither (P4, P11)."""
 
 import time
+from dataclasses import dataclass
 from http.client import HTTPConnection
 
 from app.devtools.seed_audience import SeededAudience, seed_audience
@@ -21,13 +22,19 @@ def like_large_post(scenario: Scenario) -> None:
     audience = seed_audience(scenario.cluster.engine, size, size)
     scenario.cluster.redis.slowlog_reset()
     memory_before = _used_memory(scenario)
-    first_like_seconds, count = _like(scenario, audience, scenario.fixtures.user_ids[0])
+    first_like = _like(scenario, audience, scenario.fixtures.user_ids[0])
     memory_growth = _used_memory(scenario) - memory_before
-    counts = [count]
-    counts += [_like(scenario, audience, user_id)[1] for user_id in scenario.fixtures.user_ids[1:LIKER_COUNT]]
+    counts = [first_like.count]
+    counts += [
+        _like(scenario, audience, user_id).count for user_id in scenario.fixtures.user_ids[1:LIKER_COUNT]
+    ]
     scenario.kill_and_restart(2, "redis")
-    # A like that is repeated after the restart changes nothing.
-    counts.append(_like(scenario, audience, scenario.fixtures.user_ids[0])[1])
+    # A like that is repeated after the restart changes nothing. Until Redis is trusted again, the count of an
+    # answer is that of the rows, and the answer says so.
+    scenario.wait_for(
+        lambda: not _like(scenario, audience, scenario.fixtures.user_ids[0]).is_stale, "a current count", 30
+    )
+    counts.append(_like(scenario, audience, scenario.fixtures.user_ids[0]).count)
     slowest_command = max((entry["duration"] for entry in scenario.cluster.redis.slowlog_get(128)), default=0)
     expected_counts = [*range(size + 1, size + LIKER_COUNT + 1), size + LIKER_COUNT]
     if counts != expected_counts:
@@ -36,12 +43,12 @@ def like_large_post(scenario: Scenario) -> None:
     remove_audience(scenario.cluster.engine)
     scenario.measurements |= {
         "likers": size,
-        "first like ms": round(first_like_seconds * 1e3),
+        "first like ms": round(first_like.seconds * 1e3),
         "growth of Redis by the first like, bytes": memory_growth,
         "slowest Redis command us": slowest_command,
     }
     limits = (
-        ("the first like, s", first_like_seconds, MAX_FIRST_LIKE_SECONDS + TIME_LIMIT_SLACK_SECONDS),
+        ("the first like, s", first_like.seconds, MAX_FIRST_LIKE_SECONDS + TIME_LIMIT_SLACK_SECONDS),
         ("growth of Redis, bytes", memory_growth, MAX_MEMORY_GROWTH_BYTES),
         ("a Redis command, us", slowest_command, MAX_REDIS_COMMAND_MICROSECONDS),
     )
@@ -50,8 +57,14 @@ def like_large_post(scenario: Scenario) -> None:
     ]
 
 
-def _like(scenario: Scenario, audience: SeededAudience, user_id: str) -> tuple[float, int]:
-    """Seconds to the answer, and the count in it."""
+@dataclass(frozen=True, slots=True)
+class LikeAnswer:
+    seconds: float
+    count: int
+    is_stale: bool
+
+
+def _like(scenario: Scenario, audience: SeededAudience, user_id: str) -> LikeAnswer:
     connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=REQUEST_TIMEOUT_SECONDS)
     token = create_access_token(user_id, TEST_SECRET_KEY)
     started_at = time.monotonic()
@@ -61,7 +74,7 @@ def _like(scenario: Scenario, audience: SeededAudience, user_id: str) -> tuple[f
         connection.close()
     if status != 200:
         raise RuntimeError(f"a like was answered {status}: {body}")
-    return time.monotonic() - started_at, int(body["likesCount"])
+    return LikeAnswer(time.monotonic() - started_at, int(body["likesCount"]), bool(body.get("stale")))
 
 
 def _used_memory(scenario: Scenario) -> int:

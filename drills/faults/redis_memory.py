@@ -10,7 +10,7 @@ from drills.sandbox import ClusterSpec
 from harness.fixtures import create_posts, create_users
 
 IDLE_SECONDS = 5
-FULL_POST_COUNT, SHORT_POST_COUNT = 40_000, 4_000
+FULL_POST_COUNT, SHORT_POST_COUNT = 20_000, 1_000
 SAMPLE_COUNT, THREAD_COUNT = 20, 4
 MAX_GROWTH = 1.1
 CACHE_KEY_PATTERNS = ("like:*", "post:owner:*", "comment:*")

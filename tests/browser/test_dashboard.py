@@ -28,7 +28,7 @@ def dashboard_page(open_page: OpenPage, admin: BrowserUser, page_errors: PageErr
     page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")  # a section that timed out on a busy machine
     page = open_page(admin)
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(8)
+    expect(page.locator("#stages tr")).to_have_count(10)
     return page
 
 
@@ -153,7 +153,7 @@ def test_dashboard_is_accessible(
 ) -> None:
     page = open_page(admin, display_profile=display_profile)
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(8)
+    expect(page.locator("#stages tr")).to_have_count(10)
     page.click("[data-demo=follow]")
     expect(page.locator("#demo-state")).to_have_text("Announced.")
     page.click("#demo-trace")
@@ -169,6 +169,6 @@ def test_dashboard_is_accessible(
 def test_dashboard_fits_320_pixels(open_page: OpenPage, admin: BrowserUser) -> None:
     page = open_page(admin, display_profile=DisplayProfile(320, 640, "light"))
     page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(8)
+    expect(page.locator("#stages tr")).to_have_count(10)
 
     assert_no_horizontal_scroll(page)
