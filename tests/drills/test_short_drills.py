@@ -16,7 +16,14 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 SEED = 20261126
 SLACK_SECONDS = 8.0
 """A machine that builds and tests may be ten times slower than one that serves."""
-IN_MAKE_TEST = ("bridge-frozen", "kafka-killed", "postgres-killed", "redis-emptied", "redis-killed")
+IN_MAKE_TEST = (
+    "bridge-frozen",
+    "kafka-killed",
+    "large-post",
+    "postgres-killed",
+    "redis-emptied",
+    "redis-killed",
+)
 SHORT_DRILLS = [
     pytest.param(drill, id=drill.name, marks=() if drill.name in IN_MAKE_TEST else pytest.mark.drill)
     for drill in load_drills().values()

@@ -17,14 +17,14 @@ def kill_postgres(scenario: Scenario) -> None:
 
 DRILLS = (
     Drill(
-        "small-cache",
+        "eviction-under-load",
         "nothing; Redis holds 5 members of a post, for 5 s",
         ("P1", "P2", "P4", "P11"),
         run_load_only,
         cluster_spec=CLUSTER_SPEC,
     ),
     Drill(
-        "small-cache-postgres-killed",
+        "eviction-under-load-postgres-killed",
         "PostgreSQL: SIGKILL; Redis holds 5 members of a post, for 5 s",
         ("P1", "P2", "P8", "P11"),
         kill_postgres,
