@@ -158,7 +158,11 @@ class FanOutPageWriter:
         return outcomes
 
     def _withdraw(self, conn: Connection, fan_out: FanOut, recipient_ids: Sequence[str]) -> Counter[str]:
-        params = _audience_params(fan_out) | {"users": list(recipient_ids), "fan_out": fan_out.id}
+        params = _audience_params(fan_out) | {
+            "users": list(recipient_ids),
+            "first": min(recipient_ids, default=None),
+            "last": max(recipient_ids, default=None),
+        }
         conn.execute(_WITHDRAW_NOTIFICATIONS, params)
         conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
         return Counter({"retracted": len(recipient_ids)})
@@ -262,6 +266,8 @@ def _insert_notifications(
         "fan_out": event.event_id,
         "users": deliveries.user_ids,
         "numbers": deliveries.variant_numbers,
+        "first": min(deliveries.user_ids, default=None),
+        "last": max(deliveries.user_ids, default=None),
         "variants": orjson.dumps(deliveries.variants).decode(),
         "suppressed": orjson.dumps(suppressed_ids).decode(),
         "type": event.kind.value,
@@ -341,8 +347,10 @@ _INSERT_NOTIFICATIONS = text("""
     ), missing as (
         select d.user_id, d.number
         from unnest(cast(:users as uuid[]), cast(:numbers as int[])) as d (user_id, number)
+        -- The range lets the planner read those of this page only: it does not know how many there are.
         where not exists (select from notifications n where n.user_id = d.user_id and n.type = :type
-            and n.object_id = cast(:object as uuid))
+            and n.object_id = cast(:object as uuid)
+            and n.user_id between cast(:first as uuid) and cast(:last as uuid))
     ), numbered as (
         update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
         from missing where users.id = missing.user_id
@@ -397,6 +405,7 @@ _WITHDRAW_NOTIFICATIONS = text("""
     with withdrawn as (
         delete from notifications where object_id = :object and type = :type
             and user_id = any(cast(:users as uuid[]))
+            and user_id between cast(:first as uuid) and cast(:last as uuid)
         returning id, user_id, version, priority, version > 0 and removed_at is null and archived_at is null
             as is_visible
     ), numbered as (
