@@ -50,6 +50,7 @@ def publish_to_large_audience(scenario: Scenario) -> None:
         "stranger's like p99 idle and meanwhile ms": [round(idle_p99 * 1e3), round(busy_p99 * 1e3)],
         "slowest Redis command us": slowest_command,
     }
+    scenario.print_progress(f"    {scenario.measurements}")
     remove_audience(scenario.cluster.engine)
     slack = TIME_LIMIT_SLACK_SECONDS
     limits = (
