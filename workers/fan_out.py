@@ -65,9 +65,9 @@ class FanOutWorker:
     def _advance(self, fan_out: FanOut) -> dict[str, int]:
         if not fan_out.mentions_written:
             return self._write_mentions(fan_out)
-        page_result = self._pages.write_next_page(fan_out)
+        count_by_outcome = self._pages.write_next_page(fan_out)
         hit_failpoint("fan-out.page")
-        return page_result.count_by_outcome
+        return count_by_outcome
 
     def _end_as_failed(self, fan_out: FanOut, exc: Exception) -> dict[str, int]:
         """A fan-out that PostgreSQL rejects becomes a dead letter, so that it does not delay the others."""

@@ -11,9 +11,7 @@ the topic bulk-notifications for the delivery log.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, text
@@ -21,19 +19,9 @@ from sqlalchemy import Connection, Engine, text
 from app.clients.pg_notify import NOTIFY
 from app.clients.postgres import translate_errors
 from app.domain.events import UNGROUPED_KINDS, Event
-from app.domain.grouping import ClientEventType, GroupGeneration, GroupKey, PlannedClientEvent
-from app.domain.preferences import (
-    Channel,
-    NotificationPreferences,
-    SendAfterQuietHours,
-    Suppress,
-    SuppressionReason,
-    decide_delivery,
-)
 from app.persistence import clear_watermarks
-from app.persistence.client_event_payloads import build_event_name_and_payload
+from app.persistence.fan_out_decisions import RecipientDecisions, decide_for_recipients
 from app.persistence.fan_outs import (
-    MANY_RECIPIENTS,
     Audience,
     FanOut,
     PageProgress,
@@ -41,42 +29,13 @@ from app.persistence.fan_outs import (
     lock_fan_out_at_position,
     save_progress,
 )
-from app.persistence.groups import ActorProfile, lock_recipients
+from app.persistence.groups import lock_recipients
 from app.persistence.message_enqueue import MAX_RETRY_AGE
-from app.persistence.notification_rows import NotificationRow
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
-from app.persistence.recipients import RecipientContext
 
 PAGE_SIZE = 1_000
 FAN_OUT_PAGE_CHANNEL = "fan_out_pages"
 """NOTIFY channel. Payload: the first and the last recipient id of a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageResult:
-    """What one call did. `fan_out` is None when there is nothing to do."""
-
-    fan_out: FanOut | None = None
-    count_by_outcome: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def processed_count(self) -> int:
-        return sum(self.count_by_outcome.values())
-
-
-@dataclass(slots=True)
-class _Deliveries:
-    """The recipients of a page who get a notification, and how: `variants` has one entry per distinct
-    decision, `variant_numbers` one number per recipient."""
-
-    user_ids: list[str] = field(default_factory=list)
-    variant_numbers: list[int] = field(default_factory=list)
-    variants: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, user_ids: Sequence[str], variant: dict[str, object]) -> None:
-        self.variant_numbers += [len(self.variants)] * len(user_ids)
-        self.user_ids += user_ids
-        self.variants.append(variant)
 
 
 class FanOutPageWriter:
@@ -90,8 +49,9 @@ class FanOutPageWriter:
         with translate_errors("find a fan-out"), self._engine.connect() as conn:
             return find_next_fan_out(conn)
 
-    def write_next_page(self, fan_out: FanOut) -> PageResult:
-        """Writes the page after the position of `fan_out`. Raises Unavailable."""
+    def write_next_page(self, fan_out: FanOut) -> dict[str, int]:
+        """Writes the page after the position of `fan_out`, unless another worker has. Returns the number of
+        recipients by outcome. Raises Unavailable."""
         with translate_errors("write a page of a fan-out"), self._engine.begin() as conn:
             # A clearing of the tables waits for this transaction and then deletes the fan-out.
             clear_watermarks.lock_shared_and_read_watermark(conn)
@@ -99,7 +59,7 @@ class FanOutPageWriter:
             actor_ids = [fan_out.event.actor_id] if fan_out.event.actor_id else []
             existing_ids = lock_recipients(conn, [*recipient_ids, *actor_ids])
             if not lock_fan_out_at_position(conn, fan_out):
-                return PageResult(fan_out)
+                return {}
             if fan_out.audience is Audience.NOTIFIED:
                 outcomes = self._withdraw(conn, fan_out, recipient_ids)
             elif _lock_post(conn, fan_out.event):
@@ -115,7 +75,7 @@ class FanOutPageWriter:
             save_progress(conn, self._with_recipient_count(conn, fan_out), progress)
             if recipient_ids:
                 _notify_web_processes(conn, recipient_ids)
-        return PageResult(fan_out, progress.count_by_outcome)
+        return progress.count_by_outcome
 
     def _select_page(self, conn: Connection, fan_out: FanOut) -> list[str]:
         params = _audience_params(fan_out) | {"after": fan_out.last_recipient_id, "limit": self._page_size}
@@ -131,30 +91,12 @@ class FanOutPageWriter:
     def _notify_recipients(
         self, conn: Connection, fan_out: FanOut, recipient_ids: Sequence[str]
     ) -> Counter[str]:
-        """Counts by outcome. The work in Python is per distinct decision, not per recipient."""
-        event, now = fan_out.event, datetime.fromtimestamp(self._now(), UTC)
-        actor_and_image = conn.execute(
-            _SELECT_ACTOR_AND_IMAGE, {"actor": event.actor_id, "object": event.object_id}
-        ).one()
-        outcomes: Counter[str] = Counter()
-        suppressed_ids: dict[str, list[str]] = {}
-        deliveries = _Deliveries()
-        for reason, *preference_values, user_ids in conn.execute(
-            _GROUP_BY_REASON_AND_PREFERENCES, _reason_params(event, recipient_ids)
-        ):
-            preferences = _to_preferences(event, preference_values)
-            decision = decide_delivery(event.kind, preferences, now)
-            if reason is None and isinstance(decision, Suppress):
-                reason = SuppressionReason.PREFERENCE.value
-            if reason is None:
-                context = _recipient_context(event, now, preferences, actor_and_image)
-                deliveries.add(user_ids, _build_variant(event, context))
-            else:
-                outcomes[reason] += len(user_ids)
-                suppressed_ids.setdefault(reason, []).extend(user_ids)
-        delivered_count = _insert_notifications(conn, fan_out, deliveries, suppressed_ids)
-        outcomes["delivered"] += delivered_count
-        outcomes["merged"] += len(deliveries.user_ids) - delivered_count
+        """Counts by outcome."""
+        now = datetime.fromtimestamp(self._now(), UTC)
+        decisions = decide_for_recipients(conn, fan_out.event, recipient_ids, now)
+        outcomes = Counter({reason: len(ids) for reason, ids in decisions.suppressed_ids.items()})
+        outcomes["delivered"] = _insert_notifications(conn, fan_out, decisions)
+        outcomes["merged"] = len(decisions.delivered_ids) - outcomes["delivered"]
         return outcomes
 
     def _withdraw(self, conn: Connection, fan_out: FanOut, recipient_ids: Sequence[str]) -> Counter[str]:
@@ -188,88 +130,20 @@ def _lock_post(conn: Connection, event: Event) -> bool:
     return post_id is None or conn.execute(_LOCK_POST, {"post": post_id}).scalar() is not None
 
 
-def _reason_params(event: Event, recipient_ids: Sequence[str]) -> dict[str, object]:
-    return {
-        "ids": list(recipient_ids),
-        "type": event.kind.value,
-        # Mutes and blocks do not apply to news of the service.
-        "actor": None if event.kind in UNGROUPED_KINDS else event.actor_id,
-        "object": None if event.kind in UNGROUPED_KINDS else event.object_id,
-    }
-
-
-def _to_preferences(event: Event, values: Sequence[Any]) -> NotificationPreferences:
-    """The preferences of a group of recipients; those without a row have the defaults."""
-    *switches, kind_switches = values
-    if switches[0] is None:
-        return NotificationPreferences()
-    channel_matrix = {event.kind.value: kind_switches or {}}
-    return replace(NotificationPreferences(*switches), channel_matrix=channel_matrix)
-
-
-def _recipient_context(
-    event: Event, now: datetime, preferences: NotificationPreferences, actor_and_image: Sequence[Any]
-) -> RecipientContext:
-    actor_row, post_image_url = actor_and_image
-    actors = {actor_row[0]: ActorProfile(*actor_row)} if actor_row else {}
-    images = {str(event.object_id): post_image_url} if post_image_url else {}
-    return RecipientContext(now, actors, {MANY_RECIPIENTS: preferences}, post_image_urls=images)
-
-
-def _build_variant(event: Event, context: RecipientContext) -> dict[str, object]:
-    """The columns of the row and the client event for recipients with the same decision. The statement adds
-    what differs: the row id and client_seq."""
-    is_grouped = event.kind not in UNGROUPED_KINDS
-    actor_ids = list(context.actors_by_id) if is_grouped else []
-    generation = GroupGeneration(
-        MANY_RECIPIENTS, 1, context.now, version=1, actor_count=len(actor_ids), is_new=True
-    )
-    row = NotificationRow(
-        group_key=GroupKey(MANY_RECIPIENTS, event.kind, event.group_object_id),
-        generation=generation,
-        latest_actors=[(context.actors_by_id[actor_id], event.is_follower) for actor_id in actor_ids],
-        event_text=event.message if is_grouped else None,
-        newest_event=event,
-        recipient_context=context,
-    )
-    announcement = PlannedClientEvent(
-        ClientEventType.ANNOUNCED,
-        generation.id,
-        version=1,
-        newly_announced_count=1,
-        actor_count=len(actor_ids),
-        actor_id=event.actor_id if is_grouped else None,
-        text=row.event_text,
-        event_id=event.event_id,
-    )
-    event_name, payload = build_event_name_and_payload(row, announcement, client_seq=0)
-    decision = row.delivery_decision
-    is_deferred = isinstance(decision, SendAfterQuietHours)
-    return {
-        "columns": row.column_values(),
-        "clientEvent": event_name,
-        "payload": payload,
-        # After quiet hours the mailer gets the announcement from the ready topic.
-        "messageChannels": []
-        if is_deferred
-        else [channel.value for channel in decision.channels if channel is not Channel.PUSH],
-    }
-
-
-def _insert_notifications(
-    conn: Connection, fan_out: FanOut, deliveries: _Deliveries, suppressed_ids: dict[str, list[str]]
-) -> int:
+def _insert_notifications(conn: Connection, fan_out: FanOut, decisions: RecipientDecisions) -> int:
     """Returns the number of new notifications."""
     event = fan_out.event
     created_at = fan_out.created_at
     params = {
         "fan_out": event.event_id,
-        "users": deliveries.user_ids,
-        "numbers": deliveries.variant_numbers,
-        "first": min(deliveries.user_ids, default=None),
-        "last": max(deliveries.user_ids, default=None),
-        "variants": orjson.dumps(deliveries.variants).decode(),
-        "suppressed": orjson.dumps(suppressed_ids).decode(),
+        "users": decisions.delivered_ids,
+        "numbers": decisions.variant_numbers,
+        "first": min(decisions.delivered_ids, default=None),
+        "last": max(decisions.delivered_ids, default=None),
+        "variants": orjson.dumps(decisions.variants).decode(),
+        "suppressed": orjson.dumps(decisions.suppressed_ids).decode(),
+        # The row of the page needs some user.
+        "page_user": next(decisions.all_ids(), None),
         "type": event.kind.value,
         "object": event.group_object_id,
         "actor": None if event.kind in UNGROUPED_KINDS else event.actor_id,
@@ -314,30 +188,6 @@ _COUNT_AUDIENCE = {
     Audience.NOTIFIED: text("select count(*) from notifications where object_id = :object and type = :type"),
 }
 _LOCK_POST = text("select id from posts where id = cast(:post as uuid) for key share")
-_SELECT_ACTOR_AND_IMAGE = text("""
-    select (select jsonb_build_array(id, coalesce(nullif(name, ''), username), avatar_url, is_verified,
-            username) from users where id = cast(:actor as uuid)),
-        (select image_url from posts where id = cast(:object as uuid))
-""")
-# The columns of preferences are in the order of NotificationPreferences.
-_GROUP_BY_REASON_AND_PREFERENCES = text("""
-    select reason, push_enabled, email_enabled, sms_enabled, activity, social, marketing, dnd_enabled,
-        dnd_start_time, dnd_end_time, timezone, kind_switches, array_agg(user_id)
-    from (
-        select u.id::text as user_id,
-            case when u.id = cast(:actor as uuid) then 'self'
-                when exists (select from blocks b where b.user_id = u.id and b.blocked_user_id = :actor)
-                    or exists (select from blocks b where b.user_id = :actor and b.blocked_user_id = u.id)
-                    then 'blocked'
-                when exists (select from mutes m where m.user_id = u.id and m.muted_user_id = :actor)
-                    or exists (select from mutes m where m.user_id = u.id and m.muted_post_id = :object)
-                    then 'muted' end as reason,
-            p.push_enabled, p.email_enabled, p.sms_enabled, p.activity, p.social, p.marketing, p.dnd_enabled,
-            p.dnd_start_time, p.dnd_end_time, p.timezone, p.matrix->:type as kind_switches
-        from unnest(cast(:ids as uuid[])) as u (id)
-        left join notification_preferences p on p.user_id = u.id) recipients
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-""")
 _INSERT_NOTIFICATIONS = text("""
     with variants as (
         select position - 1 as number, v.row->'columns' as columns, v.row->'payload' as payload,
@@ -386,7 +236,7 @@ _INSERT_NOTIFICATIONS = text("""
         on conflict (notification_id, version, channel) do nothing
     ), page as (
         insert into outbox (user_id, client_event, payload)
-        select coalesce((select user_id from numbered limit 1), cast(:actor as uuid)), 'fan_out_page',
+        select cast(:page_user as uuid), 'fan_out_page',
             jsonb_build_object('fanOutId', cast(:fan_out as text), 'type', cast(:type as text),
                 'priority', (select columns->>'priority' from variants limit 1),
                 'clientEvents', (select coalesce(jsonb_agg(client_event order by number), '[]')
@@ -396,8 +246,7 @@ _INSERT_NOTIFICATIONS = text("""
                 'entries', (select coalesce(jsonb_agg(
                     jsonb_build_array(user_id, notification_id, 1, client_seq, number)), '[]') from numbered),
                 'suppressed', cast(:suppressed as jsonb))
-        where exists (select from numbered)
-            or cast(:suppressed as jsonb) <> '{}'::jsonb and cast(:actor as uuid) is not null
+        where exists (select from numbered) or cast(:suppressed as jsonb) <> '{}'::jsonb
     )
     select count(*) from numbered
 """)

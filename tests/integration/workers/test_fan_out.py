@@ -47,7 +47,7 @@ def execute(pipeline: PipelineHarness, statement: str, **values: object) -> None
         conn.execute(text(statement), values)
 
 
-def test_each_subscriber_is_told_of_a_post_once(
+def test_each_subscriber_is_notified_of_a_post_once(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
     pipeline.alice.create_post("Hello")
@@ -73,9 +73,9 @@ def test_a_page_that_is_written_twice_changes_nothing(
     pages = pipeline.fan_out.worker._pages
     first_position = pages.find_next()
     assert first_position is not None
-    assert pages.write_next_page(first_position).count_by_outcome == {"delivered": PAGE_SIZE}
+    assert pages.write_next_page(first_position) == {"delivered": PAGE_SIZE}
     # A frozen twin that wakes up with the old position.
-    assert pages.write_next_page(first_position).count_by_outcome == {}
+    assert pages.write_next_page(first_position) == {}
     # A worker whose position was lost.
     execute(pipeline, "update fan_outs set last_recipient_id = null, processed_count = 0")
     pipeline.run_until_idle()
@@ -185,16 +185,16 @@ def test_post_deleted_during_its_fan_out_is_withdrawn_from_all(
         removal.delete_account(pipeline.alice.id)
     pipeline.run_until_idle()
     assert pipeline.query("select count(*) from notifications") == [(0,)]
-    told, untold = subscribers[:PAGE_SIZE], subscribers[PAGE_SIZE:]
-    for user in told:
+    notified, others = subscribers[:PAGE_SIZE], subscribers[PAGE_SIZE:]
+    for user in notified:
         assert len(user.client_events(ClientEventType.REMOVED)) == 1
         assert user.unread_count == 0
-    assert all(user.toast_messages == [] for user in untold)
+    assert all(user.toast_messages == [] for user in others)
     assert [row[3] for row in fan_out_rows(pipeline)] == [True, True]
     removal.delete_account(pipeline.alice.id)
 
 
-def test_mentioned_subscriber_is_told_once_of_the_mention(
+def test_mentioned_subscriber_is_notified_once_of_the_mention(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
     mentioned = subscribers[12]
@@ -206,7 +206,7 @@ def test_mentioned_subscriber_is_told_once_of_the_mention(
     assert pipeline.query("select count(*) from notifications where type = 'BELL_POST'") == [(24,)]
 
 
-def test_mentioned_subscriber_without_mentions_is_told_of_the_post(
+def test_mentioned_subscriber_without_mentions_is_notified_of_the_post(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
     mentioned = subscribers[12]
@@ -222,7 +222,7 @@ def test_mentioned_subscriber_without_mentions_is_told_of_the_post(
     assert [row["type"] for row in mentioned.notifications] == ["BELL_POST"]
 
 
-def test_later_subscriber_is_not_told(pipeline: PipelineHarness, subscribers: list[PipelineUser]) -> None:
+def test_later_subscriber_is_not_notified(pipeline: PipelineHarness, subscribers: list[PipelineUser]) -> None:
     (late,) = pipeline.create_users("Late")
     pipeline.alice.create_post("Hello")
     execute(
@@ -263,6 +263,17 @@ def test_event_for_a_list_of_recipients_is_announced_to_each_once(
         assert user.toast_messages == ["It is Monday."]
         assert [row["title"] for row in user.notifications] == ["News"]
     assert fan_out_rows(pipeline)[0][2] == {"delivered": 3, "expired": 1}
+
+
+def test_the_delivery_log_gets_a_page_on_which_nobody_is_notified(pipeline: PipelineHarness) -> None:
+    """News is off by default, and this event has no actor."""
+    [ann] = pipeline.create_users("Ann")
+    event = Event(new_id(), Kind.DIGEST, MANY_RECIPIENTS, title="News", message="It is Monday.")
+    pipeline.actions.publish_to_many(event, [ann.id])
+    pipeline.run_until_idle()
+    [record] = pipeline.memory_kafka.records("bulk-notifications")
+    [item] = delivery_log_items_of_page(record.value, 0.0)
+    assert (item["userId"]["S"], item["status"]["S"]) == (ann.id, "FILTERED_PREFS")
 
 
 def test_the_delivery_log_gets_each_recipient_of_a_page(
