@@ -67,7 +67,7 @@ _SECRET_PATTERNS = (
 
 
 _secret_values: list[str] = []
-"""Withheld wherever they stand. The patterns above do not find a password in the text of every error."""
+"""Withheld wherever they occur. The patterns above do not find a password in the text of every error."""
 MIN_SECRET_LENGTH = 6
 """Shorter values occur in words and numbers."""
 

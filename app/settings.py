@@ -47,7 +47,7 @@ class ServiceUrls:
     aws_region: str
 
     def passwords(self) -> list[str]:
-        """As they are and as they stand in an address. They must not be logged or shown."""
+        """As they are and as they appear in an address. They must not be logged or shown."""
         in_urls = [urlsplit(url).password or "" for url in (self.database_url, self.redis_url)]
         kafka_password = self.kafka_connection.sasl.password if self.kafka_connection.sasl else ""
         return [*in_urls, *map(unquote, in_urls), kafka_password]

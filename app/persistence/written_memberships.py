@@ -1,7 +1,7 @@
-"""Tells Redis which likes and follows are in the tables now (docs/adr/0022).
+"""Removes the entries of likes and follows from Redis that the tables have now (docs/adr/0022).
 
-In: workers/aggregator.py and workers/flusher.py after a transaction. Out: their unwritten entries in Redis
-are removed, so that idle objects can leave Redis. A repeated call changes nothing.
+In: workers/aggregator.py and workers/flusher.py after a transaction. Out: fewer entries like:unwritten:{post}
+and follow:unwritten:{user}, so that idle objects can leave Redis. A repeated call changes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,6 @@ from app.devtools.seed_audience import SeededAudience, seed_audience
 from drills.audience import (
     MAX_REDIS_COMMAND_MICROSECONDS,
     REQUEST_TIMEOUT_SECONDS,
-    SETTLE_SECONDS,
     remove_audience,
     send_json,
 )
@@ -25,7 +24,6 @@ LIKER_COUNT = 20
 def like_large_post(scenario: Scenario) -> None:
     size = int(scenario.pick_short_or_full(SHORT_SIZE, FULL_SIZE))
     audience = seed_audience(scenario.cluster.engine, size, size)
-    scenario.run_load(SETTLE_SECONDS)
     scenario.cluster.redis.slowlog_reset()
     memory_before = _used_memory(scenario)
     first_like = _like(scenario, audience, scenario.fixtures.user_ids[0])

@@ -11,7 +11,6 @@ from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
     MAX_REDIS_COMMAND_MICROSECONDS,
     REQUEST_TIMEOUT_SECONDS,
-    SETTLE_SECONDS,
     remove_audience,
     send_json,
 )
@@ -30,7 +29,6 @@ MAX_LATENCY_RATIO, MIN_LATENCY_LIMIT_SECONDS = 2.0, 0.05
 def publish_to_large_audience(scenario: Scenario) -> None:
     audience_size = int(scenario.pick_short_or_full(SHORT_AUDIENCE, FULL_AUDIENCE))
     author_id = seed_audience(scenario.cluster.engine, audience_size).author_id
-    scenario.run_load(SETTLE_SECONDS)
     scenario.cluster.redis.slowlog_reset()
     idle_since = time.time()
     scenario.run_load(scenario.pick_short_or_full(4, 20))
@@ -82,7 +80,7 @@ def _publish(scenario: Scenario, user_id: str, caption: str) -> float:
 
 
 def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> list[float]:
-    """Kills each worker once, at the beginning, while strangers mention each other until all are told."""
+    """Kills each worker once, at the beginning, while strangers mention each other until all are notified."""
     seconds: list[float] = []
     to_kill = list(WORKER_PROCESSES)
     deadline = time.monotonic() + MAX_FAN_OUT_SECONDS + 60
@@ -93,8 +91,7 @@ def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> li
             worker = scenario.get_process(to_kill.pop())
             worker.kill()
             scenario.wait_for(lambda worker=worker: worker.is_running, f"restart of {worker.name}")  # type: ignore[misc]
-            # Long enough for its start, which would delay the mentions that are measured.
-            scenario.run_load(scenario.pick_short_or_full(3, 5))
+            scenario.run_load(scenario.pick_short_or_full(2, 5))
         else:
             seconds.append(_measure_mention(scenario))
     return seconds
