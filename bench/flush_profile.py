@@ -1,7 +1,7 @@
-"""Splits the time of a flush into phases: calls of WindowStore, SQL statements, commit, Python."""
+"""Splits the time of a flush into phases: calls to Redis, SQL statements, commit, Python."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import Engine, event
 
 from app.aggregation.windows import ClaimedWindow, WindowStore
+from app.persistence.written_memberships import WrittenMembership, WrittenMemberships
 
 CLAIM_PHASE, ROWS_PHASE, GROUP_PHASE, OTHER_SQL_PHASE, COMMIT_PHASE, SETTLE_PHASE, PYTHON_PHASE = (
     "claim",
@@ -28,7 +29,7 @@ _PHASE_BY_STATEMENT_PREFIX = {
 
 
 class FlushProfiler:
-    """Uses events of SQLAlchemy and a subclass of WindowStore; the product is unchanged."""
+    """Uses events of SQLAlchemy and subclasses of the two stores in Redis; the product is unchanged."""
 
     def __init__(self, engine: Engine) -> None:
         self._seconds_by_phase = dict.fromkeys(
@@ -43,6 +44,9 @@ class FlushProfiler:
 
     def profiled_window_store(self, connection: redis.Redis) -> "ProfiledWindowStore":
         return ProfiledWindowStore(connection, self)
+
+    def profiled_memberships(self, connection: redis.Redis) -> "ProfiledWrittenMemberships":
+        return ProfiledWrittenMemberships(connection, self)
 
     @contextmanager
     def profile(self) -> Iterator[Callable[[float], dict[str, float]]]:
@@ -80,13 +84,23 @@ class ProfiledWindowStore(WindowStore):
         super().__init__(connection)
         self._profiler = profiler
 
-    def claim_due(self, *args: Any) -> list[ClaimedWindow]:
+    def claim_due_windows(self, *args: Any) -> list[ClaimedWindow]:
         with self._profiler.time_phase(CLAIM_PHASE):
             return super().claim_due_windows(*args)
 
-    def settle(self, *args: Any) -> None:
+    def settle_windows(self, *args: Any) -> None:
         with self._profiler.time_phase(SETTLE_PHASE):
             super().settle_windows(*args)
+
+
+class ProfiledWrittenMemberships(WrittenMemberships):
+    def __init__(self, connection: redis.Redis, profiler: FlushProfiler) -> None:
+        super().__init__(connection)
+        self._profiler = profiler
+
+    def settle(self, memberships: Sequence[WrittenMembership]) -> None:
+        with self._profiler.time_phase(SETTLE_PHASE):
+            super().settle(memberships)
 
 
 def phase_of_statement(statement: str) -> str:

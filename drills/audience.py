@@ -14,7 +14,8 @@ from sqlalchemy import Engine, text
 from app.devtools.seed_audience import EMAIL_DOMAIN
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-MAX_REDIS_COMMAND_MICROSECONDS = 10_000
+MAX_REDIS_COMMAND_MICROSECONDS, MAX_REDIS_COMMAND_MICROSECONDS_SHORT = 10_000, 50_000
+"""As measured by Redis, whose process waits for a processor too: short drills run beside other tests."""
 
 
 def send_json(

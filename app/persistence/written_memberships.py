@@ -6,6 +6,7 @@ and follow:unwritten:{user}, so that idle objects can leave Redis. A repeated ca
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import redis
 
@@ -60,25 +61,32 @@ class WrittenMemberships:
         for membership in memberships:
             by_idle_key.setdefault(membership_keys.idle_key(membership.object_id), []).append(membership)
         for idle_key, group in by_idle_key.items():
+            group.sort(key=_object_of)
             for start in range(0, len(group), MAX_EVENTS_PER_CALL):
                 self._settle_page(idle_key, group[start : start + MAX_EVENTS_PER_CALL])
 
     def _settle_page(self, idle_key: str, page: Sequence[WrittenMembership]) -> None:
+        """`page`: sorted by object."""
         keys = [idle_key]
         args: list[str | int] = []
-        for membership in page:
-            kind, object_id = membership.kind, membership.object_id
+        for (kind, object_id), group in groupby(page, _object_of):
+            events = list(group)
             keys += [
                 membership_keys.count_key(kind, object_id),
                 membership_keys.unwritten_key(kind, object_id),
                 membership_keys.large_key(kind, object_id),
             ]
-            args += [
-                membership.actor_id,
-                membership.seq,
-                "" if membership.was_active is None else int(membership.was_active),
-                membership_keys.bucket_of(membership.actor_id),
-                membership_keys.idle_name(kind, object_id),
-            ]
+            args += [membership_keys.idle_name(kind, object_id), len(events)]
+            for event in events:
+                args += [
+                    event.actor_id,
+                    event.seq,
+                    "" if event.was_active is None else int(event.was_active),
+                    membership_keys.bucket_of(event.actor_id),
+                ]
         with translate_errors("settle memberships"):
             self._settle_script(keys=keys, args=args)
+
+
+def _object_of(membership: WrittenMembership) -> tuple[Kind, str]:
+    return membership.kind, membership.object_id

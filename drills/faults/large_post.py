@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 from app.devtools.seed_audience import SeededAudience, seed_audience
 from drills.audience import (
     MAX_REDIS_COMMAND_MICROSECONDS,
+    MAX_REDIS_COMMAND_MICROSECONDS_SHORT,
     REQUEST_TIMEOUT_SECONDS,
     remove_audience,
     send_json,
@@ -51,10 +52,13 @@ def like_large_post(scenario: Scenario) -> None:
         "growth of Redis by the first like, bytes": memory_growth,
         "slowest Redis command us": slowest_command,
     }
+    max_command = scenario.pick_short_or_full(
+        MAX_REDIS_COMMAND_MICROSECONDS_SHORT, MAX_REDIS_COMMAND_MICROSECONDS
+    )
     limits = (
         ("the first like, s", first_like.seconds, MAX_FIRST_LIKE_SECONDS + TIME_LIMIT_SLACK_SECONDS),
         ("growth of Redis, bytes", memory_growth, MAX_MEMORY_GROWTH_BYTES),
-        ("a Redis command, us", slowest_command, MAX_REDIS_COMMAND_MICROSECONDS),
+        ("a Redis command, us", slowest_command, max_command),
     )
     scenario.violations += [
         f"{name}: {value}, more than {limit}" for name, value, limit in limits if value > limit

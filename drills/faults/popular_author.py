@@ -10,6 +10,7 @@ from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
     MAX_REDIS_COMMAND_MICROSECONDS,
+    MAX_REDIS_COMMAND_MICROSECONDS_SHORT,
     REQUEST_TIMEOUT_SECONDS,
     remove_audience,
     send_json,
@@ -22,8 +23,9 @@ from harness.fixtures import create_access_token
 
 FULL_AUDIENCE, SHORT_AUDIENCE = 1_000_000, 10_000
 MAX_PUBLISH_SECONDS, MAX_MENTION_SECONDS, MAX_FAN_OUT_SECONDS = 0.1, 1.0, 600.0
-MAX_LATENCY_RATIO, MIN_LATENCY_LIMIT_SECONDS = 2.0, 0.05
-"""Latencies below the minimum are not compared: a machine that also runs the clients is not quieter."""
+MAX_LATENCY_RATIO, MIN_LATENCY_LIMITS_SECONDS = 2.0, (0.3, 0.05)
+"""Latencies below the minimum (short and full run) are not compared: a machine that also runs the clients,
+and with a short run other tests, is not quieter."""
 
 
 def publish_to_large_audience(scenario: Scenario) -> None:
@@ -50,13 +52,17 @@ def publish_to_large_audience(scenario: Scenario) -> None:
     }
     scenario.print_progress(f"    {scenario.measurements}")
     remove_audience(scenario.cluster.engine)
+    max_command = scenario.pick_short_or_full(
+        MAX_REDIS_COMMAND_MICROSECONDS_SHORT, MAX_REDIS_COMMAND_MICROSECONDS
+    )
+    min_latency_limit = scenario.pick_short_or_full(*MIN_LATENCY_LIMITS_SECONDS)
     slack = TIME_LIMIT_SLACK_SECONDS
     limits = (
         ("publishing", publish_seconds, MAX_PUBLISH_SECONDS + slack),
         ("a stranger's mention", max(mention_seconds, default=0.0), MAX_MENTION_SECONDS + slack),
         ("the fan-out", finished_at - published_at, MAX_FAN_OUT_SECONDS),
-        ("p99 of likes", busy_p99, max(MAX_LATENCY_RATIO * idle_p99, MIN_LATENCY_LIMIT_SECONDS)),
-        ("a Redis command", slowest_command / 1e6, MAX_REDIS_COMMAND_MICROSECONDS / 1e6),
+        ("p99 of likes", busy_p99, max(MAX_LATENCY_RATIO * idle_p99, min_latency_limit)),
+        ("a Redis command", slowest_command / 1e6, max_command / 1e6),
     )
     scenario.violations += [
         f"{name} took {seconds:.3f} s, more than {limit:.3f}"

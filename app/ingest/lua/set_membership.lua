@@ -79,7 +79,7 @@ if new_active ~= is_active then
     new_count = redis.call(new_active == 1 and 'INCR' or 'DECR', KEYS[1])
     if not large[1] then
         redis.call(new_active == 1 and 'SADD' or 'SREM', KEYS[2], actor)
-        if redis.call('SCARD', KEYS[2]) > tonumber(ARGV[13]) then
+        if new_count > tonumber(ARGV[13]) then
             -- PostgreSQL has every member that is not unwritten.
             redis.call('UNLINK', KEYS[2])
             redis.call('HSET', KEYS[4], 'id', ARGV[7])
@@ -95,9 +95,12 @@ local state = seq .. ' ' .. new_active
 if is_assumed then uncounted = ' ' .. seq .. ' ' .. is_active end
 redis.call('HSET', KEYS[3], actor, state .. uncounted)
 redis.call('EXPIRE', KEYS[3], UNWRITTEN_TTL_SECONDS)
-redis.call('ZADD', KEYS[9], now, ARGV[15])
 -- An object whose count is uncertain leaves as soon as nothing is unwritten: its last use is kept.
-if not large[3] then redis.call('ZADD', KEYS[9], now, ARGV[14]) end
+if large[3] then
+    redis.call('ZADD', KEYS[9], now, ARGV[15])
+else
+    redis.call('ZADD', KEYS[9], now, ARGV[15], now, ARGV[14])
+end
 if kind == 'FOLLOW' then
     redis.call('HSET', KEYS[10], object_id, state)
     redis.call('EXPIRE', KEYS[10], UNWRITTEN_TTL_SECONDS)

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, text
 
+from app.clients import circuit_breaker
 from app.clients import redis as redis_store
 from app.domain.errors import Unavailable
 from app.domain.events import Event
@@ -90,6 +91,9 @@ class MembershipCacheMachine(RuleBasedStateMachine):
             is_cached = self._redis.exists(POST_LIKES.count_key(self._post_id), self._blocks_key)
             assert is_cached < 2
             return
+        finally:
+            # The other store has a PostgreSQL that answers, but the breaker is global to the process.
+            circuit_breaker.configure_all_breakers(failure_threshold=5, reset_seconds=10)
         self._is_exact = self._is_exact and is_known
         self._note_accepted(actor_id, state.active)
 
