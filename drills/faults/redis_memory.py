@@ -6,11 +6,10 @@ from http.client import HTTPConnection
 
 from drills.audience import delete_posts, run_in_threads, send_json
 from drills.drill import Drill, Scenario
-from drills.sandbox import ClusterSpec
+from drills.faults.eviction_under_load import CLUSTER_SPEC, IDLE_SECONDS
 from harness.fixtures import create_posts, create_users
 
-IDLE_SECONDS = 5
-FULL_POST_COUNT, SHORT_POST_COUNT = 20_000, 1_000
+FULL_POST_COUNT, SHORT_POST_COUNT = 5_000, 500
 SAMPLE_COUNT, THREAD_COUNT = 20, 4
 MAX_GROWTH = 1.1
 CACHE_KEY_PATTERNS = ("like:*", "post:owner:*", "comment:*")
@@ -96,7 +95,7 @@ DRILLS = (
         ("P4", "P11"),
         like_posts_in_turn,
         in_short_run=True,
-        cluster_spec=ClusterSpec(settings=(("MEMBERSHIP_CACHE_IDLE_SECONDS", str(IDLE_SECONDS)),)),
+        cluster_spec=CLUSTER_SPEC,
         max_quiescence_seconds=300.0,
     ),
 )
