@@ -167,7 +167,7 @@ _INSERT_USERS = text("""
 _INSERT_PREFERENCES = text(
     "insert into notification_preferences (user_id) select unnest(cast(:ids as uuid[]))"
 )
-_NEXT_BATCH = text("select id::text from users where is_simulated order by id limit :limit")
+_NEXT_BATCH = text("select id::text from users where is_simulated order by users.id limit :limit")
 _SELECT_PAIRS = {
     "like": text(
         "select user_id::text, post_id::text from likes where user_id = any(cast(:ids as uuid[])) and active"

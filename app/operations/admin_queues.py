@@ -202,7 +202,7 @@ _LIST_DEAD_LETTERS = text("""
         created_at as "createdAt"
     from dead_letters where status = 'waiting' and (cast(:before_created_at as timestamptz) is null
         or (created_at, id) < (cast(:before_created_at as timestamptz), cast(:before_id as uuid)))
-    order by created_at desc, id desc limit :limit
+    order by created_at desc, dead_letters.id desc limit :limit
 """)
 _LOCK_WAITING_LETTERS = text(
     "select id::text, origin, position, payload from dead_letters "

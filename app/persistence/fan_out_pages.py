@@ -168,18 +168,21 @@ _SUBSCRIBERS_SQL = (
     "bell_subscriptions where target_user_id = :actor and created_at <= :created_at "
     "and subscriber_id <> all(cast(:mentioned as uuid[]))"
 )
+# The columns are qualified: `order by subscriber_id` would sort the texts of all ids.
 _SELECT_PAGE = {
     Audience.SUBSCRIBERS: text(
         f"select subscriber_id::text from {_SUBSCRIBERS_SQL} and subscriber_id > {_AFTER} "  # noqa: S608
-        "order by subscriber_id limit :limit"
+        "order by bell_subscriptions.subscriber_id limit :limit"
     ),
     Audience.LISTED: text(
         "select recipient_id::text from fan_out_recipients "  # noqa: S608 - constants only
-        f"where fan_out_id = :fan_out and recipient_id > {_AFTER} order by recipient_id limit :limit"
+        f"where fan_out_id = :fan_out and recipient_id > {_AFTER} "
+        "order by fan_out_recipients.recipient_id limit :limit"
     ),
     Audience.NOTIFIED: text(
         "select user_id::text from notifications "  # noqa: S608 - constants only
-        f"where object_id = :object and type = :type and user_id > {_AFTER} order by user_id limit :limit"
+        f"where object_id = :object and type = :type and user_id > {_AFTER} "
+        "order by notifications.user_id limit :limit"
     ),
 }
 _COUNT_AUDIENCE = {

@@ -133,7 +133,7 @@ def save_progress(conn: Connection, fan_out: FanOut, page: PageProgress) -> None
 
 def mark_mentions_written(conn: Connection, fan_out: FanOut) -> None:
     """Also finishes the fan-out if nobody subscribed."""
-    conn.execute(_MARK_MENTIONS_WRITTEN, {"id": fan_out.id})
+    conn.execute(_MARK_MENTIONS_WRITTEN, {"id": fan_out.id, "actor": fan_out.event.actor_id})
 
 
 def has_unfinished_withdrawal(conn: Connection, owner_id: str) -> bool:
@@ -212,10 +212,11 @@ _SAVE_PROGRESS = text("""
             from jsonb_each_text(cast(:outcomes as jsonb)) o)
     where id = :id
 """)
+# The actor is a parameter. With a column the planner assumes the author who has the most subscribers.
 _MARK_MENTIONS_WRITTEN = text("""
     update fan_outs set mentions_written = true,
         finished_at = case when audience = 'subscribers' and not exists (
-            select from bell_subscriptions where target_user_id = actor_id) then now() end
+            select from bell_subscriptions where target_user_id = cast(:actor as uuid)) then now() end
     where id = :id
 """)
 _SELECT_WITHDRAWAL = text(

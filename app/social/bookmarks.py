@@ -80,7 +80,7 @@ _INSERT = text(
 )
 _SELECT_NEWEST = (
     "select post_id::text, created_at from bookmarks where user_id = :user {keyset_condition} "
-    "order by created_at desc, post_id desc limit :limit offset :offset"
+    "order by created_at desc, bookmarks.post_id desc limit :limit offset :offset"
 )
 _SELECT_BOOKMARKED = text(
     "select post_id::text from bookmarks where user_id = :user and post_id = any(cast(:posts as uuid[]))"

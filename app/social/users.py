@@ -229,11 +229,11 @@ _SELECT_SUMMARIES = text(
 _SELECT_EMAILS = text(
     "select id::text, email from users where id = any(cast(:ids as uuid[])) and not is_simulated"
 )
-# Ordered by id, which rises with time and is indexed.
+# Ordered by users.id, which rises with time and is indexed; `order by id` would sort the text of all ids.
 _LIST_NEWEST = text(
     "select id::text, username, name, avatar_url from users "  # noqa: S608 - constants only
     f"where not is_simulated and id <> :viewer and {not_blocked_sql('users.id')} "
-    "order by id desc limit :limit"
+    "order by users.id desc limit :limit"
 )
 _UPDATE_PROFILE = text(
     "update users set name = coalesce(:name, name), bio = coalesce(:bio, bio), "  # noqa: S608 - constants

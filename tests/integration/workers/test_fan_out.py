@@ -10,8 +10,8 @@ from app.bootstrap import new_id
 from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
-from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL, FanOutPageWriter
-from app.persistence.fan_outs import MANY_RECIPIENTS
+from app.persistence.fan_out_pages import _SELECT_PAGE, FAN_OUT_PAGE_CHANNEL, FanOutPageWriter
+from app.persistence.fan_outs import MANY_RECIPIENTS, Audience
 from app.social.removals import PostAndAccountRemoval
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from workers.fan_out_pages_log import delivery_log_items_of_page
@@ -64,6 +64,24 @@ def test_publishing_reads_no_subscriber(pipeline: PipelineHarness, subscribers: 
     pipeline.alice.create_post("Hello")
     assert pipeline.query("select count(*) from notifications") == [(0,)]
     assert fan_out_rows(pipeline) == [(0, None, {}, False)]
+
+
+@pytest.mark.parametrize("audience", list(Audience))
+def test_page_is_read_in_the_order_of_an_index(pipeline: PipelineHarness, audience: Audience) -> None:
+    """A page of a million subscribers must not sort the rest of them."""
+    values = {"fan_out": new_id(), "actor": new_id(), "object": new_id(), "type": "BELL_POST"}
+    values |= {"created_at": "2026-01-01T00:00:00Z", "mentioned": [], "after": None, "limit": 1000}
+    with pipeline.engine.begin() as conn:
+        for method in ("seqscan", "bitmapscan", "sort"):
+            conn.execute(text(f"set local enable_{method} = off"))
+        plan = conn.execute(text(f"explain {_SELECT_PAGE[audience].text}"), values).scalars().all()
+    assert any("Index" in line for line in plan)
+    assert not any("Sort" in line for line in plan)
+
+
+def test_post_without_subscribers_and_mentions_needs_no_fan_out(pipeline: PipelineHarness) -> None:
+    pipeline.alice.create_post("Hello")
+    assert fan_out_rows(pipeline) == []
 
 
 def test_a_page_that_is_written_twice_changes_nothing(
