@@ -77,8 +77,10 @@ class CountRebuilder:
         return int(self._recount_sets(keys=keys, args=names))
 
 
-_LOCK_PAGE = "select id::text from {table} where id > cast(:last as uuid) "
+_LOCK_PAGE = (
+    "select id::text from {table} where id > cast(:last as uuid) "
     "order by {table}.id limit :page for no key update"
+)
 _COUNT_UPDATES = {
     "posts": """
         update posts set like_count = n.likes, comment_count = n.comments from (
