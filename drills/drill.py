@@ -38,6 +38,8 @@ class Scenario:
     measurements: dict[str, Any] = field(default_factory=dict)
     redis_recovery_times: list[float] = field(default_factory=list)
     """Unix times at which Redis was available again."""
+    unawaited_loops: set[str] = field(default_factory=set)
+    """Worker loops that may have a backlog at the end, because it takes too long to process."""
     violations: list[str] = field(default_factory=list)
     """Added by the drill for conditions of its own."""
 
@@ -154,6 +156,7 @@ class Drill:
             max_memory_mb=self.max_memory_mb,
             max_memory_growth_mb_per_minute=self.max_memory_growth_mb_per_minute,
             expected_dead_letters=frozenset(scenario.expected_dead_letters),
+            unawaited_loops=frozenset(scenario.unawaited_loops),
             max_push_recovery_seconds=MAX_PUSH_RECOVERY_SECONDS + slack,
             redis_recovery_times=tuple(scenario.redis_recovery_times),
             max_recovery_seconds=self.max_recovery_seconds + slack,

@@ -121,6 +121,7 @@ def _run_scenario(
             request_log_path,
             drill.max_quiescence_seconds,
             drill.max_lost_writes(scenario),
+            scenario.unawaited_loops,
         ):
             result.violations["quiescence"] = [f"not within {drill.max_quiescence_seconds:.0f} s: {pending}"]
         result.drain_seconds = time.monotonic() - fault_ended_at

@@ -39,7 +39,7 @@ from workers.delays import (
     flush_delay,
     make_notify_delay,
     no_delay,
-    step_and_rest_as_long,
+    step_then_rest,
     table_poll_delay,
 )
 from workers.deliverer import Deliverer
@@ -55,6 +55,8 @@ from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 from workers.retention import RetentionLoop
 from workers.runner import Worker
 
+PAGE_REST_RATIO, PAGE_LOG_REST_RATIO = 0.5, 3.0
+"""The delivery log of a large audience is not urgent, and costs more than the fan-out itself."""
 MIN_PAGE_TO_REST = 100
 """Fan-outs to fewer recipients follow each other without a rest."""
 MAILER_WAIT_SECONDS = 0.25
@@ -161,7 +163,7 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
         Worker(
             "fan-out",
-            lambda: step_and_rest_as_long(fan_out.step, MIN_PAGE_TO_REST),
+            lambda: step_then_rest(fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST),
             make_notify_delay(fan_out_listener),
             heartbeat,
             check_tables,
@@ -291,7 +293,7 @@ def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]
         Worker("delivery-log", step_and_rest, delivery_log_delay, heartbeat, check_ready, subscriber.close),
         Worker(
             "fan-out-log",
-            lambda: step_and_rest_as_long(page_log_writer.step),
+            lambda: step_then_rest(page_log_writer.step, PAGE_LOG_REST_RATIO),
             no_delay,
             heartbeat,
             check_ready,

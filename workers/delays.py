@@ -26,15 +26,18 @@ def make_notify_delay(pg_listener: PgNotifyListener) -> Callable[[], float]:
     return wait_for_notify
 
 
-def step_and_rest_as_long(
-    step: Callable[[], int], min_moved_count: int = 1, rest: Callable[[float], object] = time.sleep
+def step_then_rest(
+    step: Callable[[], int],
+    rest_ratio: float,
+    min_moved_count: int = 1,
+    rest: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Runs a step and, if it moved as many items, rests as long as it took: a long backlog leaves half of the
-    services' time to everybody else. Returns what the step returned."""
+    """Runs a step and, if it moved as many items, rests `rest_ratio` times as long as it took: a long backlog
+    leaves that share of the services' time to everybody else. Returns what the step returned."""
     started_at = time.monotonic()
     moved_count = step()
     if moved_count >= min_moved_count:
-        rest(time.monotonic() - started_at)
+        rest(rest_ratio * (time.monotonic() - started_at))
     return moved_count
 
 
