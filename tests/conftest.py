@@ -48,6 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return uses_shared_processes, rank
 
     items.sort(key=sort_key)
+    if os.environ.get("CI") == "true":
+        for item in items:
+            if item.get_closest_marker("time_limit"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from drills.drill import Drill
 from drills.faults import load_drills
 from drills.runner import DrillResult, run_drill
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 SEED = 20261126
 SLACK_SECONDS = 8.0
 """A machine that builds and tests may be ten times slower than one that serves."""

@@ -10,7 +10,7 @@ import pytest
 from infra.services import EmbeddedServices
 from tests.conftest import ROOT, start_services
 
-pytestmark = pytest.mark.service
+pytestmark = [pytest.mark.service, pytest.mark.time_limit]
 NAMES = ("redis", "postgres", "kafka")
 MAX_LINES = 2_000
 MAX_REFUSAL_SECONDS = 0.2

@@ -25,7 +25,7 @@ from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab
 from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 log = logging.getLogger(__name__)
 MAX_DELAY_SECONDS = 4.0
 

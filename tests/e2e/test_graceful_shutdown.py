@@ -14,7 +14,7 @@ from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import HttpClient
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 STOP_SECONDS = 10.0
 CLIENT_COUNT = 8
 

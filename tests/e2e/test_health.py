@@ -13,7 +13,7 @@ from tests.conftest import start_services
 from tests.support.http_client import send_request
 from tests.support.processes import ProcessGroup
 
-pytestmark = pytest.mark.service
+pytestmark = [pytest.mark.service, pytest.mark.time_limit]
 MAX_AGE_SECONDS = 1.0
 MAX_RESPONSE_SECONDS = 1.0
 RECOVERY_SECONDS = 10.0

@@ -31,7 +31,7 @@ from tests.support.http_client import BrowserTab, HttpClient
 from tests.support.processes import ProcessGroup
 from tests.support.scenario import WorkerScenario
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 WINDOW_SECONDS = 1.5
 RESUME_SECONDS = 5.0
 OUTAGE_SECONDS = 12.0

@@ -17,7 +17,7 @@ from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 CLOSE_TIMEOUT_SECONDS = 60.0
 BIG_TEXT, EVENT_COUNT, BATCH_SIZE = "x" * 60_000, 1_000, 25
 MAX_GROWTH_BYTES = 40_000_000

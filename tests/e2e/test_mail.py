@@ -21,7 +21,7 @@ from workers.mail_consumer import CONSUMER_GROUP
 from workers.mailer import MAX_CONCURRENT_SENDS
 
 log = logging.getLogger(__name__)
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 BUSY_SECONDS = 20.0
 """Limit for what takes one or two seconds on an idle machine."""
 

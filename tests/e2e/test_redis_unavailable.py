@@ -20,7 +20,7 @@ from tests.support.http_client import HttpClient, HttpResponse
 from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.scenario import WorkerScenario
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 RECOVERY_SECONDS = 60.0
 """The failback takes one or two seconds on an idle machine."""
 FROZEN = pytest.param("pause", "resume", id="frozen")

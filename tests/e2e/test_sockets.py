@@ -14,7 +14,7 @@ from tests.support.cluster import WebCluster
 from tests.support.fixtures import new_id
 from tests.support.http_client import BrowserTab, HttpClient
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 RECONNECT_COUNT, STEP_COUNT = 100, 300
 
 

@@ -10,7 +10,7 @@ from infra.services import EmbeddedServices
 from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 
 
 def reports_outage(worker: ManagedProcess) -> bool:

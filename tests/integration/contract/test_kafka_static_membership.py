@@ -20,7 +20,7 @@ from tests.support.brokers import (
     text_values,
 )
 
-pytestmark = pytest.mark.service
+pytestmark = [pytest.mark.service, pytest.mark.time_limit]
 NO_SESSION_WAIT_SECONDS = SESSION_TIMEOUT_MS / 2000
 """Half a session time-out: less than this means that no session had to expire."""
 MEMBER_PROGRAM = """

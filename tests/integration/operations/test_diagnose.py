@@ -237,6 +237,7 @@ def test_each_missing_worker_is_reported(environment: dict[str, str], durable_re
 
 @pytest.mark.service
 @pytest.mark.slow
+@pytest.mark.time_limit
 def test_running_pipeline_is_reported_healthy(
     environment: dict[str, str], durable_redis: redis.Redis
 ) -> None:
