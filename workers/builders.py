@@ -163,7 +163,10 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
         Worker(
             "fan-out",
-            lambda: step_then_rest(fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST),
+            # A new fan-out ends the rest: its mentions do not wait.
+            lambda: step_then_rest(
+                fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST, fan_out_listener.wait_for_payloads
+            ),
             make_notify_delay(fan_out_listener),
             heartbeat,
             check_tables,
