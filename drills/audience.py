@@ -16,6 +16,8 @@ from drills.drill import Scenario
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 MAX_REDIS_COMMAND_SECONDS = 0.01
+LIGHT_LOAD_PROFILE = (("requests_per_second", 20.0), ("otp_requests_per_second", 0.5), ("client_count", 8))
+"""The load of the other drills takes two processors by itself."""
 
 
 def check_slowest_redis_command(scenario: Scenario) -> None:

@@ -24,7 +24,7 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 """How long a process that is frozen in a transaction keeps its locks, at most; the statement timeout if that
 is less. Longer than ten thousand events take between two statements."""
 POOL_TIMEOUT_SECONDS = 1.8
-POOL_SIZE, CRITICAL_POOL_SIZE = 5, 2
+POOL_SIZE, CRITICAL_POOL_SIZE = 10, 4
 PING_TIMEOUT_SECONDS = 1
 UNAVAILABLE_SQLSTATES = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 """SQLSTATEs of a server that stops, stopped or starts. Cancelled statements, lock timeouts and a full disk
@@ -64,13 +64,14 @@ def create_pg_engine(
     application: str = "web",
     pool_size: int = POOL_SIZE,
 ) -> Engine:
-    """An engine that connects at its first use, with at most twice `pool_size` connections."""
+    """An engine that connects when it needs to, with at most `pool_size` connections, which it keeps: those
+    beyond the size of a pool are closed after each use, and a new one costs as much as ten statements."""
     idle_in_transaction_timeout_ms = min(statement_timeout_ms, IDLE_IN_TRANSACTION_TIMEOUT_MS)
     return create_engine(
         psycopg2_url(url),
         poolclass=BudgetedPool,
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         # A worker repeats a step that failed on a dead connection; a request would respond with 503.
         pool_pre_ping=application == "web",

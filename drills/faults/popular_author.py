@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
+    LIGHT_LOAD_PROFILE,
     REQUEST_TIMEOUT_SECONDS,
     check_slowest_redis_command,
     remove_audience,
@@ -24,8 +25,6 @@ from harness.fixtures import create_access_token
 FULL_AUDIENCE, SHORT_AUDIENCE = 1_000_000, 5_000
 MAX_PUBLISH_SECONDS, MAX_MENTION_SECONDS, MAX_FAN_OUT_SECONDS = 0.1, 1.0, 600.0
 MENTION_INTERVAL_SECONDS = 1.0
-LOAD_PROFILE = (("requests_per_second", 20.0), ("otp_requests_per_second", 0.5), ("client_count", 8))
-"""Strangers who measure. The load of the other drills takes two processors by itself."""
 MAX_LATENCY_RATIO, MIN_LATENCY_LIMITS_SECONDS = 2.0, (0.3, 0.05)
 """Latencies below the minimum (short and full run) are not compared: a machine that also runs the clients,
 and with a short run other tests, is not quieter."""
@@ -180,7 +179,7 @@ DRILLS = (
         ("P1", "P3", "P11", "P14"),
         publish_to_large_audience,
         in_short_run=True,
-        load_profile=LOAD_PROFILE,
+        load_profile=LIGHT_LOAD_PROFILE,
         cluster_spec=ClusterSpec(in_memory_dynamodb=True),
         max_quiescence_seconds=600.0,
     ),

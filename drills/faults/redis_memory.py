@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 
-from drills.audience import delete_posts, run_in_threads, send_json
+from drills.audience import LIGHT_LOAD_PROFILE, delete_posts, run_in_threads, send_json
 from drills.drill import Drill, Scenario
 from drills.faults.eviction_under_load import CLUSTER_SPEC, IDLE_SECONDS
 from harness.fixtures import create_posts, create_users
@@ -95,6 +95,7 @@ DRILLS = (
         ("P4", "P11"),
         like_posts_in_turn,
         in_short_run=True,
+        load_profile=LIGHT_LOAD_PROFILE,
         cluster_spec=CLUSTER_SPEC,
         max_quiescence_seconds=300.0,
     ),
