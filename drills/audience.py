@@ -4,7 +4,7 @@ The final checks read every membership and notification; the drills that use thi
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from typing import Any
 
@@ -92,14 +92,11 @@ def remove_audience(engine: Engine) -> None:
         conn.execute(text("delete from users u using audience a where u.id = a.id"))
 
 
-def delete_posts(engine: Engine, post_ids: Sequence[str]) -> None:
-    """Deletes posts whose likes were checked, with their notifications."""
+def delete_posts(engine: Engine, owner_id: str) -> None:
+    """Deletes the posts of a user whose likes were checked, and the notifications about them."""
     with engine.begin() as conn:
-        conn.execute(
-            text("delete from notifications where object_id = any(cast(:ids as uuid[]))"),
-            {"ids": list(post_ids)},
-        )
-        conn.execute(text("delete from posts where id = any(cast(:ids as uuid[]))"), {"ids": list(post_ids)})
+        for table in ("outbox", "notifications", "posts"):
+            conn.execute(text(f"delete from {table} where user_id = :id"), {"id": owner_id})  # noqa: S608
 
 
 _DELETE_ACTORS = text(
