@@ -6,6 +6,7 @@ from http.client import HTTPConnection
 
 from app.devtools.seed_audience import SeededAudience, seed_audience
 from drills.audience import (
+    LIGHT_LOAD_PROFILE,
     REQUEST_TIMEOUT_SECONDS,
     check_slowest_redis_command,
     remove_audience,
@@ -98,5 +99,6 @@ DRILLS = (
         ("P1", "P4", "P11"),
         like_large_post,
         in_short_run=True,
+        load_profile=LIGHT_LOAD_PROFILE,
     ),
 )

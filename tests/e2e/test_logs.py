@@ -19,26 +19,26 @@ TOKEN = "a-token-that-only-its-owner-knows"
 
 
 @pytest.fixture(scope="module")
-def dedicated_postgres() -> Iterator[EmbeddedServices]:
-    """A PostgreSQL without tables that may be killed."""
-    with start_services("postgres") as running:
+def dedicated_services() -> Iterator[EmbeddedServices]:
+    """A PostgreSQL without tables, to be killed, and a Redis in which no other bridge has the leases."""
+    with start_services("postgres", "redis") as running:
         yield running
 
 
 @pytest.fixture
 def processes(
     environment: dict[str, str],
-    dedicated_postgres: EmbeddedServices,
+    dedicated_services: EmbeddedServices,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ProcessGroup]:
-    connection = redis.Redis.from_url(environment["REDIS_URL"])
+    own_environment = environment | dedicated_services.env("postgres", "redis")
+    connection = redis.Redis.from_url(own_environment["REDIS_URL"])
     user = "logs"
     connection.acl_setuser(
         user, enabled=True, passwords=[f"+{REDIS_PASSWORD}"], keys="*", channels="*",
         categories=["+@all"],
     )  # fmt: skip
-    redis_url = urlsplit(environment["REDIS_URL"])
-    own_environment = environment | dedicated_postgres.env("postgres")
+    redis_url = urlsplit(own_environment["REDIS_URL"])
     own_environment |= {
         "REDIS_URL": f"redis://{user}:{REDIS_PASSWORD}@{redis_url.netloc}{redis_url.path}",
         "SMTP_URL": "smtp://me:the-password-of-the-mail-server@127.0.0.1:1?from=us@example.org",
@@ -69,7 +69,7 @@ def send_requests_with_secrets(web: ManagedProcess) -> None:
 
 
 def test_no_line_of_any_process_contains_a_secret(
-    processes: ProcessGroup, dedicated_postgres: EmbeddedServices
+    processes: ProcessGroup, dedicated_services: EmbeddedServices
 ) -> None:
     web, deliverer, bridge = (
         processes.start_web(),
@@ -83,7 +83,7 @@ def test_no_line_of_any_process_contains_a_secret(
         "a log line of each process",
         60,
     )
-    dedicated_postgres.kill("postgres")
+    dedicated_services.kill("postgres")
     send_requests_with_secrets(web)
     for managed in all_processes:
         managed.terminate()
