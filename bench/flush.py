@@ -7,7 +7,6 @@ with its 10,000 actors, outbox, settle. The baselines write only the likes, into
 import time
 from collections.abc import Callable
 from itertools import count
-from statistics import median
 
 from sqlalchemy import text
 
@@ -109,13 +108,12 @@ def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
         "Transactions counted by PostgreSQL's ids; the flusher's include that of the instant likes.",
         "The flusher writes a like twice (its row, its actor in the group); the others once.",
     ]
-    # The median: an autovacuum counts as a transaction too.
-    transactions = median(
+    max_transactions = max(
         measurement.write_transactions or 0 for measurement in measurements[FLUSHER_VARIANT]
     )
-    if transactions > MAX_TRANSACTIONS:
+    if max_transactions > MAX_TRANSACTIONS:
         benchmark_result.violations.append(
-            f"{LIKE_COUNT:,} likes took {transactions} transactions, more than {MAX_TRANSACTIONS}"
+            f"{LIKE_COUNT:,} likes took {max_transactions} transactions, more than {MAX_TRANSACTIONS}"
         )
     return benchmark_result
 

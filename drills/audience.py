@@ -15,14 +15,15 @@ from app.devtools.seed_audience import EMAIL_DOMAIN
 from drills.drill import Scenario
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-MAX_REDIS_COMMAND_SECONDS = 0.01
+MAX_REDIS_COMMAND_SECONDS, MAX_REDIS_COMMAND_SECONDS_ON_BUSY_MACHINE = 0.01, 0.05
 LIGHT_LOAD_PROFILE = (("requests_per_second", 20.0), ("otp_requests_per_second", 0.5), ("client_count", 8))
 """The load of the other drills takes two processors by itself."""
 
 
 def check_slowest_redis_command(scenario: Scenario) -> None:
     """Adds a violation if a command since SLOWLOG RESET was too slow. Redis measures the time in which
-    its process waited for a processor too, even of an HINCRBY: the longest delay of a timer is added."""
+    its process waited for a processor too, even of an HINCRBY: the longest delay of a timer of the load
+    generator is added to the limit."""
     entries = scenario.cluster.redis.slowlog_get(128)
     slowest = max(entries, key=lambda entry: int(entry["duration"]), default=None)
     if slowest is None:
@@ -30,7 +31,10 @@ def check_slowest_redis_command(scenario: Scenario) -> None:
     seconds = slowest["duration"] / 1e6
     command = str(slowest["command"])[:60]
     scenario.measurements["slowest Redis command, ms"] = f"{seconds * 1e3:.1f} ({command})"
-    limit = MAX_REDIS_COMMAND_SECONDS + scenario.read_max_timer_delay_seconds()
+    limit = min(
+        MAX_REDIS_COMMAND_SECONDS + scenario.read_request_log().max_timer_delay_seconds,
+        MAX_REDIS_COMMAND_SECONDS_ON_BUSY_MACHINE,
+    )
     if seconds > limit:
         scenario.violations.append(f"a Redis command took {seconds:.3f} s, more than {limit:.3f}: {command}")
 

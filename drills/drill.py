@@ -12,7 +12,7 @@ from app.domain.worker_loops import WORKER_PROCESSES
 from drills.checker import CheckLimits
 from drills.cluster import Cluster
 from drills.fixtures import DrillFixtures
-from drills.request_log import read_request_log
+from drills.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
 from drills.sandbox import ClusterSpec
 from harness.processes import ManagedProcess
 from harness.waiting import wait_until
@@ -47,10 +47,9 @@ class Scenario:
     def pick_short_or_full(self, short_value: float, full_value: float) -> float:
         return short_value if self.is_short_run else full_value
 
-    def read_max_timer_delay_seconds(self) -> float:
-        """The longest time by which a timer of the load generator was late: how busy the machine is."""
-        log_path = self.cluster.folder / self.drill_name / "requests.jsonl"
-        return read_request_log(log_path).max_timer_delay_seconds
+    def read_request_log(self) -> RequestLog:
+        """The requests of this drill until now."""
+        return read_request_log(self.cluster.folder / self.drill_name / REQUEST_LOG_NAME)
 
     def run_load(self, seconds: float) -> None:
         """Waits about so long while the clients send requests, so that faults hit random moments."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+REQUEST_LOG_NAME = "requests.jsonl"
 ACKNOWLEDGED, REFUSED, RETRY_LATER, UNKNOWN_OUTCOME = "acknowledged", "refused", "retry later", "unknown"
 ENTRY_TYPE_FIELD = "entry"
 """Values: request, response, client_event, join, timer_delay. Other fields are those of the classes."""

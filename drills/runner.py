@@ -16,7 +16,7 @@ from drills.final_state import FinalState, read_dead_letters, read_final_state
 from drills.fixtures import LoadProfile, create_fixtures, write_load_config
 from drills.process_client import LoadGeneratorProcess, MemorySampler
 from drills.quiescence import wait_until_quiescent
-from drills.request_log import RequestLog, read_request_log
+from drills.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
 from drills.write_checks import count_outcomes
 
 LOAD_BEFORE_FAULT_SECONDS, LOAD_AFTER_FAULT_SECONDS = 4.0, 4.0
@@ -101,7 +101,7 @@ def _run_scenario(
     fixtures = create_fixtures(cluster.engine)
     folder = cluster.folder / drill.name
     folder.mkdir(exist_ok=True)
-    request_log_path = folder / "requests.jsonl"
+    request_log_path = folder / REQUEST_LOG_NAME
     request_log_path.unlink(missing_ok=True)
     load_profile = LoadProfile(seed=result.seed, **dict(drill.load_profile))
     write_load_config(folder / "load.json", fixtures, load_profile, cluster.web_ports, request_log_path)

@@ -285,7 +285,7 @@ def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]
         worker_services.check_dependencies_and_create_topics()
         delivery_log.create_table()
 
-    def step_and_rest() -> int:
+    def step_or_idle() -> int:
         # Rests after each batch that is not full: the log shares a processor with the deliverer, and one
         # call for many events is cheaper.
         moved_count = log_writer.step()
@@ -293,7 +293,7 @@ def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]
 
     heartbeat = services.heartbeats.record_heartbeat
     return [
-        Worker("delivery-log", step_and_rest, delivery_log_delay, heartbeat, check_ready, subscriber.close),
+        Worker("delivery-log", step_or_idle, delivery_log_delay, heartbeat, check_ready, subscriber.close),
         Worker(
             "fan-out-log",
             lambda: step_then_rest(page_log_writer.step, PAGE_LOG_REST_RATIO),

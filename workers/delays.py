@@ -32,8 +32,8 @@ def step_then_rest(
     min_moved_count: int = 1,
     rest: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Runs a step and, if it moved as many items, rests `rest_ratio` times as long as it took: a long backlog
-    leaves that share of the services' time to everybody else. Returns what the step returned."""
+    """Runs a step. If it moved at least `min_moved_count` items, rests `rest_ratio` times as long as it took,
+    so that a long backlog leaves time of the services to everybody else. Returns what the step returned."""
     started_at = time.monotonic()
     moved_count = step()
     if moved_count >= min_moved_count:

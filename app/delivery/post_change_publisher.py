@@ -1,4 +1,4 @@
-"""Notifies the web processes which posts have new counts, at most every 0.2 s per process.
+"""Sends the web processes the ids of posts with new counts, at most every 0.2 s per process.
 
 One message for all posts that changed. Each web process reads the counts itself when it emits them
 (app/delivery/live_post_counts.py), so it does not matter which worker's message arrives last.

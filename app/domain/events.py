@@ -35,8 +35,6 @@ class Kind(StrEnum):
     MARKETING = "MARKETING"
     DIGEST = "DIGEST"
     POST_UPDATED = "POST_UPDATED"
-    # enum.Enum computes the hash in Python. A kind is a part of the keys of most dictionaries here.
-    __hash__ = str.__hash__
 
 
 class Priority(StrEnum):

@@ -1,8 +1,8 @@
 """Decides for the recipients of a page of a fan-out who is notified, and how.
 
-In: an event and recipients, locked by fan_out_pages.py. Out: RecipientDecisions. SQL groups the
-recipients by mutes, blocks and preferences; the functions that decide and render every other notification are
-called once per group, not per recipient.
+In: an event and recipients, locked by fan_out_pages.py. Out: RecipientDecisions. SQL groups the recipients
+by mutes, blocks and preferences; the functions that decide and render every other notification are called
+once per group, not per recipient.
 """
 
 from collections.abc import Iterator, Sequence

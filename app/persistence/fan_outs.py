@@ -215,8 +215,10 @@ _SAVE_PROGRESS = text("""
 # The actor is a parameter. With a column the planner assumes the author who has the most subscribers.
 _MARK_MENTIONS_WRITTEN = text("""
     update fan_outs set mentions_written = true,
-        finished_at = case when audience = 'subscribers' and not exists (
-            select from bell_subscriptions where target_user_id = cast(:actor as uuid)) then now() end
+        finished_at = case when has_no_recipient then now() end,
+        recipient_count = case when has_no_recipient then 0 end
+    from (select not exists (select from bell_subscriptions where target_user_id = cast(:actor as uuid)))
+        as subscriptions (has_no_recipient)
     where id = :id
 """)
 _SELECT_WITHDRAWAL = text(

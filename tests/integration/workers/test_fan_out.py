@@ -88,6 +88,15 @@ def test_post_without_subscribers_and_mentions_needs_no_fan_out(pipeline: Pipeli
     assert fan_out_rows(pipeline) == []
 
 
+def test_mention_without_subscribers_ends_the_fan_out(pipeline: PipelineHarness) -> None:
+    [ann] = pipeline.create_users("Ann")
+    username = dict(pipeline.query("select id::text, username from users"))[ann.id]
+    pipeline.alice.create_post(f"Hello @{username}")
+    pipeline.run_until_idle()
+    assert [row["type"] for row in ann.notifications] == ["MENTION"]
+    assert fan_out_rows(pipeline) == [(0, 0, {}, True)]
+
+
 def test_a_page_that_is_written_twice_changes_nothing(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
