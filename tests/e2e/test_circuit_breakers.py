@@ -51,9 +51,16 @@ class BreakerWatchProcess:
         self._process.communicate()
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("fault", "cure"), [("pause", "resume"), ("kill", "start")], ids=["frozen", "killed"]
+    ("name", "fault", "cure"),
+    [
+        ("redis", "pause", "resume"),
+        ("kafka", "pause", "resume"),
+        ("postgres", "kill", "start"),
+        pytest.param("redis", "kill", "start", marks=pytest.mark.drill),
+        pytest.param("kafka", "kill", "start", marks=pytest.mark.drill),
+        pytest.param("postgres", "pause", "resume", marks=pytest.mark.drill),
+    ],
 )
 def test_open_breaker_limits_the_calls_to_an_unavailable_service(
     dedicated_services: EmbeddedServices,

@@ -83,6 +83,7 @@ def test_successor_with_the_same_instance_id_reads_at_once(
     assert time.monotonic() - started_at < NO_SESSION_WAIT_SECONDS
 
 
+@pytest.mark.drill
 def test_member_with_another_instance_id_waits_for_the_session_timeout(
     kafka_topic: KafkaTopic, bootstrap_servers: str
 ) -> None:

@@ -167,7 +167,7 @@ def test_counts_are_exact_through_writes_settling_eviction_and_loads(
     run_state_machine_as_test(
         create_machine,
         settings=settings(
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -17,7 +17,7 @@ from tests.support.real_store_app import app_services as app_services
 from tests.support.real_store_app import route_data as route_data
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-EXAMPLES = 4
+EXAMPLES = 2
 EXCLUDED_OPERATIONS = (
     "DELETE /api/admin/db/clear",
     "POST /api/test/services/{service}",

@@ -68,6 +68,7 @@ def test_partially_written_id_is_replaced(data_dir_paths: DataDirPaths, partial_
 
 @pytest.mark.service
 @pytest.mark.slow
+@pytest.mark.drill
 def test_data_dir_may_have_any_name(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,7 +127,15 @@ def test_clients_without_gevent_work_too(kafka_connection: KafkaConnection) -> N
     publisher.close()
 
 
-@pytest.mark.parametrize("call", ["publish", "poll", "topics", "offsets"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "publish",
+        "poll",
+        pytest.param("topics", marks=pytest.mark.drill),
+        pytest.param("offsets", marks=pytest.mark.drill),
+    ],
+)
 @pytest.mark.parametrize(
     ("fault", "code"), [("password", "kafka_authentication"), ("authority", "kafka_certificate")]
 )
