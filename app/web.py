@@ -137,7 +137,7 @@ def _allow_other_origins(app: Flask, origins: tuple[str, ...]) -> None:
     """Without credentials: the API uses no cookies, and a page on another origin sends its token itself."""
     CORS(
         app,
-        # As patterns: the library would take the brackets of an IPv6 address for one, and sends Vary for them.
+        # As patterns: the library would take the brackets of an IPv6 address for one.
         origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
         methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Correlation-Id", "Traceparent"],
