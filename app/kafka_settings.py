@@ -3,13 +3,12 @@
 SettingsError is raised for a combination that cannot work or would connect without the intended protection.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from environs import Env
 
-from app.setting_readers import SettingsError, read_url
+from app.setting_readers import SettingsError, read_choice, read_url
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -51,8 +50,7 @@ class KafkaConnection:
 def read_kafka_connection(env: Env) -> KafkaConnection:
     """Raises SettingsError."""
     servers = read_url(env, "KAFKA_BOOTSTRAP_SERVERS")
-    protocol = env.str("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT").upper() or "PLAINTEXT"
-    _require_choice("KAFKA_SECURITY_PROTOCOL", protocol, SECURITY_PROTOCOLS)
+    protocol = read_choice(env, "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", SECURITY_PROTOCOLS)
     return KafkaConnection(
         bootstrap_servers=tuple(server.strip() for server in servers.split(",") if server.strip()),
         security_protocol=protocol,
@@ -63,7 +61,7 @@ def read_kafka_connection(env: Env) -> KafkaConnection:
 
 def _read_sasl_credentials(env: Env, protocol: str) -> SaslCredentials | None:
     values = {
-        "KAFKA_SASL_MECHANISM": env.str("KAFKA_SASL_MECHANISM", "").upper(),
+        "KAFKA_SASL_MECHANISM": env.str("KAFKA_SASL_MECHANISM", ""),
         "KAFKA_SASL_USERNAME": env.str("KAFKA_SASL_USERNAME", ""),
         "KAFKA_SASL_PASSWORD": env.str("KAFKA_SASL_PASSWORD", ""),
     }
@@ -74,9 +72,8 @@ def _read_sasl_credentials(env: Env, protocol: str) -> SaslCredentials | None:
     for name, value in values.items():
         if not value:
             raise SettingsError(f"{name} is not set, but KAFKA_SECURITY_PROTOCOL is {protocol}.")
-    mechanism, username, password = values.values()
-    _require_choice("KAFKA_SASL_MECHANISM", mechanism, SASL_MECHANISMS)
-    return SaslCredentials(mechanism, username, password)
+    mechanism = read_choice(env, "KAFKA_SASL_MECHANISM", "", SASL_MECHANISMS)
+    return SaslCredentials(mechanism, values["KAFKA_SASL_USERNAME"], values["KAFKA_SASL_PASSWORD"])
 
 
 def _read_ca_file(env: Env, protocol: str) -> str | None:
@@ -92,11 +89,6 @@ def _read_ca_file(env: Env, protocol: str) -> str | None:
     if not is_certificate:
         raise SettingsError(f"KAFKA_SSL_CA_FILE {path} contains no certificate in PEM format.")
     return path
-
-
-def _require_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
 
 
 def _require_unset(name: str, value: str, protocol: str, expected_protocol: str) -> None:

@@ -1,24 +1,24 @@
-"""Reads single settings: an `environs.Env` and a variable name in, a checked value out.
+"""Readers and validators of single settings that environs has none for.
 
-SettingsError is raised for a value that is missing or wrong. app/settings.py says which variables there are.
+A reader takes an `environs.Env` and a variable name, returns a checked value and raises SettingsError.
+app/settings.py says which variables there are.
 """
 
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Sequence
 from email.errors import MessageError
 from email.headerregistry import HeaderRegistry
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from environs import Env
+from environs import Env, ValidationError, validate
 from limits import parse
 
 from app.domain.mail_policy import MailFromAddress
 
-Number = TypeVar("Number", int, float)
 MIN_SECRET_BYTES = 32
 _AUTHORITY = r"([^@\s/?#]*@)?(\[[^\]\s]+\]|[^@\s/?#:\[\]]*)(:\d+)?"
 """User, host and port. A password with an unescaped @ or / would be read as host and port, and drivers put a
@@ -58,37 +58,30 @@ def read_url(env: Env, name: str) -> str:
     return value
 
 
-def read_number_at_least(read: Callable[..., Number], name: str, default: Number, minimum: Number) -> Number:
-    value: Number = read(name, default)
-    if not value >= minimum:  # also refuses NaN
-        raise SettingsError(f"{name} is {value}; expected {minimum} or more.")
-    return value
+def read_choice(env: Env, name: str, default: str, choices: Sequence[str]) -> str:
+    """In any case of letters."""
+    value = env.str(name, "") or default
+    for choice in choices:
+        if choice.lower() == value.lower():
+            return choice
+    raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(choices)}.")
 
 
-def read_choice(env: Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    value = env.str(name, default).lower()
-    if value not in allowed:
-        raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
-    return value
-
-
-def read_rate_limit(env: Env, name: str, default: str) -> str:
-    value = env.str(name, default)
+def check_rate_limit(value: str) -> None:
+    """A validator: raises ValidationError."""
     try:
         parse(value)
     except ValueError as exc:
-        raise SettingsError(f"{name} is {value!r}; expected something like {default}.") from exc
-    return value
+        raise ValidationError(f"{value!r} is not a limit; expected something like 5 per 15 minutes.") from exc
 
 
-def read_optional_url(env: Env, name: str, schemes: tuple[str, ...]) -> str | None:
-    value: str | None = env.str(name, "") or None
-    if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-        # Without the value: it may hold a password.
-        raise SettingsError(
-            f"{name} must begin with {' or '.join(f'{scheme_name}://' for scheme_name in schemes)}."
-        )
-    return value
+def check_scheme(*schemes: str) -> validate.Regexp:
+    """A validator of addresses; an empty one is unset. Its message is without the address, which may hold a
+    password."""
+    beginnings = [f"{scheme}://" for scheme in schemes]
+    return validate.Regexp(
+        rf"({'|'.join(beginnings)})|$", error=f"Must begin with {' or '.join(beginnings)}."
+    )
 
 
 def read_mail_from_address(env: Env, name: str, default: str) -> MailFromAddress:

@@ -6,32 +6,33 @@ settings.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from environs import Env, EnvError
+from environs import Env, EnvError, validate
 
 from app.domain.mail_policy import MailFromAddress
 from app.domain.windows import AggregationRules
 from app.kafka_settings import KafkaConnection, read_kafka_connection
 from app.setting_readers import (
     SettingsError,
+    check_rate_limit,
+    check_scheme,
     read_choice,
     read_mail_from_address,
     read_networks,
-    read_number_at_least,
-    read_optional_url,
-    read_rate_limit,
     read_secret,
     read_url,
 )
 
-MAX_PORT = 65_535
 MIN_READ_NOTIFICATION_RETENTION_DAYS = 9
 """Longer than Kafka and the tombstones keep anything: a late copy of an event that is already part of a
 notification finds it, or the newer row of its like, and is not announced again."""
+_POSITIVE, _NOT_NEGATIVE = validate.Range(min=1), validate.Range(min=0)
 _PUBLIC_URL = re.compile(r"https?://[^\s<>?#\"]{1,300}", re.ASCII)
 """At most as long as fits into one header line of an e-mail."""
 
@@ -157,42 +158,39 @@ class ToolSettings:
 
 def load_settings() -> Settings:
     """All settings. Raises SettingsError with one sentence."""
-    env = _load_env()
-    try:
+    with _open_env() as env:
         return _read_settings(env)
-    except EnvError as exc:
-        raise SettingsError(f"Bad setting: {exc}") from exc
 
 
 def load_tool_settings() -> ToolSettings:
     """For app/operations/diagnose.py. Raises SettingsError."""
-    env = _load_env()
-    try:
+    with _open_env() as env:
         return ToolSettings(_read_service_urls(env), _read_pipeline_limits(env), *_read_host_and_port(env))
-    except EnvError as exc:
-        raise SettingsError(f"Bad setting: {exc}") from exc
 
 
 def load_database_url() -> str:
     """For the migrations, which need nothing else. Raises SettingsError."""
-    return read_url(_load_env(), "DATABASE_URL")
+    with _open_env() as env:
+        return read_url(env, "DATABASE_URL")
 
 
 def load_retention_settings() -> RetentionSettings:
     """For the purge. Raises SettingsError."""
-    env = _load_env()
-    try:
+    with _open_env() as env:
         return _read_retention_settings(env)
-    except EnvError as exc:
-        raise SettingsError(f"Bad setting: {exc}") from exc
 
 
-def _load_env() -> Env:
+@contextmanager
+def _open_env() -> Iterator[Env]:
+    """The environment and .env. What the readers and validators of environs raise becomes SettingsError."""
     env = Env()
     path = Path(os.environ.get("ENV_FILE", ".env"))
     if path.is_file():
         env.read_env(str(path), recurse=False)
-    return env
+    try:
+        yield env
+    except EnvError as exc:
+        raise SettingsError(f"Bad setting: {exc}") from exc
 
 
 def _read_settings(env: Env) -> Settings:
@@ -202,26 +200,26 @@ def _read_settings(env: Env) -> Settings:
         service_urls=_read_service_urls(env),
         kafka=KafkaTopicSettings(
             partitions={
-                "critical-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_CRITICAL", 3, 1),
-                "high-priority-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_HIGH", 6, 1),
-                "low-priority-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_LOW", 6, 1),
-                "ready-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_READY", 6, 1),
-                "bulk-notifications": read_number_at_least(env.int, "KAFKA_PARTITIONS_BULK", 6, 1),
+                "critical-notifications": env.int("KAFKA_PARTITIONS_CRITICAL", 3, validate=_POSITIVE),
+                "high-priority-notifications": env.int("KAFKA_PARTITIONS_HIGH", 6, validate=_POSITIVE),
+                "low-priority-notifications": env.int("KAFKA_PARTITIONS_LOW", 6, validate=_POSITIVE),
+                "ready-notifications": env.int("KAFKA_PARTITIONS_READY", 6, validate=_POSITIVE),
+                "bulk-notifications": env.int("KAFKA_PARTITIONS_BULK", 6, validate=_POSITIVE),
                 "dead-letter-notifications": 1,
             },
-            replication_factor=read_number_at_least(env.int, "KAFKA_REPLICATION_FACTOR", 1, 1),
+            replication_factor=env.int("KAFKA_REPLICATION_FACTOR", 1, validate=_POSITIVE),
         ),
         window_rules=_read_aggregation_rules(env),
         breakers=BreakerSettings(
-            failure_threshold=read_number_at_least(env.int, "BREAKER_FAILURES", 5, 1),
-            reset_seconds=read_number_at_least(env.float, "BREAKER_RESET_SECONDS", 10.0, 0.1),
+            failure_threshold=env.int("BREAKER_FAILURES", 5, validate=_POSITIVE),
+            reset_seconds=env.float("BREAKER_RESET_SECONDS", 10.0, validate=validate.Range(min=0.1)),
         ),
         limits=_read_pipeline_limits(env),
         retention=_read_retention_settings(env),
         web=_read_web_settings(env, mode, data_dir),
         data_dir=data_dir,
-        smtp_url=read_optional_url(env, "SMTP_URL", ("smtp", "smtps")),
-        sms_webhook_url=read_optional_url(env, "SMS_WEBHOOK_URL", ("http", "https")),
+        smtp_url=env.str("SMTP_URL", "", validate=check_scheme("smtp", "smtps")) or None,
+        sms_webhook_url=env.str("SMS_WEBHOOK_URL", "", validate=check_scheme("http", "https")) or None,
         mail_from=read_mail_from_address(env, "MAIL_FROM", "Notifications <notifications@localhost>"),
         public_url=_read_public_url(env),
         log_level=read_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
@@ -244,42 +242,44 @@ def _read_service_urls(env: Env) -> ServiceUrls:
 
 def _read_pipeline_limits(env: Env) -> PipelineLimits:
     return PipelineLimits(
-        ingress_max_entries=read_number_at_least(env.int, "INGRESS_MAX_LENGTH", 1_000_000, 1),
-        fallback_max_retries=read_number_at_least(env.int, "FALLBACK_MAX_RETRIES", 5, 0),
-        membership_cache_max=read_number_at_least(env.int, "MEMBERSHIP_CACHE_MAX", 20_000, 1),
-        membership_cache_idle_seconds=read_number_at_least(
-            env.float, "MEMBERSHIP_CACHE_IDLE_SECONDS", 3600.0, 5.0
+        ingress_max_entries=env.int("INGRESS_MAX_LENGTH", 1_000_000, validate=_POSITIVE),
+        fallback_max_retries=env.int("FALLBACK_MAX_RETRIES", 5, validate=_NOT_NEGATIVE),
+        membership_cache_max=env.int("MEMBERSHIP_CACHE_MAX", 20_000, validate=_POSITIVE),
+        membership_cache_idle_seconds=env.float(
+            "MEMBERSHIP_CACHE_IDLE_SECONDS", 3600.0, validate=validate.Range(min=5.0)
         ),
     )
 
 
 def _read_retention_settings(env: Env) -> RetentionSettings:
     return RetentionSettings(
-        interval_seconds=read_number_at_least(env.float, "RETENTION_INTERVAL_SECONDS", 3600.0, 0.0),
-        read_notification_days=read_number_at_least(
-            env.int, "READ_NOTIFICATION_RETENTION_DAYS", 90, MIN_READ_NOTIFICATION_RETENTION_DAYS
+        interval_seconds=env.float("RETENTION_INTERVAL_SECONDS", 3600.0, validate=_NOT_NEGATIVE),
+        read_notification_days=env.int(
+            "READ_NOTIFICATION_RETENTION_DAYS",
+            90,
+            validate=validate.Range(min=MIN_READ_NOTIFICATION_RETENTION_DAYS),
         ),
     )
 
 
 def _read_host_and_port(env: Env) -> tuple[str, int]:
-    return env.str("HOST", "127.0.0.1"), _read_port(env)
+    return env.str("HOST", "127.0.0.1"), env.int("PORT", 8000, validate=validate.Range(1, 65_535))
 
 
 def _read_aggregation_rules(env: Env) -> AggregationRules:
-    window_seconds = read_number_at_least(env.float, "AGGREGATION_WINDOW_SECONDS", 120.0, 0.0)
-    jitter_seconds = read_number_at_least(env.float, "AGGREGATION_JITTER_SECONDS", 30.0, 0.0)
+    window_seconds = env.float("AGGREGATION_WINDOW_SECONDS", 120.0, validate=_NOT_NEGATIVE)
+    jitter_seconds = env.float("AGGREGATION_JITTER_SECONDS", 30.0, validate=_NOT_NEGATIVE)
     if jitter_seconds > window_seconds:
         raise SettingsError(
             "AGGREGATION_JITTER_SECONDS must not exceed AGGREGATION_WINDOW_SECONDS: "
             "a window cannot end before it begins."
         )
     return AggregationRules(
-        instant_likes=read_number_at_least(env.int, "INSTANT_LIKE_THRESHOLD", 3, 0),
+        instant_likes=env.int("INSTANT_LIKE_THRESHOLD", 3, validate=_NOT_NEGATIVE),
         window_seconds=window_seconds,
         jitter_seconds=jitter_seconds,
-        group_max_hours=read_number_at_least(env.float, "GROUP_MAX_HOURS", 12.0, 0.0),
-        flush_max_rows=read_number_at_least(env.int, "FLUSH_MAX_ROWS", 10_000, 1),
+        group_max_hours=env.float("GROUP_MAX_HOURS", 12.0, validate=_NOT_NEGATIVE),
+        flush_max_rows=env.int("FLUSH_MAX_ROWS", 10_000, validate=_POSITIVE),
     )
 
 
@@ -292,32 +292,24 @@ def _read_web_settings(env: Env, mode: str, data_dir: Path) -> WebSettings:
         mode=mode,
         jwt_secret_key=read_secret(env, "JWT_SECRET_KEY", mode, data_dir),
         secret_key=read_secret(env, "SECRET_KEY", mode, data_dir),
-        access_token_minutes=read_number_at_least(env.float, "JWT_ACCESS_MINUTES", 15.0, 0.01),
-        refresh_token_days=read_number_at_least(env.float, "JWT_REFRESH_DAYS", 30.0, 0.01),
+        access_token_minutes=env.float("JWT_ACCESS_MINUTES", 15.0, validate=validate.Range(min=0.01)),
+        refresh_token_days=env.float("JWT_REFRESH_DAYS", 30.0, validate=validate.Range(min=0.01)),
         cors_origins=tuple(
             origin.strip() for origin in env.str("CORS_ORIGINS", "").split(",") if origin.strip()
         ),
         is_rate_limit_enabled=env.bool("RATE_LIMIT_ENABLED", True),
-        rate_limit_login=read_rate_limit(env, "RATE_LIMIT_LOGIN", "5 per 15 minutes"),
-        rate_limit_register=read_rate_limit(env, "RATE_LIMIT_REGISTER", default_register_rate),
+        rate_limit_login=env.str("RATE_LIMIT_LOGIN", "5 per 15 minutes", validate=check_rate_limit),
+        rate_limit_register=env.str("RATE_LIMIT_REGISTER", default_register_rate, validate=check_rate_limit),
         metrics_token=env.str("METRICS_TOKEN", None) or None,
-        rate_limit_write=read_rate_limit(env, "RATE_LIMIT_WRITE", "120 per minute"),
+        rate_limit_write=env.str("RATE_LIMIT_WRITE", "120 per minute", validate=check_rate_limit),
         trusted_proxies=read_networks(env, "TRUSTED_PROXIES"),
     )
-
-
-def _read_port(env: Env) -> int:
-    port = env.int("PORT", 8000)
-    if not 1 <= port <= MAX_PORT:
-        raise SettingsError(f"PORT is {port}; expected 1 to {MAX_PORT}.")
-    return int(port)
 
 
 def _read_public_url(env: Env) -> str:
     host, port = _read_host_and_port(env)
     default_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    value = (read_optional_url(env, "PUBLIC_URL", ("http", "https")) or default_url).rstrip("/")
-    parts = urlsplit(value)
-    if not _PUBLIC_URL.fullmatch(value) or not parts.hostname:
+    value = (env.str("PUBLIC_URL", "") or default_url).rstrip("/")
+    if not _PUBLIC_URL.fullmatch(value) or not urlsplit(value).hostname:
         raise SettingsError("PUBLIC_URL must be an address without query, such as https://chime.example.org.")
     return value

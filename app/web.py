@@ -13,9 +13,9 @@ import orjson
 from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_cors import CORS
 from werkzeug.routing import Map, MapAdapter
 
-from app import cors
 from app.bootstrap import SharedServices
 from app.clients import stale_reads
 from app.delivery.local_sockets import LocalSockets
@@ -27,6 +27,7 @@ from app.web_services import WebServices, build_web_services
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY_BYTES = 1024 * 1024
+PREFLIGHT_MAX_AGE_SECONDS = 600
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 
 
@@ -114,7 +115,7 @@ def create_app(
     register_blueprints(app, web_services)
     app.after_request(_add_headers_and_count_response)
     if services.settings.web.cors_origins:
-        app.after_request(cors.cors_response_hook(services.settings.web.cors_origins))
+        _allow_other_origins(app, services.settings.web.cors_origins)
     return WebApplication(app, web_services)
 
 
@@ -129,6 +130,21 @@ def _configure_flask(app: Flask, web_settings: WebSettings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=not web_settings.is_testing,
         PERMANENT_SESSION_LIFETIME=web_settings.refresh_token_days * 24 * 3600,
+    )
+
+
+def _allow_other_origins(app: Flask, origins: tuple[str, ...]) -> None:
+    """Without credentials: the API uses no cookies, and a page on another origin sends its token itself."""
+    CORS(
+        app,
+        # As patterns: the library would take the brackets of an IPv6 address for one.
+        origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
+        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Correlation-Id", "Traceparent"],
+        expose_headers=["X-Correlation-Id", "Retry-After"],
+        max_age=PREFLIGHT_MAX_AGE_SECONDS,
+        always_send=False,
+        intercept_exceptions=False,  # every exception has a handler (blueprints/http/errors.py)
     )
 
 

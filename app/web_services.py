@@ -161,7 +161,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
             auth, OneTimeTokens(services.critical_engine), settings.web.secret_key
         ),
         service_keys=ServiceKeys(engine),
-        idempotency_keys=IdempotencyKeys(services.redis, engine),
+        idempotency_keys=IdempotencyKeys(engine),
         redis_server_check=RedisServerCheck(services.redis),
         dependency_checks=DependencyChecks(
             settings.service_urls, Heartbeats(services.redis).breaker_states_by_worker

@@ -42,6 +42,7 @@ from blueprints.pages import (
     unsubscribe,
     user_forms,
 )
+from blueprints.pages.csrf import protect_forms
 from blueprints.pages.form_auth import FormAuth
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
@@ -72,7 +73,14 @@ def register_blueprints(app: Flask, web: WebServices) -> None:
     """Registers the error handlers and all blueprints; the simulator in testing mode only."""
     errors.register_error_handlers(app)
     shared = _SharedCollaborators(web)
-    created = _api_blueprints(web, shared) + _admin_blueprints(web, shared) + _page_blueprints(web, shared)
+    pages = _page_blueprints(web, shared)
+    protect_forms(app, pages)
+    created = [
+        *_api_blueprints(web, shared),
+        *_admin_blueprints(web, shared),
+        *pages,
+        _unsubscribe_blueprint(web),
+    ]
     if web.services.settings.web.is_testing:
         created += _testing_blueprints(web, shared)
     for blueprint in created:
@@ -163,7 +171,6 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
     sessions = PageSessions(web.auth.sessions, stores.users)
     form_auth = FormAuth(sessions, web.auth.rate_limits)
     post_cards = PostCards(shared.post_serializer, services.memberships, stores.bookmarks)
-    links = NotificationLinks(settings.web.secret_key, settings.public_url)
     return [
         page_context.blueprint(sessions, stores.notifications, stores.users, is_testing),
         post_pages.blueprint(
@@ -210,8 +217,14 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
         preferences_page.blueprint(
             sessions, form_auth, stores.preferences, stores.mutes, stores.posts, services.now
         ),
-        unsubscribe.blueprint(links, stores.preferences, stores.users),
     ]
+
+
+def _unsubscribe_blueprint(web: WebServices) -> Blueprint:
+    """Without CSRF protection: the link is the authority."""
+    settings, stores = web.services.settings, web.stores
+    links = NotificationLinks(settings.web.secret_key, settings.public_url)
+    return unsubscribe.blueprint(links, stores.preferences, stores.users)
 
 
 def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:

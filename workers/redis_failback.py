@@ -129,7 +129,7 @@ class RedisFailback:
         )
         log.warning(
             "Redis was emptied: %s events that the bridge had not moved yet are lost (as counted "
-            "last), and counters, traces and idempotency keys. Windows and counts are rebuilt from "
+            "last), and counters and traces. Windows and counts are rebuilt from "
             "Kafka and PostgreSQL",
             lost_count,
             extra={"event": "redis_emptied"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import redis
 from limits import RateLimitItem, parse
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -23,7 +23,8 @@ REDIS_RETRY_DELAY_SECONDS = 5.0
 # Contract 6.26: failed log-ins are limited per account and address, per account over all unknown devices,
 # and per address.
 UNKNOWN_DEVICES_FACTOR, ADDRESS_FACTOR = 4, 10
-MAX_COUNTER_KEYS = 100_000
+Counter = tuple[str, int]
+"""Its key, and the multiple of the limit that it allows."""
 
 
 class RateLimited(Rejected):
@@ -44,52 +45,31 @@ class RateLimitRules:
     write: str
 
 
-class InMemoryCounters:
-    """Counters of this process, with expiry."""
+class CountersWithMemoryFallback:
+    """Counters in Redis. When it fails (after at most 0.2 s), counts in memory for five seconds.
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._counts: dict[str, tuple[int, float]] = {}
+    These calls do not count for the circuit breaker: their timeout is shorter than that of other calls."""
 
-    def increment(self, key: str, period_seconds: int, amount: int) -> int:
-        now = self._now()
-        count, expires_at = self._counts.get(key, (0, 0.0))
-        if expires_at <= now:
-            if len(self._counts) >= MAX_COUNTER_KEYS:
-                self._counts = {
-                    existing_key: entry for existing_key, entry in self._counts.items() if entry[1] > now
-                }
-            if len(self._counts) >= MAX_COUNTER_KEYS:
-                self._counts.clear()  # too many keys: drop all instead of growing
-            count, expires_at = 0, now + period_seconds
-        count = max(count + amount, 0)
-        self._counts[key] = count, expires_at
-        return count
-
-
-class RedisCountersWithMemoryFallback:
-    """Counters in Redis. When it fails (after at most 0.2 s), counts in memory for five seconds."""
-
-    def __init__(self, url: str, now: Callable[[], float]) -> None:
-        self._storage = RedisStorage(
-            url,
+    def __init__(self, redis_url: str, now: Callable[[], float]) -> None:
+        self._redis = RedisStorage(
+            redis_url,
             socket_timeout=REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
         )
-        self._in_memory_counter = InMemoryCounters(now)
+        self._memory = MemoryStorage()
         self._now = now
         self._retry_redis_at = 0.0
 
     def increment(self, key: str, period_seconds: int, amount: int) -> int:
         if self._now() >= self._retry_redis_at:
             try:
-                return self._storage.incr(key, period_seconds, amount)
+                return self._redis.incr(key, period_seconds, amount)
             except redis.RedisError as exc:
                 problem = "Rate limits are counted in memory"
                 circuit_breaker.REDIS.outage.record_failure(f"{problem}: {type(exc).__name__}", problem)
                 self._retry_redis_at = self._now() + REDIS_RETRY_DELAY_SECONDS
-        return self._in_memory_counter.increment(key, period_seconds, amount)
+        return self._memory.incr(key, period_seconds, amount)
 
 
 class RateLimits:
@@ -98,7 +78,7 @@ class RateLimits:
         self._login_limit, self._registration_limit = parse(rules.login), parse(rules.registration)
         write_limit = parse(rules.write)
         self._max_writes, self._write_period_seconds = write_limit.amount, write_limit.get_expiry()
-        self._counter = RedisCountersWithMemoryFallback(redis_url, now)
+        self._counters = CountersWithMemoryFallback(redis_url, now)
         self._now = now
         self._write_count_by_user: dict[str, int] = {}
         self._write_period_ends_at = 0.0
@@ -107,41 +87,29 @@ class RateLimits:
         """Counts an attempt before it is made, so that concurrent ones cannot exceed the limit. A device
         known to the account (`device_key`) has its own counter, so that strangers cannot lock its
         owner out. Raises RateLimited."""
-        message = "Too many login attempts. Please try again in {}."
-        keys = self._login_keys_and_factors(account_key, client_ip, device_key)
-        for index, (key, factor) in enumerate(keys):
-            try:
-                self._count_attempt_or_raise(self._login_limit, key, message, factor)
-            except RateLimited:
-                # A refused attempt must not count elsewhere, or one address could lock an account.
-                self._refund_login_keys(keys[:index])
-                raise
+        self._count_or_raise(
+            self._login_limit, _login_counters(account_key, client_ip, device_key), "login attempts"
+        )
 
     def refund_login_attempt(self, account_key: str, client_ip: str, device_key: str | None = None) -> None:
         """For an attempt that was not a failure, or whose result is unknown."""
-        self._refund_login_keys(self._login_keys_and_factors(account_key, client_ip, device_key))
+        if self._is_enabled:
+            self._refund(self._login_limit, _login_counters(account_key, client_ip, device_key))
 
     def count_registration(self, client_ip: str) -> None:
-        message = "Too many registration attempts. Please try again in {}."
-        self._count_attempt_or_raise(
-            self._registration_limit, f"register:{rate_limit_ip_or_subnet(client_ip)}", message
-        )
+        counters = [(f"register:{rate_limit_ip_or_subnet(client_ip)}", 1)]
+        self._count_or_raise(self._registration_limit, counters, "registration attempts")
 
     def count_code_or_reset_request(self, purpose: str, account_key: str, client_ip: str) -> None:
         """Codes and reset tokens: each request sends a message to the account's owner."""
-        message = "Too many requests. Please try again in {}."
-        self._count_attempt_or_raise(self._login_limit, f"{purpose}:{account_key}", message)
-        self._count_attempt_or_raise(
-            self._login_limit,
-            f"{purpose}:from:{rate_limit_ip_or_subnet(client_ip)}",
-            message,
-            ADDRESS_FACTOR,
-        )
+        counters = [
+            (f"{purpose}:from:{rate_limit_ip_or_subnet(client_ip)}", ADDRESS_FACTOR),
+            (f"{purpose}:{account_key}", 1),
+        ]
+        self._count_or_raise(self._login_limit, counters, "requests")
 
     def count_password_attempt(self, purpose: str, account_key: str) -> None:
-        self._count_attempt_or_raise(
-            self._login_limit, f"{purpose}:{account_key}", "Too many tries. Please try again in {}."
-        )
+        self._count_or_raise(self._login_limit, [(f"{purpose}:{account_key}", 1)], "tries")
 
     def count_write_request(self, user_id: str) -> None:
         if not self._is_enabled:
@@ -157,29 +125,34 @@ class RateLimits:
             retry_after_seconds = max(1, round(self._write_period_ends_at - now))
             raise RateLimited("You are too fast. Please slow down a little.", retry_after_seconds)
 
-    def _login_keys_and_factors(
-        self, account_key: str, client_ip: str, device_key: str | None
-    ) -> list[tuple[str, int]]:
-        if device_key is not None:
-            return [(f"login:{account_key}:device:{device_key}", 1)]
-        address_prefix = rate_limit_ip_or_subnet(client_ip)
-        return [
-            (f"login:{account_key}:{address_prefix}", 1),
-            (f"login:from:{address_prefix}", ADDRESS_FACTOR),
-            (f"login:{account_key}", UNKNOWN_DEVICES_FACTOR),
-        ]
-
-    def _refund_login_keys(self, keys: list[tuple[str, int]]) -> None:
-        if self._is_enabled:
-            for key, _ in keys:
-                self._counter.increment(key, self._login_limit.get_expiry(), -1)
-
-    def _count_attempt_or_raise(self, limit: RateLimitItem, key: str, message: str, factor: int = 1) -> None:
+    def _count_or_raise(self, limit: RateLimitItem, counters: list[Counter], counted: str) -> None:
         if not self._is_enabled:
             return
         period_seconds = limit.get_expiry()
-        if self._counter.increment(key, period_seconds, 1) > limit.amount * factor:
-            raise RateLimited(message.format(_format_duration(period_seconds)), period_seconds)
+        for index, (key, factor) in enumerate(counters):
+            if self._counters.increment(key, period_seconds, 1) > limit.amount * factor:
+                # A refused attempt must not count elsewhere, or one address could lock an account.
+                self._refund(limit, counters[:index])
+                raise RateLimited(
+                    f"Too many {counted}. Please try again in {_format_duration(period_seconds)}.",
+                    period_seconds,
+                )
+
+    def _refund(self, limit: RateLimitItem, counters: list[Counter]) -> None:
+        for key, _ in counters:
+            self._counters.increment(key, limit.get_expiry(), -1)
+
+
+def _login_counters(account_key: str, client_ip: str, device_key: str | None) -> list[Counter]:
+    """That of the address comes first: once it is refused, it adds no counters of further accounts."""
+    if device_key is not None:
+        return [(f"login:{account_key}:device:{device_key}", 1)]
+    address_prefix = rate_limit_ip_or_subnet(client_ip)
+    return [
+        (f"login:from:{address_prefix}", ADDRESS_FACTOR),
+        (f"login:{account_key}:{address_prefix}", 1),
+        (f"login:{account_key}", UNKNOWN_DEVICES_FACTOR),
+    ]
 
 
 def _format_duration(seconds: int) -> str:

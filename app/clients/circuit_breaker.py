@@ -1,61 +1,31 @@
 """Circuit breakers: after some consecutive failures, calls to a service raise Unavailable at once.
 
 Used by translate_errors() of the clients and by the transports in app/delivery/; `breaker_states()` is for
-/ready, /metrics and the heartbeats.
-
-The library circuitbreaker counts and keeps the time; it holds no lock during a call, so that many greenlets
-can call at once (pybreaker lets one call through at a time). Added here: one probe at a time, with a timeout,
-because a probe that never returns would keep the breaker half-open for ever (resilience4j#903); and the
-results of calls that began before the last change of state are ignored.
+/ready, /metrics and the heartbeats. An open breaker is closed by a ping in the background, or, for a service
+without one, by a call that it lets through after `reset_seconds`. The results of calls that began before the
+last change of state are ignored.
 """
 
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import gevent
-from circuitbreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker
 
 from app.clients.outage_log import Outage
 from app.domain.errors import RedisUnavailable, Unavailable
 
 CLOSED, OPEN, HALF_OPEN = STATES = ("closed", "open", "half-open")
 PROBE_TIMEOUT_SECONDS = 10.0
+"""After this, another call may probe: the previous one may never return."""
 PING_TIMEOUT_SECONDS, PING_INTERVAL_SECONDS = 1.0, 1.0
 """A ping in the background may run more often than a call may probe: live push must be back within five
 seconds after Redis recovered."""
 IsFailure = Callable[[BaseException], bool]
 
 
-class BreakerCallGuard:
-    """One call through a breaker: `with breaker.guard_call(is_failure):`. A probe may contain further
-    calls."""
-
-    __slots__ = ("_breaker", "_is_failure", "_state_version")
-
-    def __init__(self, breaker: "Breaker", is_failure: IsFailure) -> None:
-        self._breaker, self._is_failure = breaker, is_failure
-        self._state_version = 0
-
-    def __enter__(self) -> None:
-        self._state_version = self._breaker.admit_call()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        _: TracebackType | None,
-    ) -> None:
-        if exc is None:
-            self._breaker.on_success(self._state_version)
-        elif self._is_failure(exc):
-            self._breaker.on_failure(self._state_version, exc)
-        else:
-            self._breaker.on_unrelated_error(self._state_version)
-
-
 class Breaker:
-    """The circuit breaker of this process for one service."""
+    """The circuit breaker of this process for one service. It holds no lock during a call."""
 
     def __init__(
         self,
@@ -76,11 +46,9 @@ class Breaker:
 
     def set_limits_and_reset(self, failure_threshold: int, reset_seconds: float) -> None:
         """Sets the limits and resets the breaker to closed."""
-        self._failure_threshold = failure_threshold
-        self._library_breaker = CircuitBreaker(failure_threshold, reset_seconds, Exception, self.name)
-        self._state_version = 0
-        self._half_open_owner: object = None
-        self._probe_deadline = 0.0
+        self._failure_threshold, self._reset_seconds = failure_threshold, reset_seconds
+        self._failure_count = self._state_version = 0
+        self._next_probe_at = 0.0
         self.outage.reset()
 
     def set_probe(self, ping: Callable[[], object]) -> None:
@@ -88,100 +56,82 @@ class Breaker:
         the service is unavailable."""
         self._ping = ping
 
-    def guard_call(self, is_failure: IsFailure) -> BreakerCallGuard:
+    @contextmanager
+    def guard_call(self, is_failure: IsFailure) -> Iterator[None]:
         """`is_failure`: whether an error means that the service is unavailable. Entering raises
         Unavailable."""
-        return BreakerCallGuard(self, is_failure)
+        state_version = self.admit_call()
+        try:
+            yield
+        except BaseException as exc:
+            if is_failure(exc):
+                self.on_failure(state_version, exc)
+            else:
+                self.on_unrelated_error(state_version)
+            raise
+        self.on_success(state_version)
 
     @property
     def state(self) -> str:
-        return {STATE_CLOSED: CLOSED, STATE_OPEN: OPEN}.get(self._library_breaker.state, HALF_OPEN)
+        if self._failure_count < self._failure_threshold:
+            return CLOSED
+        may_probe = self._ping is None and time.monotonic() >= self._next_probe_at
+        return HALF_OPEN if may_probe else OPEN
 
     def admit_call(self) -> int:
         """Returns the state version to pass to on_success() and so on. Raises Unavailable."""
-        if self._library_breaker.state != STATE_CLOSED:
-            greenlet = gevent.getcurrent()
-            if self._half_open_owner is not greenlet and not self._try_become_probe(greenlet):
-                raise self._create_error(f"{self.name.capitalize()} is unavailable (circuit breaker open)")
+        state = self.state
+        if state == OPEN:
+            raise self._create_error(f"{self.name.capitalize()} is unavailable (circuit breaker open)")
+        if state == HALF_OPEN:
+            self._state_version += 1
+            self._next_probe_at = time.monotonic() + self._probe_timeout_seconds
         return self._state_version
 
     def on_success(self, state_version: int) -> None:
         """The call succeeded."""
         if state_version != self._state_version:
             return
-        if self._library_breaker.failure_count:
-            if self._library_breaker.state != STATE_CLOSED:
-                self._bump_state_version()
-            self._library_breaker.reset()
+        if self._failure_count >= self._failure_threshold:
+            self._state_version += 1
+        self._failure_count = 0
         if self.outage.is_ongoing:
             self.outage.record_success()
 
     def on_failure(self, state_version: int, exc: BaseException) -> None:
         """The call failed because of the service."""
-        if state_version == self._state_version:
-            self._record_failure(f"{type(exc).__name__}: {exc}", type(exc).__name__)
+        if state_version != self._state_version:
+            return
+        self._failure_count += 1
+        if self._failure_count >= self._failure_threshold:
+            self._state_version += 1
+            self._next_probe_at = time.monotonic() + self._reset_seconds
+        self.outage.record_failure(f"{type(exc).__name__}: {exc}", type(exc).__name__)
 
     def on_unrelated_error(self, state_version: int) -> None:
-        """The call ended with an error that is not the service's."""
+        """The call ended with an error that is not the service's: if it was the probe, the next call is."""
         if state_version == self._state_version:
-            self._half_open_owner = None
+            self._next_probe_at = 0.0
 
     def record_outside_success(self) -> None:
         """A call that did not go through this breaker succeeded."""
         self.on_success(self._state_version)
 
-    def _record_failure(self, reason: str, failure_kind: str) -> None:
-        self._library_breaker.__exit__(Unavailable, Unavailable(self.name), None)
-        if self._library_breaker.state == STATE_OPEN:
-            self._bump_state_version()
-        self.outage.record_failure(reason, failure_kind)
-
-    def _bump_state_version(self) -> None:
-        self._state_version += 1
-        self._half_open_owner = None
-
-    def _try_become_probe(self, greenlet: object) -> bool:
-        """Whether the current call becomes the probe."""
-        if self._ping is not None or self._library_breaker.state == STATE_OPEN:
-            return False
-        now = time.monotonic()
-        if self._half_open_owner is None:
-            self._bump_state_version()
-            self._half_open_owner, self._probe_deadline = (
-                greenlet,
-                now + self._probe_timeout_seconds,
-            )
-            return True
-        if now >= self._probe_deadline:
-            # If it returns after all, its result is ignored.
-            self._record_failure("a probe timed out", "a probe timed out")
-        return False
-
     def _start_pinging(self) -> None:
         if self._ping is not None and not self._ping_greenlet:
-            self._ping_greenlet = gevent.spawn(self._ping_until_recovered)
+            self._ping_greenlet = gevent.spawn(self._ping_until_recovered, self._ping)
 
-    def _ping_until_recovered(self) -> None:
+    def _ping_until_recovered(self, ping: Callable[[], object]) -> None:
         while self.state != CLOSED or self.outage.is_ongoing:
             gevent.sleep(PING_INTERVAL_SECONDS)
-            failure_kind = self._ping_and_get_error_name()
-            if failure_kind is None:
-                self.record_outside_success()
-            elif self.state == CLOSED:
-                # Too few calls failed to open the breaker.
-                self.outage.record_failure(f"probe failed: {failure_kind}", f"probe: {failure_kind}")
+            try:
+                with gevent.Timeout(PING_TIMEOUT_SECONDS, TimeoutError):
+                    ping()
+            except Exception as exc:  # clients raise many types
+                kind = type(exc).__name__
+                self.outage.record_failure(f"probe failed: {kind}", f"probe: {kind}")
             else:
-                self._record_failure(f"probe failed: {failure_kind}", f"probe: {failure_kind}")
-
-    def _ping_and_get_error_name(self) -> str | None:
-        """The name of the error; None after a success."""
-        try:
-            with gevent.Timeout(PING_TIMEOUT_SECONDS, TimeoutError):
-                if self._ping is not None:
-                    self._ping()
-        except Exception as exc:  # clients raise many types
-            return type(exc).__name__
-        return None
+                self.record_outside_success()
 
 
 REDIS, POSTGRES, KAFKA, DYNAMODB, EMAIL, SMS = ALL_BREAKERS = (

@@ -621,9 +621,13 @@ comment_deletions = Table(
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    # Idempotency keys that were used while Redis was unavailable (app/ingest/idempotency.py).
+    # app/ingest/idempotency.py. The name is a hash; a key without status has no response yet.
     Column("name", Text, primary_key=True),
-    Column("response", JSONB, nullable=False),
+    Column("body_hash", Text, nullable=False),
+    Column("id_seed", _Id, nullable=False),
+    Column("running_until", DateTime(timezone=True), nullable=False),
+    Column("status", Integer),
+    Column("response", Text),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
 )

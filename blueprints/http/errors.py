@@ -7,6 +7,7 @@ never contain stack traces, SQL or file paths, and never name an internal servic
 import logging
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -34,6 +35,7 @@ _MESSAGE_AND_CODE_BY_STATUS = {
 def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Rejected, _handle_rejected)
     app.register_error_handler(Unavailable, _handle_unavailable)
+    app.register_error_handler(CSRFError, _handle_csrf_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
     for error_class in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(error_class, _handle_database_unavailable)
@@ -70,6 +72,10 @@ def _handle_unavailable(error: Unavailable) -> Response:
     response = _error_response(message, error.code, 503)
     response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
+
+
+def _handle_csrf_error(error: CSRFError) -> Response:
+    return _error_response("This form is too old; please load the page again", "csrf", 403)
 
 
 def _handle_database_unavailable(error: Exception) -> Response:

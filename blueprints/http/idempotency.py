@@ -32,8 +32,7 @@ class IdempotentRequests:
         """Runs the handler of the current request, or replays its stored response.
 
         `caller` must be authenticated already. A rejected request has no effect, so its key is free
-        again. A request that failed as unavailable may have had an effect: a retry runs with the
-        same ids.
+        again. A request that failed otherwise may have had an effect: a retry runs with the same ids.
         """
         idempotency_key = request.headers.get("Idempotency-Key")
         if idempotency_key is None:
@@ -55,7 +54,7 @@ class IdempotentRequests:
             response_text, status = _run_and_encode(handler, request_actions)
         except (Rejected, Unavailable) as error:
             try:
-                (keys.release_claim if isinstance(error, Rejected) else keys.mark_outcome_uncertain)(claim)
+                keys.release(claim, may_have_had_effect=not isinstance(error, Rejected))
             except Unavailable as store_error:
                 log.info(
                     "An idempotency key was not released; it expires by itself: %s",

@@ -7,7 +7,7 @@ from app.accounts.rate_limits import RateLimits
 from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
 from app.social.users import UserSummary
-from blueprints.pages.page_session import PageSessions, check_csrf, safe_local_path
+from blueprints.pages.page_session import PageSessions, safe_local_path
 
 
 class FormAuth:
@@ -16,12 +16,11 @@ class FormAuth:
         self._rate_limits = rate_limits
 
     def require_user(self) -> UserSummary:
-        """The user of the session. Checks the CSRF token and counts the write towards the user's rate
-        limit. Raises Rejected (401, 403, 429)."""
+        """The user of the session. Counts the write towards the user's rate limit. Raises Rejected (401,
+        429)."""
         user = self._sessions.current_user()
         if user is None:
             raise Rejected("Please log in", "no_token", 401)
-        check_csrf()
         self._rate_limits.count_write_request(user.id)
         return user
 

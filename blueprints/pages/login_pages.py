@@ -15,7 +15,6 @@ from blueprints.http.schemas import LoginBody, RegisterBody, validate_data
 from blueprints.http.serializers import JsonObject
 from blueprints.pages.page_session import (
     PageSessions,
-    check_csrf,
     clear_session,
     safe_local_path,
     start_session,
@@ -55,7 +54,6 @@ def blueprint(
 
     @routes.post("/login")
     def submit_login() -> PageResponse:
-        check_csrf()
         try:
             payload = validate_data(_LOGIN_SCHEMA, request.form.to_dict())
             authenticated = accounts.log_in(payload["email"], payload["password"], devices.current())
@@ -75,7 +73,6 @@ def blueprint(
 
     @routes.post("/register")
     def submit_registration() -> PageResponse:
-        check_csrf()
         try:
             registration = Registration(**validate_data(_REGISTER_SCHEMA, request.form.to_dict()))
             authenticated = accounts.register(registration, devices.current())
@@ -87,7 +84,6 @@ def blueprint(
 
     @routes.post("/logout")
     def submit_logout() -> AnyResponse:
-        check_csrf()
         user_id, session_id = session.get("user"), session.get("session")
         if isinstance(user_id, str) and isinstance(session_id, str):
             accounts.log_out(user_id, session_id, None)
@@ -97,7 +93,6 @@ def blueprint(
     @routes.post("/session/token")
     def issue_page_token() -> JsonObject:
         """A short-lived access token for the page's scripts, which keep it in memory only."""
-        check_csrf()
         user = sessions.current_user()
         if user is None:
             raise Rejected("No token provided", "no_token", 401)

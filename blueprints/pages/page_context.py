@@ -13,7 +13,7 @@ from app.domain.messages import isolate_name_direction
 from app.domain.text import initials, truncate_graphemes
 from app.social.notifications import Notifications
 from app.social.users import Users
-from blueprints.pages.page_session import PageSessions, check_csrf, csrf_token, safe_local_path
+from blueprints.pages.page_session import PageSessions, safe_local_path
 
 THEMES = ("light", "dark")
 THEME_COOKIE_MAX_AGE_SECONDS = 365 * 24 * 3600
@@ -36,7 +36,6 @@ def blueprint(
         return {
             "current_user": user,
             "unread_count": unread_count,
-            "csrf_token": csrf_token,
             "is_testing": is_testing,
             "can_use_admin_pages": lambda: user is not None and sees_admin_links(user.id),
             "theme": theme if theme in THEMES else None,
@@ -84,7 +83,6 @@ def blueprint(
     @routes.post("/theme")
     def set_theme() -> Response:
         """Light or dark; any other value follows the setting of the device."""
-        check_csrf()
         requested_theme = request.form.get("theme")
         response = redirect(safe_local_path(request.form.get("return_path")), 303)
         if requested_theme in THEMES:

@@ -1,17 +1,16 @@
-"""The session of the pages (Flask's signed cookie), and the CSRF token of forms."""
+"""The session of the pages: Flask's signed cookie."""
 
-import hmac
-import secrets
 from typing import NoReturn
 from urllib.parse import quote
 
 from flask import abort, redirect, request, session
+from flask_wtf.csrf import generate_csrf
 
 from app.accounts.sessions import Sessions
-from app.domain.errors import Rejected
 from app.social.users import Users, UserSummary
 
-CSRF_HEADER = "X-CSRF-Token"
+CSRF_FIELD = "csrf"
+"""Of forms, and of the session that they belong to."""
 
 
 class PageSessions:
@@ -50,31 +49,14 @@ def start_session(user_id: str, session_id: str) -> None:
     session.clear()
     session.permanent = True
     session["user"], session["session"] = user_id, session_id
-    csrf_token()
+    generate_csrf()  # several tabs may load their first page at the same time
 
 
 def clear_session() -> None:
     """Keeps the CSRF token: several tabs may load the log-in page at the same time, and each of
     their forms must work."""
-    token = csrf_token()
-    session.clear()
-    session["csrf"] = token
-
-
-def csrf_token() -> str:
-    """The CSRF token of this session's forms."""
-    token = session.get("csrf")
-    if not isinstance(token, str):
-        token = session["csrf"] = secrets.token_urlsafe(24)
-    return token
-
-
-def check_csrf() -> None:
-    """Raises Rejected (403)."""
-    submitted = request.form.get("csrf") or request.headers.get(CSRF_HEADER, "")
-    expected = session.get("csrf")
-    if not isinstance(expected, str) or not hmac.compare_digest(expected.encode(), submitted.encode()):
-        raise Rejected("This form is too old; please load the page again", "csrf", 403)
+    for key in session.keys() - {CSRF_FIELD}:
+        del session[key]
 
 
 def safe_local_path(path: str | None, default: str = "/") -> str:

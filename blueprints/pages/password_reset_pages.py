@@ -8,7 +8,6 @@ from app.domain.errors import Rejected
 from blueprints.api.passwords import RequestPasswordResetBody, ResetPasswordBody
 from blueprints.http.devices import RequestDevices
 from blueprints.http.schemas import validate_data
-from blueprints.pages.page_session import check_csrf
 
 _RESET_REQUEST_SCHEMA, _RESET_SCHEMA = RequestPasswordResetBody(), ResetPasswordBody()
 PageResponse = str | Response | tuple[str, int]
@@ -24,7 +23,6 @@ def blueprint(credentials: PasswordsAndOneTimeCodes, devices: RequestDevices) ->
     @routes.post("/password/forgotten")
     def submit_reset_request() -> PageResponse:
         """The same answer whether or not there is such an account."""
-        check_csrf()
         try:
             payload = validate_data(_RESET_REQUEST_SCHEMA, request.form.to_dict())
             credentials.request_password_reset(payload["email"], devices.current().ip_address)
@@ -39,7 +37,6 @@ def blueprint(credentials: PasswordsAndOneTimeCodes, devices: RequestDevices) ->
 
     @routes.post("/password/reset")
     def submit_reset() -> PageResponse:
-        check_csrf()
         try:
             payload = validate_data(_RESET_SCHEMA, request.form.to_dict())
             credentials.reset_password(payload["token"].strip(), payload["newPassword"])

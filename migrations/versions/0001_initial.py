@@ -106,7 +106,11 @@ def upgrade() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("response", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body_hash", sa.Text(), nullable=False),
+        sa.Column("id_seed", sa.UUID(as_uuid=False), nullable=False),
+        sa.Column("running_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("response", sa.Text(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_idempotency_keys")),
     )

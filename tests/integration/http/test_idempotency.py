@@ -4,15 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import redis
 from flask import Flask
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Engine, text
 
-from app.bootstrap import SharedServices
 from app.clients import postgres
-from app.domain.errors import RedisUnavailable, Unavailable
+from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 from app.ingest.actions import Actions
 from app.ingest.idempotency import IdempotencyClaim, IdempotencyKeys, StoredResponse
 from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
@@ -20,6 +16,8 @@ from tests.integration.http.test_social_with_real_stores import ApiUser, alice, 
 __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
 PostWithKey = Callable[..., Any]
+SCOPE = ("alice", "/api/posts", "k1")
+FIRST, SECOND, THIRD = (f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))
 
 
 @pytest.fixture
@@ -84,80 +82,107 @@ def test_invalid_key_is_refused(post_with_key: PostWithKey, key: str) -> None:
     assert post_with_key("/api/posts", {"caption": "Hello"}, key).status_code == 400
 
 
-def test_second_request_during_the_first_is_409(isolated_services: SharedServices) -> None:
-    store = IdempotencyKeys(isolated_services.redis, isolated_services.engine)
-    scope, body = ("alice", "/api/posts", "k1"), b"{}"
-    claim = store.claim_or_get_response(scope, body, "first")
-    assert isinstance(claim, IdempotencyClaim)
-    with pytest.raises(Exception, match="still running"):
-        store.claim_or_get_response(scope, body, "second")
-    store.save_response(claim, StoredResponse(201, "{}"))
-    assert store.claim_or_get_response(scope, body, "third") == StoredResponse(201, "{}")
-
-
 @pytest.fixture
-def unreachable_redis() -> redis.Redis:
-    return redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
+def keys(engine: Engine) -> IdempotencyKeys:
+    return IdempotencyKeys(engine)
 
 
-def test_idempotency_keys_are_kept_in_postgresql_without_redis(
-    isolated_services: SharedServices, unreachable_redis: redis.Redis, engine: Engine
+def claim(keys: IdempotencyKeys, id_seed: str, body: bytes = b"{}") -> IdempotencyClaim:
+    result = keys.claim_or_get_response(SCOPE, body, id_seed)
+    assert isinstance(result, IdempotencyClaim)
+    return result
+
+
+def expire(engine: Engine, column: str) -> None:
+    with engine.begin() as conn:
+        conn.execute(text(f"update idempotency_keys set {column} = now()"))  # noqa: S608 - constants only
+
+
+def test_second_request_during_the_first_is_409(keys: IdempotencyKeys) -> None:
+    first = claim(keys, FIRST)
+    with pytest.raises(Rejected, match="still running"):
+        claim(keys, SECOND)
+    keys.save_response(first, StoredResponse(201, "{}"))
+    assert keys.claim_or_get_response(SCOPE, b"{}", THIRD) == StoredResponse(201, "{}")
+
+
+def test_key_of_a_request_without_effect_is_free_again(keys: IdempotencyKeys) -> None:
+    keys.release(claim(keys, FIRST), may_have_had_effect=False)
+
+    second = claim(keys, SECOND, b"other")
+
+    assert (second.id_seed, second.is_retry) == (SECOND, False)
+
+
+def test_request_with_an_open_outcome_is_retried_with_the_same_ids(keys: IdempotencyKeys) -> None:
+    first = claim(keys, FIRST)
+    keys.release(first, may_have_had_effect=True)
+
+    with pytest.raises(Rejected, match="another body"):
+        claim(keys, SECOND, b"other")
+    second = claim(keys, SECOND)
+
+    assert (second.id_seed, second.is_retry, first.is_retry) == (FIRST, True, False)
+    with pytest.raises(Rejected, match="still running"):
+        claim(keys, THIRD)
+    keys.save_response(second, StoredResponse(201, "{}"))
+    assert keys.claim_or_get_response(SCOPE, b"{}", THIRD) == StoredResponse(201, "{}")
+
+
+def test_request_of_a_process_that_died_is_retried_with_the_same_ids(
+    keys: IdempotencyKeys, engine: Engine
 ) -> None:
-    scope, body = ("alice", "/api/posts", "k1"), b"{}"
-    store = IdempotencyKeys(unreachable_redis, engine)
-    claim = store.claim_or_get_response(scope, body, "first")
-    assert isinstance(claim, IdempotencyClaim)
-    with pytest.raises(Exception, match="still running"):
-        store.claim_or_get_response(scope, body, "second")
-    store.save_response(claim, StoredResponse(201, "{}"))
+    claim(keys, FIRST)
+    expire(engine, "running_until")
 
-    again = IdempotencyKeys(isolated_services.redis, engine).claim_or_get_response(scope, body, "third")
-
-    assert again == StoredResponse(201, "{}")
+    assert (claim(keys, SECOND).id_seed, claim_is_running(keys)) == (FIRST, True)
 
 
-def test_response_is_stored_though_redis_fails_meanwhile(
-    isolated_services: SharedServices, unreachable_redis: redis.Redis, engine: Engine
+def claim_is_running(keys: IdempotencyKeys) -> bool:
+    try:
+        claim(keys, THIRD)
+    except Rejected as error:
+        return error.code == "idempotency_running"
+    return False
+
+
+def test_late_attempt_does_not_release_the_claim_of_the_next_one(
+    keys: IdempotencyKeys, engine: Engine
 ) -> None:
-    scope, body = ("alice", "/api/posts", "k1"), b"{}"
-    claim = IdempotencyKeys(isolated_services.redis, engine).claim_or_get_response(scope, body, "first")
-    assert isinstance(claim, IdempotencyClaim)
+    late = claim(keys, FIRST)
+    expire(engine, "running_until")
+    claim(keys, SECOND)
 
-    IdempotencyKeys(unreachable_redis, engine).save_response(claim, StoredResponse(201, "{}"))
+    for may_have_had_effect in (True, False):
+        keys.release(late, may_have_had_effect)
 
-    assert IdempotencyKeys(unreachable_redis, engine).claim_or_get_response(
-        scope, body, "second"
-    ) == StoredResponse(201, "{}")
-
-
-def test_key_of_a_failed_request_is_free_again(unreachable_redis: redis.Redis, engine: Engine) -> None:
-    store, scope = IdempotencyKeys(unreachable_redis, engine), ("alice", "/api/posts", "k1")
-    claim = store.claim_or_get_response(scope, b"{}", "first")
-    assert isinstance(claim, IdempotencyClaim)
-
-    store.release_claim(claim)
-
-    assert isinstance(store.claim_or_get_response(scope, b"other", "second"), IdempotencyClaim)
+    assert claim_is_running(keys)
 
 
-@pytest.mark.parametrize("where", ["redis", "table"])
-def test_uncertain_request_is_retried_with_the_same_ids(
-    isolated_services: SharedServices, unreachable_redis: redis.Redis, engine: Engine, where: str
-) -> None:
-    store = IdempotencyKeys(isolated_services.redis if where == "redis" else unreachable_redis, engine)
-    scope = ("alice", "/api/comments", "k1")
-    first = store.claim_or_get_response(scope, b"{}", "first")
-    assert isinstance(first, IdempotencyClaim)
+def test_rejected_retry_leaves_the_ids_of_the_first_attempt(keys: IdempotencyKeys) -> None:
+    keys.release(claim(keys, FIRST), may_have_had_effect=True)
+    keys.release(claim(keys, SECOND), may_have_had_effect=False)
 
-    store.mark_outcome_uncertain(first)
-    second = store.claim_or_get_response(scope, b"{}", "second")
+    assert claim(keys, THIRD).id_seed == FIRST
 
-    assert isinstance(second, IdempotencyClaim)
-    assert (second.id_seed, second.is_retry, first.is_retry) == ("first", True, False)
-    with pytest.raises(Exception, match="still running"):
-        store.claim_or_get_response(scope, b"{}", "third")
-    store.save_response(second, StoredResponse(201, "{}"))
-    assert store.claim_or_get_response(scope, b"{}", "fourth") == StoredResponse(201, "{}")
+
+def test_first_stored_response_stays(keys: IdempotencyKeys, engine: Engine) -> None:
+    late = claim(keys, FIRST)
+    expire(engine, "running_until")
+    keys.save_response(claim(keys, SECOND), StoredResponse(201, "first"))
+
+    keys.save_response(late, StoredResponse(201, "second"))
+
+    assert keys.claim_or_get_response(SCOPE, b"{}", THIRD) == StoredResponse(201, "first")
+
+
+def test_key_may_be_used_anew_after_its_time(keys: IdempotencyKeys, engine: Engine) -> None:
+    keys.save_response(claim(keys, FIRST), StoredResponse(201, "{}"))
+    expire(engine, "expires_at")
+
+    second = claim(keys, SECOND, b"other")
+
+    assert (second.id_seed, second.is_retry) == (SECOND, False)
 
 
 def test_comment_retried_after_a_lost_response_is_one_comment(
@@ -183,11 +208,7 @@ def test_comment_retried_after_a_lost_response_is_one_comment(
     assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
 
 
-def test_idempotent_request_without_postgresql_is_unavailable(
-    unreachable_redis: redis.Redis,
-) -> None:
-    unreachable_engine = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
+def test_idempotent_request_without_postgresql_is_unavailable() -> None:
+    keys = IdempotencyKeys(postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing"))
     with pytest.raises(Unavailable):
-        IdempotencyKeys(unreachable_redis, unreachable_engine).claim_or_get_response(
-            ("alice", "/api/posts", "k1"), b"{}", "first"
-        )
+        claim(keys, FIRST)

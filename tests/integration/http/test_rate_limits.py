@@ -1,5 +1,6 @@
 """Rate limits of log-ins, registrations and writes."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_network
@@ -91,11 +92,18 @@ def test_fifty_failures_lock_an_address(rate_limits: RateLimits) -> None:
     assert attempts == [True] * 50 + [False]
 
 
-def test_failure_count_expires(rate_limits: RateLimits, manual_clock: ManualClock) -> None:
+def test_failure_count_expires(rate_limits: RateLimits, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(6):
         is_allowed(lambda: rate_limits.count_login_attempt("ann", "10.0.0.1"))
-    manual_clock.advance(901)
+    in_fifteen_minutes = time.time() + 901
+    monkeypatch.setattr("time.time", lambda: in_fifteen_minutes)  # the clock of the library's counters
     assert is_allowed(lambda: rate_limits.count_login_attempt("ann", "10.0.0.1"))
+
+
+def test_code_requests_of_a_limited_account_do_not_count_for_the_address(rate_limits: RateLimits) -> None:
+    for _ in range(100):
+        is_allowed(lambda: rate_limits.count_code_or_reset_request("otp", "ann", "10.0.0.1"))
+    assert is_allowed(lambda: rate_limits.count_code_or_reset_request("otp", "bob", "10.0.0.1"))
 
 
 def test_no_attempt_is_refused_when_limits_are_disabled() -> None:

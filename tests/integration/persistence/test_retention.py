@@ -235,8 +235,9 @@ def test_sessions_are_deleted_once_no_token_is_valid(
             id="one_time_tokens",
         ),
         pytest.param(
-            "insert into idempotency_keys (name, response, expires_at) select n::text, '{}', "
-            "now() - make_interval(days => n) from generate_series(-1, 3) n",
+            "insert into idempotency_keys (name, body_hash, id_seed, running_until, expires_at) "
+            "select n::text, '', uuidv7(), now(), now() - make_interval(days => n) "
+            "from generate_series(-1, 3) n",
             1,
             id="idempotency_keys",
         ),

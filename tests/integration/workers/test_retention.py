@@ -191,8 +191,9 @@ insert into refresh_tokens (token_hash, session_id, expires_at, used_at)
     select n || '-' || t, md5('s' || n)::uuid, now() + make_interval(days => n % 30 + t - 3),
         case when t < 2 then now() end
     from generate_series(1, 5000) n, generate_series(1, 2) t;
-insert into idempotency_keys (name, response, expires_at)
-    select n::text, '{}', now() + make_interval(hours => n % 50 - 1) from generate_series(1, 5000) n;
+insert into idempotency_keys (name, body_hash, id_seed, running_until, expires_at)
+    select n::text, '', uuidv7(), now(), now() + make_interval(hours => n % 50 - 1)
+    from generate_series(1, 5000) n;
 insert into removed_accounts (user_id, removed_at)
     select md5('r' || n)::uuid, now() - make_interval(hours => n % 200) from generate_series(1, 5000) n;
 analyze;

@@ -13,7 +13,7 @@ from app.trace_context import get_or_create_correlation_id, get_or_create_tracep
 from tests.support.fake_app import auth_header
 from tests.support.web_application import create_web_application
 
-ORIGIN = "https://friend.example"
+ORIGIN, IPV6_ORIGIN = "https://friend.example", "http://[::1]:5173"
 
 
 def test_personal_response_is_not_cacheable(client: FlaskClient, user_id: str) -> None:
@@ -23,7 +23,7 @@ def test_personal_response_is_not_cacheable(client: FlaskClient, user_id: str) -
 
 @pytest.fixture
 def cors_client(fake_services: SharedServices) -> FlaskClient:
-    web = dataclasses.replace(fake_services.settings.web, cors_origins=(ORIGIN,))
+    web = dataclasses.replace(fake_services.settings.web, cors_origins=(ORIGIN, IPV6_ORIGIN))
     services = dataclasses.replace(
         fake_services, settings=dataclasses.replace(fake_services.settings, web=web)
     )
@@ -34,6 +34,8 @@ def cors_client(fake_services: SharedServices) -> FlaskClient:
     ("origin", "allowed"),
     [
         pytest.param(ORIGIN, ORIGIN, id="on the list"),
+        pytest.param(IPV6_ORIGIN, IPV6_ORIGIN, id="an IPv6 address"),
+        pytest.param("http://1:5173", None, id="what a pattern would match"),
         pytest.param("https://friend.example.evil.org", None, id="not on the list"),
         pytest.param("null", None, id="no origin at all"),
     ],
@@ -45,6 +47,18 @@ def test_only_configured_origins_are_allowed(
     response = cors_client.options(f"/api/posts/{user_id}/like", headers=headers)
     assert response.headers.get("Access-Control-Allow-Origin") == allowed
     assert ("PUT" in response.headers.get("Access-Control-Allow-Methods", "")) == bool(allowed)
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, None])
+def test_response_to_an_allowed_origin_shows_it_what_it_may_read(
+    cors_client: FlaskClient, origin: str | None
+) -> None:
+    """Also an error; a cache must not give it to another origin."""
+    response = cors_client.get("/api/nothing", headers={"Origin": origin} if origin else {})
+    assert response.headers.get("Access-Control-Allow-Origin") == origin
+    assert ("Retry-After" in response.headers.get("Access-Control-Expose-Headers", "")) == bool(origin)
+    assert ("Origin" in response.headers.get("Vary", "")) == bool(origin)
+    assert "Access-Control-Allow-Credentials" not in response.headers
 
 
 def test_no_origin_is_allowed_without_configuration(client: FlaskClient, user_id: str) -> None:
