@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from app.clients.postgres import translate_errors
 from app.domain.redaction import with_encrypted_login_code
 from app.domain.resume import MAX_MISSED_EVENTS
-from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
+from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.serializer import render_payloads
 
 
@@ -112,7 +112,7 @@ def _get_or_create_epoch(conn: Connection) -> str:
 _SELECT_EPOCH = text("select value::text from epochs where name = 'client_events'")
 # One statement, so that count and version are from one snapshot.
 _SELECT_POSITION = text(
-    f"select u.client_seq, u.unread_count_version, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608
+    f"select u.client_seq, u.unread_count_version, {unread_count_sql('u.id')} "  # noqa: S608
     "from users u where u.id = :user"
 )
 _SELECT_CLIENT_EVENTS = text(
@@ -127,6 +127,6 @@ _SELECT_EVENTS_AFTER = text("""
 """)
 # One statement, so that count and version are from one snapshot.
 _SELECT_BADGES = text(
-    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))}, u.unread_count_version "  # noqa: S608
+    f"select u.id::text, {unread_count_sql('u.id')}, u.unread_count_version "  # noqa: S608
     "from users u where u.id = any(cast(:users as uuid[]))"
 )

@@ -258,8 +258,7 @@ _WITHDRAW_NOTIFICATIONS = text("""
         delete from notifications where object_id = :object and type = :type
             and user_id = any(cast(:users as uuid[]))
             and user_id between cast(:first as uuid) and cast(:last as uuid)
-        returning id, user_id, version, priority, version > 0 and removed_at is null and archived_at is null
-            as is_visible
+        returning id, user_id, version, priority, is_visible
     ), numbered as (
         update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
         from withdrawn where users.id = withdrawn.user_id and is_visible

@@ -19,7 +19,7 @@ from app.domain.events import CRITICAL_KINDS, Event, Kind, occurred_at_from_seq
 from app.domain.grouping import GroupKey, GroupPlan
 from app.domain.preferences import Channel
 from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
-from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
+from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.client_event_payloads import build_event_name_and_payload
 from app.persistence.critical_notify import CriticalClientEvent, pg_notify_critical_events
 from app.persistence.message_enqueue import NewOutgoingMessage, enqueue_emails_and_texts
@@ -207,7 +207,7 @@ _RESERVE_CLIENT_SEQS = text("""
     returning users.id::text, users.client_seq - n.event_count, users.unread_count_version
 """)
 _COUNT_UNREAD_SQL = (
-    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608 - constants only
+    f"select u.id::text, {unread_count_sql('u.id')} "  # noqa: S608 - constants only
     "from unnest(cast(:ids as uuid[])) as u (id)"
 )
 _COUNT_UNREAD = text(_COUNT_UNREAD_SQL)

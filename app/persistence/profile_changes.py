@@ -118,7 +118,7 @@ _NEXT_PAGE = text("""
 """)
 _VISIBLE_ROWS = text(
     "select id::text, user_id::text from notifications where id = any(cast(:ids as uuid[])) "
-    "and version > 0 and removed_at is null and archived_at is null"
+    "and is_visible"
 )
 _WHERE_UNCHANGED = (
     "where user_id = :user and changed_at = :changed_at and last_checked_id is not distinct from "

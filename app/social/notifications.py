@@ -14,12 +14,7 @@ from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.domain.events import Priority
 from app.persistence import groups
-from app.persistence.bounded_counts import (
-    MAX_COUNTED_ROWS,
-    MAX_LISTED_ROWS,
-    select_bounded_count,
-    unread_rows_sql,
-)
+from app.persistence.bounded_counts import MAX_COUNTED_ROWS, MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
 from app.persistence.tables import notifications
 from app.social.posts import PageRequest
@@ -28,8 +23,6 @@ from app.social.users import UserSummary
 NOT_FOUND = Rejected("Notification not found", "notification_not_found", 404)
 MAX_GROUPED = 100
 _COLUMNS = notifications.c
-# Version 0: not announced yet (the window is still open), so not visible.
-IS_VISIBLE = (_COLUMNS.version > 0) & _COLUMNS.removed_at.is_(None) & _COLUMNS.archived_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +150,7 @@ class Notifications:
 
 
 def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[ColumnElement[bool]]:
-    conditions = [_COLUMNS.user_id == user_id, IS_VISIBLE]
+    conditions = [_COLUMNS.user_id == user_id, _COLUMNS.is_visible]
     if filters.unread_only:
         conditions.append(~_COLUMNS.is_read)
     if filters.priority is not None:
@@ -170,7 +163,7 @@ def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[Column
 _COUNT_BY_KIND = text(
     "select type, count(*) as count, count(*) filter (where not is_read) as unread, "  # noqa: S608 - constants only
     "max(updated_at) as latest from (select type, is_read, updated_at from notifications "
-    "where user_id = :user and version > 0 and removed_at is null and archived_at is null "
+    "where user_id = :user and is_visible "
     f"order by updated_at desc, id desc limit {MAX_LISTED_ROWS}) newest group by type order by latest desc"
 )
 _EXPLAIN_ACTORS = text(
@@ -187,8 +180,8 @@ _EXPLAIN_CLIENT_EVENTS = text(
 )
 _UNREAD_COUNT_VERSION = text("select unread_count_version from users where id = :user")
 _UNREAD_BY_PRIORITY = text(
-    f"select priority, count(*) from ({unread_rows_sql(':user')} limit {MAX_COUNTED_ROWS}) unread "  # noqa: S608
-    "group by priority"
+    "select priority, count(*) from (select priority from unread_notifications where user_id = :user "  # noqa: S608 - constants only
+    f"limit {MAX_COUNTED_ROWS}) unread group by priority"
 )
 _ACTORS_AFTER_KEY = (
     "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"
