@@ -35,7 +35,7 @@ class ResumeResult:
     is_complete: bool
     client_events: tuple[dict[str, Any], ...]
     unread_badge: tuple[int, int] | None = None
-    """(version, count) of the unread count in the same snapshot."""
+    """(version, count) of the unread count in the same snapshot. Its version is `client_seq`."""
 
 
 class ClientEventHistory:
@@ -46,7 +46,7 @@ class ClientEventHistory:
         with translate_errors("read missed events"), self._engine.begin() as conn:
             epoch = _get_or_create_epoch(conn)
             position = conn.execute(_SELECT_POSITION, {"user": user_id}).first()
-            client_seq, unread_badge = (position[0], (position[1], position[2])) if position else (0, None)
+            client_seq, unread_badge = (position[0], (position[0], position[1])) if position else (0, None)
             if (
                 resume_point is None
                 or resume_point.epoch != epoch
@@ -112,7 +112,7 @@ def _get_or_create_epoch(conn: Connection) -> str:
 _SELECT_EPOCH = text("select value::text from epochs where name = 'client_events'")
 # One statement, so that count and version are from one snapshot.
 _SELECT_POSITION = text(
-    f"select u.client_seq, u.unread_count_version, {unread_count_sql('u.id')} "  # noqa: S608
+    f"select u.client_seq, {unread_count_sql('u.id')} "  # noqa: S608
     "from users u where u.id = :user"
 )
 _SELECT_CLIENT_EVENTS = text(
@@ -127,6 +127,6 @@ _SELECT_EVENTS_AFTER = text("""
 """)
 # One statement, so that count and version are from one snapshot.
 _SELECT_BADGES = text(
-    f"select u.id::text, {unread_count_sql('u.id')}, u.unread_count_version "  # noqa: S608
+    f"select u.id::text, {unread_count_sql('u.id')}, u.client_seq "  # noqa: S608
     "from users u where u.id = any(cast(:users as uuid[]))"
 )

@@ -205,7 +205,7 @@ _INSERT_NOTIFICATIONS = text("""
             and n.object_id = cast(:object as uuid)
             and n.user_id between cast(:first as uuid) and cast(:last as uuid))
     ), numbered as (
-        update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
+        update users set client_seq = client_seq + 1
         from missing where users.id = missing.user_id
         returning users.id as user_id, users.client_seq, users.is_simulated, missing.number,
             uuidv7() as notification_id
@@ -260,7 +260,7 @@ _WITHDRAW_NOTIFICATIONS = text("""
             and user_id between cast(:first as uuid) and cast(:last as uuid)
         returning id, user_id, version, priority, is_visible
     ), numbered as (
-        update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
+        update users set client_seq = client_seq + 1
         from withdrawn where users.id = withdrawn.user_id and is_visible
         returning users.id as user_id, users.client_seq, withdrawn.id, withdrawn.version + 1 as version,
             withdrawn.priority

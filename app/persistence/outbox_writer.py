@@ -4,13 +4,14 @@ In: group plans of app/persistence/event_writer.py. Out: tables notifications an
 go to NOTIFY and to outgoing_messages.
 
 client_seq is raised under the recipient's lock. Client events of a recipient therefore have no gaps, and
-their outbox ids rise in the order of client_seq.
+their outbox ids rise in the order of client_seq. An unread count has the number of the last client event
+before it as its version.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
 
 import orjson
 from sqlalchemy import Connection, text
@@ -38,19 +39,6 @@ class AnnouncementBatch:
     plan_by_group: dict[GroupKey, GroupPlan]
     event_by_id: dict[str, Event]
     recipient_context: RecipientContext
-
-
-@dataclass(slots=True)
-class RecipientCounters:
-    """Counters reserved for one recipient: the last client_seq used, and the new version of the unread
-    count."""
-
-    client_seq: int
-    unread_count_version: int
-
-    def take_next_client_seq(self) -> int:
-        self.client_seq += 1
-        return self.client_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +75,18 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
         for key, plan in batch.plan_by_group.items()
         for announcement in plan.planned_client_events
     ]
-    counters_by_recipient = reserve_client_seqs(conn, [key.recipient_id for key, _ in announcements])
+    client_seqs = reserve_client_seqs(conn, [key.recipient_id for key, _ in announcements])
     client_events: list[_ClientEvent] = []
-    for key, announcement in announcements:
+    for (key, announcement), client_seq in zip(announcements, client_seqs, strict=True):
         row = rows[announcement.generation_id]
-        row.client_seq = client_seq = counters_by_recipient[key.recipient_id].take_next_client_seq()
+        row.client_seq = client_seq
         event_name, payload = build_event_name_and_payload(row, announcement, client_seq)
         client_events.append(_ClientEvent(key.recipient_id, key.kind, client_seq, event_name, payload))
     rows_json = orjson.dumps([row.column_values() for row in rows.values()]).decode()
-    unread_counts = conn.execute(
-        _UPDATE_NOTIFICATIONS, {"rows": rows_json, "ids": sorted(counters_by_recipient)}
-    ).all()
+    conn.execute(_UPDATE_NOTIFICATIONS, {"rows": rows_json})
     encrypted_bodies = _encrypted_bodies_by_notification(rows.values())
     if client_events:
-        outbox_rows = [_outbox_row(event, encrypted_bodies) for event in client_events]
-        insert_client_events(conn, outbox_rows, counters_by_recipient, unread_counts)
+        insert_client_events(conn, [_outbox_row(event, encrypted_bodies) for event in client_events])
     critical_events = [
         _to_critical_client_event(event, encrypted_bodies)
         for event in client_events
@@ -119,43 +104,19 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
     return AnnouncementWriteResult(len(client_events), tuple(critical_events))
 
 
-def reserve_client_seqs(conn: Connection, recipient_ids: Iterable[str]) -> dict[str, RecipientCounters]:
-    """Reserves one client_seq per item of `recipient_ids`, which may repeat. The recipients must be
-    locked."""
+def reserve_client_seqs(conn: Connection, recipient_ids: Sequence[str]) -> list[int]:
+    """One client_seq for each item of `recipient_ids`, which may repeat. The recipients must be locked."""
     event_counts = Counter(recipient_ids)
     ids = sorted(event_counts)
     params = {"ids": ids, "event_counts": [event_counts[recipient_id] for recipient_id in ids]}
-    rows = conn.execute(_RESERVE_CLIENT_SEQS, params)
-    return {row[0]: RecipientCounters(row[1], row[2]) for row in rows}
+    reserved = {row[0]: count(row[1] + 1) for row in conn.execute(_RESERVE_CLIENT_SEQS, params)}
+    return [next(reserved[recipient_id]) for recipient_id in recipient_ids]
 
 
-def count_unread_by_recipient(conn: Connection, recipient_ids: Iterable[str]) -> Sequence[Sequence[Any]]:
-    """(recipient id, number of unread rows, at most MAX_COUNTED_ROWS)."""
-    return conn.execute(_COUNT_UNREAD, {"ids": sorted(recipient_ids)}).all()
-
-
-def insert_client_events(
-    conn: Connection,
-    client_events: Sequence[dict[str, object]],
-    counters_by_recipient: Mapping[str, RecipientCounters],
-    unread_counts: Iterable[Sequence[Any]],
-) -> None:
+def insert_client_events(conn: Connection, client_events: Sequence[dict[str, object]]) -> None:
     """Inserts the client events in order, then one unread count per recipient. NOTIFY follows at commit."""
-    unread_by_recipient = {row[0]: row[1] for row in unread_counts}
-    unread_count_events = [
-        {
-            "userId": recipient_id,
-            "clientSeq": None,
-            "clientEvent": "unread_count",
-            "payload": {
-                "count": unread_by_recipient.get(recipient_id, 0),
-                "version": counters_by_recipient[recipient_id].unread_count_version,
-            },
-        }
-        for recipient_id in sorted(counters_by_recipient)
-    ]
-    events_json = orjson.dumps([*client_events, *unread_count_events]).decode()
-    conn.execute(_INSERT_OUTBOX, {"client_events": events_json, "channel": OUTBOX_CHANNEL})
+    events_json = orjson.dumps(client_events).decode()
+    conn.execute(_INSERT_CLIENT_EVENTS, {"client_events": events_json, "channel": OUTBOX_CHANNEL})
 
 
 def _outbox_row(event: _ClientEvent, encrypted_bodies: Mapping[str, str]) -> dict[str, object]:
@@ -200,19 +161,12 @@ def _encrypted_bodies_by_notification(rows: Iterable[NotificationRow]) -> dict[s
 
 
 _RESERVE_CLIENT_SEQS = text("""
-    update users set client_seq = client_seq + n.event_count,
-        unread_count_version = unread_count_version + 1
+    update users set client_seq = client_seq + n.event_count
     from unnest(cast(:ids as uuid[]), cast(:event_counts as int[])) as n (id, event_count)
     where users.id = n.id
-    returning users.id::text, users.client_seq - n.event_count, users.unread_count_version
+    returning users.id::text, users.client_seq - n.event_count
 """)
-_COUNT_UNREAD_SQL = (
-    f"select u.id::text, {unread_count_sql('u.id')} "  # noqa: S608 - constants only
-    "from unnest(cast(:ids as uuid[])) as u (id)"
-)
-_COUNT_UNREAD = text(_COUNT_UNREAD_SQL)
-# The rows are updated and their recipients' unread rows counted in one round trip.
-_UPDATE_NOTIFICATIONS = text(f"""
+_UPDATE_NOTIFICATIONS = text("""
     update notifications set version = (n.row->>'version')::int,
         client_seq = greatest(notifications.client_seq, (n.row->>'clientSeq')::bigint),
         priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
@@ -229,14 +183,23 @@ _UPDATE_NOTIFICATIONS = text(f"""
             when (n.row->>'isRemoved')::boolean then now() else null end,
         updated_at = (n.row->>'updatedAt')::timestamptz
     from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
-    where notifications.id = (n.row->>'id')::uuid;
-    {_COUNT_UNREAD_SQL}
-""")  # noqa: S608 - constants only
-_INSERT_OUTBOX = text("""
-    insert into outbox (user_id, client_seq, client_event, payload, encrypted_body)
-    select (e.row->>'userId')::uuid, (e.row->>'clientSeq')::bigint, e.row->>'clientEvent',
-        e.row->'payload', e.row->>'encryptedBody'
-    from jsonb_array_elements(cast(:client_events as jsonb)) with ordinality as e (row, position)
-    order by e.position;
-    select pg_notify(:channel, '')
+    where notifications.id = (n.row->>'id')::uuid
 """)
+_INSERT_CLIENT_EVENTS = text(f"""
+    with client_events as (
+        select (e.row->>'userId')::uuid as user_id, (e.row->>'clientSeq')::bigint as client_seq,
+            e.row->>'clientEvent' as client_event, e.row->'payload' as payload,
+            e.row->>'encryptedBody' as encrypted_body, position
+        from jsonb_array_elements(cast(:client_events as jsonb)) with ordinality as e (row, position)
+    ), unread_counts as (
+        select u.id as user_id, null::bigint as client_seq, 'unread_count' as client_event,
+            jsonb_build_object('count', {unread_count_sql("u.id")}, 'version', u.client_seq) as payload,
+            null as encrypted_body, null::bigint as position
+        from users u where u.id in (select user_id from client_events)
+    )
+    insert into outbox (user_id, client_seq, client_event, payload, encrypted_body)
+    select user_id, client_seq, client_event, payload, encrypted_body
+    from (select * from client_events union all select * from unread_counts) numbered_then_counts
+    order by position, user_id;
+    select pg_notify(:channel, '')
+""")  # noqa: S608 - constants only

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 from app.domain.events import to_iso_utc
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import ActorProfile, load_first_actors
-from app.persistence.outbox_writer import count_unread_by_recipient, insert_client_events, reserve_client_seqs
+from app.persistence.outbox_writer import insert_client_events, reserve_client_seqs
 from app.persistence.tables import notifications
 
 
@@ -32,12 +32,9 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
     content; then one unread count per recipient. The recipients must be locked."""
     if not row_updates:
         return
-    counters = reserve_client_seqs(conn, [row_update.recipient_id for row_update in row_updates])
-    numbered_updates = [
-        (row_update, counters[row_update.recipient_id].take_next_client_seq()) for row_update in row_updates
-    ]
+    client_seqs = reserve_client_seqs(conn, [row_update.recipient_id for row_update in row_updates])
     ids = [row_update.notification_id for row_update in row_updates]
-    conn.execute(_BUMP_VERSIONS, {"ids": ids, "seqs": [client_seq for _, client_seq in numbered_updates]})
+    conn.execute(_BUMP_VERSIONS, {"ids": ids, "seqs": client_seqs})
     result = conn.execute(select(notifications).where(notifications.c.id.in_(ids))).mappings()
     rows = {row["id"]: row for row in result}
     actors_by_notification = load_first_actors(
@@ -49,7 +46,7 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
         ],
     )
     outbox_rows: list[dict[str, object]] = []
-    for row_update, client_seq in numbered_updates:
+    for row_update, client_seq in zip(row_updates, client_seqs, strict=True):
         row = rows[row_update.notification_id]
         actors = actors_by_notification.get(row_update.notification_id, [])
         payload = (
@@ -67,7 +64,7 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
                 "payload": payload,
             }
         )
-    insert_client_events(conn, outbox_rows, counters, count_unread_by_recipient(conn, counters))
+    insert_client_events(conn, outbox_rows)
 
 
 def build_row_payload(

@@ -92,9 +92,8 @@ users = Table(
     _bool_column("is_verified", False),
     _bool_column("is_simulated", False),
     _number_column("follower_count"),
-    # Counters of the recipient, raised under this row's lock: without gaps and in commit order.
+    # Numbers the recipient's client events; raised under this row's lock: without gaps, in commit order.
     _number_column("client_seq", BigInteger),
-    _number_column("unread_count_version", BigInteger),
     _time_column("created_at"),
     _time_column("updated_at"),
     UniqueConstraint("email"),

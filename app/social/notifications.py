@@ -34,8 +34,8 @@ class NotificationFilter:
 
 @dataclass(frozen=True, slots=True)
 class UnreadCounts:
-    """The number of unread groups, at most MAX_COUNTED_ROWS. `badge_version` never falls
-    (docs/socket-api.md)."""
+    """The number of unread groups, at most MAX_COUNTED_ROWS. `version`, the number of the last client event,
+    never falls (docs/socket-api.md)."""
 
     count: int
     by_priority: dict[str, int]
@@ -84,13 +84,10 @@ class Notifications:
 
     def count_unread(self, user_id: str) -> UnreadCounts:
         with translate_errors("count unread notifications"), self._engine.connect() as conn:
-            # The version is read first. A change in between makes the count newer than its version, which the
-            # next client event corrects. In the other order an old count would have a new version.
-            version = conn.execute(_UNREAD_COUNT_VERSION, {"user": user_id}).scalar()
-            rows = conn.execute(_UNREAD_BY_PRIORITY, {"user": user_id})
-            counts = {row[0]: int(row[1]) for row in rows}
+            rows = conn.execute(_UNREAD_BY_PRIORITY, {"user": user_id}).all()
+        counts = {row[1]: int(row[2]) for row in rows if row[1]}
         by_priority = {priority.value: counts.get(priority.value, 0) for priority in Priority}
-        return UnreadCounts(sum(by_priority.values()), by_priority, int(version or 0))
+        return UnreadCounts(sum(by_priority.values()), by_priority, rows[0][0] if rows else 0)
 
     def list_newest_groups(self, user_id: str) -> list[RowMapping]:
         """The newest MAX_GROUPED groups of all kinds."""
@@ -178,10 +175,11 @@ _EXPLAIN_CLIENT_EVENTS = text(
     "payload->>'version' as version from outbox where user_id = :user and payload->>'id' = :id "
     "order by id desc limit :limit"
 )
-_UNREAD_COUNT_VERSION = text("select unread_count_version from users where id = :user")
+# One statement, so that counts and version are from one snapshot.
 _UNREAD_BY_PRIORITY = text(
-    "select priority, count(*) from (select priority from unread_notifications where user_id = :user "  # noqa: S608 - constants only
-    f"limit {MAX_COUNTED_ROWS}) unread group by priority"
+    "select u.client_seq, unread.priority, count(unread.priority) from users u left join lateral "  # noqa: S608 - constants only
+    f"(select priority from unread_notifications n where n.user_id = u.id limit {MAX_COUNTED_ROWS}) unread "
+    "on true where u.id = :user group by u.client_seq, unread.priority"
 )
 _ACTORS_AFTER_KEY = (
     "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"

@@ -237,7 +237,6 @@ def upgrade() -> None:
         sa.Column("is_simulated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("follower_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("client_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("unread_count_version", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
