@@ -25,4 +25,4 @@ def bounded_count_sql(rows_sql: str, max_rows: int = MAX_COUNTED_ROWS) -> str:
 
 def unread_count_sql(user_expr: str) -> str:
     """The number of unread notifications of a user, as an SQL expression."""
-    return bounded_count_sql(f"select from unread_notifications n where n.user_id = {user_expr}")  # noqa: S608
+    return bounded_count_sql(f"select from unread_notifications n where n.user_id = {user_expr}")
