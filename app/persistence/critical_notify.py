@@ -28,11 +28,6 @@ class CriticalClientEvent:
     payload: dict[str, object]
     event_name: str = ClientEventType.ANNOUNCED.value
 
-    @property
-    def is_announcement(self) -> bool:
-        """Whether the event is also sent by e-mail and text message."""
-        return self.event_name == ClientEventType.ANNOUNCED.value
-
 
 def pg_notify_critical_events(conn: Connection, events: Sequence[CriticalClientEvent]) -> None:
     """Web processes and the mailer receive the notification when the transaction commits."""

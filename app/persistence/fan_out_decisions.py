@@ -15,13 +15,7 @@ from sqlalchemy import Connection, text
 
 from app.domain.events import UNGROUPED_KINDS, Event
 from app.domain.grouping import ClientEventType, GroupGeneration, GroupKey, PlannedClientEvent
-from app.domain.preferences import (
-    Channel,
-    NotificationPreferences,
-    SendAfterQuietHours,
-    Suppress,
-    SuppressionReason,
-)
+from app.domain.preferences import NotificationPreferences, Suppress, SuppressionReason
 from app.persistence.client_event_payloads import build_event_name_and_payload
 from app.persistence.fan_outs import MANY_RECIPIENTS
 from app.persistence.notification_rows import NotificationRow
@@ -113,17 +107,7 @@ def _build_variant(event: Event, context: RecipientContext) -> dict[str, object]
         event_id=event.event_id,
     )
     event_name, payload = build_event_name_and_payload(row, announcement, client_seq=0)
-    decision = row.delivery_decision
-    is_deferred = isinstance(decision, SendAfterQuietHours)
-    return {
-        "columns": row.column_values(),
-        "clientEvent": event_name,
-        "payload": payload,
-        # After quiet hours the mailer gets the announcement from the ready topic.
-        "messageChannels": []
-        if is_deferred
-        else [channel.value for channel in decision.channels if channel is not Channel.PUSH],
-    }
+    return {"columns": row.column_values(), "clientEvent": event_name, "payload": payload}
 
 
 # The columns of preferences are in the order of NotificationPreferences.

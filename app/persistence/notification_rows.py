@@ -13,6 +13,7 @@ from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind, to_is
 from app.domain.grouping import GroupGeneration, GroupKey, GroupPlan
 from app.domain.messages import actorless_notification_text, default_notification_title
 from app.domain.preferences import SendAfterQuietHours, SendNow
+from app.domain.redaction import get_encrypted_body
 from app.domain.routing import priority_of
 from app.domain.text import truncate_graphemes
 from app.persistence.groups import ActorProfile, load_first_actors
@@ -77,6 +78,11 @@ class NotificationRow:
         if self.kind not in UNGROUPED_KINDS:
             return self.group_key.object_id
         return self.newest_event.object_id if self.newest_event else self.generation.stored_fields.object_id
+
+    @property
+    def encrypted_body(self) -> str | None:
+        """The encrypted code or reset token of the newest event. It is stored in the outbox only."""
+        return get_encrypted_body(self.newest_event.metadata) if self.newest_event else None
 
     @property
     def metadata(self) -> dict[str, object]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 from app.domain.events import to_iso_utc
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import ActorProfile, load_first_actors
-from app.persistence.outbox_writer import insert_client_events, reserve_client_seqs
+from app.persistence.outbox_writer import ClientEvent, insert_client_events, reserve_client_seqs
 from app.persistence.tables import notifications
 
 
@@ -45,7 +45,7 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
             if row_update.client_event_type is not ClientEventType.REMOVED
         ],
     )
-    outbox_rows: list[dict[str, object]] = []
+    client_events: list[ClientEvent] = []
     for row_update, client_seq in zip(row_updates, client_seqs, strict=True):
         row = rows[row_update.notification_id]
         actors = actors_by_notification.get(row_update.notification_id, [])
@@ -56,15 +56,10 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
         )
         if row_update.client_event_type is ClientEventType.ANNOUNCED:
             payload["seenAt"] = None  # the new actors have not been seen yet
-        outbox_rows.append(
-            {
-                "userId": row_update.recipient_id,
-                "clientSeq": client_seq,
-                "clientEvent": row_update.client_event_type.value,
-                "payload": payload,
-            }
+        client_events.append(
+            ClientEvent(row_update.recipient_id, client_seq, row_update.client_event_type.value, payload)
         )
-    insert_client_events(conn, outbox_rows)
+    insert_client_events(conn, client_events)
 
 
 def build_row_payload(

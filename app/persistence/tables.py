@@ -659,7 +659,7 @@ outgoing_messages = Table(
     _time_column("created_at"),
     _time_column("ended_at", default=False),
     CheckConstraint("status in ('waiting', 'delivered', 'expired', 'preference', 'failed')", name="status"),
-    # The ready topic may deliver a client event twice.
+    # One per announcement and channel.
     UniqueConstraint("notification_id", "version", "channel"),
     Index(
         "ix_outgoing_messages_due",

@@ -24,7 +24,6 @@ from tests.support.pipeline_harness import PipelineHarness, PipelineUser, pipeli
 from tests.support.renamed_users import ann as ann
 from tests.support.renamed_users import liked_pipeline as liked_pipeline
 from tests.support.renamed_users import rename_user
-from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
 from workers.mailer import Mailer
 from workers.message_renderer import MessageRenderer
 
@@ -98,7 +97,6 @@ class RecordingTransport:
 
 def test_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
     transport, messages = RecordingTransport(), OutgoingMessages(pipeline.engine)
-    subscriber: Any = pipeline.memory_kafka.subscriber(CONSUMER_GROUP, Topic.READY.value)
     renderer = MessageRenderer(
         MessageEncryption("a test's secret"), NotificationLinks("a test's secret", "https://x.example")
     )
@@ -110,7 +108,6 @@ def test_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, 
         )
     ann.follow(pipeline.alice)
     pipeline.run_until_idle()
-    OutgoingMessagesWriter(subscriber, messages, time.time).step()
     rename_user(ann, "Zoe")
 
     while mailer.step() or mailer.wait_for_send_to_end(10):
