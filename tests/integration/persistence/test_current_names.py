@@ -100,7 +100,7 @@ def test_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, 
     renderer = MessageRenderer(
         MessageEncryption("a test's secret"), NotificationLinks("a test's secret", "https://x.example")
     )
-    mailer = Mailer(messages, {"EMAIL": transport}, renderer, time.time, lambda: 0.0)
+    mailer = Mailer(messages, {"EMAIL": transport}, renderer, pipeline.clock.now, lambda: 0.0)
     with pipeline.engine.begin() as conn:
         conn.execute(
             text("insert into notification_preferences (user_id, matrix) values (:id, :matrix)"),
