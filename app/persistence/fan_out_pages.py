@@ -191,8 +191,8 @@ _COUNT_AUDIENCE = {
 _LOCK_POST = text("select id from posts where id = cast(:post as uuid) for key share")
 _INSERT_NOTIFICATIONS = text(f"""
     with variants as (
-        select position - 1 as number, v.row->'columns' as columns, v.row->'payload' as payload,
-            v.row->>'clientEvent' as client_event
+        select position - 1 as number, v.row->'payload' as payload, v.row->>'clientEvent' as client_event,
+            jsonb_populate_record(null::notifications, v.row->'columns') as columns
         from jsonb_array_elements(cast(:variants as jsonb)) with ordinality as v (row, position)
     ), missing as (
         select d.user_id, d.number
@@ -209,12 +209,10 @@ _INSERT_NOTIFICATIONS = text(f"""
         insert into notifications (id, user_id, type, priority, object_id, version, client_seq, target_type,
             target_id, actor_id, actor_count, title, message, quote, image_url, channels, metadata,
             deferred_until, created_at, updated_at)
-        select notification_id, user_id, :type, columns->>'priority', cast(:object as uuid), 1, client_seq,
-            columns->>'targetType', (columns->>'targetId')::uuid, (columns->>'actorId')::uuid,
-            (columns->>'actorCount')::int, columns->>'title', columns->>'message', columns->>'quote',
-            columns->>'imageUrl', array(select jsonb_array_elements_text(columns->'channels')),
-            columns->'metadata', (columns->>'deferredUntil')::timestamptz,
-            (columns->>'updatedAt')::timestamptz, (columns->>'updatedAt')::timestamptz
+        select notification_id, user_id, :type, (columns).priority, cast(:object as uuid), 1, client_seq,
+            (columns).target_type, (columns).target_id, (columns).actor_id, (columns).actor_count,
+            (columns).title, (columns).message, (columns).quote, (columns).image_url, (columns).channels,
+            (columns).metadata, (columns).deferred_until, (columns).updated_at, (columns).updated_at
         from numbered join variants using (number)
     ), inserted_actors as (
         insert into notification_actors (notification_id, actor_id, event_id, seq, announced)
@@ -227,17 +225,17 @@ _INSERT_NOTIFICATIONS = text(f"""
         from numbered join variants using (number)
     ), announced as (
         select user_id, client_seq, notification_id, 1 as version, cast(:type as text) as type,
-            columns->'channels' as channels, cast(:created_at as timestamptz) as created_at
+            to_jsonb((columns).channels) as channels, cast(:created_at as timestamptz) as created_at
         from numbered join variants using (number) where client_event = 'notification'
     ), inserted_messages as ({INSERT_MESSAGES_SQL}
     ), page as (
         insert into outbox (user_id, client_event, payload)
         select cast(:page_user as uuid), 'fan_out_page',
             jsonb_build_object('fanOutId', cast(:fan_out as text), 'type', cast(:type as text),
-                'priority', (select columns->>'priority' from variants limit 1),
+                'priority', (select (columns).priority from variants limit 1),
                 'clientEvents', (select coalesce(jsonb_agg(client_event order by number), '[]')
                     from variants),
-                'channels', (select coalesce(jsonb_agg(columns->'channels' order by number), '[]')
+                'channels', (select coalesce(jsonb_agg((columns).channels order by number), '[]')
                     from variants),
                 'entries', (select coalesce(jsonb_agg(
                     jsonb_build_array(user_id, notification_id, 1, client_seq, number)), '[]') from numbered),

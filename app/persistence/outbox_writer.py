@@ -19,14 +19,16 @@ from sqlalchemy import Connection, text
 
 from app.domain.events import CRITICAL_KINDS, Event, occurred_at_from_seq
 from app.domain.grouping import GroupKey, GroupPlan, PlannedClientEvent
-from app.domain.redaction import with_encrypted_login_code
 from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.client_event_payloads import build_event_name_and_payload
-from app.persistence.critical_notify import CriticalClientEvent, pg_notify_critical_events
+from app.persistence.critical_notify import (
+    CriticalClientEvent,
+    build_critical_client_event,
+    pg_notify_critical_events,
+)
 from app.persistence.notification_rows import NotificationRow, build_notification_rows
 from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
 from app.persistence.recipients import RecipientContext
-from app.persistence.serializer import RenderContext, render_payload
 
 OUTBOX_CHANNEL = "outbox"
 """NOTIFY channel of new outbox rows."""
@@ -80,12 +82,14 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
         _build_client_event(row, announcement, client_seq)
         for (row, announcement), client_seq in zip(announcements, client_seqs, strict=True)
     ]
-    rows_json = orjson.dumps([row.column_values() for row in rows.values()]).decode()
+    rows_json = orjson.dumps([row.columns() for row in rows.values()]).decode()
     conn.execute(_UPDATE_NOTIFICATIONS, {"rows": rows_json})
     if client_events:
         insert_client_events(conn, client_events)
     critical_events = [
-        _to_critical_client_event(client_event)
+        build_critical_client_event(
+            row.group_key.recipient_id, client_event.name, client_event.payload, row.encrypted_body
+        )
         for (row, _), client_event in zip(announcements, client_events, strict=True)
         if row.kind in CRITICAL_KINDS
     ]
@@ -121,12 +125,6 @@ def _build_client_event(
     return ClientEvent(row.group_key.recipient_id, client_seq, name, payload, row.encrypted_body, valid_from)
 
 
-def _to_critical_client_event(client_event: ClientEvent) -> CriticalClientEvent:
-    rendered = render_payload(client_event.payload, RenderContext())
-    payload = with_encrypted_login_code(rendered, client_event.encrypted_body)
-    return CriticalClientEvent(client_event.recipient_id, client_event.client_seq, payload, client_event.name)
-
-
 _RESERVE_CLIENT_SEQS = text("""
     update users set client_seq = client_seq + n.event_count
     from unnest(cast(:ids as uuid[]), cast(:event_counts as int[])) as n (id, event_count)
@@ -134,23 +132,20 @@ _RESERVE_CLIENT_SEQS = text("""
     returning users.id::text, users.client_seq - n.event_count
 """)
 _UPDATE_NOTIFICATIONS = text("""
-    update notifications set version = (n.row->>'version')::int,
-        client_seq = greatest(notifications.client_seq, (n.row->>'clientSeq')::bigint),
-        priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
-        actor_count = (n.row->>'actorCount')::int, unannounced_count = (n.row->>'unannouncedCount')::int,
-        title = n.row->>'title', message = n.row->>'message', quote = n.row->>'quote',
-        image_url = coalesce(n.row->>'imageUrl', notifications.image_url),
-        target_type = coalesce(n.row->>'targetType', notifications.target_type),
-        target_id = coalesce((n.row->>'targetId')::uuid, notifications.target_id),
-        channels = array(select jsonb_array_elements_text(n.row->'channels')),
-        metadata = notifications.metadata || (n.row->'metadata'),
-        deferred_until = case when (n.row->>'deferredUntil') is not null
-            then (n.row->>'deferredUntil')::timestamptz else notifications.deferred_until end,
+    update notifications set version = n.version,
+        client_seq = greatest(notifications.client_seq, n.client_seq),
+        priority = n.priority, actor_id = n.actor_id, actor_count = n.actor_count,
+        unannounced_count = n.unannounced_count, title = n.title, message = n.message, quote = n.quote,
+        image_url = coalesce(n.image_url, notifications.image_url),
+        target_type = coalesce(n.target_type, notifications.target_type),
+        target_id = coalesce(n.target_id, notifications.target_id),
+        channels = n.channels, metadata = notifications.metadata || n.metadata,
+        deferred_until = coalesce(n.deferred_until, notifications.deferred_until),
         removed_at = case when notifications.archived_at is not null then notifications.removed_at
-            when (n.row->>'isRemoved')::boolean then now() else null end,
-        updated_at = (n.row->>'updatedAt')::timestamptz
-    from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
-    where notifications.id = (n.row->>'id')::uuid
+            else n.removed_at end,
+        updated_at = n.updated_at
+    from jsonb_populate_recordset(null::notifications, cast(:rows as jsonb)) n
+    where notifications.id = n.id
 """)
 _INSERT_CLIENT_EVENTS = text(f"""
     with client_events as (

@@ -1,7 +1,6 @@
 """Names are looked up when a notification is read: a former name appears nowhere after a change."""
 
 import json
-import time
 from typing import Any
 
 import pytest
