@@ -73,10 +73,10 @@ class ClientEventHistory:
 
     def load_events_after_by_user(
         self, after_seq_by_user: Mapping[str, int]
-    ) -> dict[str, list[tuple[str, dict[str, object]]]]:
+    ) -> dict[str, list[tuple[str, dict[str, Any]]]]:
         """For each user all events (event, data) after their number, in order, and the current unread
         count."""
-        events_by_user: dict[str, list[tuple[str, dict[str, object]]]] = {}
+        events_by_user: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         with translate_errors("read missed events"), self._engine.connect() as conn:
             events = _select_events_after(conn, after_seq_by_user)
             unread_badges = _select_unread_badges(conn, list(after_seq_by_user))

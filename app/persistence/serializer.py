@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Poisoned
@@ -19,6 +19,8 @@ from app.domain.messages import group_notification_text, single_actor_notificati
 from app.persistence.groups import DISPLAY_NAME_SQL, ActorProfile
 
 Json = dict[str, Any]
+NotificationColumns = Mapping[str, Any] | RowMapping
+"""A row of `notifications`, by column names."""
 REMOVED_ACCOUNT_NAME = "Someone"
 _ACTOR_IDS_FIELD = "aggregatedActors"
 _INTERNAL_FIELDS = frozenset({"quote", "instant"})
@@ -34,13 +36,13 @@ class RenderContext:
 
 def build_payload(
     event_type: ClientEventType,
-    row: Mapping[str, Any],
+    row: NotificationColumns,
     actor_ids: Sequence[str],
     actor_count: int,
     newly_announced_count: int,
 ) -> Json:
-    """A client event about a row as the outbox stores it (docs/socket-api.md). `row` has the columns of
-    `notifications`; `actor_ids`: its first actors; `actor_count`: how many this event tells of."""
+    """A client event about a row as the outbox stores it (docs/socket-api.md). `actor_ids`: the first actors
+    of the row; `actor_count`: how many this event tells of."""
     if event_type is ClientEventType.REMOVED:
         return {"id": row["id"], "version": row["version"], "seq": row["client_seq"]}
     # What is announced has not been seen yet.
@@ -73,7 +75,7 @@ def build_payload(
     }
 
 
-def notification_json(row: Mapping[str, Any], actors: Sequence[ActorProfile]) -> Json:
+def notification_json(row: NotificationColumns, actors: Sequence[ActorProfile]) -> Json:
     """A row in a REST response: the seed's fields in the seed's order, then those that were added."""
     rendered = message_and_actor_fields(
         Kind(row["type"]), actors, row["actor_count"], row["quote"], row["message"]
