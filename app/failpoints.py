@@ -39,7 +39,6 @@ FAILPOINT_NAMES = (
     "deliverer.emitted",
     "delivery-log.recorded",
     "fan-out-log.recorded",
-    "mail-queue.queued",
     "mailer.sent",
 )
 KILL, FREEZE, RAISE = "kill", "freeze", "raise"

@@ -218,8 +218,7 @@ class StoreInvariants:
         violations = []
         for user_id, sent_count, unread_count in self._query(
             "select distinct on (o.user_id) o.user_id::text, (o.payload->>'count')::int, "
-            "(select count(*) from notifications n where n.user_id = o.user_id and not n.is_read "
-            "and n.removed_at is null and n.archived_at is null and n.version > 0) "
+            "(select count(*) from unread_notifications n where n.user_id = o.user_id) "
             "from outbox o where o.client_event = 'unread_count' "
             "and not exists (select from outbox later where later.user_id = o.user_id and later.id > o.id "
             "and later.payload->>'type' = any(cast(:fan_out_kinds as text[]))) "

@@ -47,7 +47,6 @@ from workers.delivery_log_writer import DeliveryLogWriter
 from workers.fan_out import FanOutWorker
 from workers.fan_out_pages_log import delivery_log_items_of_page
 from workers.flusher import Flusher
-from workers.mail_consumer import OutgoingMessagesWriter
 from workers.message_renderer import MessageRenderer
 from workers.ready_records import MAX_BATCH_RECORDS
 from workers.redis_failback import RedisFailback
@@ -256,7 +255,7 @@ def build_deliverer_workers(worker_services: WorkerServices) -> list[Worker]:
     )
     return [
         Worker("deliverer", deliverer.step, no_delay, heartbeat, check_ready, subscriber.close),
-        *_build_mail_workers(worker_services),
+        _build_mailer(worker_services),
         *_build_delivery_log_workers(worker_services),
     ]
 
@@ -305,15 +304,12 @@ def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]
     ]
 
 
-def _build_mail_workers(worker_services: WorkerServices) -> list[Worker]:
+def _build_mailer(worker_services: WorkerServices) -> Worker:
     services = worker_services.services
     settings, heartbeat = services.settings, services.heartbeats.record_heartbeat
-    subscriber = worker_services.create_subscriber(WORKER_LOOPS["mail-queue"])
-    outgoing_messages = OutgoingMessages(services.engine)
-    mail_consumer = OutgoingMessagesWriter(subscriber, outgoing_messages, time.time)
     secret = settings.web.secret_key
     message_mailer = mailer.Mailer(
-        outgoing_messages,
+        OutgoingMessages(services.engine),
         create_transports_by_channel(
             settings.data_dir, settings.smtp_url, settings.sms_webhook_url, settings.mail_from
         ),
@@ -330,10 +326,6 @@ def _build_mail_workers(worker_services: WorkerServices) -> list[Worker]:
         return 0.0 if message_mailer.wait_for_send_to_end(MAILER_WAIT_SECONDS) else wait_for_critical()
 
     def check_tables() -> None:
-        check_migrations_have_run(services.engine)  # critical messages need PostgreSQL only
+        check_migrations_have_run(services.engine)  # messages need PostgreSQL only
 
-    check_ready = worker_services.check_dependencies_and_create_topics
-    return [
-        Worker("mail-queue", mail_consumer.step, no_delay, heartbeat, check_ready, subscriber.close),
-        Worker("mailer", message_mailer.step, mailer_delay, heartbeat, check_tables, message_mailer.close),
-    ]
+    return Worker("mailer", message_mailer.step, mailer_delay, heartbeat, check_tables, message_mailer.close)

@@ -1,6 +1,6 @@
 """Records of the topic ready-notifications: parsing and validation, and offsets of a batch.
 
-Input: record values. Output: dicts that the deliverer, the delivery log and the mail consumer can rely on;
+Input: record values. Output: dicts that the deliverer and the delivery log can rely on;
 Poisoned for anything else.
 """
 

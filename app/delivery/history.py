@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from app.clients.postgres import translate_errors
 from app.domain.redaction import with_encrypted_login_code
 from app.domain.resume import MAX_MISSED_EVENTS
-from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
+from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.serializer import render_payloads
 
 
@@ -35,7 +35,7 @@ class ResumeResult:
     is_complete: bool
     client_events: tuple[dict[str, Any], ...]
     unread_badge: tuple[int, int] | None = None
-    """(version, count) of the unread count in the same snapshot."""
+    """(version, count) of the unread count in the same snapshot. Its version is `client_seq`."""
 
 
 class ClientEventHistory:
@@ -45,19 +45,18 @@ class ClientEventHistory:
     def load_missed_events(self, user_id: str, resume_point: ResumePoint | None) -> ResumeResult:
         with translate_errors("read missed events"), self._engine.begin() as conn:
             epoch = _get_or_create_epoch(conn)
-            position = conn.execute(_SELECT_POSITION, {"user": user_id}).first()
-            client_seq, unread_badge = (position[0], (position[1], position[2])) if position else (0, None)
+            unread_badge = _select_unread_badges(conn, [user_id]).get(user_id)
+            client_seq = unread_badge[0] if unread_badge else 0
             if (
                 resume_point is None
                 or resume_point.epoch != epoch
                 or not 0 <= client_seq - resume_point.client_seq <= MAX_MISSED_EVENTS
             ):
                 return ResumeResult(epoch, client_seq, False, (), unread_badge)
-            events = _select_client_events(
-                conn, {"user": user_id, "since": resume_point.client_seq, "seq": client_seq}
-            )
-        client_events: tuple[dict[str, object], ...] = tuple(
-            {"event": event_name, "data": data} for event_name, data in events
+            events = _select_events_after(conn, {user_id: resume_point.client_seq})
+        # Later events follow live.
+        client_events = tuple(
+            {"event": name, "data": data} for _, event_seq, name, data in events if event_seq <= client_seq
         )
         # A gap: older events were purged.
         is_complete = len(client_events) == client_seq - resume_point.client_seq
@@ -74,31 +73,38 @@ class ClientEventHistory:
 
     def load_events_after_by_user(
         self, after_seq_by_user: Mapping[str, int]
-    ) -> dict[str, list[tuple[str, dict[str, object]]]]:
+    ) -> dict[str, list[tuple[str, dict[str, Any]]]]:
         """For each user all events (event, data) after their number, in order, and the current unread
         count."""
-        values = {"users": list(after_seq_by_user), "seqs": list(after_seq_by_user.values())}
-        events_by_user: dict[str, list[tuple[str, dict[str, object]]]] = {}
+        events_by_user: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         with translate_errors("read missed events"), self._engine.connect() as conn:
-            rows = conn.execute(_SELECT_EVENTS_AFTER, values).all()
-            payloads = render_payloads(conn, [row[2] for row in rows])
-            badges = conn.execute(_SELECT_BADGES, values).all()
-        for row, payload in zip(rows, payloads, strict=True):
-            event_data = with_encrypted_login_code(payload, row[3])
-            events_by_user.setdefault(row[0], []).append((row[1], event_data))
-        for user_id, count, version in badges:
+            events = _select_events_after(conn, after_seq_by_user)
+            unread_badges = _select_unread_badges(conn, list(after_seq_by_user))
+        for user_id, _, name, data in events:
+            events_by_user.setdefault(user_id, []).append((name, data))
+        for user_id, (version, count) in unread_badges.items():
             badge_event = ("unread_count", {"count": count, "version": version})
             events_by_user.setdefault(user_id, []).append(badge_event)
         return events_by_user
 
 
-def _select_client_events(conn: Connection, values: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
-    """(event, data) in order, with current names of users and encrypted codes."""
-    rows = conn.execute(_SELECT_CLIENT_EVENTS, values).all()
-    payloads = render_payloads(conn, [row[1] for row in rows])
+def _select_events_after(
+    conn: Connection, after_seq_by_user: Mapping[str, int]
+) -> list[tuple[str, int, str, dict[str, Any]]]:
+    """(user_id, client_seq, event, data) of all events after the number of their user, in order, with current
+    names and encrypted codes."""
+    params = {"users": list(after_seq_by_user), "seqs": list(after_seq_by_user.values())}
+    rows = conn.execute(_SELECT_EVENTS_AFTER, params).all()
+    payloads = render_payloads(conn, [row.payload for row in rows])
     return [
-        (row[0], with_encrypted_login_code(data, row[2])) for row, data in zip(rows, payloads, strict=True)
+        (*row[:3], with_encrypted_login_code(payload, row.encrypted_body))
+        for row, payload in zip(rows, payloads, strict=True)
     ]
+
+
+def _select_unread_badges(conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """(client_seq, number of unread notifications) of each user, from one snapshot."""
+    return {row[0]: (row[1], row[2]) for row in conn.execute(_SELECT_UNREAD_BADGES, {"users": user_ids})}
 
 
 def _get_or_create_epoch(conn: Connection) -> str:
@@ -110,23 +116,13 @@ def _get_or_create_epoch(conn: Connection) -> str:
 
 
 _SELECT_EPOCH = text("select value::text from epochs where name = 'client_events'")
-# One statement, so that count and version are from one snapshot.
-_SELECT_POSITION = text(
-    f"select u.client_seq, u.unread_count_version, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608
-    "from users u where u.id = :user"
-)
-_SELECT_CLIENT_EVENTS = text(
-    "select client_event, payload, encrypted_body from outbox "
-    "where user_id = :user and client_seq > :since and client_seq <= :seq order by client_seq"
-)
 _SELECT_CLIENT_SEQS = text("select id::text, client_seq from users where id = any(cast(:users as uuid[]))")
 _SELECT_EVENTS_AFTER = text("""
-    select o.user_id::text, o.client_event, o.payload, o.encrypted_body
+    select o.user_id::text, o.client_seq, o.client_event, o.payload, o.encrypted_body
     from unnest(cast(:users as uuid[]), cast(:seqs as bigint[])) as u (id, seq)
     join outbox o on o.user_id = u.id and o.client_seq > u.seq order by o.user_id, o.client_seq
 """)
-# One statement, so that count and version are from one snapshot.
-_SELECT_BADGES = text(
-    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))}, u.unread_count_version "  # noqa: S608
+_SELECT_UNREAD_BADGES = text(
+    f"select u.id::text, u.client_seq, {unread_count_sql('u.id')} "  # noqa: S608 - constants only
     "from users u where u.id = any(cast(:users as uuid[]))"
 )

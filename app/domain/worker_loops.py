@@ -41,7 +41,6 @@ WORKER_LOOPS = {
         WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
         WorkerLoop("delivery-log", "deliverer", "delivery-log", Topic.READY, "delivery-log-consumer"),
         WorkerLoop("fan-out-log", "deliverer", "fan-out-log", Topic.BULK, "bulk-consumer"),
-        WorkerLoop("mail-queue", "deliverer", "mail", Topic.READY, "mailer-consumer"),
         WorkerLoop("mailer", "deliverer", "mail"),
     )
 }

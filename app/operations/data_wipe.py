@@ -81,12 +81,10 @@ _WIPE_STATEMENTS = tuple(
         # Client events so far concern deleted rows: a new epoch prevents resuming from them.
         "delete from outbox",
         # The unread count of every user who had one is zero now, on all screens.
-        "with gone as (update users set unread_count_version = unread_count_version + 1 where id "
-        "in "
-        "(select user_id from notifications where not is_read and removed_at is null "
-        "and archived_at is null and version > 0) returning id, unread_count_version) "
+        "with gone as (update users set client_seq = client_seq + 1 "
+        "where id in (select user_id from unread_notifications) returning id, client_seq) "
         "insert into outbox (user_id, client_event, payload) select id, 'unread_count', "
-        "jsonb_build_object('count', 0, 'version', unread_count_version) from gone",
+        "jsonb_build_object('count', 0, 'version', client_seq) from gone",
         "delete from notifications",
         "delete from likes",
         "delete from failover_writes",

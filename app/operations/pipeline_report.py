@@ -159,8 +159,9 @@ class PipelineReport:
         fan_out = stages["fan-out"]  # lag: fan-outs; held: recipients
         fan_out.lag, fan_out.held_count = fan_out_lag, remaining_count
         fan_out.oldest_seconds = _float_or_none(oldest_fan_out_seconds)
-        mail = stages["mail"]  # lag: records of the ready topic that are not in the table yet
-        mail.held_count, mail.oldest_seconds = unsent_count, _float_or_none(oldest_unsent_seconds)
+        mail = stages["mail"]
+        mail.held_count = mail.lag = unsent_count
+        mail.oldest_seconds = _float_or_none(oldest_unsent_seconds)
 
     def _fill_from_kafka(self, stages: Mapping[str, StageFigures]) -> None:
         partition_offsets = self._read_lags()

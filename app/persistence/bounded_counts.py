@@ -23,9 +23,6 @@ def bounded_count_sql(rows_sql: str, max_rows: int = MAX_COUNTED_ROWS) -> str:
     return f"(select count(*) from ({rows_sql} limit {max_rows}) counted)"  # noqa: S608 - constants only
 
 
-def unread_rows_sql(user_expr: str) -> str:
-    """The unread notifications of a user: the condition of the index ix_notifications_unread."""
-    return (
-        f"select n.priority from notifications n where n.user_id = {user_expr} and not n.is_read "  # noqa: S608
-        "and n.removed_at is null and n.archived_at is null and n.version > 0"
-    )
+def unread_count_sql(user_expr: str) -> str:
+    """The number of unread notifications of a user, as an SQL expression."""
+    return bounded_count_sql(f"select from unread_notifications n where n.user_id = {user_expr}")

@@ -1,73 +1,80 @@
-"""Payloads of client events about notification rows, as stored in the outbox (docs/socket-api.md).
+"""Client events about the rows of a plan: which event a recipient gets, and its payload for the outbox.
 
-In: a NotificationRow and an Announcement of its plan. Out: the client event's type and its payload without
-names; app/persistence/serializer.py adds current names when the payload is read.
+In: a NotificationRow and an announcement of its plan. Out: the name of the client event and its payload
+without names, built by app/persistence/serializer.py.
 """
 
-from app.domain.events import to_iso_utc
-from app.domain.grouping import ClientEventType, PlannedClientEvent
+from dataclasses import dataclass
+
+from app.domain.events import UNGROUPED_KINDS, Event
+from app.domain.grouping import ClientEventType, GroupGeneration, GroupKey, PlannedClientEvent
 from app.domain.messages import default_notification_title
 from app.domain.preferences import SendAfterQuietHours
 from app.domain.text import truncate_graphemes
 from app.persistence.notification_rows import NotificationRow
+from app.persistence.recipients import RecipientContext
+from app.persistence.serializer import Json, build_payload
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnnouncement:
+    """A new row and its client event, whose `seq` is still to be set."""
+
+    row: NotificationRow
+    event_name: str
+    payload: Json
 
 
 def build_event_name_and_payload(
     row: NotificationRow, announcement: PlannedClientEvent, client_seq: int
-) -> tuple[str, dict[str, object]]:
+) -> tuple[str, Json]:
     """The name of the client event, and its payload."""
     event_type = announcement.client_event_type
-    if event_type is ClientEventType.REMOVED:
-        return event_type.value, {
-            "id": row.generation.id,
-            "version": announcement.version,
-            "seq": client_seq,
-        }
     if event_type is ClientEventType.ANNOUNCED and isinstance(row.delivery_decision, SendAfterQuietHours):
         # In quiet hours the list and the unread count change now; the announcement follows at their end.
         event_type = ClientEventType.UPDATED
-    payload = _build_whole_row_payload(row, announcement, client_seq)
-    if event_type is not ClientEventType.ANNOUNCED and row.generation.stored_fields.seen_at:
-        payload["seenAt"] = to_iso_utc(row.generation.stored_fields.seen_at)
+    payload = build_payload(
+        event_type,
+        row.columns() | {"version": announcement.version, "client_seq": client_seq},
+        [actor.id for actor, _ in row.latest_actors],
+        announcement.actor_count,
+        announcement.newly_announced_count,
+    )
     if announcement.actor_id and announcement.actor_id in row.recipient_context.actors_by_id:
         payload |= _instant_announcement_fields(row, announcement)
     return event_type.value, payload
 
 
-def _build_whole_row_payload(
-    row: NotificationRow, announcement: PlannedClientEvent, client_seq: int
-) -> dict[str, object]:
-    """The seed's fields and those of docs/socket-api.md."""
-    column_values = row.column_values()
-    return {
-        "id": row.generation.id,
-        "type": row.kind.value,
-        "priority": row.priority,
-        "title": row.title,
-        "message": row.standalone_message,
-        "actorId": column_values["actorId"],
-        "imageUrl": column_values["imageUrl"],
-        "targetType": column_values["targetType"],
-        "targetId": column_values["targetId"],
-        "timestamp": column_values["updatedAt"],
-        "isRead": row.generation.is_closed,
-        "seenAt": None,
-        "version": announcement.version,
-        "seq": client_seq,
-        "generation": row.generation.generation_number,
-        "group": {"title": row.title, "count": row.generation.actor_count, "quote": row.quote},
-        "metadata": {
-            **row.metadata,
-            "isAggregated": announcement.actor_count > 1,
-            "aggregatedCount": announcement.actor_count,
-            "newCount": announcement.newly_announced_count,
-            "aggregatedActors": [actor.id for actor, _ in row.latest_actors],
-            "channels": column_values["channels"],
-        },
-    }
+def build_first_announcement(
+    event: Event, notification_id: str, context: RecipientContext
+) -> FirstAnnouncement:
+    """The announcement of an event that is the first of its group."""
+    is_grouped = event.kind not in UNGROUPED_KINDS
+    actor_ids = list(context.actors_by_id) if is_grouped else []
+    row = NotificationRow(
+        group_key=GroupKey(event.recipient_id, event.kind, event.group_object_id),
+        generation=GroupGeneration(
+            notification_id, 1, context.now, version=1, actor_count=len(actor_ids), is_new=True
+        ),
+        latest_actors=[(context.actors_by_id[actor_id], event.is_follower) for actor_id in actor_ids],
+        event_text=event.message if is_grouped else None,
+        newest_event=event,
+        recipient_context=context,
+    )
+    announcement = PlannedClientEvent(
+        ClientEventType.ANNOUNCED,
+        notification_id,
+        version=1,
+        newly_announced_count=1,
+        actor_count=len(actor_ids),
+        actor_id=event.actor_id if is_grouped else None,
+        text=row.event_text,
+        event_id=event.event_id,
+    )
+    return FirstAnnouncement(row, *build_event_name_and_payload(row, announcement, client_seq=0))
 
 
-def _instant_announcement_fields(row: NotificationRow, announcement: PlannedClientEvent) -> dict[str, object]:
+def _instant_announcement_fields(row: NotificationRow, announcement: PlannedClientEvent) -> Json:
     """An instant announcement names its one actor. The text of the whole row stays in
     `group`, for the list."""
     return {

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from app.domain.events import Event, Priority, occurred_at_from_seq, to_iso_utc
-from app.domain.grouping import ClientEventType
-from app.domain.messages import actorless_notification_text, default_notification_title
-from app.domain.preferences import NotificationPreferences, SendNow, decide_delivery
+from app.domain.events import Event, occurred_at_from_seq
 from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
+from app.persistence.client_event_payloads import build_first_announcement
+from app.persistence.recipients import RecipientContext
+from app.persistence.serializer import Json, RenderContext, render_payload
 
 CRITICAL_NOTIFY_CHANNEL = "critical"
 
@@ -25,13 +25,8 @@ class CriticalClientEvent:
 
     user_id: str
     client_seq: int | None
-    payload: dict[str, object]
-    event_name: str = ClientEventType.ANNOUNCED.value
-
-    @property
-    def is_announcement(self) -> bool:
-        """Whether the event is also sent by e-mail and text message."""
-        return self.event_name == ClientEventType.ANNOUNCED.value
+    payload: Json
+    event_name: str
 
 
 def pg_notify_critical_events(conn: Connection, events: Sequence[CriticalClientEvent]) -> None:
@@ -45,43 +40,25 @@ def pg_notify_critical_events(conn: Connection, events: Sequence[CriticalClientE
         conn.execute(_NOTIFY_CRITICAL, params)
 
 
+def build_critical_client_event(
+    recipient_id: str, event_name: str, stored_payload: Json, encrypted_body: str | None
+) -> CriticalClientEvent:
+    """The client event of a stored payload, which names no users."""
+    payload = with_encrypted_login_code(render_payload(stored_payload, RenderContext()), encrypted_body)
+    return CriticalClientEvent(recipient_id, payload.get("seq"), payload, event_name)
+
+
 def build_preview_client_event(event: Event) -> CriticalClientEvent:
     """The client event that the event will have once it can be written: same id and version, but no
     client_seq."""
-    decision = decide_delivery(event.kind, NotificationPreferences(), occurred_at_from_seq(event.seq))
-    channels = decision.channels if isinstance(decision, SendNow) else ()
-    texts = {
-        "title": event.title or default_notification_title(event.kind, 1),
-        "message": event.message or actorless_notification_text(event.kind),
-    }
-    payload: dict[str, object] = {
-        "id": event.event_id,
-        "type": event.kind.value,
-        "priority": Priority.CRITICAL.value,
-        **texts,
-        "actorId": None,
-        "actorName": None,
-        "actorAvatar": None,
-        "imageUrl": event.image_url,
-        "targetType": event.object_type,
-        "targetId": event.object_id,
-        "timestamp": to_iso_utc(occurred_at_from_seq(event.seq)),
-        "isRead": False,
-        "seenAt": None,
-        "version": 1,
-        "generation": 1,
-        "actors": [],
-        "group": texts,
-        "metadata": {
-            "isAggregated": False,
-            "aggregatedCount": 0,
-            "newCount": 1,
-            "aggregatedActors": [],
-            "channels": [channel.value for channel in channels],
-        },
-    }
-    return CriticalClientEvent(
-        event.recipient_id, None, with_encrypted_login_code(payload, get_encrypted_body(event.metadata))
+    context = RecipientContext(occurred_at_from_seq(event.seq))
+    announcement = build_first_announcement(event, event.event_id, context)
+    del announcement.payload["seq"]
+    return build_critical_client_event(
+        event.recipient_id,
+        announcement.event_name,
+        announcement.payload,
+        get_encrypted_body(event.metadata),
     )
 
 

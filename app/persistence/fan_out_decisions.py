@@ -14,17 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app.domain.events import UNGROUPED_KINDS, Event
-from app.domain.grouping import ClientEventType, GroupGeneration, GroupKey, PlannedClientEvent
-from app.domain.preferences import (
-    Channel,
-    NotificationPreferences,
-    SendAfterQuietHours,
-    Suppress,
-    SuppressionReason,
-)
-from app.persistence.client_event_payloads import build_event_name_and_payload
+from app.domain.preferences import NotificationPreferences, Suppress, SuppressionReason
+from app.persistence.client_event_payloads import build_first_announcement
 from app.persistence.fan_outs import MANY_RECIPIENTS
-from app.persistence.notification_rows import NotificationRow
 from app.persistence.recipients import RecipientContext, load_recipient_context
 
 
@@ -89,40 +81,11 @@ def _to_preferences(event: Event, values: Sequence[Any]) -> NotificationPreferen
 def _build_variant(event: Event, context: RecipientContext) -> dict[str, object]:
     """The columns of the row and the client event for recipients with the same decision. What differs, the
     row id and client_seq, is added by the statement that inserts them."""
-    is_grouped = event.kind not in UNGROUPED_KINDS
-    actor_ids = list(context.actors_by_id) if is_grouped else []
-    generation = GroupGeneration(
-        MANY_RECIPIENTS, 1, context.now, version=1, actor_count=len(actor_ids), is_new=True
-    )
-    row = NotificationRow(
-        group_key=GroupKey(MANY_RECIPIENTS, event.kind, event.group_object_id),
-        generation=generation,
-        latest_actors=[(context.actors_by_id[actor_id], event.is_follower) for actor_id in actor_ids],
-        event_text=event.message if is_grouped else None,
-        newest_event=event,
-        recipient_context=context,
-    )
-    announcement = PlannedClientEvent(
-        ClientEventType.ANNOUNCED,
-        generation.id,
-        version=1,
-        newly_announced_count=1,
-        actor_count=len(actor_ids),
-        actor_id=event.actor_id if is_grouped else None,
-        text=row.event_text,
-        event_id=event.event_id,
-    )
-    event_name, payload = build_event_name_and_payload(row, announcement, client_seq=0)
-    decision = row.delivery_decision
-    is_deferred = isinstance(decision, SendAfterQuietHours)
+    announcement = build_first_announcement(event, MANY_RECIPIENTS, context)
     return {
-        "columns": row.column_values(),
-        "clientEvent": event_name,
-        "payload": payload,
-        # After quiet hours the mailer gets the announcement from the ready topic.
-        "messageChannels": []
-        if is_deferred
-        else [channel.value for channel in decision.channels if channel is not Channel.PUSH],
+        "columns": announcement.row.columns(),
+        "clientEvent": announcement.event_name,
+        "payload": announcement.payload,
     }
 
 

@@ -30,8 +30,8 @@ from app.persistence.fan_outs import (
     save_progress,
 )
 from app.persistence.groups import lock_recipients
-from app.persistence.message_enqueue import MAX_RETRY_AGE
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
+from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
 
 PAGE_SIZE = 1_000
 FAN_OUT_PAGE_CHANNEL = "fan_out_pages"
@@ -133,7 +133,6 @@ def _lock_post(conn: Connection, event: Event) -> bool:
 def _insert_notifications(conn: Connection, fan_out: FanOut, decisions: RecipientDecisions) -> int:
     """Returns the number of new notifications."""
     event = fan_out.event
-    created_at = fan_out.created_at
     params = {
         "fan_out": event.event_id,
         "users": decisions.delivered_ids,
@@ -148,8 +147,7 @@ def _insert_notifications(conn: Connection, fan_out: FanOut, decisions: Recipien
         "object": event.group_object_id,
         "actor": None if event.kind in UNGROUPED_KINDS else event.actor_id,
         "seq": event.seq,
-        "created_at": created_at,
-        "expires_at": created_at + MAX_RETRY_AGE,
+        "created_at": fan_out.created_at,
     }
     count = int(conn.execute(_INSERT_NOTIFICATIONS, params).scalar_one())
     conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
@@ -191,11 +189,10 @@ _COUNT_AUDIENCE = {
     Audience.NOTIFIED: text("select count(*) from notifications where object_id = :object and type = :type"),
 }
 _LOCK_POST = text("select id from posts where id = cast(:post as uuid) for key share")
-_INSERT_NOTIFICATIONS = text("""
+_INSERT_NOTIFICATIONS = text(f"""
     with variants as (
-        select position - 1 as number, v.row->'columns' as columns, v.row->'payload' as payload,
-            v.row->>'clientEvent' as client_event,
-            array(select jsonb_array_elements_text(v.row->'messageChannels')) as message_channels
+        select position - 1 as number, v.row->'payload' as payload, v.row->>'clientEvent' as client_event,
+            jsonb_populate_record(null::notifications, v.row->'columns') as columns
         from jsonb_array_elements(cast(:variants as jsonb)) with ordinality as v (row, position)
     ), missing as (
         select d.user_id, d.number
@@ -205,20 +202,17 @@ _INSERT_NOTIFICATIONS = text("""
             and n.object_id = cast(:object as uuid)
             and n.user_id between cast(:first as uuid) and cast(:last as uuid))
     ), numbered as (
-        update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
+        update users set client_seq = client_seq + 1
         from missing where users.id = missing.user_id
-        returning users.id as user_id, users.client_seq, users.is_simulated, missing.number,
-            uuidv7() as notification_id
+        returning users.id as user_id, users.client_seq, missing.number, uuidv7() as notification_id
     ), inserted_rows as (
         insert into notifications (id, user_id, type, priority, object_id, version, client_seq, target_type,
             target_id, actor_id, actor_count, title, message, quote, image_url, channels, metadata,
             deferred_until, created_at, updated_at)
-        select notification_id, user_id, :type, columns->>'priority', cast(:object as uuid), 1, client_seq,
-            columns->>'targetType', (columns->>'targetId')::uuid, (columns->>'actorId')::uuid,
-            (columns->>'actorCount')::int, columns->>'title', columns->>'message', columns->>'quote',
-            columns->>'imageUrl', array(select jsonb_array_elements_text(columns->'channels')),
-            columns->'metadata', (columns->>'deferredUntil')::timestamptz,
-            (columns->>'updatedAt')::timestamptz, (columns->>'updatedAt')::timestamptz
+        select notification_id, user_id, :type, (columns).priority, cast(:object as uuid), 1, client_seq,
+            (columns).target_type, (columns).target_id, (columns).actor_id, (columns).actor_count,
+            (columns).title, (columns).message, (columns).quote, (columns).image_url, (columns).channels,
+            (columns).metadata, (columns).deferred_until, (columns).updated_at, (columns).updated_at
         from numbered join variants using (number)
     ), inserted_actors as (
         insert into notification_actors (notification_id, actor_id, event_id, seq, announced)
@@ -229,39 +223,35 @@ _INSERT_NOTIFICATIONS = text("""
         select user_id, client_seq, client_event,
             payload || jsonb_build_object('id', notification_id, 'seq', client_seq), now()
         from numbered join variants using (number)
-    ), inserted_messages as (
-        insert into outgoing_messages (user_id, client_seq, notification_id, version, channel, type,
-            critical, created_at, due_at, expires_at)
-        select user_id, client_seq, notification_id, 1, channel, :type, false, :created_at, :created_at,
-            :expires_at
-        from numbered join variants using (number) cross join lateral unnest(message_channels) as channel
-        where not is_simulated
-        on conflict (notification_id, version, channel) do nothing
+    ), announced as (
+        select user_id, client_seq, notification_id, 1 as version, cast(:type as text) as type,
+            to_jsonb((columns).channels) as channels, cast(:created_at as timestamptz) as created_at
+        from numbered join variants using (number) where client_event = 'notification'
+    ), inserted_messages as ({INSERT_MESSAGES_SQL}
     ), page as (
         insert into outbox (user_id, client_event, payload)
         select cast(:page_user as uuid), 'fan_out_page',
             jsonb_build_object('fanOutId', cast(:fan_out as text), 'type', cast(:type as text),
-                'priority', (select columns->>'priority' from variants limit 1),
+                'priority', (select (columns).priority from variants limit 1),
                 'clientEvents', (select coalesce(jsonb_agg(client_event order by number), '[]')
                     from variants),
-                'channels', (select coalesce(jsonb_agg(columns->'channels' order by number), '[]')
+                'channels', (select coalesce(jsonb_agg((columns).channels order by number), '[]')
                     from variants),
                 'entries', (select coalesce(jsonb_agg(
                     jsonb_build_array(user_id, notification_id, 1, client_seq, number)), '[]') from numbered),
                 'suppressed', cast(:suppressed as jsonb))
-        where exists (select from numbered) or cast(:suppressed as jsonb) <> '{}'::jsonb
+        where exists (select from numbered) or cast(:suppressed as jsonb) <> '{{}}'::jsonb
     )
     select count(*) from numbered
-""")
+""")  # noqa: S608 - constants only
 _WITHDRAW_NOTIFICATIONS = text("""
     with withdrawn as (
         delete from notifications where object_id = :object and type = :type
             and user_id = any(cast(:users as uuid[]))
             and user_id between cast(:first as uuid) and cast(:last as uuid)
-        returning id, user_id, version, priority, version > 0 and removed_at is null and archived_at is null
-            as is_visible
+        returning id, user_id, version, priority, is_visible
     ), numbered as (
-        update users set client_seq = client_seq + 1, unread_count_version = unread_count_version + 1
+        update users set client_seq = client_seq + 1
         from withdrawn where users.id = withdrawn.user_id and is_visible
         returning users.id as user_id, users.client_seq, withdrawn.id, withdrawn.version + 1 as version,
             withdrawn.priority

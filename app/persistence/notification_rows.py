@@ -1,18 +1,20 @@
 """Notification rows as they read after the current transaction: text, actors, target, channels.
 
-In: group plans, the events of the transaction and a RecipientContext. Out: NotificationRow objects and the
-column values that app/persistence/outbox_writer.py stores.
+In: group plans, the events of the transaction and a RecipientContext. Out: NotificationRow objects with the
+columns that app/persistence/outbox_writer.py stores and app/persistence/serializer.py reads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
-from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind, to_iso_utc
+from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind
 from app.domain.grouping import GroupGeneration, GroupKey, GroupPlan
 from app.domain.messages import actorless_notification_text, default_notification_title
 from app.domain.preferences import SendAfterQuietHours, SendNow
+from app.domain.redaction import get_encrypted_body
 from app.domain.routing import priority_of
 from app.domain.text import truncate_graphemes
 from app.persistence.groups import ActorProfile, load_first_actors
@@ -79,6 +81,15 @@ class NotificationRow:
         return self.newest_event.object_id if self.newest_event else self.generation.stored_fields.object_id
 
     @property
+    def is_empty_group(self) -> bool:
+        return self.generation.actor_count == 0 and self.kind not in UNGROUPED_KINDS
+
+    @property
+    def encrypted_body(self) -> str | None:
+        """The encrypted code or reset token of the newest event. It is stored in the outbox only."""
+        return get_encrypted_body(self.newest_event.metadata) if self.newest_event else None
+
+    @property
     def metadata(self) -> dict[str, object]:
         """The stored metadata, updated by the newest event."""
         merged = dict(self.generation.stored_fields.metadata)
@@ -94,34 +105,37 @@ class NotificationRow:
             merged["isVerified"] = bool(self.latest_actors and self.latest_actors[0][0].is_verified)
         return merged
 
-    def column_values(self) -> dict[str, object]:
-        """The values of the row's columns, by the names that the update statement reads."""
+    def columns(self) -> dict[str, Any]:
+        """The columns of the row after this transaction."""
         first_actor = self.latest_actors[0][0] if self.latest_actors else None
         decision, event, stored = self.delivery_decision, self.newest_event, self.generation.stored_fields
+        now = self.recipient_context.now
         image_url = (event and event.image_url) or self.recipient_context.post_image_urls.get(
             self.group_key.object_id
         )
         return {
             "id": self.generation.id,
+            "type": self.kind.value,
+            "generation": self.generation.generation_number,
             "version": self.generation.version,
-            "clientSeq": self.client_seq,
+            "client_seq": self.client_seq,
             "priority": self.priority,
-            "actorId": first_actor.id if first_actor else None,
-            "actorCount": self.generation.actor_count,
-            "unannouncedCount": self.generation.unannounced_count,
+            "actor_id": first_actor.id if first_actor else None,
+            "actor_count": self.generation.actor_count,
+            "unannounced_count": self.generation.unannounced_count,
             "title": self.title,
             "message": self.standalone_message,
             "quote": self.quote,
-            "imageUrl": image_url or stored.image_url,
-            "targetType": event.object_type_or_default if event else stored.object_type,
-            "targetId": self.target_id,
+            "image_url": image_url or stored.image_url,
+            "target_type": event.object_type_or_default if event else stored.object_type,
+            "target_id": self.target_id,
             "channels": [channel.value for channel in decision.channels],
-            "deferredUntil": to_iso_utc(decision.deliver_at)
-            if isinstance(decision, SendAfterQuietHours)
-            else None,
             "metadata": self.metadata,
-            "isRemoved": self.generation.actor_count == 0 and self.kind not in UNGROUPED_KINDS,
-            "updatedAt": to_iso_utc(self.recipient_context.now),
+            "is_read": self.generation.is_closed,
+            "seen_at": stored.seen_at,
+            "deferred_until": decision.deliver_at if isinstance(decision, SendAfterQuietHours) else None,
+            "removed_at": now if self.is_empty_group else None,
+            "updated_at": now,
         }
 
 

@@ -1,31 +1,34 @@
 """Writes announcements: notification rows and numbered client events in the outbox, in one transaction.
 
-In: group plans of app/persistence/event_writer.py. Out: tables notifications and outbox; critical events also
-go to NOTIFY and to outgoing_messages.
+In: group plans of app/persistence/event_writer.py. Out: tables notifications, outbox and
+outgoing_messages; critical events also go to NOTIFY.
 
 client_seq is raised under the recipient's lock. Client events of a recipient therefore have no gaps, and
-their outbox ids rise in the order of client_seq.
+their outbox ids rise in the order of client_seq. An unread count has the number of the last client event
+before it as its version.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from itertools import count
 
 import orjson
 from sqlalchemy import Connection, text
 
-from app.domain.events import CRITICAL_KINDS, Event, Kind, occurred_at_from_seq
-from app.domain.grouping import GroupKey, GroupPlan
-from app.domain.preferences import Channel
-from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
-from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
+from app.domain.events import CRITICAL_KINDS, Event, occurred_at_from_seq
+from app.domain.grouping import GroupKey, GroupPlan, PlannedClientEvent
+from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.client_event_payloads import build_event_name_and_payload
-from app.persistence.critical_notify import CriticalClientEvent, pg_notify_critical_events
-from app.persistence.message_enqueue import NewOutgoingMessage, enqueue_emails_and_texts
+from app.persistence.critical_notify import (
+    CriticalClientEvent,
+    build_critical_client_event,
+    pg_notify_critical_events,
+)
 from app.persistence.notification_rows import NotificationRow, build_notification_rows
+from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
 from app.persistence.recipients import RecipientContext
-from app.persistence.serializer import RenderContext, render_payload
 
 OUTBOX_CHANNEL = "outbox"
 """NOTIFY channel of new outbox rows."""
@@ -40,19 +43,6 @@ class AnnouncementBatch:
     recipient_context: RecipientContext
 
 
-@dataclass(slots=True)
-class RecipientCounters:
-    """Counters reserved for one recipient: the last client_seq used, and the new version of the unread
-    count."""
-
-    client_seq: int
-    unread_count_version: int
-
-    def take_next_client_seq(self) -> int:
-        self.client_seq += 1
-        return self.client_seq
-
-
 @dataclass(frozen=True, slots=True)
 class AnnouncementWriteResult:
     """The number of client events in the outbox, and the critical ones, which do not wait for the relay."""
@@ -62,16 +52,16 @@ class AnnouncementWriteResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _ClientEvent:
-    recipient_id: str
-    kind: Kind
-    client_seq: int
-    event_name: str
-    payload: dict[str, object]
+class ClientEvent:
+    """A client event to insert. `valid_from`: when the validity of its e-mail and text message starts, if
+    that is not the time of the client event."""
 
-    @property
-    def notification_id(self) -> str:
-        return str(self.payload["id"])
+    recipient_id: str
+    client_seq: int
+    name: str
+    payload: dict[str, object]
+    encrypted_body: str | None = None
+    valid_from: datetime | None = None
 
 
 def write_announcements(conn: Connection, batch: AnnouncementBatch) -> AnnouncementWriteResult:
@@ -83,160 +73,102 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
     if not rows:
         return AnnouncementWriteResult()
     announcements = [
-        (key, announcement)
-        for key, plan in batch.plan_by_group.items()
+        (rows[announcement.generation_id], announcement)
+        for plan in batch.plan_by_group.values()
         for announcement in plan.planned_client_events
     ]
-    counters_by_recipient = reserve_client_seqs(conn, [key.recipient_id for key, _ in announcements])
-    client_events: list[_ClientEvent] = []
-    for key, announcement in announcements:
-        row = rows[announcement.generation_id]
-        row.client_seq = client_seq = counters_by_recipient[key.recipient_id].take_next_client_seq()
-        event_name, payload = build_event_name_and_payload(row, announcement, client_seq)
-        client_events.append(_ClientEvent(key.recipient_id, key.kind, client_seq, event_name, payload))
-    rows_json = orjson.dumps([row.column_values() for row in rows.values()]).decode()
-    unread_counts = conn.execute(
-        _UPDATE_NOTIFICATIONS, {"rows": rows_json, "ids": sorted(counters_by_recipient)}
-    ).all()
-    encrypted_bodies = _encrypted_bodies_by_notification(rows.values())
+    client_seqs = reserve_client_seqs(conn, [row.group_key.recipient_id for row, _ in announcements])
+    client_events = [
+        _build_client_event(row, announcement, client_seq)
+        for (row, announcement), client_seq in zip(announcements, client_seqs, strict=True)
+    ]
+    rows_json = orjson.dumps([row.columns() for row in rows.values()]).decode()
+    conn.execute(_UPDATE_NOTIFICATIONS, {"rows": rows_json})
     if client_events:
-        outbox_rows = [_outbox_row(event, encrypted_bodies) for event in client_events]
-        insert_client_events(conn, outbox_rows, counters_by_recipient, unread_counts)
+        insert_client_events(conn, client_events)
     critical_events = [
-        _to_critical_client_event(event, encrypted_bodies)
-        for event in client_events
-        if event.kind in CRITICAL_KINDS
+        build_critical_client_event(
+            row.group_key.recipient_id, client_event.name, client_event.payload, row.encrypted_body
+        )
+        for (row, _), client_event in zip(announcements, client_events, strict=True)
+        if row.kind in CRITICAL_KINDS
     ]
     pg_notify_critical_events(conn, critical_events)
-    enqueue_emails_and_texts(
-        conn,
-        (
-            _build_outgoing_message(critical_event, rows[str(critical_event.payload["id"])])
-            for critical_event in critical_events
-            if critical_event.is_announcement
-        ),
-    )
     return AnnouncementWriteResult(len(client_events), tuple(critical_events))
 
 
-def reserve_client_seqs(conn: Connection, recipient_ids: Iterable[str]) -> dict[str, RecipientCounters]:
-    """Reserves one client_seq per item of `recipient_ids`, which may repeat. The recipients must be
-    locked."""
+def reserve_client_seqs(conn: Connection, recipient_ids: Sequence[str]) -> list[int]:
+    """One client_seq for each item of `recipient_ids`, which may repeat. The recipients must be locked."""
     event_counts = Counter(recipient_ids)
     ids = sorted(event_counts)
     params = {"ids": ids, "event_counts": [event_counts[recipient_id] for recipient_id in ids]}
-    rows = conn.execute(_RESERVE_CLIENT_SEQS, params)
-    return {row[0]: RecipientCounters(row[1], row[2]) for row in rows}
+    reserved = {row[0]: count(row[1] + 1) for row in conn.execute(_RESERVE_CLIENT_SEQS, params)}
+    return [next(reserved[recipient_id]) for recipient_id in recipient_ids]
 
 
-def count_unread_by_recipient(conn: Connection, recipient_ids: Iterable[str]) -> Sequence[Sequence[Any]]:
-    """(recipient id, number of unread rows, at most MAX_COUNTED_ROWS)."""
-    return conn.execute(_COUNT_UNREAD, {"ids": sorted(recipient_ids)}).all()
+def insert_client_events(conn: Connection, client_events: Sequence[ClientEvent]) -> None:
+    """Inserts the client events in order, then one unread count per recipient, and the e-mails and text
+    messages of announcements. NOTIFY follows at commit."""
+    events_json = orjson.dumps(client_events).decode()
+    conn.execute(_INSERT_CLIENT_EVENTS, {"client_events": events_json, "channel": OUTBOX_CHANNEL})
 
 
-def insert_client_events(
-    conn: Connection,
-    client_events: Sequence[dict[str, object]],
-    counters_by_recipient: Mapping[str, RecipientCounters],
-    unread_counts: Iterable[Sequence[Any]],
-) -> None:
-    """Inserts the client events in order, then one unread count per recipient. NOTIFY follows at commit."""
-    unread_by_recipient = {row[0]: row[1] for row in unread_counts}
-    unread_count_events = [
-        {
-            "userId": recipient_id,
-            "clientSeq": None,
-            "clientEvent": "unread_count",
-            "payload": {
-                "count": unread_by_recipient.get(recipient_id, 0),
-                "version": counters_by_recipient[recipient_id].unread_count_version,
-            },
-        }
-        for recipient_id in sorted(counters_by_recipient)
-    ]
-    events_json = orjson.dumps([*client_events, *unread_count_events]).decode()
-    conn.execute(_INSERT_OUTBOX, {"client_events": events_json, "channel": OUTBOX_CHANNEL})
-
-
-def _outbox_row(event: _ClientEvent, encrypted_bodies: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "userId": event.recipient_id,
-        "clientSeq": event.client_seq,
-        "clientEvent": event.event_name,
-        "payload": event.payload,
-        "encryptedBody": encrypted_bodies.get(event.notification_id),
-    }
-
-
-def _to_critical_client_event(
-    event: _ClientEvent, encrypted_bodies: Mapping[str, str]
-) -> CriticalClientEvent:
-    rendered = render_payload(event.payload, RenderContext())
-    payload = with_encrypted_login_code(rendered, encrypted_bodies.get(event.notification_id))
-    return CriticalClientEvent(event.recipient_id, event.client_seq, payload, event.event_name)
-
-
-def _build_outgoing_message(critical_event: CriticalClientEvent, row: NotificationRow) -> NewOutgoingMessage:
-    """The e-mail and the text message of a critical event. Its validity starts with the original event."""
-    return NewOutgoingMessage(
-        user_id=critical_event.user_id,
-        client_seq=row.client_seq,
-        notification_id=row.generation.id,
-        version=row.generation.version,
-        kind=row.kind,
-        channels=tuple(channel for channel in row.delivery_decision.channels if channel is not Channel.PUSH),
-        created_at=occurred_at_from_seq(row.newest_event.seq)
-        if row.newest_event
-        else row.recipient_context.now,
-    )
-
-
-def _encrypted_bodies_by_notification(rows: Iterable[NotificationRow]) -> dict[str, str]:
-    """Encrypted codes and reset tokens by notification id. They are stored in the outbox only."""
-    body_by_row_id = {
-        row.generation.id: row.newest_event and get_encrypted_body(row.newest_event.metadata) for row in rows
-    }
-    return {row_id: encrypted_body for row_id, encrypted_body in body_by_row_id.items() if encrypted_body}
+def _build_client_event(
+    row: NotificationRow, announcement: PlannedClientEvent, client_seq: int
+) -> ClientEvent:
+    """The client event with this number, which becomes the number of the row."""
+    row.client_seq = client_seq
+    name, payload = build_event_name_and_payload(row, announcement, client_seq)
+    # A code expires a fixed time after it was made, however late it is written.
+    critical_event = row.newest_event if row.kind in CRITICAL_KINDS else None
+    valid_from = occurred_at_from_seq(critical_event.seq) if critical_event else None
+    return ClientEvent(row.group_key.recipient_id, client_seq, name, payload, row.encrypted_body, valid_from)
 
 
 _RESERVE_CLIENT_SEQS = text("""
-    update users set client_seq = client_seq + n.event_count,
-        unread_count_version = unread_count_version + 1
+    update users set client_seq = client_seq + n.event_count
     from unnest(cast(:ids as uuid[]), cast(:event_counts as int[])) as n (id, event_count)
     where users.id = n.id
-    returning users.id::text, users.client_seq - n.event_count, users.unread_count_version
+    returning users.id::text, users.client_seq - n.event_count
 """)
-_COUNT_UNREAD_SQL = (
-    f"select u.id::text, {bounded_count_sql(unread_rows_sql('u.id'))} "  # noqa: S608 - constants only
-    "from unnest(cast(:ids as uuid[])) as u (id)"
-)
-_COUNT_UNREAD = text(_COUNT_UNREAD_SQL)
-# The rows are updated and their recipients' unread rows counted in one round trip.
-_UPDATE_NOTIFICATIONS = text(f"""
-    update notifications set version = (n.row->>'version')::int,
-        client_seq = greatest(notifications.client_seq, (n.row->>'clientSeq')::bigint),
-        priority = n.row->>'priority', actor_id = (n.row->>'actorId')::uuid,
-        actor_count = (n.row->>'actorCount')::int, unannounced_count = (n.row->>'unannouncedCount')::int,
-        title = n.row->>'title', message = n.row->>'message', quote = n.row->>'quote',
-        image_url = coalesce(n.row->>'imageUrl', notifications.image_url),
-        target_type = coalesce(n.row->>'targetType', notifications.target_type),
-        target_id = coalesce((n.row->>'targetId')::uuid, notifications.target_id),
-        channels = array(select jsonb_array_elements_text(n.row->'channels')),
-        metadata = notifications.metadata || (n.row->'metadata'),
-        deferred_until = case when (n.row->>'deferredUntil') is not null
-            then (n.row->>'deferredUntil')::timestamptz else notifications.deferred_until end,
+_UPDATE_NOTIFICATIONS = text("""
+    update notifications set version = n.version,
+        client_seq = greatest(notifications.client_seq, n.client_seq),
+        priority = n.priority, actor_id = n.actor_id, actor_count = n.actor_count,
+        unannounced_count = n.unannounced_count, title = n.title, message = n.message, quote = n.quote,
+        image_url = coalesce(n.image_url, notifications.image_url),
+        target_type = coalesce(n.target_type, notifications.target_type),
+        target_id = coalesce(n.target_id, notifications.target_id),
+        channels = n.channels, metadata = notifications.metadata || n.metadata,
+        deferred_until = coalesce(n.deferred_until, notifications.deferred_until),
         removed_at = case when notifications.archived_at is not null then notifications.removed_at
-            when (n.row->>'isRemoved')::boolean then now() else null end,
-        updated_at = (n.row->>'updatedAt')::timestamptz
-    from (select jsonb_array_elements(cast(:rows as jsonb)) as row) n
-    where notifications.id = (n.row->>'id')::uuid;
-    {_COUNT_UNREAD_SQL}
-""")  # noqa: S608 - constants only
-_INSERT_OUTBOX = text("""
-    insert into outbox (user_id, client_seq, client_event, payload, encrypted_body)
-    select (e.row->>'userId')::uuid, (e.row->>'clientSeq')::bigint, e.row->>'clientEvent',
-        e.row->'payload', e.row->>'encryptedBody'
-    from jsonb_array_elements(cast(:client_events as jsonb)) with ordinality as e (row, position)
-    order by e.position;
-    select pg_notify(:channel, '')
+            else n.removed_at end,
+        updated_at = n.updated_at
+    from jsonb_populate_recordset(null::notifications, cast(:rows as jsonb)) n
+    where notifications.id = n.id
 """)
+_INSERT_CLIENT_EVENTS = text(f"""
+    with client_events as (
+        select (e.row->>'recipient_id')::uuid as user_id, (e.row->>'client_seq')::bigint as client_seq,
+            e.row->>'name' as client_event, e.row->'payload' as payload,
+            e.row->>'encrypted_body' as encrypted_body, position,
+            coalesce(e.row->>'valid_from', e.row->'payload'->>'timestamp')::timestamptz as created_at
+        from jsonb_array_elements(cast(:client_events as jsonb)) with ordinality as e (row, position)
+    ), announced as (
+        select user_id, client_seq, (payload->>'id')::uuid as notification_id,
+            (payload->>'version')::int as version, payload->>'type' as type,
+            payload->'metadata'->'channels' as channels, created_at
+        from client_events where client_event = 'notification'
+    ), messages as ({INSERT_MESSAGES_SQL})
+    insert into outbox (user_id, client_seq, client_event, payload, encrypted_body)
+    select user_id, client_seq, client_event, payload, encrypted_body
+    from (
+        select user_id, client_seq, client_event, payload, encrypted_body, position from client_events
+        union all
+        select u.id, null, 'unread_count',
+            jsonb_build_object('count', {unread_count_sql("u.id")}, 'version', u.client_seq), null, null
+        from users u where u.id in (select user_id from client_events)
+    ) events_then_counts
+    order by position, user_id;
+    select pg_notify(:channel, '')
+""")  # noqa: S608 - constants only

@@ -1,7 +1,7 @@
-"""Claims and settles outgoing messages: e-mails and text messages, each retried separately.
+"""Outgoing messages: the e-mails and text messages of announcements, each retried separately.
 
-In: rows of app/persistence/message_enqueue.py. Out: claimed messages for workers/mailer.py, which reports a
-DeliveryOutcome for each.
+In: announcements, in the statement that inserts them in the outbox. Out: claimed messages for
+workers/mailer.py, which reports a DeliveryOutcome for each.
 
 A message is claimed in one statement and settled in another, so no transaction is open while it is sent. A
 claim expires after CLAIM_LEASE_SECONDS; then another process may claim the message.
@@ -11,14 +11,17 @@ earlier one has ended. A critical message waits for an earlier one of its recipi
 or its attempt has just started, not while it hangs or waits for its next attempt.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import orjson
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
+from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.mail_policy import RESET_TOKEN_TTL_MINUTES
+from app.domain.redaction import LOGIN_CODE_VALID_MINUTES
 from app.persistence.claimed_messages import (
     ClaimedMessage,
     DeliveryOutcome,
@@ -26,12 +29,6 @@ from app.persistence.claimed_messages import (
     claimed_message_from_row,
     find_render_error,
     settlement_row,
-)
-from app.persistence.message_enqueue import (
-    MAX_RETRY_AGE,
-    VALIDITY_BY_KIND,
-    NewOutgoingMessage,
-    enqueue_emails_and_texts,
 )
 from app.persistence.serializer import render_payloads
 
@@ -41,6 +38,11 @@ CLAIM_LEASE_SECONDS = 60.0
 """Longer than the longest attempt (app/delivery/transports.py)."""
 MAX_ORDERING_DELAY_SECONDS = 2.0
 """For this long after its start an attempt delays later critical messages of its recipient."""
+MAX_RETRY_AGE = timedelta(hours=24)
+VALIDITY_BY_KIND = {
+    Kind.OTP: timedelta(minutes=LOGIN_CODE_VALID_MINUTES),
+    Kind.PASSWORD_RESET: timedelta(minutes=RESET_TOKEN_TTL_MINUTES),
+}
 
 
 def requeue_failed_messages(conn: Connection, message_ids: Sequence[int], now: float) -> set[int]:
@@ -67,10 +69,6 @@ class OutgoingMessages:
         with translate_errors("count messages"), self._engine.connect() as conn:
             waiting_count, oldest_age_seconds = conn.execute(OUTGOING_BACKLOG).one()
         return waiting_count, None if oldest_age_seconds is None else float(oldest_age_seconds)
-
-    def add_messages(self, messages: Iterable[NewOutgoingMessage]) -> None:
-        with translate_errors("store outgoing messages"), self._engine.begin() as conn:
-            enqueue_emails_and_texts(conn, messages)
 
     def claim(self, queue: SendQueue, max_messages: int, now: float) -> list[ClaimedMessage]:
         """Claims due messages, the longest due first, and renders them with current names. `now` in Unix
@@ -119,6 +117,25 @@ def _utc_from_unix_seconds(unix_seconds: float) -> datetime:
     return datetime.fromtimestamp(unix_seconds, UTC)
 
 
+_VALIDITIES_SQL = "".join(
+    f"when '{kind}' then interval '{validity.total_seconds():.0f} s' "
+    for kind, validity in VALIDITY_BY_KIND.items()
+)
+INSERT_MESSAGES_SQL = f"""
+    insert into outgoing_messages (user_id, client_seq, notification_id, version, channel, type, critical,
+        created_at, due_at, expires_at)
+    select user_id, client_seq, notification_id, version, channel, type,
+        type in ({", ".join(f"'{kind}'" for kind in sorted(CRITICAL_KINDS))}), created_at, created_at,
+        created_at + case type {_VALIDITIES_SQL}else interval '{MAX_RETRY_AGE.total_seconds():.0f} s' end
+    from announced cross join lateral jsonb_array_elements_text(channels) as channel
+    where channel in ('EMAIL', 'SMS')
+        and (select not u.is_simulated from users u where u.id = announced.user_id)
+    order by client_seq
+    on conflict (notification_id, version, channel) do nothing
+"""  # noqa: S608 - constants only
+"""Part of each statement that inserts announcements in the outbox. It reads them from the relation
+`announced`: user_id, client_seq, notification_id, version, type, channels (JSON) and created_at. Simulated
+users get no messages."""
 OUTGOING_BACKLOG = text(
     "select count(*), extract(epoch from now() - min(created_at)) from outgoing_messages "
     "where status = 'waiting'"

@@ -117,8 +117,7 @@ _NEXT_PAGE = text("""
     order by a.notification_id desc limit :limit
 """)
 _VISIBLE_ROWS = text(
-    "select id::text, user_id::text from notifications where id = any(cast(:ids as uuid[])) "
-    "and version > 0 and removed_at is null and archived_at is null"
+    "select id::text, user_id::text from notifications where id = any(cast(:ids as uuid[])) and is_visible"
 )
 _WHERE_UNCHANGED = (
     "where user_id = :user and changed_at = :changed_at and last_checked_id is not distinct from "

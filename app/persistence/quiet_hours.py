@@ -57,11 +57,9 @@ _CLAIM_DUE_ROWS = text("""
         select id, client_seq from notifications where user_id = :recipient and deferred_until <= :now
     ), claimed as (
         update notifications set deferred_until = null,
-            updated_at = case when not is_read and removed_at is null and archived_at is null
-                then :now else updated_at end
+            updated_at = case when is_visible and not is_read then :now else updated_at end
         from due where notifications.id = due.id
-        returning notifications.id, due.client_seq, actor_count,
-            not is_read and removed_at is null and archived_at is null and version > 0 as is_unread
+        returning notifications.id, due.client_seq, actor_count, is_visible and not is_read as is_unread
     )
     select claimed.id::text, least(silent.new_count, greatest(actor_count, 1)),
         is_unread and silent.new_count > 0

@@ -7,12 +7,12 @@ Out: new versions of the notifications, client events and unread counts in the o
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import Connection, select, text
 
-from app.domain.events import to_iso_utc
 from app.domain.grouping import ClientEventType
-from app.persistence.groups import ActorProfile, load_first_actors
-from app.persistence.outbox_writer import count_unread_by_recipient, insert_client_events, reserve_client_seqs
+from app.persistence.groups import load_first_actors
+from app.persistence.outbox_writer import ClientEvent, insert_client_events, reserve_client_seqs
+from app.persistence.serializer import build_payload
 from app.persistence.tables import notifications
 
 
@@ -32,12 +32,9 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
     content; then one unread count per recipient. The recipients must be locked."""
     if not row_updates:
         return
-    counters = reserve_client_seqs(conn, [row_update.recipient_id for row_update in row_updates])
-    numbered_updates = [
-        (row_update, counters[row_update.recipient_id].take_next_client_seq()) for row_update in row_updates
-    ]
+    client_seqs = reserve_client_seqs(conn, [row_update.recipient_id for row_update in row_updates])
     ids = [row_update.notification_id for row_update in row_updates]
-    conn.execute(_BUMP_VERSIONS, {"ids": ids, "seqs": [client_seq for _, client_seq in numbered_updates]})
+    conn.execute(_BUMP_VERSIONS, {"ids": ids, "seqs": client_seqs})
     result = conn.execute(select(notifications).where(notifications.c.id.in_(ids))).mappings()
     rows = {row["id"]: row for row in result}
     actors_by_notification = load_first_actors(
@@ -48,58 +45,21 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
             if row_update.client_event_type is not ClientEventType.REMOVED
         ],
     )
-    outbox_rows: list[dict[str, object]] = []
-    for row_update, client_seq in numbered_updates:
+    client_events: list[ClientEvent] = []
+    for row_update, client_seq in zip(row_updates, client_seqs, strict=True):
         row = rows[row_update.notification_id]
         actors = actors_by_notification.get(row_update.notification_id, [])
-        payload = (
-            {"id": row["id"], "version": row["version"], "seq": client_seq}
-            if row_update.client_event_type is ClientEventType.REMOVED
-            else build_row_payload(row, actors, row_update.newly_announced_count)
+        payload = build_payload(
+            row_update.client_event_type,
+            row,
+            [actor.id for actor, _ in actors],
+            row["actor_count"],
+            row_update.newly_announced_count,
         )
-        if row_update.client_event_type is ClientEventType.ANNOUNCED:
-            payload["seenAt"] = None  # the new actors have not been seen yet
-        outbox_rows.append(
-            {
-                "userId": row_update.recipient_id,
-                "clientSeq": client_seq,
-                "clientEvent": row_update.client_event_type.value,
-                "payload": payload,
-            }
+        client_events.append(
+            ClientEvent(row_update.recipient_id, client_seq, row_update.client_event_type.value, payload)
         )
-    insert_client_events(conn, outbox_rows, counters, count_unread_by_recipient(conn, counters))
-
-
-def build_row_payload(
-    row: RowMapping, actors: Sequence[tuple[ActorProfile, bool]], newly_announced_count: int = 0
-) -> dict[str, object]:
-    """A whole row as a client event's payload (docs/socket-api.md), without names."""
-    return {
-        "id": row["id"],
-        "type": row["type"],
-        "priority": row["priority"],
-        "title": row["title"],
-        "message": row["message"],
-        "actorId": row["actor_id"],
-        "imageUrl": row["image_url"],
-        "targetType": row["target_type"],
-        "targetId": row["target_id"],
-        "timestamp": to_iso_utc(row["updated_at"]),
-        "isRead": row["is_read"],
-        "seenAt": to_iso_utc(row["seen_at"]) if row["seen_at"] else None,
-        "version": row["version"],
-        "seq": row["client_seq"],
-        "generation": row["generation"],
-        "group": {"title": row["title"], "count": row["actor_count"], "quote": row["quote"]},
-        "metadata": {
-            **row["metadata"],
-            "isAggregated": row["actor_count"] > 1,
-            "aggregatedCount": row["actor_count"],
-            "newCount": newly_announced_count,
-            "aggregatedActors": [actor.id for actor, _ in actors],
-            "channels": list(row["channels"]),
-        },
-    }
+    insert_client_events(conn, client_events)
 
 
 _BUMP_VERSIONS = text("""

@@ -1,25 +1,26 @@
-"""Renders stored notifications with the current names of their actors.
+"""The JSON shapes of a notification: stored in the outbox, sent to sockets, and in REST responses.
 
-In: rows of `notifications`, payloads of `outbox` and records of ready-notifications, which have kind, actor
-ids, count and quote but no name. Out: message, actorId, actorName, actorAvatar and actors, as lists,
-sockets, the resume history and e-mails show them.
-
-Names are looked up when a notification is read, so that no queue or history contains a former name.
+In: rows of `notifications`; payloads of `outbox` and records of ready-notifications. A stored payload has
+kind, actor ids, count and quote but no name. Names are looked up when a notification is read, so that no
+queue or history contains a former name; this adds message, actorId, actorName, actorAvatar and actors.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Poisoned
-from app.domain.events import UNGROUPED_KINDS, Kind, canonical_uuid
+from app.domain.events import UNGROUPED_KINDS, Kind, canonical_uuid, to_iso_utc
+from app.domain.grouping import ClientEventType
 from app.domain.messages import group_notification_text, single_actor_notification_text
 from app.persistence.groups import DISPLAY_NAME_SQL, ActorProfile
 
 Json = dict[str, Any]
+NotificationColumns = Mapping[str, Any] | RowMapping
+"""A row of `notifications`, by column names."""
 REMOVED_ACCOUNT_NAME = "Someone"
 _ACTOR_IDS_FIELD = "aggregatedActors"
 _INTERNAL_FIELDS = frozenset({"quote", "instant"})
@@ -31,6 +32,85 @@ class RenderContext:
 
     users_by_id: Mapping[str, ActorProfile] = field(default_factory=dict)
     quote_by_notification: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def build_payload(
+    event_type: ClientEventType,
+    row: NotificationColumns,
+    actor_ids: Sequence[str],
+    actor_count: int,
+    newly_announced_count: int,
+) -> Json:
+    """A client event about a row as the outbox stores it (docs/socket-api.md). `actor_ids`: the first actors
+    of the row; `actor_count`: how many this event tells of."""
+    if event_type is ClientEventType.REMOVED:
+        return {"id": row["id"], "version": row["version"], "seq": row["client_seq"]}
+    # What is announced has not been seen yet.
+    seen_at = None if event_type is ClientEventType.ANNOUNCED else row["seen_at"]
+    return {
+        "id": row["id"],
+        "type": row["type"],
+        "priority": row["priority"],
+        "title": row["title"],
+        "message": row["message"],
+        "actorId": row["actor_id"],
+        "imageUrl": row["image_url"],
+        "targetType": row["target_type"],
+        "targetId": row["target_id"],
+        "timestamp": to_iso_utc(row["updated_at"]),
+        "isRead": row["is_read"],
+        "seenAt": to_iso_utc(seen_at) if seen_at else None,
+        "version": row["version"],
+        "seq": row["client_seq"],
+        "generation": row["generation"],
+        "group": {"title": row["title"], "count": row["actor_count"], "quote": row["quote"]},
+        "metadata": {
+            **row["metadata"],
+            "isAggregated": actor_count > 1,
+            "aggregatedCount": actor_count,
+            "newCount": newly_announced_count,
+            "aggregatedActors": list(actor_ids),
+            "channels": list(row["channels"]),
+        },
+    }
+
+
+def notification_json(row: NotificationColumns, actors: Sequence[ActorProfile]) -> Json:
+    """A row in a REST response: the seed's fields in the seed's order, then those that were added."""
+    rendered = message_and_actor_fields(
+        Kind(row["type"]), actors, row["actor_count"], row["quote"], row["message"]
+    )
+    return {
+        "id": row["id"],
+        "userId": row["user_id"],
+        "type": row["type"],
+        "priority": row["priority"],
+        "actorId": rendered["actorId"],
+        "actorName": rendered["actorName"],
+        "actorAvatar": rendered["actorAvatar"],
+        "isAggregated": row["actor_count"] > 1,
+        "aggregatedCount": max(1, row["actor_count"]),
+        "title": row["title"],
+        "message": rendered["message"],
+        "imageUrl": row["image_url"],
+        "targetType": row["target_type"],
+        "targetId": row["target_id"],
+        "isRead": row["is_read"],
+        "channels": row["channels"],
+        "metadata": row["metadata"],
+        "createdAt": row["created_at"],
+        "version": row["version"],
+        "generation": row["generation"],
+        "seq": row["client_seq"],
+        "actors": rendered["actors"],
+        "seenAt": row["seen_at"],
+        "readAt": row["read_at"],
+        "archivedAt": row["archived_at"],
+        "updatedAt": row["updated_at"],
+        # Fields of the seed's full row that its list does not have.
+        "aggregatedIds": [actor.id for actor in actors],
+        "deliveryStatus": "HELD" if row["deferred_until"] else "SENT",
+    }
 
 
 def message_text(kind: Kind, first_actor_name: str | None, actor_count: int, quote: str | None) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKey,
     Index,
@@ -91,9 +92,8 @@ users = Table(
     _bool_column("is_verified", False),
     _bool_column("is_simulated", False),
     _number_column("follower_count"),
-    # Counters of the recipient, raised under this row's lock: without gaps and in commit order.
+    # Numbers the recipient's client events; raised under this row's lock: without gaps, in commit order.
     _number_column("client_seq", BigInteger),
-    _number_column("unread_count_version", BigInteger),
     _time_column("created_at"),
     _time_column("updated_at"),
     UniqueConstraint("email"),
@@ -244,7 +244,7 @@ notifications = Table(
     # The object of the group. For critical kinds the event id, so that each has a row of its own.
     Column("object_id", _Id, nullable=False),
     Column("generation", Integer, nullable=False, server_default=text("1")),
-    # Raised with each client event about the row. 0: not announced yet, so not visible.
+    # Raised with each client event about the row. 0: not announced yet.
     _number_column("version"),
     _number_column("client_seq", BigInteger),
     Column("target_type", String(20)),
@@ -266,6 +266,13 @@ notifications = Table(
     _time_column("seen_at", default=False),
     _time_column("archived_at", default=False),
     _time_column("removed_at", default=False),
+    # Whether the row is in the list of its recipient.
+    Column(
+        "is_visible",
+        Boolean,
+        Computed("version > 0 and removed_at is null and archived_at is null", persisted=True),
+        nullable=False,
+    ),
     # Quiet hours: in the list at once, announced at this time.
     _time_column("deferred_until", default=False),
     _time_column("created_at"),
@@ -275,7 +282,7 @@ notifications = Table(
     Index(
         "ix_notifications_unread",
         "user_id",
-        postgresql_where=text("not is_read and removed_at is null and archived_at is null and version > 0"),
+        postgresql_where=text("is_visible and not is_read"),
     ),
     # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
     Index("ix_notifications_object_id_user_id", "object_id", "user_id"),
@@ -656,7 +663,7 @@ outgoing_messages = Table(
     _time_column("created_at"),
     _time_column("ended_at", default=False),
     CheckConstraint("status in ('waiting', 'delivered', 'expired', 'preference', 'failed')", name="status"),
-    # The ready topic may deliver a client event twice.
+    # One per announcement and channel.
     UniqueConstraint("notification_id", "version", "channel"),
     Index(
         "ix_outgoing_messages_due",

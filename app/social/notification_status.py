@@ -17,7 +17,7 @@ from app.domain.grouping import ClientEventType
 from app.persistence.groups import lock_recipients
 from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
 from app.persistence.tables import notifications
-from app.social.notifications import IS_VISIBLE, NOT_FOUND
+from app.social.notifications import NOT_FOUND
 
 NOT_OWNER = Rejected("Forbidden: Cannot modify another user's notification", "forbidden", 403)
 MAX_SEQ = 2**63 - 1
@@ -110,7 +110,7 @@ class NotificationStatusStore:
             lock_recipients(conn, [recipient_id])
             query = (
                 select(_COLUMNS.id)
-                .where(_COLUMNS.user_id == recipient_id, IS_VISIBLE, change.applies_to, condition)
+                .where(_COLUMNS.user_id == recipient_id, _COLUMNS.is_visible, change.applies_to, condition)
                 .order_by(_COLUMNS.client_seq, _COLUMNS.id)
             )
             count = _apply_and_publish_change(conn, recipient_id, list(conn.execute(query).scalars()), change)

@@ -14,12 +14,7 @@ from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.domain.events import Priority
 from app.persistence import groups
-from app.persistence.bounded_counts import (
-    MAX_COUNTED_ROWS,
-    MAX_LISTED_ROWS,
-    select_bounded_count,
-    unread_rows_sql,
-)
+from app.persistence.bounded_counts import MAX_COUNTED_ROWS, MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
 from app.persistence.tables import notifications
 from app.social.posts import PageRequest
@@ -28,8 +23,6 @@ from app.social.users import UserSummary
 NOT_FOUND = Rejected("Notification not found", "notification_not_found", 404)
 MAX_GROUPED = 100
 _COLUMNS = notifications.c
-# Version 0: not announced yet (the window is still open), so not visible.
-IS_VISIBLE = (_COLUMNS.version > 0) & _COLUMNS.removed_at.is_(None) & _COLUMNS.archived_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +34,8 @@ class NotificationFilter:
 
 @dataclass(frozen=True, slots=True)
 class UnreadCounts:
-    """The number of unread groups, at most MAX_COUNTED_ROWS. `badge_version` never falls
-    (docs/socket-api.md)."""
+    """The number of unread groups, at most MAX_COUNTED_ROWS. `version`, the number of the last client event,
+    never falls (docs/socket-api.md)."""
 
     count: int
     by_priority: dict[str, int]
@@ -91,13 +84,10 @@ class Notifications:
 
     def count_unread(self, user_id: str) -> UnreadCounts:
         with translate_errors("count unread notifications"), self._engine.connect() as conn:
-            # The version is read first. A change in between makes the count newer than its version, which the
-            # next client event corrects. In the other order an old count would have a new version.
-            version = conn.execute(_UNREAD_COUNT_VERSION, {"user": user_id}).scalar()
-            rows = conn.execute(_UNREAD_BY_PRIORITY, {"user": user_id})
-            counts = {row[0]: int(row[1]) for row in rows}
+            rows = conn.execute(_UNREAD_BY_PRIORITY, {"user": user_id}).all()
+        counts = {row[1]: int(row[2]) for row in rows if row[1]}
         by_priority = {priority.value: counts.get(priority.value, 0) for priority in Priority}
-        return UnreadCounts(sum(by_priority.values()), by_priority, int(version or 0))
+        return UnreadCounts(sum(by_priority.values()), by_priority, rows[0][0] if rows else 0)
 
     def list_newest_groups(self, user_id: str) -> list[RowMapping]:
         """The newest MAX_GROUPED groups of all kinds."""
@@ -157,7 +147,7 @@ class Notifications:
 
 
 def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[ColumnElement[bool]]:
-    conditions = [_COLUMNS.user_id == user_id, IS_VISIBLE]
+    conditions = [_COLUMNS.user_id == user_id, _COLUMNS.is_visible]
     if filters.unread_only:
         conditions.append(~_COLUMNS.is_read)
     if filters.priority is not None:
@@ -170,7 +160,7 @@ def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[Column
 _COUNT_BY_KIND = text(
     "select type, count(*) as count, count(*) filter (where not is_read) as unread, "  # noqa: S608 - constants only
     "max(updated_at) as latest from (select type, is_read, updated_at from notifications "
-    "where user_id = :user and version > 0 and removed_at is null and archived_at is null "
+    "where user_id = :user and is_visible "
     f"order by updated_at desc, id desc limit {MAX_LISTED_ROWS}) newest group by type order by latest desc"
 )
 _EXPLAIN_ACTORS = text(
@@ -185,10 +175,11 @@ _EXPLAIN_CLIENT_EVENTS = text(
     "payload->>'version' as version from outbox where user_id = :user and payload->>'id' = :id "
     "order by id desc limit :limit"
 )
-_UNREAD_COUNT_VERSION = text("select unread_count_version from users where id = :user")
+# One statement, so that counts and version are from one snapshot.
 _UNREAD_BY_PRIORITY = text(
-    f"select priority, count(*) from ({unread_rows_sql(':user')} limit {MAX_COUNTED_ROWS}) unread "  # noqa: S608
-    "group by priority"
+    "select u.client_seq, unread.priority, count(unread.priority) from users u left join lateral "  # noqa: S608 - constants only
+    f"(select priority from unread_notifications n where n.user_id = u.id limit {MAX_COUNTED_ROWS}) unread "
+    "on true where u.id = :user group by u.client_seq, unread.priority"
 )
 _ACTORS_AFTER_KEY = (
     "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"

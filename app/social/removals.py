@@ -230,7 +230,7 @@ def _has_many_notified_subscribers(conn: Connection, post_id: str) -> bool:
 
 # A mention or reply may be announced before its comment has a row, so it is also found by its URL.
 _NOTIFICATIONS_ABOUT_POST = text("""
-    select id::text, user_id::text, version > 0 and removed_at is null and archived_at is null
+    select id::text, user_id::text, is_visible
     from notifications where id in (
         select id from notifications where object_id in (
             select cast(:post as uuid) union all select id from comments where post_id = :post)

@@ -4,15 +4,13 @@ Changes of status are in blueprints/api/notification_status.py, explanations in 
 """
 
 from datetime import datetime
-from typing import Any
 
 from flask import Blueprint, request
 from sqlalchemy import RowMapping
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind, Priority
-from app.persistence.groups import ActorProfile
-from app.persistence.serializer import message_and_actor_fields
+from app.persistence.serializer import notification_json
 from app.social.notifications import NOT_FOUND, GroupActorView, NotificationFilter, Notifications
 from blueprints.api.explain import explanation_json
 from blueprints.http.ids import parse_uuid
@@ -66,47 +64,7 @@ class NotificationSerializer:
         actors_by_notification = self._notification_store.get_first_actors(
             [row["id"] for row in notification_rows]
         )
-        return [_notification_json(row, actors_by_notification[row["id"]]) for row in notification_rows]
-
-
-def _notification_json(row: RowMapping, actors: list[ActorProfile]) -> JsonObject:
-    """The seed's fields in the seed's order, then those that were added."""
-    rendered = message_and_actor_fields(
-        Kind(row["type"]), actors, row["actor_count"], row["quote"], row["message"]
-    )
-    base_fields: dict[str, Any] = {
-        "id": row["id"],
-        "userId": row["user_id"],
-        "type": row["type"],
-        "priority": row["priority"],
-        "actorId": rendered["actorId"],
-        "actorName": rendered["actorName"],
-        "actorAvatar": rendered["actorAvatar"],
-        "isAggregated": row["actor_count"] > 1,
-        "aggregatedCount": max(1, row["actor_count"]),
-        "title": row["title"],
-        "message": rendered["message"],
-        "imageUrl": row["image_url"],
-        "targetType": row["target_type"],
-        "targetId": row["target_id"],
-        "isRead": row["is_read"],
-        "channels": row["channels"],
-        "metadata": row["metadata"],
-        "createdAt": row["created_at"],
-    }
-    return base_fields | {
-        "version": row["version"],
-        "generation": row["generation"],
-        "seq": row["client_seq"],
-        "actors": rendered["actors"],
-        "seenAt": row["seen_at"],
-        "readAt": row["read_at"],
-        "archivedAt": row["archived_at"],
-        "updatedAt": row["updated_at"],
-        # Fields of the seed's full row that its list does not have.
-        "aggregatedIds": [actor.id for actor in actors],
-        "deliveryStatus": "HELD" if row["deferred_until"] else "SENT",
-    }
+        return [notification_json(row, actors_by_notification[row["id"]]) for row in notification_rows]
 
 
 def blueprint(

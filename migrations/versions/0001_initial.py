@@ -241,7 +241,6 @@ def upgrade() -> None:
         sa.Column("is_simulated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("follower_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("client_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("unread_count_version", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -444,6 +443,12 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "is_visible",
+            sa.Boolean(),
+            sa.Computed("version > 0 and removed_at is null and archived_at is null", persisted=True),
+            nullable=False,
+        ),
         sa.Column("deferred_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at",
@@ -520,9 +525,7 @@ def upgrade() -> None:
         "notifications",
         ["user_id"],
         unique=False,
-        postgresql_where=sa.text(
-            "not is_read and removed_at is null and archived_at is null and version > 0"
-        ),
+        postgresql_where=sa.text("is_visible and not is_read"),
     )
     op.create_index(
         "ix_notifications_user_id_updated_at",
@@ -1009,6 +1012,10 @@ def upgrade() -> None:
     op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"], unique=False)
     op.create_index("ix_refresh_tokens_session_id", "refresh_tokens", ["session_id"], unique=False)
     op.execute("create view active_likes as select post_id, user_id from likes where active")
+    op.execute(
+        "create view unread_notifications as select id, user_id, priority from notifications "
+        "where is_visible and not is_read"
+    )
     op.execute("insert into epochs (name) values ('client_events')")
     # A trigger, because accounts are deleted in several ways (cleanup, manual SQL), and the tokens of a
     # deleted account must be rejected in every case.
@@ -1024,6 +1031,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop view unread_notifications")
     op.execute("drop view active_likes")
     op.execute("drop trigger record_removed_account on users")
     op.execute("drop function record_removed_account()")
@@ -1107,9 +1115,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_notifications_unread",
         table_name="notifications",
-        postgresql_where=sa.text(
-            "not is_read and removed_at is null and archived_at is null and version > 0"
-        ),
+        postgresql_where=sa.text("is_visible and not is_read"),
     )
     op.drop_index(
         "ix_notifications_post_url",

@@ -1,4 +1,4 @@
-"""The event writer, relay, mail consumer and mailer, with a manual clock and fake transports."""
+"""The event writer and the mailer, with a manual clock and fake transports."""
 
 import json
 from collections.abc import Mapping
@@ -12,21 +12,11 @@ from app.delivery.links import NotificationLinks
 from app.delivery.mail_message import OutboundEmailOrSms
 from app.delivery.message_transport import MessageTransport
 from app.domain.events import Event, Kind
-from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.message_encryption import MessageEncryption
-from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import BatchStats
 from app.persistence.outgoing_messages import OutgoingMessages
 from tests.support.event_writer_harness import EventWriterHarness
-from tests.support.fakes import MemoryKafka
-from tests.support.fixtures import (
-    follow_event,
-    insert_sample_users,
-    insert_users,
-    new_id,
-    otp_event,
-)
-from workers.mail_consumer import CONSUMER_GROUP, OutgoingMessagesWriter
+from tests.support.fixtures import follow_event, insert_sample_users, insert_users, otp_event
 from workers.mailer import Mailer
 from workers.message_renderer import MessageRenderer
 
@@ -51,7 +41,7 @@ class FailingTransport:
 
 
 class MailerHarness:
-    """The event writer, relay, mail consumer and mailer, with a manual clock and fake transports."""
+    """The event writer and the mailer, with a manual clock and fake transports."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -61,7 +51,6 @@ class MailerHarness:
             self.event_writer_harness.clock,
         )
         self.mail, self.sms = FailingTransport(), FailingTransport()
-        self.kafka = MemoryKafka()
         self.recorded_stats: list[BatchStats] = []
         self.seq = 0
         self.mailer = self.new_mailer()
@@ -110,24 +99,10 @@ class MailerHarness:
         )
 
     def add_follower(self, name: str = "Ben") -> None:
-        """Alice gets a follower; the announcement reaches outgoing_messages through the ready topic."""
+        """Alice gets a follower."""
         self.seq += 1
         (actor,) = insert_users(self.engine, name)
         self.event_writer_harness.write(follow_event(actor, self.sample_users, self.seq))
-        self.relay()
-        self.consume()
-
-    def relay(self) -> None:
-        dead_letters = DeadLetterQueue(self.engine, self.kafka.publisher())
-        outbox_relay = OutboxRelay(self.engine, self.kafka.publisher(), new_id(), dead_letters)
-        while outbox_relay.step():
-            pass
-        outbox_relay.release_lease()
-
-    def consume(self) -> None:
-        subscriber: Any = self.kafka.subscriber(CONSUMER_GROUP, "ready-notifications")
-        OutgoingMessagesWriter(subscriber, OutgoingMessages(self.engine), self.clock.now).step()
-        subscriber.close()
 
     def statuses(self, channel: str = "EMAIL") -> list[tuple[Any, ...]]:
         return self.event_writer_harness.query(

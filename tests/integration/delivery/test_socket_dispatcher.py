@@ -148,7 +148,7 @@ def test_notify_for_a_user_without_sockets_runs_no_query(
 
     dispatcher.on_notify(f"{dispatcher_harness.alice_id} 3")
     dispatcher.emit_just_written_critical_event(
-        CriticalClientEvent(dispatcher_harness.alice_id, 3, {"seq": 3})
+        CriticalClientEvent(dispatcher_harness.alice_id, 3, {"seq": 3}, "notification")
     )
 
     assert dispatcher_harness.emitted == []

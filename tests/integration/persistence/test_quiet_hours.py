@@ -11,6 +11,7 @@ from tests.support.pipeline_harness import PipelineHarness, pipeline, worker_ser
 
 __all__ = ["pipeline", "worker_services"]
 pytestmark = pytest.mark.service
+EMAIL_FOR_FOLLOWS = '{"FOLLOW": {"email": true}}'
 
 
 def set_clock(pipeline: PipelineHarness, year: int, month: int, day: int, hour: int, minute: int = 0) -> None:
@@ -77,6 +78,26 @@ def test_nothing_is_announced_a_minute_before_quiet_hours_end(
     set_clock(quiet_hours_pipeline, 2026, 6, 2, 7, 59)
 
     assert deliver_deferred(quiet_hours_pipeline) == []
+
+
+def test_email_of_a_deferred_notification_is_sent_after_the_quiet_hours(
+    quiet_hours_pipeline: PipelineHarness,
+) -> None:
+    with quiet_hours_pipeline.engine.begin() as conn:
+        conn.execute(
+            text("update notification_preferences set matrix = :matrix"), {"matrix": EMAIL_FOR_FOLLOWS}
+        )
+    (dan,) = quiet_hours_pipeline.create_users("Dan")
+    dan.follow(quiet_hours_pipeline.alice)
+    quiet_hours_pipeline.run_until_idle()
+    assert quiet_hours_pipeline.query("select type from outgoing_messages") == []
+
+    set_clock(quiet_hours_pipeline, 2026, 6, 2, 8, 0)
+    deliver_deferred(quiet_hours_pipeline)
+
+    assert quiet_hours_pipeline.query(
+        "select type, channel, created_at = cast('2026-06-02 08:00Z' as timestamptz) from outgoing_messages"
+    ) == [("FOLLOW", "EMAIL", True)]
 
 
 def test_deferred_rows_are_announced_with_one_unread_count(

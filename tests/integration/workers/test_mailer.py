@@ -15,10 +15,7 @@ from app.messaging.message_encryption import MessageEncryption
 from app.persistence.claimed_messages import ClaimedMessage, SendQueue
 from app.persistence.outgoing_messages import CLAIM_LEASE_SECONDS, OutgoingMessages
 from tests.support.fakes import ManualClock
-from tests.support.fixtures import (
-    insert_users,
-    otp_event,
-)
+from tests.support.fixtures import insert_users, like_event, otp_event, unlike_event
 from tests.support.mailer_harness import ENCRYPTION, MailerHarness, address
 from tests.support.mailer_harness import mailer_harness as mailer_harness
 from workers.mailer import SendSlots
@@ -42,17 +39,46 @@ def test_code_is_sent_once_by_each_channel(mailer_harness: MailerHarness) -> Non
     assert mailer_harness.statuses() == mailer_harness.statuses("SMS") == [("delivered", 1, None)]
 
 
-def test_ready_topic_event_is_sent_once(mailer_harness: MailerHarness) -> None:
+def test_ordinary_announcement_is_sent_once(mailer_harness: MailerHarness) -> None:
     mailer_harness.enable_channels(Kind.FOLLOW, "email")
     mailer_harness.add_follower()
-    mailer_harness.kafka.committed_offsets.clear()  # as if the consumer had died before its commit
-    mailer_harness.consume()
     mailer_harness.run_until_idle()
 
     [mail] = mailer_harness.mail.messages
     assert "Ben" in mail.text
     assert mail.unsubscribe_url is not None
     assert (mailer_harness.sms.messages, mailer_harness.statuses()) == ([], [("delivered", 1, None)])
+
+
+def test_announcement_adds_a_message_for_each_channel(mailer_harness: MailerHarness) -> None:
+    mailer_harness.enable_channels(Kind.FOLLOW, "email", "sms")
+    mailer_harness.write_code(kind=Kind.PASSWORD_RESET)
+    mailer_harness.write_code()
+    mailer_harness.add_follower()
+
+    assert mailer_harness.event_writer_harness.query(
+        "select type, critical, extract(epoch from expires_at - created_at)::int, "
+        "array_agg(channel order by channel) from outgoing_messages group by 1, 2, 3 order by 3"
+    ) == [
+        ("OTP", True, 5 * 60, ["EMAIL", "SMS"]),
+        ("PASSWORD_RESET", True, 30 * 60, ["EMAIL", "SMS"]),
+        ("FOLLOW", False, 24 * 3600, ["EMAIL", "SMS"]),
+    ]
+
+
+def test_change_of_an_announced_row_adds_no_message(mailer_harness: MailerHarness) -> None:
+    mailer_harness.enable_channels(Kind.LIKE, "email")
+    writer, sample_users = mailer_harness.event_writer_harness, mailer_harness.sample_users
+    bob_id, carol_id = sample_users.bob_id, sample_users.carol_id
+    writer.write(like_event(bob_id, sample_users, 1), like_event(carol_id, sample_users, 2))
+    writer.write(unlike_event(bob_id, sample_users, 3))
+    writer.write(unlike_event(carol_id, sample_users, 4))
+    writer.write(like_event(carol_id, sample_users, 4))  # a late copy
+
+    sent = writer.query("select client_event from outgoing_messages join outbox using (user_id, client_seq)")
+    assert sent == [("notification",), ("notification",)]
+    events = [row[0] for row in writer.query("select client_event from outbox where client_seq is not null")]
+    assert set(events) == {"notification", "notification_updated", "notification_removed"}
 
 
 def test_slow_messages_leave_capacity_for_others(monkeypatch: pytest.MonkeyPatch) -> None:

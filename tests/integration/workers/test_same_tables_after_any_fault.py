@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 TIGHT_RULES = AggregationRules(instant_likes=1, window_seconds=60.0, jitter_seconds=10.0, flush_max_rows=2)
 """Tight limits, so that a few users fill, close and overlap windows."""
 PATCHED_MODULES = ("workers.bridge", "workers.aggregator", "workers.flusher", "workers.deliverer")
-OTHER_PROCESSES = ("web", "delivery-log", "mail-queue", "mailer")
+OTHER_PROCESSES = ("web", "delivery-log", "mailer")
 PIPELINE_FAILPOINTS = [
     failpoint for failpoint in FAILPOINT_NAMES if not failpoint.startswith(OTHER_PROCESSES)
 ]
