@@ -1,5 +1,4 @@
-"""The sockets of this process: the Socket.IO server, what each user and socket has received, and the
-dispatcher that emits to them.
+"""The sockets of this process: the Socket.IO server, and the dispatcher that sends client events to them.
 
 Built without a Flask application, so that whatever publishes events can be given the dispatcher first;
 app/delivery/sockets.py binds it to the application. Until then it has no connections and emits nothing.
@@ -7,11 +6,10 @@ app/delivery/sockets.py binds it to the application. Until then it has no connec
 
 from typing import Any
 
+import gevent
 from flask_socketio import SocketIO
 
-from app.delivery.delivered_tracker import DeliveredEventTracker
 from app.delivery.history import ClientEventHistory
-from app.delivery.socket_cursor import SocketCursors
 from app.delivery.socket_dispatcher import SocketDispatcher
 from app.messaging.message_encryption import MessageEncryption
 
@@ -19,15 +17,17 @@ from app.messaging.message_encryption import MessageEncryption
 class LocalSockets:
     def __init__(self, history: ClientEventHistory, encryption: MessageEncryption) -> None:
         self.socketio = SocketIO()
-        self.cursors = SocketCursors()
-        self.delivered = DeliveredEventTracker()
         self.encryption = encryption
-        self.dispatcher = SocketDispatcher(history, self.delivered, self.emit_decrypted)
+        self.dispatcher = SocketDispatcher(history, self._send_decrypted, self._close)
 
     def emit_to_room(self, event: str, data: dict[str, Any], room: str) -> None:
         """Emits to the sockets of this process only."""
         self.socketio.emit(event, data, to=room, ignore_queue=True)
 
-    def emit_decrypted(self, event: str, data: dict[str, Any], room: str) -> None:
-        """Emits to the sockets of this process only, with secrets decrypted for their owner."""
-        self.emit_to_room(event, self.encryption.decrypt_login_code(data), room)
+    def _send_decrypted(self, event: str, data: dict[str, Any], sid: str) -> None:
+        """Sends to one socket, with secrets decrypted for their owner."""
+        self.emit_to_room(event, self.encryption.decrypt_login_code(data), sid)
+
+    def _close(self, sid: str) -> None:
+        eio_sid = self.socketio.server.manager.eio_sid_from_sid(sid, "/")
+        gevent.spawn(self.socketio.server.eio.disconnect, eio_sid)  # waits for the queue of the socket

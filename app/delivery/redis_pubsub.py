@@ -16,7 +16,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.clients import circuit_breaker
-from app.delivery.socket_cursor import SocketCursors
 
 RETRY_DELAY_SECONDS = 0.5
 REDIS_OPTIONS: dict[str, Any] = {
@@ -34,54 +33,36 @@ REDIS_OPTIONS: dict[str, Any] = {
 
 
 class ReconnectingRedisManager(socketio.RedisManager):  # type: ignore[misc]
-    """`on_reconnect(disconnected_at)` is called after each subscription that follows a loss; `accept`
-    decides whether an event is emitted, `cursors` to which sockets, and `decrypt_event` decrypts it."""
+    """`on_reconnect` is called after each subscription that follows a loss. `deliver(event, data, room)`
+    returns whether it handled an event; others are emitted to the room."""
 
     def __init__(
         self,
         redis_url: str,
-        on_reconnect: Callable[[float], None],
-        accept: Callable[[str, Any, object], bool],
-        cursors: SocketCursors,
-        decrypt_event: Callable[[dict[str, Any]], dict[str, Any]],
+        on_reconnect: Callable[[], None],
+        deliver: Callable[[str, Any, object], bool],
     ) -> None:
         super().__init__(redis_url, channel="flask-socketio", redis_options=REDIS_OPTIONS)
         self._on_reconnect = on_reconnect
-        self._accept = accept
-        self._cursors = cursors
-        self._decrypt_event = decrypt_event
+        self._deliver = deliver
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
-        """For an event from Redis, or from this process for all processes."""
-        data, room = message["data"], message.get("room")
-        payload = data[0] if isinstance(data, list) and len(data) == 1 else data
-        if isinstance(payload, dict):
-            payload = self._decrypt_event(payload)
-            message = message | {"data": payload}
-        if self._accept(message["event"], payload, room):
-            skip_sids = self._cursors.track_emit_and_list_skipped_sids(room, message["event"], payload)
-            super()._handle_emit(message | {"skip_sid": skip_sids})
-
-    def emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> None:
-        """With ignore_queue: to this process only. Anything else passes through _handle_emit()."""
-        if kwargs.get("ignore_queue"):
-            room = kwargs.get("to") or kwargs.get("room")
-            kwargs["skip_sid"] = self._cursors.track_emit_and_list_skipped_sids(room, event, data)
-        super().emit(event, data, *args, **kwargs)
+        if not self._deliver(message["event"], message["data"][0], message.get("room")):
+            super()._handle_emit(message)
 
     def _redis_listen_with_retries(self) -> Iterator[dict[str, Any]]:
-        disconnected_at: float | None = time.time()
+        is_disconnected = True
         while True:
             try:
                 self._redis_connect()
                 self.pubsub.subscribe(self.channel)
-                if disconnected_at is not None:
-                    self._on_reconnect(disconnected_at)
-                disconnected_at = None
+                if is_disconnected:
+                    self._on_reconnect()
+                is_disconnected = False
                 yield from self.pubsub.listen()
             except Exception as exc:  # whatever the client raises: reconnect
-                if disconnected_at is None:
-                    disconnected_at = time.time()
+                if not is_disconnected:
+                    is_disconnected = True
                     problem = "Redis pub/sub is disconnected"
                     circuit_breaker.REDIS.outage.record_failure(f"{problem}: {type(exc).__name__}", problem)
                 time.sleep(RETRY_DELAY_SECONDS)

@@ -1,8 +1,7 @@
 """Socket server: connections of clients, who may open one, and when it is closed.
 
-Input: Socket.IO, namespace / (docs/socket-api.md). Output: rooms `user:{id}`, `post:{id}` and `all-posts`,
-and `session_ended`.
-Events reach the rooms through app/delivery/redis_pubsub.py and app/delivery/socket_dispatcher.py;
+Input: Socket.IO, namespace / (docs/socket-api.md). Output: `session_ended`; rooms `post:{id}` and `all-posts`
+for live counts. Client events of a user go to each socket by app/delivery/socket_dispatcher.py;
 jinja/static/liveNotifications.js is the client.
 """
 
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from flask import Flask
-from flask_socketio import ConnectionRefusedError, leave_room
+from flask_socketio import ConnectionRefusedError
 
 from app.accounts.access_tokens import AccessTokens, Claims
 from app.clients.pg_notify import PgNotifyListener
@@ -27,8 +26,8 @@ from app.delivery.room_joins import RoomJoinHandler, SocketConnection, current_s
 from app.delivery.socket_backpressure import BackpressureGuard
 from app.delivery.socket_dispatcher import run_notify_loop
 from app.delivery.watch_posts import WatchPostsHandler
-from app.domain.errors import Rejected, Unavailable
-from app.messaging.socket_push import POSTS_CHANGED_EVENT, user_room
+from app.domain.errors import Rejected
+from app.messaging.socket_push import POSTS_CHANGED_EVENT, USER_ROOM_PREFIX
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL
 from app.settings import ServiceUrls
@@ -78,8 +77,6 @@ class SocketServer:
     ) -> None:
         self._connections: dict[str, SocketConnection] = {}
         self._access_tokens = access_tokens
-        self._cursors = local_sockets.cursors
-        self._delivered = local_sockets.delivered
         self._dispatcher = local_sockets.dispatcher
         self._now = now
         self._joins = RoomJoinHandler(local_sockets, access_tokens, history, live_counts)
@@ -93,9 +90,7 @@ class SocketServer:
         client_manager = ReconnectingRedisManager(
             service_urls.redis_url,
             self._on_redis_reconnected,
-            self._accept_event_from_redis,
-            self._cursors,
-            local_sockets.encryption.decrypt_login_code,
+            self._deliver_event_from_redis,
         )
         self._bind_to_flask(flask_app, client_manager, cors_origins)
         self._backpressure = BackpressureGuard(self.socketio.server.eio)
@@ -132,6 +127,7 @@ class SocketServer:
         gevent.spawn(self._backpressure.close_slow_sockets_forever)
         gevent.spawn(self.read_receipts.write_forever)
         gevent.spawn(self._live_counts.emit_forever)
+        gevent.spawn(self._dispatcher.catch_up_forever)
         gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
 
     def count_connected_users(self) -> int:
@@ -191,20 +187,14 @@ class SocketServer:
                 raise ConnectionRefusedError(str(exc)) from exc
         self._connections[sid] = connection
         if connection.claims:
-            self._joins.enter_rooms_and_start_buffering(connection.claims)
-            gevent.spawn_later(JOIN_WAIT_SECONDS, self._joins.flush_buffered_events, sid, connection)
+            cursor = self._joins.add_socket(connection.claims)
+            gevent.spawn_later(JOIN_WAIT_SECONDS, self._dispatcher.release, cursor)
 
     def _on_disconnect(self, *_: Any) -> None:
         closed_connection = self._connections.pop(current_sid(), None)
         self._live_counts.remove_socket(current_sid())
-        user_id = closed_connection.claims.user_id if closed_connection and closed_connection.claims else None
-        if user_id:
-            self._cursors.remove_socket(user_room(user_id), current_sid())
-        if user_id and not any(
-            connection.claims and connection.claims.user_id == user_id
-            for connection in self._connections.values()
-        ):
-            self._delivered.stop_tracking(user_id)
+        if closed_connection and closed_connection.claims:
+            self._dispatcher.remove_socket(closed_connection.claims.user_id, current_sid())
 
     def _on_join_room(self, payload: Any = None) -> None:
         connection = self._connections.get(current_sid())
@@ -214,7 +204,7 @@ class SocketServer:
     def _on_leave_room(self, _: Any = None) -> None:
         connection = self._connections.get(current_sid())
         if connection and connection.claims:
-            leave_room(user_room(connection.claims.user_id))
+            self._dispatcher.remove_socket(connection.claims.user_id, current_sid())
 
     def _on_watch_posts(self, payload: Any = None) -> dict[str, list[dict[str, object]]] | None:
         connection = self._connections.get(current_sid())
@@ -226,32 +216,17 @@ class SocketServer:
         if connection and connection.claims:
             self.read_receipts.add_ack(connection.claims.user_id, payload)
 
-    def _accept_event_from_redis(self, event: str, data: Any, room: object) -> bool:
-        """Whether the event is emitted to the sockets of its room."""
+    def _deliver_event_from_redis(self, event: str, data: Any, room: object) -> bool:
+        """Whether the event is handled here; others are emitted to their room."""
         if event == POSTS_CHANGED_EVENT:
             self._live_counts.record_changes(data)
+        elif isinstance(room, str) and room.startswith(USER_ROOM_PREFIX):
+            self._dispatcher.deliver(room.removeprefix(USER_ROOM_PREFIX), event, data, "redis")
+        else:
             return False
-        return self._dispatcher.fill_gap_and_check_new(event, data, room)
+        return True
 
-    def _on_redis_reconnected(self, _: float) -> None:
-        """Sends connected users the events that were published while Redis pub/sub was disconnected."""
+    def _on_redis_reconnected(self) -> None:
+        """Connected users get what was published while Redis pub/sub was disconnected."""
         self._live_counts.record_missed_changes()
-        if self._delivered.connected_user_ids():
-            gevent.spawn(self._emit_missed_or_close_all)
-
-    def _emit_missed_or_close_all(self) -> None:
-        try:
-            resynced_count = self._dispatcher.emit_missed_to_connected_users()
-        except Unavailable as exc:
-            log.warning(
-                "Missed events cannot be read, closing all sockets so that clients reconnect: %s",
-                exc,
-                extra={"event": "socket_resync_failed"},
-            )
-            self.close_all_connections()
-            return
-        log.debug(
-            "Redis pub/sub is connected again, %d users received missed events",
-            resynced_count,
-            extra={"event": "socket_users_resynced"},
-        )
+        self._dispatcher.mark_all_behind()

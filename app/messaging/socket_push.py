@@ -11,6 +11,7 @@ import socketio
 
 from app.clients.redis import create_redis_client, translate_errors
 
+USER_ROOM_PREFIX = "user:"
 ALL_POSTS_ROOM = "all-posts"
 """Signed-in sockets that never said which posts they watch."""
 POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
@@ -20,7 +21,8 @@ MAX_CONNECTIONS = 4
 
 
 def user_room(user_id: str) -> str:
-    return f"user:{user_id}"
+    """All sockets of a user, to the cursors of which the web processes pass the event."""
+    return USER_ROOM_PREFIX + user_id
 
 
 def post_room(post_id: str) -> str:

@@ -21,7 +21,6 @@ from app.clients.pipelined_client import PipelinedRedisClient
 from app.clients.redis import create_redis_client, ping_or_raise
 from app.clients.redis_server_check import exit_if_too_old, raise_if_unsuitable
 from app.delivery.redis_pubsub import ReconnectingRedisManager
-from app.delivery.socket_cursor import SocketCursors
 from app.messaging.socket_push import SocketPushPublisher
 
 url = sys.argv[1]
@@ -37,9 +36,7 @@ gevent.joinall(calls, timeout=30)
 assert [call.value for call in calls] == texts, "pipelined client"
 
 subscribed = Event()
-manager = ReconnectingRedisManager(
-    url, lambda _: subscribed.set(), lambda *_: True, SocketCursors(), lambda event: event
-)
+manager = ReconnectingRedisManager(url, subscribed.set, lambda *_: True)
 message = gevent.spawn(lambda: next(manager._redis_listen_with_retries()))
 assert subscribed.wait(5), "pub/sub"
 SocketPushPublisher(url).emit("notification", {"n": 1}, "user:x")
