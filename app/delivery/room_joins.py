@@ -29,7 +29,6 @@ USER_MISMATCH_MESSAGE = "User ID does not match token"
 class SocketConnection:
     """One Socket.IO connection. Without claims it receives nothing and is closed after a minute."""
 
-    eio_sid: str
     connected_at: float
     claims: Claims | None = None
 
@@ -59,7 +58,7 @@ class RoomJoinHandler:
         try:
             claims = self._authenticate(payload, connection)
         except Rejected as exc:
-            emit("error", {"message": str(exc)}, ignore_queue=True)
+            emit("error", {"message": str(exc)})
             return
         connection.claims = claims
         # The cursor before the history: events that arrive in between wait in it.
@@ -109,7 +108,7 @@ class RoomJoinHandler:
                 for client_event in (resume_result.client_events if resume_result else ())
             ],
         }
-        emit("joined", payload, ignore_queue=True)
+        emit("joined", payload)
 
 
 def current_sid() -> str:

@@ -21,9 +21,8 @@ from app.delivery.history import ClientEventHistory
 from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
-from app.delivery.redis_pubsub import ReconnectingRedisManager
+from app.delivery.redis_pubsub import ClientEventSubscriber
 from app.delivery.room_joins import RoomJoinHandler, SocketConnection, current_sid
-from app.delivery.socket_backpressure import BackpressureGuard
 from app.delivery.socket_dispatcher import run_notify_loop
 from app.delivery.watch_posts import WatchPostsHandler
 from app.domain.errors import Rejected
@@ -77,6 +76,7 @@ class SocketServer:
     ) -> None:
         self._connections: dict[str, SocketConnection] = {}
         self._access_tokens = access_tokens
+        self._local_sockets = local_sockets
         self._dispatcher = local_sockets.dispatcher
         self._now = now
         self._joins = RoomJoinHandler(local_sockets, access_tokens, history, live_counts)
@@ -87,22 +87,17 @@ class SocketServer:
         )
         self.read_receipts = read_receipts
         self.socketio = local_sockets.socketio
-        client_manager = ReconnectingRedisManager(
-            service_urls.redis_url,
-            self._on_redis_reconnected,
-            self._deliver_event_from_redis,
+        self._redis_subscriber = ClientEventSubscriber(
+            service_urls.redis_url, self._on_redis_connected, self._deliver_from_redis
         )
-        self._bind_to_flask(flask_app, client_manager, cors_origins)
-        self._backpressure = BackpressureGuard(self.socketio.server.eio)
+        self._bind_to_flask(flask_app, cors_origins)
+        self._backpressure = local_sockets.install_backpressure()
 
-    def _bind_to_flask(
-        self, flask_app: Flask, client_manager: ReconnectingRedisManager, cors_origins: tuple[str, ...]
-    ) -> None:
+    def _bind_to_flask(self, flask_app: Flask, cors_origins: tuple[str, ...]) -> None:
         flask_wsgi_app = flask_app.wsgi_app
         self.socketio.init_app(
             flask_app,
             async_mode="gevent",
-            client_manager=client_manager,
             cors_allowed_origins=build_origin_check(cors_origins),
             ping_timeout=20,
             max_http_buffer_size=MAX_MESSAGE_BYTES,
@@ -127,6 +122,7 @@ class SocketServer:
         gevent.spawn(self._backpressure.close_slow_sockets_forever)
         gevent.spawn(self.read_receipts.write_forever)
         gevent.spawn(self._live_counts.emit_forever)
+        gevent.spawn(self._redis_subscriber.deliver_forever)
         gevent.spawn(self._dispatcher.catch_up_forever)
         gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
 
@@ -157,14 +153,14 @@ class SocketServer:
             )
             if is_expired:
                 self._emit_session_ended_if_revoked(sid, claims)
-                self.socketio.server.eio.disconnect(connection.eio_sid)
+                self._local_sockets.close(sid)
                 closed_count += 1
         return closed_count
 
     def _emit_session_ended_if_revoked(self, sid: str, claims: Claims | None) -> None:
         """Tells a client with a revoked session not to refresh its token: it goes to the log-in page."""
         if claims and self._access_tokens.is_session_or_user_revoked(claims):
-            self.socketio.emit("session_ended", {}, to=sid, ignore_queue=True)
+            self.socketio.emit("session_ended", {}, to=sid)
 
     def _close_expired_connections_forever(self) -> None:
         while True:
@@ -178,7 +174,7 @@ class SocketServer:
 
     def _on_connect(self, auth: Any = None) -> None:
         sid = current_sid()
-        connection = SocketConnection(self.socketio.server.manager.eio_sid_from_sid(sid, "/"), self._now())
+        connection = SocketConnection(self._now())
         token = auth.get("token") if isinstance(auth, dict) else None
         if token is not None:
             try:
@@ -216,17 +212,15 @@ class SocketServer:
         if connection and connection.claims:
             self.read_receipts.add_ack(connection.claims.user_id, payload)
 
-    def _deliver_event_from_redis(self, event: str, data: Any, room: object) -> bool:
-        """Whether the event is handled here; others are emitted to their room."""
+    def _deliver_from_redis(self, event: str, data: dict[str, Any], room: str) -> None:
         if event == POSTS_CHANGED_EVENT:
             self._live_counts.record_changes(data)
-        elif isinstance(room, str) and room.startswith(USER_ROOM_PREFIX):
+        elif room.startswith(USER_ROOM_PREFIX):
             self._dispatcher.deliver(room.removeprefix(USER_ROOM_PREFIX), event, data, "redis")
         else:
-            return False
-        return True
+            self.socketio.emit(event, data, to=room)
 
-    def _on_redis_reconnected(self) -> None:
+    def _on_redis_connected(self) -> None:
         """Connected users get what was published while Redis pub/sub was disconnected."""
         self._live_counts.record_missed_changes()
         self._dispatcher.mark_all_behind()

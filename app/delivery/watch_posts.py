@@ -35,7 +35,7 @@ class WatchPostsHandler:
                 raise Rejected(AUTHENTICATION_REQUIRED_MESSAGE)
             post_ids = parse_post_ids(payload)
         except Rejected as exc:
-            emit("error", {"message": str(exc)}, ignore_queue=True)
+            emit("error", {"message": str(exc)})
             return None
         # The rooms first: no change between reading the counts and entering may be lost.
         added_ids = self._replace_rooms(post_ids)
