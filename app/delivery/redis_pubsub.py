@@ -61,7 +61,7 @@ class ClientEventSubscriber:
 
     def subscribe(self) -> Iterator[bytes]:
         """Messages until the connection is lost; raises the errors of redis-py."""
-        with closing(self._redis_client.pubsub()) as subscription:
+        with closing(self._redis_client.pubsub()) as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(CLIENT_EVENT_CHANNEL)
             for message in subscription.listen():
                 if message["type"] == "subscribe":  # from now on Redis sends what is published

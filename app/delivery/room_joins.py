@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
-from flask_socketio import emit, join_room
+from flask_socketio import emit
 
 from app.accounts.access_tokens import AccessTokens, Claims
 from app.delivery.handshake import parse_resume_point
 from app.delivery.history import ClientEventHistory, ResumeResult
-from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.socket_cursor import SocketCursor
 from app.domain.errors import Rejected, Unavailable
-from app.messaging.socket_push import ALL_POSTS_ROOM
 
 log = logging.getLogger(__name__)
 AUTHENTICATION_REQUIRED_MESSAGE = "Authentication required"
@@ -39,18 +37,16 @@ class RoomJoinHandler:
         local_sockets: LocalSockets,
         access_tokens: AccessTokens,
         history: ClientEventHistory,
-        live_counts: LivePostCounts,
     ) -> None:
         self._dispatcher = local_sockets.dispatcher
         self._decrypt_event = local_sockets.encryption.decrypt_login_code
-        self._live_counts = live_counts
+        self._watchers = local_sockets.post_watchers
         self._access_tokens = access_tokens
         self._history = history
 
     def add_socket(self, claims: Claims) -> SocketCursor:
         """From now on the current socket gets live counts, and its client events wait in the cursor."""
-        if self._live_counts.add_socket(current_sid()):
-            join_room(ALL_POSTS_ROOM)
+        self._watchers.add_socket(current_sid())
         return self._dispatcher.add_socket(claims.user_id, current_sid())
 
     def handle_join_room(self, connection: SocketConnection, payload: Any) -> None:

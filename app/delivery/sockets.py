@@ -1,7 +1,7 @@
 """Socket server: connections of clients, who may open one, and when it is closed.
 
-Input: Socket.IO, namespace / (docs/socket-api.md). Output: `session_ended`; rooms `post:{id}` and `all-posts`
-for live counts. Client events of a user go to each socket by app/delivery/socket_dispatcher.py;
+Input: Socket.IO, namespace / (docs/socket-api.md). Output: `session_ended`. Client events come from
+app/delivery/socket_dispatcher.py, live counts from app/delivery/live_post_counts.py;
 jinja/static/liveNotifications.js is the client.
 """
 
@@ -79,9 +79,9 @@ class SocketServer:
         self._local_sockets = local_sockets
         self._dispatcher = local_sockets.dispatcher
         self._now = now
-        self._joins = RoomJoinHandler(local_sockets, access_tokens, history, live_counts)
+        self._joins = RoomJoinHandler(local_sockets, access_tokens, history)
         self._live_counts = live_counts
-        self._watch_posts = WatchPostsHandler(live_counts, posts)
+        self._watch_posts = WatchPostsHandler(local_sockets.post_watchers, live_counts, posts)
         self._pg_listener = PgNotifyListener(
             service_urls.database_url, CRITICAL_NOTIFY_CHANNEL, FAN_OUT_PAGE_CHANNEL
         )
@@ -188,7 +188,7 @@ class SocketServer:
 
     def _on_disconnect(self, *_: Any) -> None:
         closed_connection = self._connections.pop(current_sid(), None)
-        self._live_counts.remove_socket(current_sid())
+        self._local_sockets.post_watchers.remove_socket(current_sid())
         if closed_connection and closed_connection.claims:
             self._dispatcher.remove_socket(closed_connection.claims.user_id, current_sid())
 
@@ -218,7 +218,7 @@ class SocketServer:
         elif room.startswith(USER_ROOM_PREFIX):
             self._dispatcher.deliver(room.removeprefix(USER_ROOM_PREFIX), event, data, "redis")
         else:
-            self.socketio.emit(event, data, to=room)
+            self._local_sockets.emit(event, data, self._local_sockets.post_watchers.sids_without_list)
 
     def _on_redis_connected(self) -> None:
         """Connected users get what was published while Redis pub/sub was disconnected."""

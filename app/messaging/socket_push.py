@@ -13,7 +13,7 @@ from app.clients.redis import create_redis_client, translate_errors
 CLIENT_EVENT_CHANNEL = "client-events"
 USER_ROOM_PREFIX = "user:"
 ALL_POSTS_ROOM = "all-posts"
-"""Signed-in sockets that never said which posts they watch."""
+"""Signed-in sockets that never said which posts they watch: whatever has no other room."""
 POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
 """For the web processes, not for sockets: the room has none."""
 MAX_CONNECTIONS = 4
@@ -22,11 +22,6 @@ MAX_CONNECTIONS = 4
 def user_room(user_id: str) -> str:
     """All sockets of the user, through their cursors."""
     return USER_ROOM_PREFIX + user_id
-
-
-def post_room(post_id: str) -> str:
-    """The sockets that watch the post."""
-    return f"post:{post_id}"
 
 
 class SocketPushPublisher:
