@@ -144,7 +144,8 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         read_receipts=ReadReceiptBuffer(SeenReceipts(engine).record),
         live_counts=LivePostCounts(
             PostCountReader(services.memberships, services.comments),
-            local_sockets.emit_to_room,
+            local_sockets.post_watchers,
+            local_sockets.emit,
             time.monotonic,
             new_id,
         ),

@@ -26,7 +26,7 @@ settings = load_settings()
 critical_engine = create_critical_engine(settings)
 local_sockets = build_local_sockets(settings, critical_engine)
 services = build_shared_services(
-    settings, critical_engine, local_sockets.dispatcher.emit_just_written_critical_event
+    settings, critical_engine, local_sockets.dispatcher.deliver_just_written_critical_event
 )
 web_application = create_app(services, local_sockets, register_blueprints)
 app = web_application.flask_app

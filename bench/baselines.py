@@ -36,7 +36,7 @@ from app.ingest.cache_loader import DEFAULT_MAX_MEMBERS
 from app.ingest.ingress import ingress_key
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState
-from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher, user_room
+from app.messaging.socket_push import ALL_POSTS_ROOM, user_room
 from app.persistence.membership_keys import blocks_idle_name, bucket_of, idle_key, post_owner_key
 from app.settings import load_settings
 from bench.socket_clients import REDIS_CHANNEL
@@ -129,7 +129,7 @@ def build_direct_emit_app() -> Flask:
     app = _create_flask_app()
     url = load_settings().service_urls.redis_url
     sockets = SocketIO(app, async_mode="gevent", message_queue=url)
-    push_publisher = SocketPushPublisher(url)  # the server's own manager would bypass Redis
+    manager = socketio.RedisManager(url, "flask-socketio", write_only=True)  # its own would bypass Redis
 
     @sockets.on("connect")  # type: ignore[untyped-decorator]
     def connect(auth: Any = None) -> None:
@@ -138,7 +138,7 @@ def build_direct_emit_app() -> Flask:
     @app.route(LIKE_PATH, methods=LIKE_METHODS)
     def like(post_id: str) -> dict[str, Any]:
         room = f"user:{request.headers['X-Owner']}"
-        push_publisher.emit("notification", {"targetId": post_id, "message": "liked"}, room)
+        manager.emit("notification", {"targetId": post_id, "message": "liked"}, room=room)
         return {"success": True}
 
     return app

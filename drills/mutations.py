@@ -162,18 +162,20 @@ MUTATIONS = (
     substitute(
         "copies-delivered",
         "a client event that arrives on three paths is delivered three times",
-        "tests/unit/delivery/test_delivered_tracker.py tests/integration/delivery/test_socket_dispatcher.py",
-        "app/delivery/delivered_tracker.py",
-        r"^    if \w+ in \w+:\n        return False\n",
-        "",
+        "tests/unit/delivery/test_socket_cursor.py tests/integration/delivery/test_socket_dispatcher.py",
+        "app/delivery/socket_cursor.py",
+        r"^(        if client_seq <= [^\n]+\n            return )\[\]\n",
+        r"\1[(event, data)]\n",
     ),
     substitute(
         "overtaken-events-lost",
         "a critical client event does not wait for those before it",
-        "tests/integration/delivery/test_socket_dispatcher.py",
-        "app/delivery/socket_dispatcher.py",
-        r"min\(\w+, (\w+ - 1)\)",
-        r"\1",
+        "tests/unit/delivery/test_socket_cursor.py tests/integration/delivery/test_socket_dispatcher.py",
+        "app/delivery/socket_cursor.py",
+        r"while (client_event := self\._waiting\.pop\()self\.last_client_seq \+ 1(, None\):)\n"
+        r" +self\.last_client_seq \+= 1\n",
+        r"while \1min(self._waiting, default=0)\2\n"
+        r'            self.last_client_seq = client_event[1]["seq"]\n',
     ),
     substitute(
         "commit-before-emit",

@@ -1,13 +1,13 @@
 """Live counts of this web process: emits `post_updated` to the sockets that watch a post, and to those
 without a list.
 
-Input: `posts_changed` of app/delivery/post_change_publisher.py, once per process; lists of the sockets.
-Output: rooms `post:{id}` and `all-posts`. How often: app/domain/post_update_throttle.py. Counts are read
-when they are emitted, by one greenlet, so that an older count never follows a newer one.
+Input: `posts_changed` of app/delivery/post_change_publisher.py, once per process. Output: the sockets of
+app/delivery/post_watchers.py. How often: app/domain/post_update_throttle.py. Counts are read when they are
+emitted, by one greenlet, so that an older count never follows a newer one.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,13 +15,12 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as GreenletEvent
 
-from app.delivery.post_watchers import PostWatchers, WatchListChange
+from app.delivery.post_watchers import PostWatchers
 from app.domain.errors import Unavailable
 from app.domain.events import Kind, to_iso_utc
 from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS, PostChange, PostUpdateThrottle
 from app.ingest.comments import Comments
 from app.ingest.memberships import MembershipStore
-from app.messaging.socket_push import ALL_POSTS_ROOM, post_room
 from app.operations.metrics import POST_UPDATES
 
 log = logging.getLogger(__name__)
@@ -55,43 +54,26 @@ class PostCountReader:
         return {post_id: PostCounts(like_states[post_id][0], comment_counts[post_id]) for post_id in post_ids}
 
 
-class EmitToRoom(Protocol):
-    def __call__(self, event: str, data: dict[str, Any], room: str) -> None: ...
+class EmitToSockets(Protocol):
+    def __call__(self, event: str, data: dict[str, Any], sids: Collection[str]) -> None: ...
 
 
 class LivePostCounts:
     def __init__(
         self,
         count_reader: PostCountReader,
-        emit_to_room: EmitToRoom,
+        watchers: PostWatchers,
+        emit_to_sockets: EmitToSockets,
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
         self._count_reader = count_reader
-        self._emit_to_room = emit_to_room
+        self._watchers = watchers
+        self._emit_to_sockets = emit_to_sockets
         self._monotonic = monotonic
         self._new_id = new_id
-        self._watchers = PostWatchers()
         self._throttle = PostUpdateThrottle()
         self._has_changes = GreenletEvent()
-
-    def add_socket(self, sid: str) -> bool:
-        """A socket signed in. Returns whether it belongs into ALL_POSTS_ROOM."""
-        return self._watchers.add_socket(sid)
-
-    def replace_list(self, sid: str, post_ids: Iterable[str]) -> WatchListChange:
-        list_change = self._watchers.replace_list(sid, post_ids)
-        self._discard_unwatched(list_change.removed_post_ids)
-        return list_change
-
-    def remove_from_list(self, sid: str, post_ids: Iterable[str]) -> tuple[str, ...]:
-        """Returns those that were in the list of the socket."""
-        removed_ids = self._watchers.remove_from_list(sid, post_ids)
-        self._discard_unwatched(removed_ids)
-        return removed_ids
-
-    def remove_socket(self, sid: str) -> None:
-        self._discard_unwatched(self._watchers.remove_socket(sid))
 
     def record_changes(self, payload: Mapping[str, Any]) -> None:
         """The payload of `posts_changed`: `{posts: {id: [event id, actor id]}}`."""
@@ -132,10 +114,14 @@ class LivePostCounts:
 
     def emit_due_counts(self) -> None:
         """Raises Unavailable if the counts cannot be read; they stay due."""
-        if not self._watchers.has_sockets_without_list:
+        if not self._watchers.sids_without_list:
             self._throttle.discard_unfiltered()
         due = self._throttle.take_due(self._monotonic())
-        post_ids = list({**due.watched, **due.unfiltered})
+        # The last watcher may have left since the change.
+        watched = {
+            post_id: due.watched[post_id] for post_id in filter(self._watchers.is_watched, due.watched)
+        }
+        post_ids = list({**watched, **due.unfiltered})
         if not post_ids:
             return
         try:
@@ -143,11 +129,11 @@ class LivePostCounts:
         except Unavailable:
             self._throttle.restore(due)
             raise
-        for post_id, change in due.watched.items():
-            self._emit_counts(post_id, change, counts_by_post[post_id], post_room(post_id))
+        for post_id, change in watched.items():
+            self._emit_counts(post_id, change, counts_by_post[post_id], self._watchers.sids_of(post_id))
         for post_id, change in due.unfiltered.items():
-            self._emit_counts(post_id, change, counts_by_post[post_id], ALL_POSTS_ROOM)
-        POST_UPDATES["watched"] += len(due.watched)
+            self._emit_counts(post_id, change, counts_by_post[post_id], self._watchers.sids_without_list)
+        POST_UPDATES["watched"] += len(watched)
         POST_UPDATES["unfiltered"] += len(due.unfiltered)
         POST_UPDATES["merged"] = self._throttle.merged_count
         POST_UPDATES["dropped"] = self._throttle.dropped_count
@@ -173,17 +159,14 @@ class LivePostCounts:
         if self._watchers.is_watched(post_id):
             self._throttle.add_watched(post_id, change)
             self._has_changes.set()
-        if self._watchers.has_sockets_without_list:
+        if self._watchers.sids_without_list:
             self._throttle.add_unfiltered(post_id, change)
             self._has_changes.set()
 
-    def _discard_unwatched(self, post_ids: Iterable[str]) -> None:
-        for post_id in post_ids:
-            if not self._watchers.is_watched(post_id):
-                self._throttle.discard_watched(post_id)
-
-    def _emit_counts(self, post_id: str, change: PostChange, counts: PostCounts, room: str) -> None:
-        self._emit_to_room(POST_UPDATED_EVENT, _post_updated_payload(post_id, change, counts), room)
+    def _emit_counts(
+        self, post_id: str, change: PostChange, counts: PostCounts, sids: Collection[str]
+    ) -> None:
+        self._emit_to_sockets(POST_UPDATED_EVENT, _post_updated_payload(post_id, change, counts), sids)
 
 
 def _post_updated_payload(post_id: str, change: PostChange, counts: PostCounts) -> dict[str, Any]:

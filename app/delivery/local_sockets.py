@@ -1,17 +1,18 @@
-"""The sockets of this process: the Socket.IO server, what each user and socket has received, and the
-dispatcher that emits to them.
+"""The sockets of this process: the Socket.IO server, the dispatcher that sends client events to them, and the
+posts that they watch.
 
 Built without a Flask application, so that whatever publishes events can be given the dispatcher first;
 app/delivery/sockets.py binds it to the application. Until then it has no connections and emits nothing.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from flask_socketio import SocketIO
 
-from app.delivery.delivered_tracker import DeliveredEventTracker
 from app.delivery.history import ClientEventHistory
-from app.delivery.socket_cursor import SocketCursors
+from app.delivery.post_watchers import PostWatchers
+from app.delivery.socket_backpressure import BackpressureGuard
 from app.delivery.socket_dispatcher import SocketDispatcher
 from app.messaging.message_encryption import MessageEncryption
 
@@ -19,15 +20,26 @@ from app.messaging.message_encryption import MessageEncryption
 class LocalSockets:
     def __init__(self, history: ClientEventHistory, encryption: MessageEncryption) -> None:
         self.socketio = SocketIO()
-        self.cursors = SocketCursors()
-        self.delivered = DeliveredEventTracker()
+        self.post_watchers = PostWatchers()
         self.encryption = encryption
-        self.dispatcher = SocketDispatcher(history, self.delivered, self.emit_decrypted)
+        self.dispatcher = SocketDispatcher(history, self._send_decrypted, self.close)
+        self.backpressure: BackpressureGuard | None = None
 
-    def emit_to_room(self, event: str, data: dict[str, Any], room: str) -> None:
-        """Emits to the sockets of this process only."""
-        self.socketio.emit(event, data, to=room, ignore_queue=True)
+    def install_backpressure(self) -> BackpressureGuard:
+        """Called when the server is bound to the application."""
+        self.backpressure = BackpressureGuard(self.socketio.server.eio)
+        return self.backpressure
 
-    def emit_decrypted(self, event: str, data: dict[str, Any], room: str) -> None:
-        """Emits to the sockets of this process only, with secrets decrypted for their owner."""
-        self.emit_to_room(event, self.encryption.decrypt_login_code(data), room)
+    def emit(self, event: str, data: dict[str, Any], sids: Collection[str]) -> None:
+        """Encodes the event once."""
+        if sids:
+            self.socketio.emit(event, data, to=list(sids))
+
+    def close(self, sid: str) -> None:
+        """Its client reconnects."""
+        if self.backpressure is not None:
+            self.backpressure.close_socket(self.socketio.server.manager.eio_sid_from_sid(sid, "/"))
+
+    def _send_decrypted(self, event: str, data: dict[str, Any], sid: str) -> None:
+        """Sends to one socket, with secrets decrypted for their owner."""
+        self.emit(event, self.encryption.decrypt_login_code(data), (sid,))

@@ -3,7 +3,7 @@
 Installed once per Engine.IO server (app/delivery/sockets.py). Output: disconnected sockets, whose clients
 reconnect and resume. python-engineio keeps unread packets in an unbounded queue and starts a greenlet for
 each received message. Its own disconnect waits until the queue is empty, which never happens with a slow
-reader, so the connection itself is shut down.
+reader or a polling client that went away: sockets are closed here, and the connection itself is shut down.
 """
 
 import logging
@@ -124,14 +124,20 @@ class BackpressureGuard:
         if raw_socket is not None:
             _shut_down_socket(raw_socket)
 
+    def close_socket(self, sid: str) -> None:
+        """Sends a close packet, and shuts the connection down shortly after. Does not wait for either."""
+        eio_socket = self._eio_server.sockets.get(sid)
+        if eio_socket is None:
+            return
+        with suppress(Exception):  # an error of one socket must not affect the others
+            eio_socket.close(wait=False)
+        raw_socket = self._raw_sockets.get(sid)
+        if raw_socket is not None:
+            gevent.spawn_later(CLOSE_GRACE_SECONDS, _shut_down_socket, raw_socket)
+
     def close_all_sockets(self) -> None:
-        """Sends a close packet to each socket, and shuts its connection down shortly after."""
-        for sid, eio_socket in dict(self._eio_server.sockets).items():
-            with suppress(Exception):  # an error of one socket must not affect the others
-                eio_socket.close(wait=False)
-            raw_socket = self._raw_sockets.get(sid)
-            if raw_socket is not None:
-                gevent.spawn_later(CLOSE_GRACE_SECONDS, _shut_down_socket, raw_socket)
+        for sid in list(self._eio_server.sockets):
+            self.close_socket(sid)
 
     def _on_rate_limited_message(self, sid: str, data: Any) -> Any:
         if self._token_buckets.setdefault(sid, MessageTokenBucket()).try_take_token(time.monotonic()):

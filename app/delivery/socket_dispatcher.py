@@ -1,153 +1,181 @@
-"""Socket dispatcher: emits client events to the users connected to this process, each once and in order.
+"""Socket dispatcher: passes client events to the cursors of their user's sockets and sends what these return.
 
-Input: Redis pub/sub (app/delivery/redis_pubsub.py), NOTIFY of critical events and of pages of fan-outs, and
-critical events of this process (app/ingest/critical_publisher.py). Output: `emit`.
-
-Critical events overtake others that are still in Kafka, and pub/sub may lose an event. Clients accept no
-lower number than the last one, so events in a gap are read from the outbox and emitted first.
+Input: Redis pub/sub (app/delivery/redis_pubsub.py), critical events of this process
+(app/ingest/critical_publisher.py), and the outbox, which one loop reads for users who are behind it: after a
+NOTIFY (critical events, pages of fan-outs), after a lost connection, and when a number is missing because an
+event overtook others or pub/sub lost one. Output: `send`.
 """
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
 import gevent
+from gevent.event import Event as GreenletEvent
 
 from app.clients.pg_notify import PgNotifyListener
-from app.delivery.delivered_tracker import DeliveredEventTracker
-from app.delivery.history import ClientEventHistory
+from app.delivery.history import ClientEventHistory, ResumeResult
+from app.delivery.socket_cursor import (
+    UNREAD_COUNT_EVENT,
+    ClientEvent,
+    SocketCursor,
+    TooManyWaitingEvents,
+    is_critical_announcement,
+)
 from app.domain.errors import Unavailable
-from app.domain.events import Priority
-from app.domain.grouping import ClientEventType
-from app.messaging.socket_push import user_room
 from app.operations.metrics import CRITICAL_DELIVERY_SECONDS
 from app.persistence.critical_notify import CriticalClientEvent
 
 log = logging.getLogger(__name__)
-NOTIFY_WAIT_SECONDS, RETRY_DELAY_SECONDS = 1.0, 0.5
-GAP_FILL_TIMEOUT_SECONDS = 0.5
-"""After this time the new event is emitted without the ones before it: late is worse than out of order."""
-REPLAY_BATCH_SIZE = 100
+NOTIFY_WAIT_SECONDS, RETRY_DELAY_SECONDS, IDLE_WAIT_SECONDS = 1.0, 0.5, 30.0
+PREVIEW_DELAY_SECONDS = 0.5
+"""A critical event that waits longer for the events before it is also sent without its number."""
+CATCH_UP_BATCH_SIZE = 100
 """Users whose missed events are read together."""
-USER_ROOM_PREFIX = user_room("")
-_CRITICAL_EVENT = ClientEventType.ANNOUNCED.value, Priority.CRITICAL.value
 
 
-class EmitFunction(Protocol):
-    def __call__(self, event: str, data: dict[str, Any], room: str) -> None: ...
+class SendFunction(Protocol):
+    def __call__(self, event: str, data: dict[str, Any], sid: str) -> None:
+        """Must not switch greenlets: what a cursor returns is sent before the next event is accepted."""
 
 
 class SocketDispatcher:
     def __init__(
-        self, history: ClientEventHistory, delivered: DeliveredEventTracker, emit: EmitFunction
+        self, history: ClientEventHistory, send: SendFunction, close_socket: Callable[[str], object]
     ) -> None:
         self._history = history
-        self._delivered = delivered
-        self._emit = emit
+        self._send = send
+        self._close_socket = close_socket
+        self._cursors_by_user: dict[str, dict[str, SocketCursor]] = {}
+        self._users_behind: dict[str, None] = {}
+        self._has_users_behind = GreenletEvent()
 
-    def fill_gap_and_check_new(self, event: str, data: Any, room: object) -> bool:
-        """Whether an event received from Redis is to be emitted; fills the gap before it."""
-        if not isinstance(room, str) or not room.startswith(USER_ROOM_PREFIX) or not isinstance(data, dict):
-            return True
-        user_id = room.removeprefix(USER_ROOM_PREFIX)
-        self._fill_gap(user_id, data.get("seq"), "redis")
-        return self._mark_delivered_if_new(user_id, event, data, "redis")
+    def add_socket(self, user_id: str, sid: str) -> SocketCursor:
+        """Numbered events of a new socket wait until release() or end_join()."""
+        return self._cursors_by_user.setdefault(user_id, {}).setdefault(sid, SocketCursor(user_id, sid))
 
-    def emit_just_written_critical_event(self, critical_event: CriticalClientEvent) -> None:
-        """Emits a critical event that this process has just written."""
-        self._fill_gap(critical_event.user_id, critical_event.client_seq, "direct")
-        self._emit_if_new(
-            critical_event.user_id,
-            critical_event.event_name,
-            dict(critical_event.payload),
-            "direct",
-        )
+    def remove_socket(self, user_id: str, sid: str) -> None:
+        cursors = self._cursors_by_user.get(user_id, {})
+        cursors.pop(sid, None)
+        if not cursors:
+            self._cursors_by_user.pop(user_id, None)
+
+    def release(self, cursor: SocketCursor) -> None:
+        """A join was expected and did not come."""
+        self._send_events(cursor, cursor.release(), "redis")
+
+    def end_join(self, cursor: SocketCursor, resume_result: ResumeResult | None) -> None:
+        """The client has, or loads, everything up to this position; None: the history is unavailable."""
+        unread_count = resume_result.unread_count if resume_result else None
+        client_events = cursor.accept(UNREAD_COUNT_EVENT, unread_count) if unread_count else []
+        client_events += cursor.end_join(resume_result.client_seq if resume_result else None)
+        self._send_events(cursor, client_events, "redis")
+
+    def deliver(self, user_id: str, event: str, data: dict[str, Any], delivery_path: str) -> None:
+        """Sends the event to the sockets that have all events before it. At the others it waits."""
+        must_wait = False
+        for cursor in self._cursors_of(user_id):
+            try:
+                client_events = cursor.accept(event, data)
+            except TooManyWaitingEvents:
+                self.remove_socket(user_id, cursor.sid)
+                self._close_socket(cursor.sid)
+                continue
+            self._send_events(cursor, client_events, delivery_path)
+            must_wait |= cursor.has_waiting_events
+        if must_wait and is_critical_announcement(event, data):
+            gevent.spawn_later(PREVIEW_DELAY_SECONDS, self.send_previews, user_id)
+
+    def deliver_just_written_critical_event(self, critical_event: CriticalClientEvent) -> None:
+        """Delivers a critical event that this process has just written."""
+        payload = dict(critical_event.payload)
+        self.deliver(critical_event.user_id, critical_event.event_name, payload, "direct")
+
+    def send_previews(self, user_id: str) -> None:
+        """Sends the critical events that still wait for others, without their numbers."""
+        for cursor in self._cursors_of(user_id):
+            self._send_events(cursor, cursor.take_previews(), "preview")
 
     def on_notify(self, payload: str) -> None:
         """Payload: `user_id client_seq` of a critical event, or `user_id user_id`, the first and the last
-        recipient of a page of a fan-out. The events are in the outbox. Raises Unavailable."""
-        user_id, _, client_seq_text = payload.partition(" ")
-        if client_seq_text and not client_seq_text.isdecimal():
-            self._emit_page(user_id, last_user_id=client_seq_text)
-            return
-        client_seq = int(client_seq_text) if client_seq_text else 0
-        if self._delivered.is_user_connected(user_id) and not self._delivered.was_delivered(
-            user_id, client_seq
-        ):
-            last_client_seq = self._delivered.last_delivered_client_seq(user_id)
-            after_client_seq = (
-                client_seq - 1 if last_client_seq is None else min(last_client_seq, client_seq - 1)
-            )
-            self._replay_outbox({user_id: after_client_seq}, "notify")
+        recipient of a page of a fan-out. The events are in the outbox."""
+        user_id, _, last = payload.partition(" ")
+        if last.isdecimal():
+            for cursor in self._cursors_of(user_id):
+                self._send_events(cursor, cursor.expect(int(last)), "notify")
+        else:
+            self._mark_behind([other for other in self._cursors_by_user if user_id <= other <= last])
 
-    def emit_missed_to_connected_users(self) -> int:
-        """Emits missed events to every connected user who is behind the outbox; returns the number of
-        such users. Raises Unavailable."""
-        return self._emit_missed_to(self._delivered.connected_user_ids())
+    def mark_all_behind(self) -> None:
+        """Events may have been lost: the history is read for every connected user."""
+        self._mark_behind(list(self._cursors_by_user))
 
-    def _emit_page(self, first_user_id: str, last_user_id: str) -> None:
-        """Emits the events of a page of a fan-out to its connected recipients."""
-        connected_ids = self._delivered.connected_user_ids()
-        self._emit_missed_to(
-            [user_id for user_id in connected_ids if first_user_id <= user_id <= last_user_id]
-        )
-
-    def _emit_missed_to(self, user_ids: Sequence[str]) -> int:
-        missing_after: dict[str, int] = {}
-        for user_id, client_seq in self._history.load_newest_client_seqs(user_ids).items():
-            last_client_seq = self._delivered.last_delivered_client_seq(user_id)
-            if last_client_seq is None:
-                self._delivered.start_tracking(user_id, client_seq)
-            elif last_client_seq < client_seq:
-                missing_after[user_id] = last_client_seq
-        remaining = iter(missing_after.items())
-        while batch := dict(islice(remaining, REPLAY_BATCH_SIZE)):
-            self._replay_outbox(batch, "notify")
-        return len(missing_after)
-
-    def _fill_gap(self, user_id: str, client_seq: object, delivery_path: str) -> None:
-        """Emits the events before this number that were not emitted yet."""
-        last_client_seq = self._delivered.last_delivered_client_seq(user_id)
-        if last_client_seq is None or not isinstance(client_seq, int) or client_seq <= last_client_seq + 1:
-            return
-        try:
-            self._replay_outbox({user_id: last_client_seq}, delivery_path)
-        except Unavailable as exc:
-            log.warning(
-                "A gap before a client event was not filled: %s", exc, extra={"event": "client_event_gap"}
-            )
-
-    def _replay_outbox(self, after_client_seq_by_user: Mapping[str, int], delivery_path: str) -> None:
-        """Emits to each user all events after their number and the current unread count. Raises
-        Unavailable."""
-        timeout = gevent.Timeout(GAP_FILL_TIMEOUT_SECONDS)
-        try:
-            with timeout:
-                events_by_user = self._history.load_events_after_by_user(after_client_seq_by_user)
-        except gevent.Timeout as exc:
-            if exc is not timeout:
+    def catch_up(self) -> None:
+        """Sends users what they miss. Raises Unavailable; those not reached stay marked."""
+        while user_ids := list(islice(self._users_behind, CATCH_UP_BATCH_SIZE)):
+            for user_id in user_ids:
+                del self._users_behind[user_id]
+            try:
+                self._catch_up_users(user_ids)
+            except Unavailable:
+                self._mark_behind(user_ids)
                 raise
-            raise Unavailable("The outbox is slow", "postgres_unavailable") from exc
-        for user_id, client_events in events_by_user.items():
-            for event, data in client_events:
-                self._emit_if_new(user_id, event, data, delivery_path)
 
-    def _emit_if_new(self, user_id: str, event: str, data: dict[str, Any], delivery_path: str) -> None:
-        if self._delivered.is_user_connected(user_id) and self._mark_delivered_if_new(
-            user_id, event, data, delivery_path
-        ):
-            self._emit(event, data, user_room(user_id))
+    def catch_up_forever(self) -> None:
+        """Endless."""
+        is_unavailable = False
+        while True:
+            self._has_users_behind.wait(IDLE_WAIT_SECONDS)
+            self._has_users_behind.clear()
+            try:
+                self.catch_up()
+                is_unavailable = False
+            except Unavailable as exc:
+                if not is_unavailable:
+                    log.warning(
+                        "Missed client events are delayed: %s", exc, extra={"event": "missed_events_delayed"}
+                    )
+                is_unavailable = True
+                gevent.sleep(RETRY_DELAY_SECONDS)
+            except Exception:  # one bad event must not end the loop
+                log.exception("Reading missed client events failed", extra={"event": "missed_events_failed"})
+                gevent.sleep(RETRY_DELAY_SECONDS)
 
-    def _mark_delivered_if_new(
-        self, user_id: str, event: str, data: dict[str, Any], delivery_path: str
-    ) -> bool:
-        is_new = self._delivered.mark_delivered_if_new(user_id, event, data)
-        if is_new and (event, data.get("priority")) == _CRITICAL_EVENT:
-            CRITICAL_DELIVERY_SECONDS.labels(delivery_path).observe(_event_age_seconds(data))
-        return is_new
+    def _catch_up_users(self, user_ids: Sequence[str]) -> None:
+        behind = [cursor for user_id in user_ids for cursor in self._cursors_of(user_id) if cursor.is_behind]
+        after_by_user: dict[str, int] = {}
+        for cursor in behind:
+            client_seq = cursor.last_client_seq or 0
+            after_by_user[cursor.user_id] = min(client_seq, after_by_user.get(cursor.user_id, client_seq))
+        known_seqs = [cursor.begin_history_read() for cursor in behind]
+        events_by_user = self._history.load_events_after_by_user(after_by_user)
+        for cursor, known_seq in zip(behind, known_seqs, strict=True):
+            client_events = cursor.accept_history(events_by_user.get(cursor.user_id, []), known_seq)
+            self._send_events(cursor, client_events, "notify")
+
+    def _send_events(
+        self, cursor: SocketCursor, client_events: Iterable[ClientEvent], delivery_path: str
+    ) -> None:
+        for event, data in client_events:
+            self._send(event, data, cursor.sid)
+            if is_critical_announcement(event, data):
+                CRITICAL_DELIVERY_SECONDS.labels(delivery_path).observe(_event_age_seconds(data))
+        if cursor.is_behind:
+            self._users_behind[cursor.user_id] = None
+            self._has_users_behind.set()
+
+    def _cursors_of(self, user_id: str) -> list[SocketCursor]:
+        return list(self._cursors_by_user.get(user_id, {}).values())
+
+    def _mark_behind(self, user_ids: Iterable[str]) -> None:
+        for user_id in user_ids:
+            for cursor in self._cursors_of(user_id):
+                cursor.must_read_history = True
+            self._users_behind[user_id] = None
+        self._has_users_behind.set()
 
 
 def run_notify_loop(pg_listener: PgNotifyListener, dispatcher: SocketDispatcher) -> None:
@@ -157,7 +185,7 @@ def run_notify_loop(pg_listener: PgNotifyListener, dispatcher: SocketDispatcher)
         try:
             payloads = pg_listener.wait_for_payloads(0 if is_disconnected else NOTIFY_WAIT_SECONDS)
             if is_disconnected:
-                dispatcher.emit_missed_to_connected_users()
+                dispatcher.mark_all_behind()
                 is_disconnected = False
             for payload in payloads:
                 dispatcher.on_notify(payload)

@@ -1,8 +1,7 @@
 """Socket server: connections of clients, who may open one, and when it is closed.
 
-Input: Socket.IO, namespace / (docs/socket-api.md). Output: rooms `user:{id}`, `post:{id}` and `all-posts`,
-and `session_ended`.
-Events reach the rooms through app/delivery/redis_pubsub.py and app/delivery/socket_dispatcher.py;
+Input: Socket.IO, namespace / (docs/socket-api.md). Output: `session_ended`. Client events come from
+app/delivery/socket_dispatcher.py, live counts from app/delivery/live_post_counts.py;
 jinja/static/liveNotifications.js is the client.
 """
 
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from flask import Flask
-from flask_socketio import ConnectionRefusedError, leave_room
+from flask_socketio import ConnectionRefusedError
 
 from app.accounts.access_tokens import AccessTokens, Claims
 from app.clients.pg_notify import PgNotifyListener
@@ -22,13 +21,12 @@ from app.delivery.history import ClientEventHistory
 from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
-from app.delivery.redis_pubsub import ReconnectingRedisManager
+from app.delivery.redis_pubsub import ClientEventSubscriber
 from app.delivery.room_joins import RoomJoinHandler, SocketConnection, current_sid
-from app.delivery.socket_backpressure import BackpressureGuard
 from app.delivery.socket_dispatcher import run_notify_loop
 from app.delivery.watch_posts import WatchPostsHandler
-from app.domain.errors import Rejected, Unavailable
-from app.messaging.socket_push import POSTS_CHANGED_EVENT, user_room
+from app.domain.errors import Rejected
+from app.messaging.socket_push import POSTS_CHANGED_EVENT, USER_ROOM_PREFIX
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL
 from app.settings import ServiceUrls
@@ -78,36 +76,28 @@ class SocketServer:
     ) -> None:
         self._connections: dict[str, SocketConnection] = {}
         self._access_tokens = access_tokens
-        self._cursors = local_sockets.cursors
-        self._delivered = local_sockets.delivered
+        self._local_sockets = local_sockets
         self._dispatcher = local_sockets.dispatcher
         self._now = now
-        self._joins = RoomJoinHandler(local_sockets, access_tokens, history, live_counts)
+        self._joins = RoomJoinHandler(local_sockets, access_tokens, history)
         self._live_counts = live_counts
-        self._watch_posts = WatchPostsHandler(live_counts, posts)
+        self._watch_posts = WatchPostsHandler(local_sockets.post_watchers, live_counts, posts)
         self._pg_listener = PgNotifyListener(
             service_urls.database_url, CRITICAL_NOTIFY_CHANNEL, FAN_OUT_PAGE_CHANNEL
         )
         self.read_receipts = read_receipts
         self.socketio = local_sockets.socketio
-        client_manager = ReconnectingRedisManager(
-            service_urls.redis_url,
-            self._on_redis_reconnected,
-            self._accept_event_from_redis,
-            self._cursors,
-            local_sockets.encryption.decrypt_login_code,
+        self._redis_subscriber = ClientEventSubscriber(
+            service_urls.redis_url, self._on_redis_connected, self._deliver_from_redis
         )
-        self._bind_to_flask(flask_app, client_manager, cors_origins)
-        self._backpressure = BackpressureGuard(self.socketio.server.eio)
+        self._bind_to_flask(flask_app, cors_origins)
+        self._backpressure = local_sockets.install_backpressure()
 
-    def _bind_to_flask(
-        self, flask_app: Flask, client_manager: ReconnectingRedisManager, cors_origins: tuple[str, ...]
-    ) -> None:
+    def _bind_to_flask(self, flask_app: Flask, cors_origins: tuple[str, ...]) -> None:
         flask_wsgi_app = flask_app.wsgi_app
         self.socketio.init_app(
             flask_app,
             async_mode="gevent",
-            client_manager=client_manager,
             cors_allowed_origins=build_origin_check(cors_origins),
             ping_timeout=20,
             max_http_buffer_size=MAX_MESSAGE_BYTES,
@@ -132,6 +122,8 @@ class SocketServer:
         gevent.spawn(self._backpressure.close_slow_sockets_forever)
         gevent.spawn(self.read_receipts.write_forever)
         gevent.spawn(self._live_counts.emit_forever)
+        gevent.spawn(self._redis_subscriber.deliver_forever)
+        gevent.spawn(self._dispatcher.catch_up_forever)
         gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
 
     def count_connected_users(self) -> int:
@@ -161,14 +153,14 @@ class SocketServer:
             )
             if is_expired:
                 self._emit_session_ended_if_revoked(sid, claims)
-                self.socketio.server.eio.disconnect(connection.eio_sid)
+                self._local_sockets.close(sid)
                 closed_count += 1
         return closed_count
 
     def _emit_session_ended_if_revoked(self, sid: str, claims: Claims | None) -> None:
         """Tells a client with a revoked session not to refresh its token: it goes to the log-in page."""
         if claims and self._access_tokens.is_session_or_user_revoked(claims):
-            self.socketio.emit("session_ended", {}, to=sid, ignore_queue=True)
+            self.socketio.emit("session_ended", {}, to=sid)
 
     def _close_expired_connections_forever(self) -> None:
         while True:
@@ -182,7 +174,7 @@ class SocketServer:
 
     def _on_connect(self, auth: Any = None) -> None:
         sid = current_sid()
-        connection = SocketConnection(self.socketio.server.manager.eio_sid_from_sid(sid, "/"), self._now())
+        connection = SocketConnection(self._now())
         token = auth.get("token") if isinstance(auth, dict) else None
         if token is not None:
             try:
@@ -191,20 +183,14 @@ class SocketServer:
                 raise ConnectionRefusedError(str(exc)) from exc
         self._connections[sid] = connection
         if connection.claims:
-            self._joins.enter_rooms_and_start_buffering(connection.claims)
-            gevent.spawn_later(JOIN_WAIT_SECONDS, self._joins.flush_buffered_events, sid, connection)
+            cursor = self._joins.add_socket(connection.claims)
+            gevent.spawn_later(JOIN_WAIT_SECONDS, self._dispatcher.release, cursor)
 
     def _on_disconnect(self, *_: Any) -> None:
         closed_connection = self._connections.pop(current_sid(), None)
-        self._live_counts.remove_socket(current_sid())
-        user_id = closed_connection.claims.user_id if closed_connection and closed_connection.claims else None
-        if user_id:
-            self._cursors.remove_socket(user_room(user_id), current_sid())
-        if user_id and not any(
-            connection.claims and connection.claims.user_id == user_id
-            for connection in self._connections.values()
-        ):
-            self._delivered.stop_tracking(user_id)
+        self._local_sockets.post_watchers.remove_socket(current_sid())
+        if closed_connection and closed_connection.claims:
+            self._dispatcher.remove_socket(closed_connection.claims.user_id, current_sid())
 
     def _on_join_room(self, payload: Any = None) -> None:
         connection = self._connections.get(current_sid())
@@ -214,7 +200,7 @@ class SocketServer:
     def _on_leave_room(self, _: Any = None) -> None:
         connection = self._connections.get(current_sid())
         if connection and connection.claims:
-            leave_room(user_room(connection.claims.user_id))
+            self._dispatcher.remove_socket(connection.claims.user_id, current_sid())
 
     def _on_watch_posts(self, payload: Any = None) -> dict[str, list[dict[str, object]]] | None:
         connection = self._connections.get(current_sid())
@@ -226,32 +212,15 @@ class SocketServer:
         if connection and connection.claims:
             self.read_receipts.add_ack(connection.claims.user_id, payload)
 
-    def _accept_event_from_redis(self, event: str, data: Any, room: object) -> bool:
-        """Whether the event is emitted to the sockets of its room."""
+    def _deliver_from_redis(self, event: str, data: dict[str, Any], room: str) -> None:
         if event == POSTS_CHANGED_EVENT:
             self._live_counts.record_changes(data)
-            return False
-        return self._dispatcher.fill_gap_and_check_new(event, data, room)
+        elif room.startswith(USER_ROOM_PREFIX):
+            self._dispatcher.deliver(room.removeprefix(USER_ROOM_PREFIX), event, data, "redis")
+        else:
+            self._local_sockets.emit(event, data, self._local_sockets.post_watchers.sids_without_list)
 
-    def _on_redis_reconnected(self, _: float) -> None:
-        """Sends connected users the events that were published while Redis pub/sub was disconnected."""
+    def _on_redis_connected(self) -> None:
+        """Connected users get what was published while Redis pub/sub was disconnected."""
         self._live_counts.record_missed_changes()
-        if self._delivered.connected_user_ids():
-            gevent.spawn(self._emit_missed_or_close_all)
-
-    def _emit_missed_or_close_all(self) -> None:
-        try:
-            resynced_count = self._dispatcher.emit_missed_to_connected_users()
-        except Unavailable as exc:
-            log.warning(
-                "Missed events cannot be read, closing all sockets so that clients reconnect: %s",
-                exc,
-                extra={"event": "socket_resync_failed"},
-            )
-            self.close_all_connections()
-            return
-        log.debug(
-            "Redis pub/sub is connected again, %d users received missed events",
-            resynced_count,
-            extra={"event": "socket_users_resynced"},
-        )
+        self._dispatcher.mark_all_behind()

@@ -1,20 +1,19 @@
 """`watch_posts {postIds}`: the posts that a client has on screen. Replaces its earlier list.
 
-Output: rooms `post:{id}`, or `error`. The acknowledgement, for clients that ask for one, has the counts of
-the posts that are new in the list: the page may have been rendered long ago.
+Output: app/delivery/post_watchers.py, or `error`. The acknowledgement, for clients that ask for one, has the
+counts of the posts that are new in the list: the page may have been rendered long ago.
 """
 
 import logging
 from typing import Any
 
-from flask_socketio import emit, join_room, leave_room
+from flask_socketio import emit
 
 from app.delivery.live_post_counts import LivePostCounts
-from app.delivery.post_watchers import MAX_WATCHED_POSTS
+from app.delivery.post_watchers import MAX_WATCHED_POSTS, PostWatchers
 from app.delivery.room_joins import AUTHENTICATION_REQUIRED_MESSAGE, SocketConnection, current_sid
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import canonical_uuid
-from app.messaging.socket_push import ALL_POSTS_ROOM, post_room
 from app.social.posts import Posts
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,8 @@ INVALID_LIST_MESSAGE = f"postIds must be a list of at most {MAX_WATCHED_POSTS} p
 
 
 class WatchPostsHandler:
-    def __init__(self, live_counts: LivePostCounts, posts: Posts) -> None:
+    def __init__(self, watchers: PostWatchers, live_counts: LivePostCounts, posts: Posts) -> None:
+        self._watchers = watchers
         self._live_counts = live_counts
         self._posts = posts
 
@@ -35,11 +35,11 @@ class WatchPostsHandler:
                 raise Rejected(AUTHENTICATION_REQUIRED_MESSAGE)
             post_ids = parse_post_ids(payload)
         except Rejected as exc:
-            emit("error", {"message": str(exc)}, ignore_queue=True)
+            emit("error", {"message": str(exc)})
             return None
-        # The rooms first: no change between reading the counts and entering may be lost.
-        added_ids = self._replace_rooms(post_ids)
-        visible_ids = self._leave_hidden_posts(connection.claims.user_id, added_ids)
+        # The list first: no change between reading the counts and watching may be lost.
+        added_ids = self._watchers.replace_list(current_sid(), post_ids)
+        visible_ids = self._remove_hidden_posts(connection.claims.user_id, added_ids)
         counts_by_post = self._live_counts.read_for_new_watcher(visible_ids) if visible_ids else {}
         return {
             "posts": [
@@ -47,17 +47,7 @@ class WatchPostsHandler:
             ]
         }
 
-    def _replace_rooms(self, post_ids: list[str]) -> tuple[str, ...]:
-        """Returns the posts that are new in the list. Switches no greenlet: the later message wins."""
-        list_change = self._live_counts.replace_list(current_sid(), post_ids)
-        leave_room(ALL_POSTS_ROOM)
-        for post_id in list_change.removed_post_ids:
-            leave_room(post_room(post_id))
-        for post_id in list_change.added_post_ids:
-            join_room(post_room(post_id))
-        return list_change.added_post_ids
-
-    def _leave_hidden_posts(self, viewer_id: str, post_ids: tuple[str, ...]) -> list[str]:
+    def _remove_hidden_posts(self, viewer_id: str, post_ids: list[str]) -> list[str]:
         """Stops watching posts that do not exist or that a block hides, and returns the others. Without
         PostgreSQL all stay watched, and their counts follow as `post_updated`."""
         if not post_ids:
@@ -68,9 +58,7 @@ class WatchPostsHandler:
             log.info("Watched posts are not checked: %s", exc, extra={"event": "watched_posts_unchecked"})
             self._live_counts.emit_again(post_ids)
             return []
-        hidden_ids = set(post_ids).difference(visible_ids)
-        for post_id in self._live_counts.remove_from_list(current_sid(), hidden_ids):
-            leave_room(post_room(post_id))
+        self._watchers.remove_from_list(current_sid(), set(post_ids).difference(visible_ids))
         return visible_ids
 
 

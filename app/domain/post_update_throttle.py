@@ -61,10 +61,6 @@ class PostUpdateThrottle:
             del self._unfiltered[next(iter(self._unfiltered))]
             self.dropped_count += 1
 
-    def discard_watched(self, post_id: str) -> None:
-        """The last watcher of the post left. Its next watcher does not get a second update too early."""
-        self._watched.pop(post_id, None)
-
     def discard_unfiltered(self) -> None:
         self._unfiltered.clear()
 

@@ -1,52 +1,35 @@
-"""Emits client events to Socket.IO rooms through its Redis channel.
+"""Publishes client events to the web processes, which hold the sockets, on one Redis channel.
 
-In: client events that are already stored. Out: the web processes that hold the sockets. Pub/sub drops
-messages without a listener; a client that reconnects requests the events it missed.
+In: client events that are already stored. Out: app/delivery/redis_pubsub.py in every web process. Pub/sub
+drops messages without a listener: web processes then read the outbox (app/delivery/socket_dispatcher.py).
 """
 
-import json
 from typing import Any
 
-import socketio
+import orjson
 
 from app.clients.redis import create_redis_client, translate_errors
 
+CLIENT_EVENT_CHANNEL = "client-events"
+USER_ROOM_PREFIX = "user:"
 ALL_POSTS_ROOM = "all-posts"
-"""Signed-in sockets that never said which posts they watch."""
+"""Signed-in sockets that never said which posts they watch: whatever has no other room."""
 POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
 """For the web processes, not for sockets: the room has none."""
-SOCKETIO_CHANNEL = "flask-socketio"  # the default of Flask-SocketIO
 MAX_CONNECTIONS = 4
 
 
 def user_room(user_id: str) -> str:
-    return f"user:{user_id}"
-
-
-def post_room(post_id: str) -> str:
-    """The sockets that watch the post."""
-    return f"post:{post_id}"
-
-
-class _FailFastRedisManager(socketio.RedisManager):  # type: ignore[misc]
-    """Raises when Redis is unavailable. python-socketio's own _publish() tries twice, each time with
-    redis-py's ten retries, and then returns without an error."""
-
-    def __init__(self, redis_url: str) -> None:
-        super().__init__(redis_url, channel=SOCKETIO_CHANNEL, write_only=True)
-        self._redis_client = create_redis_client(redis_url, MAX_CONNECTIONS)
-
-    def _publish(self, data: dict[str, Any]) -> None:
-        with translate_errors("publish a client event"):
-            self._redis_client.publish(self.channel, json.dumps(data))
+    """All sockets of the user, through their cursors."""
+    return USER_ROOM_PREFIX + user_id
 
 
 class SocketPushPublisher:
-    """Write-only: needs neither Flask nor a Socket.IO server in this process."""
-
     def __init__(self, redis_url: str) -> None:
-        self._manager = _FailFastRedisManager(redis_url)
+        self._redis_client = create_redis_client(redis_url, MAX_CONNECTIONS)
 
     def emit(self, event_name: str, payload: dict[str, Any], room: str) -> None:
         """Returns when Redis has published it. Raises Unavailable; it may have been published then."""
-        self._manager.emit(event_name, payload, namespace="/", room=room)
+        message = orjson.dumps({"event": event_name, "data": payload, "room": room})
+        with translate_errors("publish a client event"):
+            self._redis_client.publish(CLIENT_EVENT_CHANNEL, message)

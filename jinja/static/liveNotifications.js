@@ -1,7 +1,7 @@
 // Connects the socket with the page: applies client events to the badge and the notification lists,
 // and shows a toast for each new announcement.
 import { callApi, currentUserId } from "./api.js";
-import { EventBuffer } from "./notifications/eventBuffer.js";
+import { EventCursor } from "./notifications/eventCursor.js";
 import { rowHref } from "./notifications/normalize.js";
 import { NotificationList } from "./notifications/notificationList.js";
 import { NotificationPanel } from "./notifications/panel.js";
@@ -16,25 +16,22 @@ const EVENT_NAMES = ["notification", "notification_updated", "notification_remov
 const STATUS_DISPLAY_MS = 6000;
 const MARK_SEEN_DELAY_MS = 300;
 const byId = (id) => document.getElementById(id);
-const eventBuffer = new EventBuffer();
-const announcedVersions = new Map(); // id -> version announced by a toast: a critical event may arrive twice
+const eventCursor = new EventCursor();
 const acknowledgedVersions = new Map(); // id -> version acknowledged as displayed
 const lists = [];
 let badge, tabLeader, socketClient, statusTimer;
 
-// Client events carry a number that rises by one; a repeated number is ignored, a gap triggers a resync.
+// Client events carry a number that rises by one; the cursor ignores repeated ones, a gap triggers a resync.
 function onClientEvent(name, data) {
-  for (const [eventName, row] of eventBuffer.add(name, data)) if (applyEvent(eventName, row)) announce(row);
-  if (eventBuffer.hasGap) socketClient.requestResync();
+  for (const [eventName, row] of eventCursor.add(name, data)) if (applyEvent(eventName, row)) announce(row);
+  if (eventCursor.hasGap) socketClient.requestResync();
 }
 
-// Applies the event to the lists. Returns true for a new announcement: a higher version than the last announced one.
+// Applies the event to the lists. Returns whether it is an announcement.
 function applyEvent(name, row) {
   for (const list of lists) list.apply(name, row);
   if (name === "notification_removed" || row.isRead) removeToast(row.id);
-  if (name !== "notification" || !(row.version > (announcedVersions.get(row.id) ?? 0))) return false;
-  announcedVersions.set(row.id, row.version);
-  return true;
+  return name === "notification";
 }
 
 // Shows a toast in one tab only, and not for something that is visible already.
@@ -84,8 +81,8 @@ let needsResync = true;
 async function onJoined(reply) {
   needsResync = true;
   if (!reply.epoch) return socketClient.scheduleJoin(); // history unavailable; live events are shown nevertheless
-  const hadResumePoint = eventBuffer.resumePoint;
-  const missedEvents = hadResumePoint && eventBuffer.resume(reply);
+  const hadResumePoint = eventCursor.resumePoint;
+  const missedEvents = hadResumePoint && eventCursor.resume(reply);
   const newRows = (missedEvents ?? []).filter(([name, row]) => applyEvent(name, row)).map(([, row]) => row);
   for (const row of newRows) if (!wasDisconnected || row.priority === "CRITICAL") announce(row);
   if (wasDisconnected && missedEvents) {
@@ -107,7 +104,7 @@ async function reloadLists({ epoch, seq }) {
   const openLists = lists.filter((list) => list.isViewing);
   const results = await Promise.all(openLists.map((list) => list.load()));
   if (results.includes(false)) throw new Error("not loaded");
-  for (const [name, row] of eventBuffer.restartAt(epoch, seq)) if (applyEvent(name, row)) announce(row);
+  for (const [name, row] of eventCursor.restartAt(epoch, seq)) if (applyEvent(name, row)) announce(row);
 }
 
 async function loadUnreadCount() {
@@ -148,11 +145,11 @@ export function startLiveNotifications() {
   tabLeader = new TabLeader(currentUserId);
   if (/^\/(posts|users)\//.test(location.pathname)) tabLeader.holdVisible(location.pathname);
   startLists();
-  for (const list of lists) list.lastClientSeq = () => eventBuffer.resumePoint?.seq ?? 0;
+  for (const list of lists) list.lastClientSeq = () => eventCursor.resumePoint?.seq ?? 0;
   const callbacks = {
-    getResumePoint: () => eventBuffer.resumePoint,
+    getResumePoint: () => eventCursor.resumePoint,
     getVisiblePostIds: visiblePostIds,
-    isResyncNeeded: () => needsResync || eventBuffer.hasGap,
+    isResyncNeeded: () => needsResync || eventCursor.hasGap,
     onJoined,
     onClientEvent,
     onDisconnected,

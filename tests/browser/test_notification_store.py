@@ -1,6 +1,6 @@
-"""NotificationStore and EventBuffer, two pure JavaScript modules, run in the browser without a server.
+"""NotificationStore and EventCursor, two pure JavaScript modules, run in the browser without a server.
 
-Each case is JavaScript over `store` or `buffer`; its return value is compared.
+Each case is JavaScript over `store` or `cursor`; its return value is compared.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ _STORE_SCRIPT = """async () => {
   const load = (...rows) => store.loadPage({ notifications: rows, nextCursor: null }, []);
   CASE_BODY
 }"""
-_BUFFER_SCRIPT = """async () => {
-  const { EventBuffer } = await import("/static/notifications/eventBuffer.js");
-  const buffer = new EventBuffer();
+_CURSOR_SCRIPT = """async () => {
+  const { EventCursor } = await import("/static/notifications/eventCursor.js");
+  const cursor = new EventCursor();
   const seqs = (events) => events.map(([, data]) => data.seq);
-  const addSeq = (seq) => seqs(buffer.add("notification", { id: "a", seq }));
+  const addSeq = (seq) => seqs(cursor.add("notification", { id: "a", seq }));
   const take = (...all) => all.flatMap(addSeq);
   CASE_BODY
 }"""
@@ -138,50 +138,50 @@ STORE_CASES = [
         id="list shows the text of the group, not of its newest actor",
     ),
 ]
-BUFFER_CASES = [
+CURSOR_CASES = [
     pytest.param(
-        "return [take(1, 2), buffer.hasGap]",
+        "return [take(1, 2), cursor.hasGap]",
         [[], True],
         id="nothing is delivered before the resume point is known",
     ),
     pytest.param(
-        'buffer.restartAt("e", 4); return [take(5, 5, 6, 3), buffer.hasGap]',
+        'cursor.restartAt("e", 4); return [take(5, 5, 6, 3), cursor.hasGap]',
         [[5, 6], False],
         id="each event is delivered once",
     ),
     pytest.param(
-        'buffer.restartAt("e", 4); return [take(7, 6), buffer.hasGap, take(5), buffer.hasGap]',
+        'cursor.restartAt("e", 4); return [take(7, 6), cursor.hasGap, take(5), cursor.hasGap]',
         [[], True, [5, 6, 7], False],
         id="event after a gap waits for the missing one",
     ),
     pytest.param(
-        """take(5, 6); return seqs(buffer.restartAt("e", 5))""",
+        """take(5, 6); return seqs(cursor.restartAt("e", 5))""",
         [6],
         id="events received while the list was loading follow it",
     ),
     pytest.param(
-        """buffer.restartAt("e", 4); take(7); const missed = [5, 6, 7].map((seq) =>
+        """cursor.restartAt("e", 4); take(7); const missed = [5, 6, 7].map((seq) =>
         ({ event: "notification", data: { seq } }));
-        return seqs(buffer.resume({ epoch: "e", recovered: true, missed }))""",
+        return seqs(cursor.resume({ epoch: "e", recovered: true, missed }))""",
         [5, 6, 7],
         id="missed events that also arrived early are delivered once",
     ),
     pytest.param(
-        """buffer.restartAt("e", 4); return buffer.resume({ recovered: false })""",
+        """cursor.restartAt("e", 4); return cursor.resume({ recovered: false })""",
         None,
         id="lost history requires a reload",
     ),
     pytest.param(
-        """return buffer.add("notification", { id: "otp", version: 1 }).length""",
+        """return cursor.add("notification", { id: "otp", version: 1 }).length""",
         1,
         id="critical event without a number is delivered at once",
     ),
 ]
 
 
-@pytest.mark.parametrize(("script", "cases"), [(_STORE_SCRIPT, STORE_CASES), (_BUFFER_SCRIPT, BUFFER_CASES)])
+@pytest.mark.parametrize(("script", "cases"), [(_STORE_SCRIPT, STORE_CASES), (_CURSOR_SCRIPT, CURSOR_CASES)])
 def test_notification_store_applies_client_events_in_order(page: Page, script: str, cases: list[Any]) -> None:
-    """All cases share one page; each creates its own store or buffer."""
+    """All cases share one page; each creates its own store or cursor."""
     results = {str(case.id): page.evaluate(script.replace("CASE_BODY", case.values[0])) for case in cases}
 
     assert results == {str(case.id): case.values[1] for case in cases}

@@ -12,6 +12,7 @@ from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.domain.routing import Topic, ingress_shard_of_object
 from app.ingest.memberships import DesiredState
+from app.messaging.socket_push import CLIENT_EVENT_CHANNEL
 from harness.waiting import wait_until
 from tests.support.processes import START_TIMEOUT_SECONDS
 from tests.support.scenario import WorkerScenario
@@ -22,19 +23,19 @@ POISON = b'{"type": "\xff'
 
 
 @pytest.fixture
-def socketio_pubsub(scenario: WorkerScenario) -> Iterator["redis.client.PubSub"]:
+def client_event_pubsub(scenario: WorkerScenario) -> Iterator["redis.client.PubSub"]:
     """A subscription to what is pushed to the sockets of all web processes."""
     connection = redis.Redis.from_url(scenario.services.settings.service_urls.redis_url)
     subscription = connection.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-    subscription.subscribe("flask-socketio")
+    subscription.subscribe(CLIENT_EVENT_CHANNEL)
     yield subscription
     subscription.close()
     connection.close()
 
 
-def was_pushed(socketio_pubsub: "redis.client.PubSub", user_id: str) -> bool:
+def was_pushed(client_event_pubsub: "redis.client.PubSub", user_id: str) -> bool:
     """Whether something was pushed to the user since the last call."""
-    while message := socketio_pubsub.get_message(timeout=0.05):
+    while message := client_event_pubsub.get_message(timeout=0.05):
         if f"user:{user_id}".encode() in message["data"]:
             return True
     return False
@@ -54,12 +55,12 @@ def act(scenario: WorkerScenario, topic: Topic, actor_id: str, post_id: str) -> 
 
 @pytest.mark.parametrize("topic", [Topic.CRITICAL, Topic.HIGH, Topic.LOW, Topic.READY])
 def test_poison_message_on_a_topic_becomes_a_dead_letter(
-    scenario: WorkerScenario, socketio_pubsub: "redis.client.PubSub", topic: Topic
+    scenario: WorkerScenario, client_event_pubsub: "redis.client.PubSub", topic: Topic
 ) -> None:
     owner, before, after = scenario.create_users(3)
     post = scenario.create_post(owner)
     act(scenario, topic, before, post)
-    wait_until(lambda: was_pushed(socketio_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
+    wait_until(lambda: was_pushed(client_event_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
     scenario.assert_consistent_when_idle()
     known_dead_letters = _read_dead_letters(scenario)
 
@@ -71,7 +72,7 @@ def test_poison_message_on_a_topic_becomes_a_dead_letter(
     act(scenario, topic, after, post)
 
     wait_until(
-        lambda: was_pushed(socketio_pubsub, owner),
+        lambda: was_pushed(client_event_pubsub, owner),
         f"the push of the next event; {scenario.processes.log_tails()}",
         MAX_DELAY_SECONDS,
     )
@@ -88,12 +89,12 @@ def test_poison_message_on_a_topic_becomes_a_dead_letter(
 
 
 def test_poison_entry_in_the_ingress_becomes_a_dead_letter(
-    scenario: WorkerScenario, socketio_pubsub: "redis.client.PubSub"
+    scenario: WorkerScenario, client_event_pubsub: "redis.client.PubSub"
 ) -> None:
     owner, before, after = scenario.create_users(3)
     post = scenario.create_post(owner)
     scenario.set_like(before, post, is_on=True)
-    wait_until(lambda: was_pushed(socketio_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
+    wait_until(lambda: was_pushed(client_event_pubsub, owner), "the first push", START_TIMEOUT_SECONDS)
     scenario.assert_consistent_when_idle()
     known_dead_letters = _read_dead_letters(scenario)
 
@@ -103,7 +104,7 @@ def test_poison_entry_in_the_ingress_becomes_a_dead_letter(
     scenario.set_like(after, post, is_on=True)
 
     wait_until(
-        lambda: was_pushed(socketio_pubsub, owner),
+        lambda: was_pushed(client_event_pubsub, owner),
         f"the push of the next event; {scenario.processes.log_tails()}",
         MAX_DELAY_SECONDS,
     )

@@ -20,8 +20,7 @@ from app.accounts.rate_limits import RateLimitRules, RateLimits
 from app.clients.pipelined_client import PipelinedRedisClient
 from app.clients.redis import create_redis_client, ping_or_raise
 from app.clients.redis_server_check import exit_if_too_old, raise_if_unsuitable
-from app.delivery.redis_pubsub import ReconnectingRedisManager
-from app.delivery.socket_cursor import SocketCursors
+from app.delivery.redis_pubsub import ClientEventSubscriber
 from app.messaging.socket_push import SocketPushPublisher
 
 url = sys.argv[1]
@@ -37,13 +36,11 @@ gevent.joinall(calls, timeout=30)
 assert [call.value for call in calls] == texts, "pipelined client"
 
 subscribed = Event()
-manager = ReconnectingRedisManager(
-    url, lambda _: subscribed.set(), lambda *_: True, SocketCursors(), lambda event: event
-)
-message = gevent.spawn(lambda: next(manager._redis_listen_with_retries()))
+subscriber = ClientEventSubscriber(url, subscribed.set, lambda *_: None)
+message = gevent.spawn(lambda: next(subscriber.subscribe()))
 assert subscribed.wait(5), "pub/sub"
 SocketPushPublisher(url).emit("notification", {"n": 1}, "user:x")
-assert b'"n": 1' in message.get(timeout=5)["data"], "push"
+assert b'"n":1' in message.get(timeout=5), "push"
 
 RateLimits(RateLimitRules(True, "5 per minute", "5 per minute", "5 per minute"), url, time.monotonic
     ).count_registration("192.0.2.1")

@@ -1,15 +1,15 @@
 """Live counts of a web process: to whom a changed post is emitted, and with which counts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
 from app.delivery.live_post_counts import LivePostCounts, PostCounts
+from app.delivery.post_watchers import PostWatchers
 from app.delivery.watch_posts import parse_post_ids
 from app.domain.errors import Rejected, Unavailable
 from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS
-from app.messaging.socket_push import ALL_POSTS_ROOM, post_room
 from tests.support.fixtures import new_id
 
 
@@ -22,8 +22,15 @@ class LiveCountsHarness:
         self.read_seconds = 0.0
         self.is_unavailable = False
         self.emitted: list[tuple[str, str, int]] = []
-        """(room, post id, likes)"""
-        self.live_counts = LivePostCounts(self, self._emit, lambda: self.now, new_id)  # type: ignore[arg-type]
+        """(sockets, post id, likes)"""
+        self.watchers = PostWatchers()
+        self.live_counts = LivePostCounts(
+            self,  # type: ignore[arg-type]
+            self.watchers,
+            self._emit,
+            lambda: self.now,
+            new_id,
+        )
 
     def read(self, post_ids: Sequence[str]) -> dict[str, PostCounts]:
         self.now += self.read_seconds
@@ -40,9 +47,9 @@ class LiveCountsHarness:
         self.live_counts.emit_due_counts()
         return self.emitted
 
-    def _emit(self, event: str, data: dict[str, Any], room: str) -> None:
+    def _emit(self, event: str, data: dict[str, Any], sids: Collection[str]) -> None:
         assert (event, data["type"]) == ("post_updated", "POST_UPDATED")
-        self.emitted.append((room, data["targetEntityId"], data["metadata"]["likesCount"]))
+        self.emitted.append((",".join(sids), data["targetEntityId"], data["metadata"]["likesCount"]))
 
 
 @pytest.fixture
@@ -51,39 +58,40 @@ def harness() -> LiveCountsHarness:
 
 
 def test_changed_post_is_emitted_to_watchers_and_to_sockets_without_list(harness: LiveCountsHarness) -> None:
-    harness.live_counts.add_socket("s1")
-    harness.live_counts.replace_list("s2", ["a"])
+    harness.watchers.add_socket("s1")
+    harness.watchers.replace_list("s2", ["a"])
     harness.change("a", "b")
 
-    assert harness.emit_due() == [(post_room("a"), "a", 1), (ALL_POSTS_ROOM, "a", 1)]
+    assert harness.emit_due() == [("s2", "a", 1), ("s1", "a", 1)]
     harness.now += 0.1
-    assert harness.emit_due() == [(ALL_POSTS_ROOM, "b", 2)]
+    assert harness.emit_due() == [("s1", "b", 2)]
 
 
 def test_post_that_nobody_receives_is_not_even_read(harness: LiveCountsHarness) -> None:
-    harness.live_counts.add_socket("s1")
+    harness.watchers.add_socket("s1")
     harness.change("b")
-    harness.live_counts.replace_list("s1", ["a"])
+    harness.watchers.replace_list("s1", ["a"])
     harness.change("b")
 
     assert (harness.emit_due(), harness.read_count) == ([], 0)
 
 
 def test_post_is_not_emitted_after_its_last_watcher_left(harness: LiveCountsHarness) -> None:
-    harness.live_counts.replace_list("s1", ["a"])
-    harness.live_counts.replace_list("s2", ["b"])
-    harness.live_counts.replace_list("s3", ["c"])
+    harness.watchers.replace_list("s1", ["a"])
+    harness.watchers.replace_list("s2", ["b"])
+    harness.watchers.replace_list("s3", ["c"])
     harness.change("a", "b", "c")
-    harness.live_counts.remove_socket("s1")
-    harness.live_counts.replace_list("s2", [])
-    harness.live_counts.remove_from_list("s3", ["c"])
+    harness.watchers.remove_socket("s1")
+    harness.watchers.replace_list("s2", [])
+    harness.watchers.remove_from_list("s3", ["c"])
 
     assert harness.emit_due() == []
+    assert harness.read_count == 0
 
 
 def test_unreadable_counts_are_emitted_later(harness: LiveCountsHarness) -> None:
-    harness.live_counts.add_socket("s1")
-    harness.live_counts.replace_list("s2", ["a"])
+    harness.watchers.add_socket("s1")
+    harness.watchers.replace_list("s2", ["a"])
     harness.change("a")
     harness.is_unavailable = True
     with pytest.raises(Unavailable):
@@ -91,20 +99,20 @@ def test_unreadable_counts_are_emitted_later(harness: LiveCountsHarness) -> None
     harness.is_unavailable = False
     harness.now += WATCHED_INTERVAL_SECONDS
 
-    assert harness.emit_due() == [(post_room("a"), "a", 1), (ALL_POSTS_ROOM, "a", 1)]
+    assert harness.emit_due() == [("s2", "a", 1), ("s1", "a", 1)]
 
 
 def test_watched_posts_are_emitted_after_a_lost_connection_to_redis(harness: LiveCountsHarness) -> None:
-    harness.live_counts.add_socket("s1")
-    harness.live_counts.replace_list("s2", ["a"])
+    harness.watchers.add_socket("s1")
+    harness.watchers.replace_list("s2", ["a"])
 
     harness.live_counts.record_missed_changes()
 
-    assert harness.emit_due() == [(post_room("a"), "a", 1)]
+    assert harness.emit_due() == [("s2", "a", 1)]
 
 
 def test_new_watcher_gets_the_current_counts(harness: LiveCountsHarness) -> None:
-    harness.live_counts.replace_list("s1", ["a"])
+    harness.watchers.replace_list("s1", ["a"])
 
     assert harness.live_counts.read_for_new_watcher(["a"]) == {"a": PostCounts(1, 0)}
     assert harness.emit_due() == []
@@ -113,14 +121,14 @@ def test_new_watcher_gets_the_current_counts(harness: LiveCountsHarness) -> None
 def test_new_watcher_gets_no_count_older_than_an_emitted_one(
     harness: LiveCountsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness.live_counts.replace_list("s1", ["a", "b"])
+    harness.watchers.replace_list("s1", ["a", "b"])
     read = harness.read
 
     def read_during_which_a_is_emitted(post_ids: Sequence[str]) -> dict[str, PostCounts]:
         counts_by_post = read(post_ids)
         monkeypatch.setattr(harness, "read", read)
         harness.change("a")
-        assert harness.emit_due() == [(post_room("a"), "a", 2)]
+        assert harness.emit_due() == [("s1", "a", 2)]
         return counts_by_post
 
     monkeypatch.setattr(harness, "read", read_during_which_a_is_emitted)
@@ -132,12 +140,12 @@ def test_new_watcher_gets_no_count_older_than_an_emitted_one(
 def test_counts_that_a_new_watcher_cannot_get_soon_are_emitted(
     harness: LiveCountsHarness, is_unavailable: bool
 ) -> None:
-    harness.live_counts.replace_list("s1", ["a"])
+    harness.watchers.replace_list("s1", ["a"])
     harness.read_seconds, harness.is_unavailable = WATCHED_INTERVAL_SECONDS, is_unavailable
 
     assert harness.live_counts.read_for_new_watcher(["a"]) == {}
     harness.is_unavailable = False
-    assert [update[:2] for update in harness.emit_due()] == [(post_room("a"), "a")]
+    assert [update[:2] for update in harness.emit_due()] == [("s1", "a")]
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,24 @@
-"""Lists of watched posts: which posts have watchers, and which sockets have no list."""
+"""Lists of watched posts: which sockets watch a post, and which have no list."""
 
-from app.delivery.post_watchers import PostWatchers, WatchListChange
+from app.delivery.post_watchers import PostWatchers
 
 
 def test_socket_without_list_gets_all_posts_until_its_first_list() -> None:
     watchers = PostWatchers()
-    assert watchers.add_socket("s1")
-    assert watchers.has_sockets_without_list
+    watchers.add_socket("s1")
+    assert watchers.sids_without_list == {"s1"}
 
     watchers.replace_list("s1", [])
+    watchers.add_socket("s1")  # it joins its room again
 
-    assert not watchers.has_sockets_without_list
-    assert not watchers.add_socket("s1")  # it joins its room again
-    assert not watchers.has_sockets_without_list
+    assert watchers.sids_without_list == set()
 
 
 def test_new_list_replaces_the_earlier_one() -> None:
     watchers = PostWatchers()
-    assert watchers.replace_list("s1", ["a", "b", "a"]) == WatchListChange(("a", "b"), ())
+    assert watchers.replace_list("s1", ["a", "b", "a"]) == ["a", "b"]
 
-    assert watchers.replace_list("s1", ["b", "c"]) == WatchListChange(("c",), ("a",))
+    assert watchers.replace_list("s1", ["c", "b"]) == ["c"]
     assert sorted(watchers.watched_post_ids()) == ["b", "c"]
 
 
@@ -27,10 +26,11 @@ def test_post_is_watched_until_its_last_socket_leaves() -> None:
     watchers = PostWatchers()
     watchers.replace_list("s1", ["a"])
     watchers.replace_list("s2", ["a", "b"])
+    assert watchers.sids_of("a") == {"s1", "s2"}
 
-    assert set(watchers.remove_socket("s2")) == {"a", "b"}
-    assert (watchers.is_watched("a"), watchers.is_watched("b")) == (True, False)
-    assert watchers.remove_from_list("s1", ["a", "x"]) == ("a",)
+    watchers.remove_socket("s2")
+    assert (watchers.sids_of("a"), watchers.sids_of("b")) == ({"s1"}, set())
+    watchers.remove_from_list("s1", ["a", "x"])
     assert watchers.watched_post_ids() == []
 
 
@@ -40,6 +40,6 @@ def test_closed_socket_leaves_nothing_behind() -> None:
     watchers.replace_list("s2", ["a"])
     for sid in ("s1", "s2", "never seen"):
         watchers.remove_socket(sid)
+    watchers.remove_from_list("s2", ["a"])
 
     assert watchers == PostWatchers()
-    assert watchers.remove_from_list("s2", ["a"]) == ()

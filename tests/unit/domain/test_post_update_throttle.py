@@ -56,15 +56,6 @@ def test_one_turn_takes_a_bounded_number_of_watched_posts() -> None:
     assert list(throttle.take_due(10.0).watched) == [str(MAX_POSTS_PER_TURN)]
 
 
-def test_post_without_watchers_is_not_due() -> None:
-    throttle = PostUpdateThrottle()
-    throttle.add_watched("a", FIRST)
-    throttle.discard_watched("a")
-    throttle.discard_watched("b")
-
-    assert throttle.take_due(10.0).watched == {}
-
-
 def test_unfiltered_posts_share_one_budget_and_the_longest_waiting_comes_first() -> None:
     throttle = PostUpdateThrottle()
     throttle.add_unfiltered("hot", FIRST)

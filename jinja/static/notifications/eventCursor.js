@@ -1,16 +1,16 @@
-// Puts client events in order: each is delivered once and none is skipped. Pure: no network, no DOM.
+// The one place of the page that orders client events and drops duplicates. Pure: no network, no DOM.
 // The client events of a user are numbered without gaps, so a number that is too high means that one is missing.
 
 // Longer than the history that the server resends: beyond it, loading everything again is cheaper.
 const MAX_PENDING = 300;
 
-export class EventBuffer {
+export class EventCursor {
   resumePoint = null; // {epoch, seq} of the last event delivered; null: not known yet
   pending = new Map(); // seq -> [name, data] of events that arrived before an earlier one
 
   // Adds an event; returns the events that can be delivered now, in order.
   add(name, data) {
-    // A critical event may arrive early and without a number; the version of its row identifies the later copy.
+    // A preview of a critical event; its copy with a number changes no row and claims no second toast.
     if (data.seq === undefined || data.seq === null) return [[name, data]];
     if (this.resumePoint && data.seq <= this.resumePoint.seq) return [];
     this.pending.set(data.seq, [name, data]);
