@@ -22,6 +22,7 @@ from app.clients import circuit_breaker, postgres
 from app.clients import kafka as kafka_clients
 from app.clients import redis as redis_store
 from app.clients.pipelined_client import PipelinedRedisClient, PipelinedScript
+from app.clients.redis_health import REDIS_HEALTH
 from app.clients.redis_server_check import UnsuitableRedis, raise_if_unsuitable
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
@@ -198,7 +199,7 @@ def _create_background_runner() -> BackgroundRunner:
     return lambda act: act() if pool.full() else pool.spawn(act)
 
 
-def _configure_breakers(settings: Settings) -> None:
+def _configure_breakers(settings: Settings, connection: redis.Redis) -> None:
     """Sets the thresholds of the circuit breakers, and pings that close them in the background."""
     circuit_breaker.configure_all_breakers(
         settings.breakers.failure_threshold, settings.breakers.reset_seconds
@@ -206,7 +207,7 @@ def _configure_breakers(settings: Settings) -> None:
     if not monkey.is_module_patched("socket"):
         return  # without gevent there is no background probe; the next call is the probe
     service_urls = settings.service_urls
-    circuit_breaker.REDIS.set_probe(lambda: redis_store.ping_or_raise(service_urls.redis_url))
+    REDIS_HEALTH.ping_during_outages(connection)
     circuit_breaker.POSTGRES.set_probe(lambda: postgres.ping_or_raise(service_urls.database_url))
     circuit_breaker.KAFKA.set_probe(lambda: kafka_clients.ping_kafka_or_raise(service_urls.kafka_connection))
 
@@ -233,13 +234,12 @@ def _build_shared_services(
     critical_engine: Engine,
     dispatch_locally: Callable[[CriticalClientEvent], None],
 ) -> SharedServices:
-    _configure_breakers(settings)
     connection = redis_store.create_redis_client(settings.service_urls.redis_url)
+    _configure_breakers(settings, connection)
     limits = settings.limits
     ingress_limits = IngressLimits(
         limits.ingress_shards, limits.ingress_max_entries, limits.write_deadline_seconds
     )
-    read_circuit = redis_store.RedisReadCircuit()
     redis_failover = RedisFailover(connection, engine)
     failover_writer = _build_failover_writer(settings, engine, redis_failover)
     memberships = MembershipStore(
@@ -247,11 +247,10 @@ def _build_shared_services(
         engine,
         ingress_limits,
         _create_membership_script(settings),
-        read_circuit,
         redis_failover,
         limits.membership_cache_max,
     )
-    comments = Comments(connection, engine, read_circuit, redis_failover)
+    comments = Comments(connection, engine, redis_failover)
     ingress = IngressStreams(connection, ingress_limits)
     push_publisher = SocketPushPublisher(settings.service_urls.redis_url)
     critical_publisher = CriticalEventPublisher(

@@ -13,7 +13,8 @@ import redis
 from sqlalchemy import Engine
 
 from app.clients import stale_reads
-from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
+from app.clients.redis import redis_key, register_script, translate_errors
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover, read_from_verified_redis
@@ -43,12 +44,10 @@ class Comments:
         self,
         connection: redis.Redis,
         engine: Engine,
-        read_circuit: RedisReadCircuit | None = None,
         failover: RedisFailover | None = None,
     ) -> None:
         self._redis = connection
         self._stored_comments = StoredComments(engine)
-        self._read_circuit = read_circuit or RedisReadCircuit()
         self._failover = failover
         self._load_count_script = register_script(connection, "ingest/load_comment_count")
 
@@ -275,7 +274,7 @@ class Comments:
         return counts_by_post, ingress_token is not None
 
     def _fetch_token_and_cached_counts(self, post_ids: Sequence[str]) -> list[Any]:
-        with self._read_circuit.guard_read("count comments"):
+        with REDIS_HEALTH.guard_read("count comments"):
             keys = [comment_key("count", post_id) for post_id in post_ids]
             values: list[Any] = self._redis.mget([INGRESS_ENABLED_KEY, *keys])
         return values

@@ -17,6 +17,7 @@ import gevent
 
 from app.clients import stale_reads
 from app.clients.pg_notify import PgNotifyListener
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import RedisFailoverActive, RedisUnavailable, Unavailable
 from app.domain.events import Event
 from app.failover.redis_failover import (
@@ -79,7 +80,7 @@ class FailoverWriter:
             except (RedisUnavailable, RedisFailoverActive) as exc:
                 log.debug("Taking the failover path: %s", exc, extra={"event": "failover_path_taken"})
                 redis_error = exc
-            self._redis_failover.mark_redis_suspect()
+            REDIS_HEALTH.mark_suspect()
             try:
                 result = fallback()
             except NotInFailover as conflict:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.bootstrap import new_id
 from app.clients import circuit_breaker
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.failover.redis_failover import (
@@ -138,7 +139,7 @@ def test_check_during_failback_does_not_start_failover(
 
     def enable_and_verify(**arguments: Any) -> object:
         result = enable_ingress(**arguments)
-        other_process.mark_redis_suspect()
+        REDIS_HEALTH.mark_suspect()
         other_process.verify_ingress_after_failure()
         return result
 
@@ -162,7 +163,7 @@ def test_notification_during_a_check_is_not_lost(
         return state
 
     redis_failover.read_state = read_then_start_failover  # type: ignore[assignment,method-assign]
-    redis_failover.mark_redis_suspect()
+    REDIS_HEALTH.mark_suspect()
     redis_failover.verify_ingress_after_failure()
 
     assert redis_failover.is_redis_suspect
