@@ -146,7 +146,7 @@ class FaultStateMachine(RuleBasedStateMachine):
             self.failover_harness.actions if is_unavailable else self.failover_harness.actions_with_redis
         )
         if not is_unavailable:
-            self.failover_harness.actions_with_redis._failover._redis_failover.verify_ingress_after_failure()  # type: ignore[union-attr]
+            self.failover_harness.actions_with_redis._failover._redis_failover.verify_ingress_after_failure()
 
     @rule(lane_name=st.sampled_from(["high", "low"]))
     def run_aggregator_without_redis(self, lane_name: str) -> None:
