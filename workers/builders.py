@@ -226,6 +226,7 @@ def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
     pending_deletions = PendingDeletions(
         services.removals.redis_updates.apply_pending_page,
         PendingCommentDeletions(services.engine),
+        services.comments.find_pending_ids,
         services.actions.delete_comment,
     )
     return RedisFailback(

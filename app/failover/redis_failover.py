@@ -35,6 +35,8 @@ from app.domain.errors import Unavailable
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 INGRESS_ENABLED_KEY, INGRESS_INSTANCE_ID_KEY = "ingress:enabled", "ingress:instance_id"
+INGRESS_INCOMPLETE_KEY = "ingress:incomplete"
+"""Set in an emptied Redis until everything accepted before is in PostgreSQL."""
 NOTIFY_CHANNEL = "redis_failover"
 STATE_READ_TIMEOUT_SECONDS = 0.5
 MAX_ENABLE_DELAY_SECONDS = 2.0

@@ -168,6 +168,15 @@ class Comments:
         ).partition(" ")
         return post_id or None, author_id or None
 
+    def find_pending_ids(self, comment_ids: Sequence[str]) -> set[str]:
+        """Those of these comments that Redis has and that may have no row yet. Raises Unavailable."""
+        with translate_errors("find pending comments"):
+            values: Any = self._redis.mget(
+                [redis_key("comment", "index", comment_id) for comment_id in comment_ids]
+            )
+        pairs = zip(comment_ids, values, strict=True)
+        return {comment_id for comment_id, value in pairs if value is not None}
+
     def cache_zero_count(self, post_id: str) -> None:
         """Caches the comment count of a new post as 0."""
         cache_load_token, read_at = clear_watermarks.read_cache_load_token(self._redis), time.time()

@@ -145,6 +145,7 @@ class RedisFailoverHarness:
         pending_deletions = PendingDeletions(
             self.removals_with_redis.redis_updates.apply_pending_page,
             PendingCommentDeletions(engine),
+            services.comments.find_pending_ids,
             self.actions_with_redis.delete_comment,
         )
         self.redis_failback = RedisFailback(
@@ -198,6 +199,7 @@ class RedisFailoverHarness:
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
     monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
     return RedisFailoverHarness(pipeline)
 
 

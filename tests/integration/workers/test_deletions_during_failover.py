@@ -21,7 +21,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
     monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
-    monkeypatch.setattr("workers.redis_recovery.BETWEEN_WRITE_PAUSES_SECONDS", 0.0)
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
     harness = RedisFailoverHarness(pipeline)
     harness.fail_back()
     return harness

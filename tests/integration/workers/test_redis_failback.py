@@ -33,7 +33,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
     monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
-    monkeypatch.setattr("workers.redis_recovery.BETWEEN_WRITE_PAUSES_SECONDS", 0.0)
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
     return RedisFailoverHarness(pipeline)
 
 
@@ -319,14 +319,14 @@ def test_data_loss_during_the_switch_back_is_reported(
 ) -> None:
     failover_harness.fail_back()
     failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    invalidate = failover_harness.redis_failback._recovery_procedure._invalidate_script
+    invalidate = failover_harness.redis_failback._recovery._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
-        failover_harness.redis_failback._recovery_procedure._invalidate_script = invalidate
+        failover_harness.redis_failback._recovery._invalidate_script = invalidate
         pipeline.redis.flushall()
         return invalidate(**arguments)
 
-    failover_harness.redis_failback._recovery_procedure._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover_harness.redis_failback._recovery._invalidate_script = empty_redis_first  # type: ignore[assignment]
     failover_harness.fail_back()
 
     assert caplog.text.count("Redis was emptied:") == 1

@@ -9,6 +9,7 @@ from app.clients import postgres
 from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
+from app.failover.failback_states import FailbackState
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.messaging.records import ProducerRecord
@@ -194,6 +195,98 @@ def test_failover_lasts_while_a_write_is_unapplied(
     assert not failover_harness.is_redis_enabled()
     failover_harness.fail_back()
     assert pipeline.query("select like_count from posts") == [(5,)]
+    assert violations(pipeline) == []
+
+
+@pytest.mark.parametrize("stage", ["ingress", "topic", "window"])
+def test_after_an_outage_only_events_about_affected_objects_are_waited_for(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    stage: str,
+) -> None:
+    failover_harness.fail_back()
+    other_post_id = pipeline.alice.create_post("Other")
+    for user in users[:5]:
+        user.like("Hello")
+    if stage != "ingress":
+        pipeline.bridge.step()
+    if stage == "window":
+        pipeline.aggregator.step()
+
+    failover_harness.actions.set_like(users[5].id, other_post_id, ON)
+    failover_harness.fail_back(run_workers=pipeline.aggregator.step)
+
+    memberships = pipeline.worker_services.services.memberships
+    assert memberships.get_like_counts_and_states(users[4].id, [pipeline.post_id_by_caption["Hello"]]) == {
+        pipeline.post_id_by_caption["Hello"]: (5, True)
+    }
+    assert memberships.get_like_counts_and_states(users[5].id, [other_post_id]) == {other_post_id: (1, True)}
+    assert violations(pipeline) == []
+
+
+def test_after_an_outage_failback_waits_for_events_about_affected_objects(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+    post_id = pipeline.post_id_by_caption["Hello"]
+    for user in users[:5]:
+        user.like("Hello")
+    failover_harness.actions.set_like(users[5].id, post_id, ON)
+    failover_harness.actions.set_like(users[4].id, post_id, OFF)
+
+    for _ in range(20):
+        failover_harness.redis_failback.step()
+
+    assert not failover_harness.is_redis_enabled()
+    failover_harness.fail_back()
+    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
+        users[4].id, [post_id]
+    ) == {post_id: (5, False)}
+    assert violations(pipeline) == []
+
+
+def test_event_that_is_never_written_delays_failback_until_everything_is_drained(
+    pipeline: PipelineHarness,
+    failover_harness: RedisFailoverHarness,
+    users: list[PipelineUser],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failover_harness.fail_back()
+    post_id = pipeline.post_id_by_caption["Hello"]
+    users[0].like("Hello")
+    pipeline.run_until_idle()
+    # As left by an event that ended as a dead letter.
+    pipeline.redis.hset(f"like:unwritten:{post_id}", users[1].id, "1 1")
+    failover_harness.actions.set_like(users[5].id, post_id, ON)
+    monkeypatch.setattr("workers.redis_failback.MAX_SECONDS_BY_STATE", {FailbackState.CATCHING_UP: 0.0})
+
+    failover_harness.fail_back()
+
+    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
+        users[5].id, [post_id]
+    ) == {post_id: (2, True)}
+
+
+def test_emptied_redis_stays_incomplete_for_the_next_failback_worker(
+    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+) -> None:
+    failover_harness.fail_back()
+    for user in users[:5]:
+        user.like("Hello")
+    pipeline.bridge.step()
+    pipeline.redis.flushall()
+    failover_harness.redis_failback.step()  # reports the loss, and dies
+    failover_harness.redis_failback.release_lease()
+    successor = RedisFailoverHarness(pipeline)
+
+    for _ in range(20):
+        successor.redis_failback.step()
+
+    assert not failover_harness.is_redis_enabled()
+    successor.fail_back()
+    assert pipeline.query("select like_count from posts") == [(5,)]
+    assert pipeline.redis.get("ingress:incomplete") is None
     assert violations(pipeline) == []
 
 
