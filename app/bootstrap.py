@@ -32,13 +32,13 @@ from app.ingest.actions import Actions
 from app.ingest.comments import Comments
 from app.ingest.critical_publisher import BackgroundRunner, CriticalEventPublisher, skip_local_dispatch
 from app.ingest.failover_path import FailoverWriter
-from app.ingest.failover_writes import FailoverWrites, SeqGenerator
+from app.ingest.failover_writes import FailoverEvents, FailoverWrites, SeqGenerator
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits, MembershipStore
+from app.ingest.synchronous_writer import SynchronousWriter
 from app.messaging import static_membership
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.dead_letters import DeadLetterQueue
-from app.messaging.direct_publisher import DirectPublisher
 from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.messaging.producer import KafkaPublisher
@@ -215,16 +215,24 @@ def _configure_breakers(settings: Settings, connection: redis.Redis) -> None:
 def _build_failover_writer(
     settings: Settings, engine: Engine, redis_failover: RedisFailover
 ) -> FailoverWriter:
-    """With its own Kafka client, which connects when Redis first fails."""
-    kafka = KafkaPublisher(settings.service_urls.kafka_connection)
-    limits, publisher = settings.limits, CircuitBreakingPublisher(kafka)
-    batching = monkey.is_module_patched("socket")
-    fallback_queue = FallbackQueue(engine, limits.fallback_max_retries)
-    failover_writes = FailoverWrites(engine, SeqGenerator(time.time))
-    return FailoverWriter(
-        redis_failover,
-        failover_writes,
-        DirectPublisher(publisher, fallback_queue, limits.ingress_shards, batching),
+    writer = _build_synchronous_writer(
+        settings, engine, FailoverEvents(SeqGenerator(time.time)), monkey.is_module_patched("socket")
+    )
+    return FailoverWriter(redis_failover, FailoverWrites(engine), writer)
+
+
+def _build_synchronous_writer(
+    settings: Settings,
+    engine: Engine,
+    failover_events: FailoverEvents | None = None,
+    is_grouped: bool = False,
+) -> SynchronousWriter:
+    return SynchronousWriter(
+        engine,
+        EventWriter(engine, settings.window_rules.group_max_hours, Clock(time.time, new_id)),
+        FallbackQueue(engine, settings.limits.fallback_max_retries),
+        failover_events,
+        is_grouped,
     )
 
 
@@ -254,7 +262,7 @@ def _build_shared_services(
     ingress = IngressStreams(connection, ingress_limits)
     push_publisher = SocketPushPublisher(settings.service_urls.redis_url)
     critical_publisher = CriticalEventPublisher(
-        EventWriter(critical_engine, settings.window_rules.group_max_hours, Clock(time.time, new_id)),
+        _build_synchronous_writer(settings, critical_engine),
         ingress,
         FallbackQueue(critical_engine, limits.fallback_max_retries),
         push_publisher,

@@ -33,9 +33,8 @@ IDLE_DELAY_SECONDS, FAILBACK_DELAY_SECONDS = 0.3, 0.05
 DELETION_CHECK_INTERVAL_SECONDS = 2.0
 REST_SECONDS = 1.5
 """Writers that waited during a pause go on before the next one."""
-MAX_SECONDS_BY_STATE = {FailbackState.CATCHING_UP: 5.0, FailbackState.WAITING_FOR_WRITES: 3.0}
-"""After the first limit everything is drained; after the second the writers are paused, because writes may
-keep arriving faster than they are applied."""
+MAX_CATCH_UP_SECONDS = 5.0
+"""After this time everything is drained instead."""
 
 
 class RedisFailback:
@@ -51,7 +50,6 @@ class RedisFailback:
     ) -> None:
         self._redis = connection
         self._redis_failover = redis_failover
-        self._failover_writes = failover_writes
         self._ingress = pipeline_positions.ingress
         self._pending_deletions = pending_deletions
         self._recovery = RedisRecovery(
@@ -98,8 +96,6 @@ class RedisFailback:
 
     def _observe(self) -> Observation:
         self._row = row = self._redis_failover.read_state()
-        if row.status != "normal":
-            self._failover_writes.prune_applied()
         with translate_errors("read the failover keys"):
             key_values: Any = self._redis.mget(
                 [INGRESS_ENABLED_KEY, INGRESS_INSTANCE_ID_KEY, INGRESS_INCOMPLETE_KEY]
@@ -113,9 +109,7 @@ class RedisFailback:
             # Redis was unreachable when the failover began, or executed an earlier command late.
             return Observation.IN_USE if row.status == "normal" else Observation.STRAY_KEY
         if self._state is FailbackState.WATCHING:
-            must_drain = (
-                row.instance_id is None or is_incomplete or self._failover_writes.last_abandoned_write_id()
-            )
+            must_drain = row.instance_id is None or is_incomplete
             return Observation.INCOMPLETE if must_drain else Observation.OUTAGE
         return self._observe_progress()
 
@@ -125,8 +119,7 @@ class RedisFailback:
             return Observation.DONE if waited_seconds >= REST_SECONDS else Observation.PENDING
         if self._recovery.has_happened(self._state):
             return Observation.DONE
-        max_seconds = MAX_SECONDS_BY_STATE.get(self._state)
-        is_overdue = max_seconds is not None and waited_seconds >= max_seconds
+        is_overdue = self._state is FailbackState.CATCHING_UP and waited_seconds >= MAX_CATCH_UP_SECONDS
         return Observation.OVERDUE if is_overdue else Observation.PENDING
 
     def _perform(self, action: Action) -> None:

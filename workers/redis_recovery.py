@@ -1,12 +1,12 @@
 """The steps of a Redis failback: what must be written before Redis may accept writes again, and the switch.
 
-Input: the ingress, the fallback queue, the Kafka topics, the open windows, table failover_writes and what
-Redis has about affected objects. Output: Redis without outdated keys, and the state `normal`
+Input: the ingress, the fallback queue, the Kafka topics, the open windows and what Redis has about the
+objects in table failover_affected_objects. Output: Redis without outdated keys, and the state `normal`
 (app/failover/redis_failover.py). workers/redis_failback.py decides when each step is made.
 
 During a failover no write goes through Redis, so what was accepted before it is written sooner or later. The
-switch pauses the writers, waits until the last failover writes are applied, invalidates what Redis knows of
-the objects they concern, and enables the ingress.
+switch pauses the writers, which waits for their last transactions, invalidates what Redis knows of the
+objects they concern, and enables the ingress.
 """
 
 import logging
@@ -30,9 +30,6 @@ from app.messaging.fallback_queue import FallbackQueue
 from app.persistence import membership_keys
 
 log = logging.getLogger(__name__)
-MAX_WRITE_PAUSE_SECONDS, WRITE_PAUSE_POLL_SECONDS = 1.0, 0.02
-MAX_WRITE_AGE_AT_PAUSE_SECONDS = 0.5
-"""A pause begins when every unapplied write is this young, so that all are applied before its end."""
 INVALIDATE_TIMEOUT_SECONDS = 2.0
 COMMIT_CHECK_INTERVAL_SECONDS = 1.0
 MAKE_WINDOWS_DUE_INTERVAL_SECONDS = 0.5
@@ -86,8 +83,6 @@ class RedisRecovery:
         """Call when the ingress is disabled. `instance_id`: None if Redis was never used."""
         self._instance_id, self._failover_since = instance_id, failover_since
         self._started_at_ms = self._redis_time_ms()
-        self._abandoned_id = self._failover_writes.last_abandoned_write_id()
-        """Writes up to this one were never published, unless they are still in the queue or in Kafka."""
         self._is_drained = False
         self._written_objects: set[tuple[Kind, str]] = set()
         self._next_windows_due_at = 0.0
@@ -102,10 +97,9 @@ class RedisRecovery:
             case FailbackState.DRAINING_TOPICS:
                 return self._have_topics_been_read()
             case FailbackState.DRAINING_WINDOWS:
-                return not self._pipeline_positions.windows.has_unsettled(self._window_names)
-            case FailbackState.WAITING_FOR_WRITES:
-                return self._apply_comment_deletions() and not self._failover_writes.count_unapplied(
-                    self._abandoned_id, MAX_WRITE_AGE_AT_PAUSE_SECONDS
+                return (
+                    not self._pipeline_positions.windows.has_unsettled(self._window_names)
+                    and self._apply_comment_deletions()
                 )
         raise ValueError(state)
 
@@ -151,17 +145,16 @@ class RedisRecovery:
                 for kind, object_id in page:
                     if kind is Kind.COMMENT:
                         pipeline.hlen(membership_keys.comment_key("pending", object_id))
-                        pipeline.zcount(membership_keys.comment_key("deleted", object_id), 0, 0)
                     else:
                         pipeline.hlen(membership_keys.unwritten_key(kind, object_id))
-                        pipeline.echo("0")
+                    pipeline.zcount(membership_keys.comment_key("deleted", object_id), 0, 0)
                 counts: list[Any] = pipeline.execute()
             self._written_objects |= {
                 affected
                 for affected, unwritten, unwritten_deletions in zip(
                     page, counts[::2], counts[1::2], strict=True
                 )
-                if not int(unwritten) and not int(unwritten_deletions)
+                if not unwritten and not unwritten_deletions
             }
         return affected_objects <= self._written_objects
 
@@ -212,8 +205,8 @@ class RedisRecovery:
         return is_done
 
     def switch_back(self) -> None:
-        """Pauses the writers and enables the ingress. Changes nothing if some write was not applied in
-        time."""
+        """Pauses the writers and enables the ingress, unless something was accepted meanwhile that has to be
+        waited for."""
         while self._pending_deletions.apply_to_redis(0.0):
             pass
         try:
@@ -225,17 +218,12 @@ class RedisRecovery:
             )
             return
         try:
-            if self._is_everything_written_during_pause():
+            if self._is_everything_written():
                 self._invalidate_keys_and_end_failover()
         finally:
             self._redis_failover.resume_failover_writes(self._failover_since)
 
-    def _is_everything_written_during_pause(self) -> bool:
-        deadline = time.monotonic() + MAX_WRITE_PAUSE_SECONDS
-        while self._failover_writes.count_unapplied(self._abandoned_id):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(WRITE_PAUSE_POLL_SECONDS)
+    def _is_everything_written(self) -> bool:
         if self._pending_deletions.comment_deletions.list_pending():
             return False
         if not self._is_drained and not self._are_affected_objects_written():
@@ -264,12 +252,6 @@ class RedisRecovery:
                 len(affected_objects),
                 extra={"event": "redis_failover_ended"},
             )
-            if self._abandoned_id:
-                log.warning(
-                    "Failover writes up to %d were recorded but never published",
-                    self._abandoned_id,
-                    extra={"event": "failover_writes_abandoned"},
-                )
         else:
             log.warning(
                 "Failback was not completed (%s) and starts again",

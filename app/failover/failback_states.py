@@ -4,8 +4,9 @@ In: the state and what workers/redis_failback.py observed. Out: the next state a
 dies or loses its lease leaves no state behind: its successor begins with WATCHING and observes all anew.
 
 After an outage, Redis lacks the writes that bypassed it, and only those: it is enough that PostgreSQL has
-every event about the objects they concern. After it was emptied, Redis lacks everything that is not in
-PostgreSQL yet: the whole pipeline must be drained. That is also done if the first takes too long.
+every event about the objects they concern, which are invalidated. After it was emptied, Redis lacks
+everything that is not in PostgreSQL yet: the whole pipeline must be drained. That is also done if the first
+takes too long.
 """
 
 from enum import StrEnum
@@ -19,7 +20,6 @@ class FailbackState(StrEnum):
     DRAINING_INGRESS = "the ingress"
     DRAINING_TOPICS = "the fallback queue and Kafka"
     DRAINING_WINDOWS = "open windows to be written"
-    WAITING_FOR_WRITES = "failover writes to be applied"
     RESTING = "the next attempt to switch back"
 
 
@@ -28,7 +28,7 @@ class Observation(StrEnum):
     EMPTIED = "Redis has lost its data since it was last used"
     STRAY_KEY = "a late command enabled the ingress during the failover"
     OUTAGE = "Redis is not in use, and has what it had"
-    INCOMPLETE = "Redis is not in use, and was emptied or never used, or a write is missing"
+    INCOMPLETE = "Redis is not in use, and was emptied or never used"
     PENDING = "what the state waits for has not happened"
     DONE = "it has happened"
     OVERDUE = "it has not happened in time"
@@ -59,12 +59,10 @@ _TRANSITIONS: dict[tuple[FailbackState, Observation], Transition] = {
     (_S.WATCHING, _O.INCOMPLETE): (_S.DRAINING_INGRESS, _A.START_FAILOVER),
     (_S.CATCHING_UP, _O.PENDING): (_S.CATCHING_UP, _A.MAKE_WINDOWS_DUE),
     (_S.CATCHING_UP, _O.OVERDUE): (_S.DRAINING_INGRESS, _A.NONE),
-    (_S.CATCHING_UP, _O.DONE): (_S.WAITING_FOR_WRITES, _A.NONE),
+    (_S.CATCHING_UP, _O.DONE): (_S.RESTING, _A.SWITCH_BACK),
     (_S.DRAINING_INGRESS, _O.DONE): (_S.DRAINING_TOPICS, _A.NOTE_OFFSETS),
     (_S.DRAINING_TOPICS, _O.DONE): (_S.DRAINING_WINDOWS, _A.MAKE_WINDOWS_DUE),
-    (_S.DRAINING_WINDOWS, _O.DONE): (_S.WAITING_FOR_WRITES, _A.NONE),
-    (_S.WAITING_FOR_WRITES, _O.DONE): (_S.RESTING, _A.SWITCH_BACK),
-    (_S.WAITING_FOR_WRITES, _O.OVERDUE): (_S.RESTING, _A.SWITCH_BACK),
+    (_S.DRAINING_WINDOWS, _O.DONE): (_S.RESTING, _A.SWITCH_BACK),
     (_S.RESTING, _O.DONE): (_S.WATCHING, _A.NONE),
 }
 

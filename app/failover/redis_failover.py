@@ -44,7 +44,7 @@ MAX_ENABLE_DELAY_SECONDS = 2.0
 ADVISORY_LOCK_ID = 7_301_020
 """The advisory lock, shared by failover writes and exclusive for pause_failover_writes(). Its queue is fair;
 with row locks, overlapping writes could block pause_failover_writes() for ever."""
-PAUSE_LOCK_TIMEOUT_MS = 300
+PAUSE_LOCK_TIMEOUT_MS = 500
 
 
 class FailbackInProgress(Exception):
@@ -174,7 +174,7 @@ class RedisFailover:
         with postgres_errors("end the failover"), self._engine.begin() as conn:
             if not conn.execute(_END_FAILOVER, {"instance_id": instance_id, "since": changed_at}).rowcount:
                 return False
-            conn.execute(text("delete from failover_writes"))
+            conn.execute(text("delete from failover_affected_objects"))
             conn.execute(NOTIFY, {"channel": NOTIFY_CHANNEL})
         with translate_errors("enable the ingress"):
             return bool(

@@ -79,5 +79,5 @@ class ActionBase:
     def _publish_to_ingress_or_failover(self, events: Sequence[Event]) -> None:
         """Publishes events without a row of their own (no membership, no comment)."""
         self._failover.run_with_fallback(
-            lambda: self._ingress.append_events(events), lambda: self._failover.publish_events(events)
+            lambda: self._ingress.append_events(events), lambda: self._failover.write_events(events)
         )

@@ -173,7 +173,6 @@ def _merge_count_and_membership(
     stored: tuple[int, bool | None], cached: tuple[int, bool] | None
 ) -> tuple[int, bool]:
     """During a failover both lag: the rows behind the windows, Redis behind the failover writes. The
-    higher count is closer to the truth. The viewer's own membership comes from the rows and failover
-    writes, if there is one."""
+    higher count is closer to the truth. The viewer's own membership comes from the rows, if there is one."""
     count, is_member = cached or (0, False)
     return max(stored[0], count), is_member if stored[1] is None else stored[1]

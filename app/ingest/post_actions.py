@@ -151,10 +151,9 @@ class PostActions(ActionBase):
     def _write_comment_and_events(
         self, post_id: str, events: Sequence[Event], comment: Comment, is_deleted: bool = False
     ) -> None:
-        comment_json = None if is_deleted else comment.to_pending_json()
         self._failover.run_with_fallback(
             lambda: self._append_comment_to_ingress(post_id, events, comment, is_deleted),
-            lambda: self._failover.write_comment_or_deletion(events, post_id, comment_json),
+            lambda: self._failover.write_events(events),
         )
 
     def _append_comment_to_ingress(

@@ -89,7 +89,6 @@ _WIPE_STATEMENTS = tuple(
         "jsonb_build_object('count', 0, 'version', unread_count_version) from gone",
         "delete from notifications",
         "delete from likes",
-        "delete from failover_writes",
         "delete from comments",
         "delete from follows",
         "delete from bell_subscriptions",  # a bell subscription needs a follow

@@ -21,7 +21,7 @@ from app.domain.preferences import Channel
 from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
 from app.persistence.bounded_counts import bounded_count_sql, unread_rows_sql
 from app.persistence.client_event_payloads import build_event_name_and_payload
-from app.persistence.critical_notify import CriticalClientEvent, pg_notify_critical_events
+from app.persistence.critical_notify import CriticalClientEvent, pg_notify_client_events
 from app.persistence.message_enqueue import NewOutgoingMessage, enqueue_emails_and_texts
 from app.persistence.notification_rows import NotificationRow, build_notification_rows
 from app.persistence.recipients import RecipientContext
@@ -33,11 +33,13 @@ OUTBOX_CHANNEL = "outbox"
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementBatch:
-    """The plans of a transaction, with the events and the recipients that they are about."""
+    """The plans of a transaction, with the events and the recipients that they are about.
+    `pushes_by_notify`: NOTIFY is sent for all client events, not only for critical ones."""
 
     plan_by_group: dict[GroupKey, GroupPlan]
     event_by_id: dict[str, Event]
     recipient_context: RecipientContext
+    pushes_by_notify: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +109,14 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
         for event in client_events
         if event.kind in CRITICAL_KINDS
     ]
-    pg_notify_critical_events(conn, critical_events)
+    pg_notify_client_events(
+        conn,
+        [
+            (event.recipient_id, event.client_seq)
+            for event in client_events
+            if batch.pushes_by_notify or event.kind in CRITICAL_KINDS
+        ],
+    )
     enqueue_emails_and_texts(
         conn,
         (

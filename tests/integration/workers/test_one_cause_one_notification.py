@@ -88,7 +88,6 @@ class CauseScenario:
 def cause_scenario(
     request: pytest.FixtureRequest, pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[CauseScenario]:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)
     (ann,) = pipeline.create_users("Ann")
     with pipeline.engine.begin() as conn:
         conn.execute(text("update users set username = lower(name)"))

@@ -9,7 +9,6 @@ from app.clients import postgres
 from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
-from app.failover.failback_states import FailbackState
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
 from app.messaging.records import ProducerRecord
@@ -76,9 +75,11 @@ def test_last_failover_write_decides_the_state(
 def test_aggregator_without_redis_announces_at_once_and_commits_nothing(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
-    aggregator = failover_harness.new_aggregator(Topic.LOW)
     for user in users[:6]:
-        failover_harness.actions.set_like(user.id, pipeline.post_id_by_caption["Hello"], ON)
+        user.like("Hello")
+    pipeline.bridge.step()
+    pipeline.aggregator.aggregator_by_topic[Topic.LOW]._subscriber.close()
+    aggregator = failover_harness.new_aggregator(Topic.LOW)
 
     assert aggregator.step() == 6
     pipeline.outbox_relay.step()
@@ -96,7 +97,8 @@ def test_aggregator_commits_after_failback_and_never_past_a_window(
     pipeline.run_until_idle()
     aggregator, window_store = failover_harness.new_aggregator(Topic.LOW), pipeline.window_store
     pipeline.aggregator.aggregator_by_topic[Topic.LOW]._subscriber.close()
-    failover_harness.actions.set_like(users[5].id, pipeline.post_id_by_caption["Hello"], ON)
+    users[5].like("Hello")
+    pipeline.bridge.step()
     aggregator.step()
 
     aggregator._sinks = pipeline.new_aggregator(Topic.LOW)._sinks  # Redis is back
@@ -147,7 +149,7 @@ def test_failback_ends_when_redis_and_the_tables_agree(
         users[6].id, [post_id]
     ) == {post_id: (5, True)}
     assert users[7].like("Hello").count == 6
-    assert pipeline.query("select count(*) from failover_writes") == [(0,)]
+    assert pipeline.query("select count(*) from failover_affected_objects") == [(0,)]
     assert violations(pipeline) == []
 
 
@@ -215,13 +217,14 @@ def test_after_an_outage_only_events_about_affected_objects_are_waited_for(
         pipeline.aggregator.step()
 
     failover_harness.actions.set_like(users[5].id, other_post_id, ON)
-    failover_harness.fail_back(run_workers=pipeline.aggregator.step)
+    failover_harness.fail_back(run_workers=lambda: None)
 
     memberships = pipeline.worker_services.services.memberships
     assert memberships.get_like_counts_and_states(users[4].id, [pipeline.post_id_by_caption["Hello"]]) == {
         pipeline.post_id_by_caption["Hello"]: (5, True)
     }
     assert memberships.get_like_counts_and_states(users[5].id, [other_post_id]) == {other_post_id: (1, True)}
+    pipeline.run_until_idle()
     assert violations(pipeline) == []
 
 
@@ -259,7 +262,7 @@ def test_event_that_is_never_written_delays_failback_until_everything_is_drained
     # As left by an event that ended as a dead letter.
     pipeline.redis.hset(f"like:unwritten:{post_id}", users[1].id, "1 1")
     failover_harness.actions.set_like(users[5].id, post_id, ON)
-    monkeypatch.setattr("workers.redis_failback.MAX_SECONDS_BY_STATE", {FailbackState.CATCHING_UP: 0.0})
+    monkeypatch.setattr("workers.redis_failback.MAX_CATCH_UP_SECONDS", 0.0)
 
     failover_harness.fail_back()
 
@@ -348,7 +351,7 @@ def test_writes_during_failover_bypass_a_responding_redis(
     )
 
     assert state.active
-    assert pipeline.query("select count(*) from failover_writes") == [(1,)]
+    assert pipeline.query("select user_id::text from likes") == [(users[1].id,)]
     assert not list(pipeline.redis.scan_iter("like:*"))
 
 
@@ -397,14 +400,14 @@ def test_timed_out_toggle_is_not_repeated(
             is_idempotent=False,
         )
 
-    assert pipeline.query("select count(*) from failover_writes") == [(0,)]
+    assert pipeline.query("select count(*) from likes") == [(0,)]
 
 
 def like_request(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
     return SetMembershipRequest(POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], ON, new_id(), "")
 
 
-def test_failover_write_without_kafka_waits_in_the_fallback_queue(
+def test_failover_writes_and_their_copies_lead_to_the_same_rows(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     pipeline.memory_kafka.is_unavailable = True
@@ -412,42 +415,48 @@ def test_failover_write_without_kafka_waits_in_the_fallback_queue(
     failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], OFF)
     failover_harness.actions.set_like(users[1].id, pipeline.post_id_by_caption["Hello"], ON)
 
+    assert pipeline.query("select like_count from posts") == [(1,)]
     assert pipeline.query("select count(*) from kafka_fallback_queue") == [(3,)]
+    announced = list(pipeline.query("select payload from outbox where client_seq is not null"))
     pipeline.memory_kafka.is_unavailable = False
     failover_harness.fail_back()
+    pipeline.run_until_idle()
     assert pipeline.query("select like_count from posts") == [(1,)]
+    assert pipeline.query("select payload from outbox where client_seq is not null") == announced
     assert violations(pipeline) == []
 
 
-def test_applied_failover_writes_are_pruned_except_the_newest_per_object(
+def test_each_affected_object_is_noted_once(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     post_id = pipeline.post_id_by_caption["Hello"]
-    for user in users:
+    for user in users[:3]:
         failover_harness.actions.set_like(user.id, post_id, ON)
-    assert failover_harness.failover_writes.prune_applied() == 0
-    aggregator = failover_harness.new_aggregator(Topic.LOW)
-    aggregator.step()
+    failover_harness.actions.set_follow(users[0].id, pipeline.alice.id, ON)
+    comment = failover_harness.actions.create_comment(users[0].id, post_id, "Nice")
+    failover_harness.actions.delete_comment(users[0].id, comment.id)
 
-    assert failover_harness.failover_writes.prune_applied() == len(users) - 1
+    assert sorted(failover_harness.failover_writes.list_affected_objects()) == [
+        (Kind.COMMENT, post_id),
+        (Kind.FOLLOW, pipeline.alice.id),
+        (Kind.LIKE, post_id),
+    ]
 
-    assert failover_harness.failover_writes.list_affected_objects() == [(Kind.LIKE, post_id)]
-    assert failover_harness.memberships.get_like_counts_and_states(users[0].id, [post_id]) == {
-        post_id: (len(users), True)
-    }
 
-
-def test_events_without_rows_are_published_during_failover(
+def test_copies_of_failover_writes_reach_the_lanes(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     failover_harness.actions.share_post(users[0].id, pipeline.post_id_by_caption["Hello"])
-    failover_harness.actions.create_post(users[1].id, "Look, @alice", None)
+    failover_harness.actions.create_comment(users[1].id, pipeline.post_id_by_caption["Hello"], "Nice")
+    announced = pipeline.query("select type from notifications where version > 0")
+
+    pipeline.bridge.step()
 
     kinds = [
         _kind(record) for topic in (Topic.HIGH, Topic.LOW) for record in pipeline.memory_kafka.records(topic)
     ]
-
-    assert sorted(kinds) == ["MENTION", "POST_SHARE"] or sorted(kinds) == ["POST_SHARE"]
+    assert sorted(kinds) == ["COMMENT", "POST_SHARE"]
+    assert sorted(announced) == [("COMMENT",), ("POST_SHARE",)]
 
 
 def _kind(record: ProducerRecord) -> str:
@@ -458,9 +467,7 @@ def test_like_without_redis_and_postgresql_is_refused(
     failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     failover_harness.actions.set_like(users[0].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON)
-    failover_harness.failover_writer_with_redis._failover_writes._engine = (
-        failover_harness.failover_writes._engine
-    ) = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    failover_harness.writer._engine = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
 
     with pytest.raises(Unavailable):
         failover_harness.actions.set_like(

@@ -320,7 +320,6 @@ def test_any_fault_ends_in_the_same_tables(
     for module in (*PATCHED_MODULES, "app.messaging.outbox_relay", "app.messaging.fallback_queue"):
         monkeypatch.setattr(f"{module}.hit_failpoint", NEXT_FAILURE.hit_failpoint)
     monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
     FaultStateMachine.worker_services, FaultStateMachine.connection = worker_services, real_redis
 
     run_state_machine_as_test(
