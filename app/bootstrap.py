@@ -22,6 +22,7 @@ from app.clients import circuit_breaker, postgres
 from app.clients import kafka as kafka_clients
 from app.clients import redis as redis_store
 from app.clients.pipelined_client import PipelinedRedisClient, PipelinedScript
+from app.clients.redis_health import REDIS_HEALTH
 from app.clients.redis_server_check import UnsuitableRedis, raise_if_unsuitable
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
@@ -31,13 +32,13 @@ from app.ingest.actions import Actions
 from app.ingest.comments import Comments
 from app.ingest.critical_publisher import BackgroundRunner, CriticalEventPublisher, skip_local_dispatch
 from app.ingest.failover_path import FailoverWriter
-from app.ingest.failover_writes import FailoverWrites, SeqGenerator
+from app.ingest.failover_writes import FailoverEvents, FailoverWrites, SeqGenerator
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits, MembershipStore
+from app.ingest.synchronous_writer import SynchronousWriter
 from app.messaging import static_membership
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.dead_letters import DeadLetterQueue
-from app.messaging.direct_publisher import DirectPublisher
 from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.messaging.producer import KafkaPublisher
@@ -198,7 +199,7 @@ def _create_background_runner() -> BackgroundRunner:
     return lambda act: act() if pool.full() else pool.spawn(act)
 
 
-def _configure_breakers(settings: Settings) -> None:
+def _configure_breakers(settings: Settings, connection: redis.Redis) -> None:
     """Sets the thresholds of the circuit breakers, and pings that close them in the background."""
     circuit_breaker.configure_all_breakers(
         settings.breakers.failure_threshold, settings.breakers.reset_seconds
@@ -206,7 +207,7 @@ def _configure_breakers(settings: Settings) -> None:
     if not monkey.is_module_patched("socket"):
         return  # without gevent there is no background probe; the next call is the probe
     service_urls = settings.service_urls
-    circuit_breaker.REDIS.set_probe(lambda: redis_store.ping_or_raise(service_urls.redis_url))
+    REDIS_HEALTH.ping_during_outages(connection)
     circuit_breaker.POSTGRES.set_probe(lambda: postgres.ping_or_raise(service_urls.database_url))
     circuit_breaker.KAFKA.set_probe(lambda: kafka_clients.ping_kafka_or_raise(service_urls.kafka_connection))
 
@@ -214,16 +215,24 @@ def _configure_breakers(settings: Settings) -> None:
 def _build_failover_writer(
     settings: Settings, engine: Engine, redis_failover: RedisFailover
 ) -> FailoverWriter:
-    """With its own Kafka client, which connects when Redis first fails."""
-    kafka = KafkaPublisher(settings.service_urls.kafka_connection)
-    limits, publisher = settings.limits, CircuitBreakingPublisher(kafka)
-    batching = monkey.is_module_patched("socket")
-    fallback_queue = FallbackQueue(engine, limits.fallback_max_retries)
-    failover_writes = FailoverWrites(engine, SeqGenerator(time.time))
-    return FailoverWriter(
-        redis_failover,
-        failover_writes,
-        DirectPublisher(publisher, fallback_queue, limits.ingress_shards, batching),
+    writer = _build_synchronous_writer(
+        settings, engine, FailoverEvents(SeqGenerator(time.time)), monkey.is_module_patched("socket")
+    )
+    return FailoverWriter(redis_failover, FailoverWrites(engine), writer)
+
+
+def _build_synchronous_writer(
+    settings: Settings,
+    engine: Engine,
+    failover_events: FailoverEvents | None = None,
+    is_grouped: bool = False,
+) -> SynchronousWriter:
+    return SynchronousWriter(
+        engine,
+        EventWriter(engine, settings.window_rules.group_max_hours, Clock(time.time, new_id)),
+        FallbackQueue(engine, settings.limits.fallback_max_retries),
+        failover_events,
+        is_grouped,
     )
 
 
@@ -233,13 +242,12 @@ def _build_shared_services(
     critical_engine: Engine,
     dispatch_locally: Callable[[CriticalClientEvent], None],
 ) -> SharedServices:
-    _configure_breakers(settings)
     connection = redis_store.create_redis_client(settings.service_urls.redis_url)
+    _configure_breakers(settings, connection)
     limits = settings.limits
     ingress_limits = IngressLimits(
         limits.ingress_shards, limits.ingress_max_entries, limits.write_deadline_seconds
     )
-    read_circuit = redis_store.RedisReadCircuit()
     redis_failover = RedisFailover(connection, engine)
     failover_writer = _build_failover_writer(settings, engine, redis_failover)
     memberships = MembershipStore(
@@ -247,15 +255,14 @@ def _build_shared_services(
         engine,
         ingress_limits,
         _create_membership_script(settings),
-        read_circuit,
         redis_failover,
         limits.membership_cache_max,
     )
-    comments = Comments(connection, engine, read_circuit, redis_failover)
+    comments = Comments(connection, engine, redis_failover)
     ingress = IngressStreams(connection, ingress_limits)
     push_publisher = SocketPushPublisher(settings.service_urls.redis_url)
     critical_publisher = CriticalEventPublisher(
-        EventWriter(critical_engine, settings.window_rules.group_max_hours, Clock(time.time, new_id)),
+        _build_synchronous_writer(settings, critical_engine),
         ingress,
         FallbackQueue(critical_engine, limits.fallback_max_retries),
         push_publisher,

@@ -12,7 +12,7 @@ from app.delivery.transports import create_transports_by_channel
 from app.domain.clock import Clock
 from app.domain.worker_loops import WORKER_LOOPS, loops_of_process
 from app.ingest.cache_eviction import MembershipCacheEviction
-from app.ingest.failover_writes import FailoverWrites, SeqGenerator
+from app.ingest.failover_writes import FailoverWrites
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.messaging.message_encryption import MessageEncryption
 from app.messaging.outbox_relay import OutboxRelay
@@ -225,12 +225,13 @@ def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
     pending_deletions = PendingDeletions(
         services.removals.redis_updates.apply_pending_page,
         PendingCommentDeletions(services.engine),
+        services.comments.find_pending_ids,
         services.actions.delete_comment,
     )
     return RedisFailback(
         services.redis,
         services.redis_failover,
-        FailoverWrites(services.engine, SeqGenerator(time.time)),
+        FailoverWrites(services.engine),
         pipeline_positions,
         pending_deletions,
         PostgresLease(services.engine, "redis-failback", new_id()),

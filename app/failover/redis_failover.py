@@ -26,23 +26,25 @@ import redis
 from gevent.event import Event
 from sqlalchemy import Connection, Engine, text
 
-from app.clients import circuit_breaker
 from app.clients.pg_notify import NOTIFY
 from app.clients.postgres import translate_errors as postgres_errors
-from app.clients.redis import REDIS_HEALTH, register_script, translate_errors
+from app.clients.redis import register_script, translate_errors
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 INGRESS_ENABLED_KEY, INGRESS_INSTANCE_ID_KEY = "ingress:enabled", "ingress:instance_id"
+INGRESS_INCOMPLETE_KEY = "ingress:incomplete"
+"""Set in an emptied Redis until everything accepted before is in PostgreSQL."""
 NOTIFY_CHANNEL = "redis_failover"
-PING_TIMEOUT_SECONDS, STATE_READ_TIMEOUT_SECONDS = 0.3, 0.5
+STATE_READ_TIMEOUT_SECONDS = 0.5
 MAX_ENABLE_DELAY_SECONDS = 2.0
 """How late Redis may set the key: later the row may have changed."""
 ADVISORY_LOCK_ID = 7_301_020
 """The advisory lock, shared by failover writes and exclusive for pause_failover_writes(). Its queue is fair;
 with row locks, overlapping writes could block pause_failover_writes() for ever."""
-PAUSE_LOCK_TIMEOUT_MS = 300
+PAUSE_LOCK_TIMEOUT_MS = 500
 
 
 class FailbackInProgress(Exception):
@@ -79,47 +81,22 @@ class RedisFailover:
         self._engine = engine
         self._disable_ingress_script = register_script(connection, "failover/disable_ingress")
         self._enable_ingress_script = register_script(connection, "failover/enable_ingress")
-        self._suspect_count = 0
-        self._verified_version = (0, 0)
+        self._verified_version = 0
+        """The version of REDIS_HEALTH at the last verify_ingress_after_failure()."""
         self._state_changed = Event()
 
     @property
     def is_redis_suspect(self) -> bool:
         """Whether data that was just read may come from a Redis that was unavailable since
         verify_ingress_after_failure()."""
-        return self._verified_version != self._suspicion_version()
-
-    def _suspicion_version(self) -> tuple[int, int]:
-        return REDIS_HEALTH.failure_count, self._suspect_count
+        return self._verified_version != REDIS_HEALTH.version
 
     def is_redis_answering(self) -> bool:
-        """Whether Redis replies after another call timed out: on a busy machine this process may have been
-        too slow. Uses a connection of its own and a short timeout."""
-        pool = self._redis.connection_pool
-        timeout_options = {
-            "socket_timeout": PING_TIMEOUT_SECONDS,
-            "socket_connect_timeout": PING_TIMEOUT_SECONDS,
-        }
-        ping_connection = pool.connection_class(**(pool.connection_kwargs | timeout_options))
-        try:
-            ping_connection.send_command("PING")
-            ping_connection.read_response()
-        except (redis.RedisError, OSError) as exc:
-            log.debug("Redis does not reply to a ping: %s", exc, extra={"event": "redis_ping_failed"})
-            return False
-        finally:
-            ping_connection.disconnect()
-        REDIS_HEALTH.clear_backoff()
-        circuit_breaker.REDIS.record_outside_success()
-        return True
-
-    def mark_redis_suspect(self) -> None:
-        """Call before a failover write, and after a notification that another process made one."""
-        self._suspect_count += 1
+        return REDIS_HEALTH.is_answering(self._redis)
 
     def on_state_change(self) -> None:
         """Call after a notification that the state changed."""
-        self.mark_redis_suspect()
+        REDIS_HEALTH.mark_suspect()
         self._state_changed.set()
         self._state_changed.clear()
 
@@ -130,9 +107,9 @@ class RedisFailover:
     def verify_ingress_after_failure(self) -> None:
         """After a failure of Redis: deletes the key if failover writes were made meanwhile. Without a
         failure, it does nothing. Raises Unavailable while Redis is unavailable."""
-        suspicion_version = self._suspicion_version()
-        if suspicion_version == self._verified_version:
+        if not self.is_redis_suspect:
             return
+        health_version = REDIS_HEALTH.version
         with translate_errors("read the ingress key"):
             ingress_token = self._redis.get(INGRESS_ENABLED_KEY)
         is_in_failover = False
@@ -149,7 +126,7 @@ class RedisFailover:
             log.debug("Cannot read the failover state: %s", exc, extra={"event": "failover_state_unknown"})
         if is_in_failover:
             self.delete_ingress_key(str(ingress_token))
-        self._verified_version = suspicion_version
+        self._verified_version = health_version
 
     def read_state(self) -> FailoverState:
         """The state in PostgreSQL."""
@@ -197,7 +174,7 @@ class RedisFailover:
         with postgres_errors("end the failover"), self._engine.begin() as conn:
             if not conn.execute(_END_FAILOVER, {"instance_id": instance_id, "since": changed_at}).rowcount:
                 return False
-            conn.execute(text("delete from failover_writes"))
+            conn.execute(text("delete from failover_affected_objects"))
             conn.execute(NOTIFY, {"channel": NOTIFY_CHANNEL})
         with translate_errors("enable the ingress"):
             return bool(

@@ -36,7 +36,7 @@ class ActionBase:
         engine: Engine,
         clock: Clock,
         publish_critical: Callable[[Event], None],
-        failover: FailoverWriter | None = None,
+        failover: FailoverWriter,
     ) -> None:
         self._publish_critical = publish_critical
         self._memberships = memberships
@@ -78,13 +78,6 @@ class ActionBase:
 
     def _publish_to_ingress_or_failover(self, events: Sequence[Event]) -> None:
         """Publishes events without a row of their own (no membership, no comment)."""
-        failover = self._failover
-        if failover is None:
-            self._append_to_ingress(events)
-        else:
-            failover.run_with_fallback(
-                lambda: self._append_to_ingress(events), lambda: failover.publish_events(events)
-            )
-
-    def _append_to_ingress(self, events: Sequence[Event]) -> None:
-        self._ingress.append_events(events)
+        self._failover.run_with_fallback(
+            lambda: self._ingress.append_events(events), lambda: self._failover.write_events(events)
+        )

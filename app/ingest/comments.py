@@ -13,7 +13,8 @@ import redis
 from sqlalchemy import Engine
 
 from app.clients import stale_reads
-from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
+from app.clients.redis import redis_key, register_script, translate_errors
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover, read_from_verified_redis
@@ -43,12 +44,10 @@ class Comments:
         self,
         connection: redis.Redis,
         engine: Engine,
-        read_circuit: RedisReadCircuit | None = None,
         failover: RedisFailover | None = None,
     ) -> None:
         self._redis = connection
         self._stored_comments = StoredComments(engine)
-        self._read_circuit = read_circuit or RedisReadCircuit()
         self._failover = failover
         self._load_count_script = register_script(connection, "ingest/load_comment_count")
 
@@ -169,6 +168,15 @@ class Comments:
         ).partition(" ")
         return post_id or None, author_id or None
 
+    def find_pending_ids(self, comment_ids: Sequence[str]) -> set[str]:
+        """Those of these comments that Redis has and that may have no row yet. Raises Unavailable."""
+        with translate_errors("find pending comments"):
+            values: Any = self._redis.mget(
+                [redis_key("comment", "index", comment_id) for comment_id in comment_ids]
+            )
+        pairs = zip(comment_ids, values, strict=True)
+        return {comment_id for comment_id, value in pairs if value is not None}
+
     def cache_zero_count(self, post_id: str) -> None:
         """Caches the comment count of a new post as 0."""
         cache_load_token, read_at = clear_watermarks.read_cache_load_token(self._redis), time.time()
@@ -275,7 +283,7 @@ class Comments:
         return counts_by_post, ingress_token is not None
 
     def _fetch_token_and_cached_counts(self, post_ids: Sequence[str]) -> list[Any]:
-        with self._read_circuit.guard_read("count comments"):
+        with REDIS_HEALTH.guard_read("count comments"):
             keys = [comment_key("count", post_id) for post_id in post_ids]
             values: list[Any] = self._redis.mget([INGRESS_ENABLED_KEY, *keys])
         return values

@@ -1,30 +1,29 @@
 """Synchronous writing of critical events, which depend on PostgreSQL only.
 
-In: OTP, PASSWORD_RESET and SECURITY_ALERT events of ActionBase.publish_event. Out: rows written by
-app/persistence/event_writer.py; client events for app/delivery/socket_dispatcher.py, called directly in
-this process and notified by NOTIFY and Redis in the others; a copy on the ingress for the pipeline.
+In: OTP, PASSWORD_RESET and SECURITY_ALERT events of ActionBase.publish_event. Out:
+app/ingest/synchronous_writer.py; client events for app/delivery/socket_dispatcher.py, called directly in this
+process and notified by NOTIFY and Redis in the others.
 
-The request returns after the commit. The event writer has the event when the copy arrives, so it
-announces nothing: every critical event uses both paths, and neither is untested.
+The request returns after the commit. If PostgreSQL takes too long, the event takes the usual way through the
+pipeline, and its sockets get a preview.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import gevent
 
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable
 from app.domain.events import SEQ_PER_MS, Event
-from app.domain.grouping import AnnounceWhen
 from app.domain.routing import CRITICAL_SHARD
 from app.ingest.ingress import IngressStreams
+from app.ingest.synchronous_writer import SynchronousWriter
 from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.messaging.publisher import event_to_record
 from app.messaging.socket_push import SocketPushPublisher, user_room
 from app.persistence.critical_notify import CriticalClientEvent, build_preview_client_event
-from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
 
 log = logging.getLogger(__name__)
 WRITE_TIMEOUT_SECONDS = 0.8
@@ -41,7 +40,7 @@ class CriticalEventPublisher:
 
     def __init__(
         self,
-        event_writer: EventWriter,
+        writer: SynchronousWriter,
         ingress: IngressStreams,
         fallback_queue: FallbackQueue,
         push_publisher: SocketPushPublisher,
@@ -51,7 +50,7 @@ class CriticalEventPublisher:
         dispatch_locally: Callable[[CriticalClientEvent], None] = skip_local_dispatch,
     ) -> None:
         self._encryption = encryption
-        self._event_writer = event_writer
+        self._writer = writer
         self._ingress = ingress
         self._fallback_queue = fallback_queue
         self._push_publisher = push_publisher
@@ -78,36 +77,18 @@ class CriticalEventPublisher:
             return
         for critical_event in critical_events:
             self._dispatch_locally(critical_event)
-        self._run_in_background(lambda: self._broadcast_and_enqueue_copy(event, critical_events))
+        self._run_in_background(lambda: self._push_to_other_web_processes(critical_events))
 
-    def _write_within_timeout(self, event: Event) -> tuple[CriticalClientEvent, ...]:
+    def _write_within_timeout(self, event: Event) -> Sequence[CriticalClientEvent]:
         write_timeout = gevent.Timeout(WRITE_TIMEOUT_SECONDS)
         try:
             with write_timeout:
-                write_outcome = self._event_writer.write(EventBatch((EventToWrite(event, AnnounceWhen.NOW),)))
+                return self._writer.write((event,)).critical_events
         except gevent.Timeout as exc:
             if exc is not write_timeout:
                 raise
-            # It may have been written: the copy of the same event changes nothing.
+            # It may have been written: the same event changes nothing when it arrives again.
             raise Unavailable("PostgreSQL is too slow", "postgres_unavailable") from exc
-        if write_outcome.rejected_events:
-            raise Rejected("The event cannot be stored", "invalid", 400)
-        return write_outcome.critical_events
-
-    def _broadcast_and_enqueue_copy(
-        self, event: Event, critical_events: tuple[CriticalClientEvent, ...]
-    ) -> None:
-        self._push_to_other_web_processes(critical_events)
-        try:
-            self._enqueue_for_bridge(event)
-        except Unavailable as exc:
-            # It is written and dispatched; only the pipeline does not get it.
-            log.warning(
-                "The copy of critical event %s was not stored: %s",
-                event.event_id,
-                exc,
-                extra={"event": "critical_copy_failed"},
-            )
 
     def _enqueue_for_bridge(self, event: Event) -> None:
         """Stores the event for the bridge: in the ingress, otherwise in the fallback queue."""
@@ -117,9 +98,7 @@ class CriticalEventPublisher:
             fallback_entry = (event.event_id, event.seq, event_to_record(event))
             self._fallback_queue.enqueue(CRITICAL_SHARD, [fallback_entry])
 
-    def _push_to_other_web_processes(
-        self, critical_events: "tuple[CriticalClientEvent, ...] | list[CriticalClientEvent]"
-    ) -> None:
+    def _push_to_other_web_processes(self, critical_events: Sequence[CriticalClientEvent]) -> None:
         """Pushes to the other web processes, in case their NOTIFY connections are broken."""
         for critical_event in critical_events:
             try:

@@ -1,7 +1,7 @@
 """User actions during a Redis failover, and the decision which path a call takes.
 
-In: calls of the user actions. Out: app/ingest/failover_writes.py (likes, follows and comments are stored
-first), then app/messaging/direct_publisher.py; workers/redis_failback.py ends the failover.
+In: calls of the user actions. Out: app/ingest/synchronous_writer.py with the events of
+app/ingest/failover_writes.py; workers/redis_failback.py ends the failover.
 
 The event keeps the id that it had in the call to Redis: if that call took effect after all, the second
 event changes nothing.
@@ -10,13 +10,13 @@ event changes nothing.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import gevent
 
 from app.clients import stale_reads
 from app.clients.pg_notify import PgNotifyListener
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import RedisFailoverActive, RedisUnavailable, Unavailable
 from app.domain.events import Event
 from app.failover.redis_failover import (
@@ -27,7 +27,7 @@ from app.failover.redis_failover import (
 from app.ingest.failover_writes import FailoverWrites
 from app.ingest.memberships import MembershipState, SetMembershipRequest
 from app.ingest.pending_comment_deletions import PendingCommentDeletion
-from app.messaging.direct_publisher import DirectPublisher
+from app.ingest.synchronous_writer import SynchronousWriter
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,11 +59,11 @@ class FailoverWriter:
         self,
         redis_failover: RedisFailover,
         failover_writes: FailoverWrites,
-        direct_publisher: DirectPublisher,
+        writer: SynchronousWriter,
     ) -> None:
         self._redis_failover = redis_failover
         self._failover_writes = failover_writes
-        self._direct_publisher = direct_publisher
+        self._writer = writer
 
     def run_with_fallback(
         self, primary: Callable[[], T], fallback: Callable[[], T], is_idempotent: bool = True
@@ -79,7 +79,7 @@ class FailoverWriter:
             except (RedisUnavailable, RedisFailoverActive) as exc:
                 log.debug("Taking the failover path: %s", exc, extra={"event": "failover_path_taken"})
                 redis_error = exc
-            self._redis_failover.mark_redis_suspect()
+            REDIS_HEALTH.mark_suspect()
             try:
                 result = fallback()
             except NotInFailover as conflict:
@@ -123,18 +123,12 @@ class FailoverWriter:
             raise Unavailable("Temporarily unavailable, please retry", "busy")
 
     def set_membership(self, request: SetMembershipRequest) -> MembershipState:
-        event, state = self._failover_writes.store_membership(request)
-        self._direct_publisher.publish([event])
-        return state
+        """Raises Rejected, Unavailable, FailbackInProgress, NotInFailover."""
+        return cast("MembershipState", self._writer.write(request).state)
 
-    def write_comment_or_deletion(
-        self, events: Sequence[Event], post_id: str, comment_json: str | None
-    ) -> None:
-        """The first event is that of the comment; the others are its mentions."""
-        comment_event = self._failover_writes.store_comment_or_deletion(events[0], post_id, comment_json)
-        # All have the seq of the comment: a retracted mention must not overtake it.
-        mention_events = [replace(event, seq=comment_event.seq, bypassed_redis=True) for event in events[1:]]
-        self._direct_publisher.publish([comment_event, *mention_events])
+    def write_events(self, events: Sequence[Event]) -> None:
+        """Events that happened together, such as a comment and its mentions. Raises the same."""
+        self._writer.write(tuple(events))
 
     def delete_comment_later(self, deletion: PendingCommentDeletion) -> None:
         self._failover_writes.delete_comment_later(deletion)
@@ -146,9 +140,6 @@ class FailoverWriter:
             self.run_with_fallback(update, self._failover_writes.raise_unless_in_failover)
         except Unavailable as exc:
             log.info("Redis is updated later: %s", exc, extra={"event": "redis_update_deferred"})
-
-    def publish_events(self, events: Sequence[Event]) -> None:
-        self._direct_publisher.publish(self._failover_writes.assign_seqs(events))
 
 
 def watch_failover_state(pg_listener: PgNotifyListener, redis_failover: RedisFailover) -> None:

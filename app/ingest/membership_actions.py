@@ -111,13 +111,10 @@ class MembershipActions(ActionBase):
             before_write()
             return self._memberships.set_membership(request)
 
-        failover = self._failover
-        if failover is None:
-            state = set_in_redis()
-        else:
-            is_idempotent = request.desired_state is not DesiredState.TOGGLE
-            state = failover.run_with_fallback(
-                set_in_redis, lambda: failover.set_membership(request), is_idempotent=is_idempotent
-            )
+        state = self._failover.run_with_fallback(
+            set_in_redis,
+            lambda: self._failover.set_membership(request),
+            is_idempotent=request.desired_state is not DesiredState.TOGGLE,
+        )
         hit_failpoint("web.accepted")
         return state

@@ -39,28 +39,15 @@ class MembershipKind:
 
 
 def _counts_sql(
-    event_kind: str,
     object_table: str,
     count_column: str,
     membership_table: str,
     object_column: str,
     actor_column: str,
 ) -> str:
-    """Selects (id, count, whether the viewer is a member) from the rows and from failover writes that
-    the rows do not have yet (app/ingest/failover_writes.py)."""
+    """Selects (id, count, whether the viewer is a member)."""
     return (
-        "with w as (select distinct on (object_id, row_id) object_id, row_id, active, seq "  # noqa: S608 - constants only
-        f"from failover_writes where kind = '{event_kind}' and object_id = any(cast(:ids as uuid[])) "
-        "order by object_id, row_id, seq desc), "
-        "d as (select w.object_id, w.row_id, w.active, "
-        "w.active::int - coalesce(r.active, false)::int as delta "
-        f"from w left join {membership_table} r "
-        f"on r.{object_column} = w.object_id and r.{actor_column} = w.row_id "
-        "where coalesce(r.seq, 0) < w.seq) "
-        f"select s.id::text, s.{count_column} + "
-        "coalesce((select sum(delta) from d where object_id = s.id), 0)::int, "
-        "coalesce((select active from d where object_id = s.id "
-        "and row_id = cast(:viewer as uuid)), r.active) "
+        f"select s.id::text, s.{count_column}, r.active "  # noqa: S608 - constants only
         f"from {object_table} s left join {membership_table} r "
         f"on r.{object_column} = s.id and r.{actor_column} = cast(:viewer as uuid) "
         "where s.id = any(cast(:ids as uuid[]))"
@@ -75,7 +62,7 @@ POST_LIKES = MembershipKind(
     "select l.user_id::text from likes l where l.post_id = p.id and l.active limit :max_members + 1) end "
     "from posts p where p.id = :id",
     "select active from likes where post_id = :id and user_id = :actor",
-    _counts_sql("LIKE", "posts", "like_count", "likes", "post_id", "user_id"),
+    _counts_sql("posts", "like_count", "likes", "post_id", "user_id"),
 )
 USER_FOLLOWS = MembershipKind(
     Kind.FOLLOW,
@@ -85,5 +72,5 @@ USER_FOLLOWS = MembershipKind(
     "select f.follower_id::text from follows f where f.following_id = u.id and f.active "
     "limit :max_members + 1) end from users u where u.id = :id",
     "select active from follows where following_id = :id and follower_id = :actor",
-    _counts_sql("FOLLOW", "users", "follower_count", "follows", "following_id", "follower_id"),
+    _counts_sql("users", "follower_count", "follows", "following_id", "follower_id"),
 )

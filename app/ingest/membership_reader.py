@@ -14,7 +14,8 @@ from sqlalchemy import Engine, text
 
 from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.clients.redis import RedisReadCircuit, redis_key, translate_errors
+from app.clients.redis import redis_key, translate_errors
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover, read_from_verified_redis
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS, MembershipKind
@@ -38,12 +39,10 @@ class MembershipReader:
         self,
         connection: redis.Redis,
         engine: Engine,
-        read_circuit: RedisReadCircuit,
         redis_failover: RedisFailover | None,
     ) -> None:
         self._redis = connection
         self._engine = engine
-        self._read_circuit = read_circuit
         self._redis_failover = redis_failover
 
     def get_like_counts_and_states(
@@ -156,7 +155,7 @@ class MembershipReader:
     def _fetch_cached_states(
         self, membership_kind: MembershipKind, viewer_id: str | None, object_ids: Sequence[str]
     ) -> list[Any]:
-        with self._read_circuit.guard_read("read counts"):
+        with REDIS_HEALTH.guard_read("read counts"):
             pipeline = self._redis.pipeline(transaction=False)
             for object_id in object_ids:
                 pipeline.sismember(membership_kind.members_key(object_id), viewer_id or "")
@@ -174,7 +173,6 @@ def _merge_count_and_membership(
     stored: tuple[int, bool | None], cached: tuple[int, bool] | None
 ) -> tuple[int, bool]:
     """During a failover both lag: the rows behind the windows, Redis behind the failover writes. The
-    higher count is closer to the truth. The viewer's own membership comes from the rows and failover
-    writes, if there is one."""
+    higher count is closer to the truth. The viewer's own membership comes from the rows, if there is one."""
     count, is_member = cached or (0, False)
     return max(stored[0], count), is_member if stored[1] is None else stored[1]

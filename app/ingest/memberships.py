@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.clients.redis import RedisReadCircuit, redis_key, register_script, translate_errors
+from app.clients.redis import redis_key, register_script, translate_errors
 from app.domain.errors import RedisFailoverActive, Unavailable
 from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import RedisFailover
@@ -102,19 +102,17 @@ class MembershipStore(MembershipReader):
         engine: Engine,
         limits: IngressLimits,
         set_script: ScriptCallable | None = None,
-        read_circuit: RedisReadCircuit | None = None,
         redis_failover: RedisFailover | None = None,
         max_cached_members: int = DEFAULT_MAX_MEMBERS,
     ) -> None:
-        read_circuit = read_circuit or RedisReadCircuit()
-        super().__init__(connection, engine, read_circuit, redis_failover)
+        super().__init__(connection, engine, redis_failover)
         self._limits = limits
         self._max_cached_members = max_cached_members
         self._set_script: ScriptCallable = set_script or register_script(connection, "ingest/set_membership")
         self._owner_by_post: dict[str, str] = {}
         """A post never changes its owner; the script checks it."""
         self.cache_loader = MembershipCacheLoader(connection, engine, max_cached_members)
-        self.pending_follows = PendingFollows(connection, read_circuit)
+        self.pending_follows = PendingFollows(connection)
 
     def set_membership(self, request: SetMembershipRequest) -> MembershipState:
         """Raises Rejected (404) or Unavailable (ingress full, deadline exceeded, failover, no Redis). Marks

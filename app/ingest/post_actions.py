@@ -86,18 +86,15 @@ class PostActions(ActionBase):
     def delete_comment(self, actor_id: str, comment_id: str, traceparent: str | None = None) -> None:
         """Hides the comment at once; the pipeline then removes it from window, group and text. During a
         failover, a comment that only Redis has is deleted once it is written."""
-        failover = self._failover
         try:
             comment = self._comments.find_or_raise(comment_id)
         except (RedisUnavailable, RedisFailoverActive):
-            if failover is None:
-                raise
             deletion = PendingCommentDeletion(comment_id, actor_id)
-            failover.run_with_fallback(
+            self._failover.run_with_fallback(
                 lambda: self._delete_existing_comment(
                     actor_id, self._comments.find_or_raise(comment_id), traceparent
                 ),
-                lambda: failover.delete_comment_later(deletion),
+                lambda: self._failover.delete_comment_later(deletion),
             )
             return
         self._delete_existing_comment(actor_id, comment, traceparent)
@@ -154,14 +151,9 @@ class PostActions(ActionBase):
     def _write_comment_and_events(
         self, post_id: str, events: Sequence[Event], comment: Comment, is_deleted: bool = False
     ) -> None:
-        failover = self._failover
-        if failover is None:
-            self._append_comment_to_ingress(post_id, events, comment, is_deleted)
-            return
-        comment_json = None if is_deleted else comment.to_pending_json()
-        failover.run_with_fallback(
+        self._failover.run_with_fallback(
             lambda: self._append_comment_to_ingress(post_id, events, comment, is_deleted),
-            lambda: failover.write_comment_or_deletion(events, post_id, comment_json),
+            lambda: self._failover.write_events(events),
         )
 
     def _append_comment_to_ingress(

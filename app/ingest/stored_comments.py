@@ -1,6 +1,6 @@
-"""Comments as PostgreSQL has them: written rows, and failover writes that the rows do not have yet.
+"""Comments as PostgreSQL has them.
 
-In: tables comments, failover_writes, comment_deletions. Out: results for app/ingest/comments.py.
+In: tables comments, comment_deletions. Out: results for app/ingest/comments.py.
 """
 
 import json
@@ -29,7 +29,7 @@ class Comment:
     created_at: datetime
 
     def to_pending_json(self) -> str:
-        """The value stored in comment:pending:{post} and in failover_writes."""
+        """The value stored in comment:pending:{post}."""
         return json.dumps([self.user_id, self.content, self.parent_id, to_iso_utc(self.created_at)])
 
 
@@ -52,22 +52,13 @@ class StoredComments:
         self, comments_by_id: dict[str, Comment], deleted_ids: set[str], post_id: str
     ) -> None:
         """Adds the comments of a post, and the ids of those deleted during a failover, to what Redis has.
-        Rows replace pending comments; failover writes do not."""
+        Rows replace pending comments."""
         with translate_errors("read comments"), self._engine.connect() as conn:
-            rows = conn.execute(
-                text(f"select {_COMMENT_COLUMNS} from comments where post_id = :post and active"),  # noqa: S608 - no input in it
-                {"post": post_id},
-            )
-            comments_by_id |= {row[0]: Comment(*row) for row in rows}
-            for comment_id, active, comment_json in conn.execute(
-                _SELECT_FAILOVER_COMMENTS, {"post": post_id}
-            ):
-                if active:
-                    comments_by_id.setdefault(
-                        comment_id, parse_pending_comment(post_id, comment_id, comment_json)
-                    )
-                else:
-                    deleted_ids.add(comment_id)
+            params = {"post": post_id, "pending": list(comments_by_id)}
+            for *columns, active in conn.execute(_SELECT_COMMENTS, params):
+                comments_by_id[columns[0]] = Comment(*columns)
+                if not active:
+                    deleted_ids.add(columns[0])
             for comment_id, actor_id in conn.execute(
                 _SELECT_PENDING_DELETIONS, {"ids": list(comments_by_id)}
             ):
@@ -75,19 +66,15 @@ class StoredComments:
                     deleted_ids.add(comment_id)
 
     def find(self, comment_id: str) -> Comment | None:
-        """A written comment or one of a failover write. Raises Rejected (404) if a failover write deleted
-        it."""
+        """A written comment; None if it has no row. Raises Rejected (404) if it was deleted."""
         with translate_errors("find a comment"), self._engine.connect() as conn:
-            failover_row = conn.execute(_SELECT_FAILOVER_COMMENT, {"id": comment_id}).first()
-            row = conn.execute(
-                text(f"select {_COMMENT_COLUMNS} from comments where id = :id and active"),  # noqa: S608 - no input in it
-                {"id": comment_id},
-            ).first()
-        if failover_row is not None and failover_row[1]:
-            return parse_pending_comment(failover_row[0], comment_id, failover_row[2])
-        if failover_row is not None:
+            row = conn.execute(_SELECT_COMMENT, {"id": comment_id}).first()
+        if row is None:
+            return None
+        *columns, active = row
+        if not active:
             raise COMMENT_NOT_FOUND
-        return Comment(*row) if row else None
+        return Comment(*columns)
 
     def find_author_id(self, comment_id: str) -> str | None:
         """The author, also of a deleted comment."""
@@ -119,34 +106,14 @@ _SELECT_COUNT_AND_IDS = text(
     "select p.comment_count, array(select c.id::text from comments c "
     "where c.id = any(cast(:ids as uuid[])) and c.active) from posts p where p.id = :post"
 )
-_SELECT_COUNTS = text("""
-    with w as (select distinct on (row_id) object_id, row_id, active, seq
-            from failover_writes where kind = 'COMMENT' and object_id = any(cast(:ids as uuid[]))
-            order by row_id, seq desc),
-        d as (select w.object_id, w.active::int - coalesce(c.active, false)::int as delta
-            from w left join comments c on c.id = w.row_id where coalesce(c.seq, 0) < w.seq)
-    select p.id::text,
-        p.comment_count + coalesce((select sum(delta) from d where object_id = p.id), 0)::int
-    from posts p where p.id = any(cast(:ids as uuid[]))
-""")
-_SELECT_FAILOVER_COMMENTS = text("""
-    select distinct on (w.row_id) w.row_id::text, w.active, w.comment::text from failover_writes w
-    left join comments c on c.id = w.row_id
-    where w.kind = 'COMMENT' and w.object_id = :post and coalesce(c.seq, 0) < w.seq
-    order by w.row_id, w.seq desc
-""")
+_SELECT_COUNTS = text("select id::text, comment_count from posts where id = any(cast(:ids as uuid[]))")
+_SELECT_COMMENT = text(f"select {_COMMENT_COLUMNS}, active from comments where id = :id")  # noqa: S608 - constants
+_SELECT_COMMENTS = text(
+    f"select {_COMMENT_COLUMNS}, active from comments "  # noqa: S608 - no input in it
+    "where post_id = :post and (active or id = any(cast(:pending as uuid[])))"
+)
 _SELECT_PENDING_DELETIONS = text(
     "select comment_id::text, actor_id::text from comment_deletions "
     "where comment_id = any(cast(:ids as uuid[]))"
 )
-_SELECT_FAILOVER_COMMENT = text("""
-    select w.object_id::text, w.active, w.comment::text from failover_writes w
-    left join comments c on c.id = w.row_id
-    where w.row_id = :id and w.kind = 'COMMENT' and coalesce(c.seq, 0) < w.seq
-    order by w.seq desc limit 1
-""")
-_SELECT_AUTHOR_ID = text("""
-    select user_id::text from comments where id = :id
-    union all select actor_id::text from failover_writes where row_id = :id and kind = 'COMMENT'
-    limit 1
-""")
+_SELECT_AUTHOR_ID = text("select user_id::text from comments where id = :id")

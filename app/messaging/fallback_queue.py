@@ -1,7 +1,7 @@
 """The fallback queue: a PostgreSQL table that stores events while Kafka is unavailable.
 
-In: events of the bridge, the direct publisher and the critical publisher. Out: rows that
-workers/bridge.py publishes later. Each ingress shard has its own queue. While a shard has pending rows,
+In: events of the bridge, and copies of those that app/ingest/synchronous_writer.py has written. Out: rows
+that workers/bridge.py publishes later. Each ingress shard has its own queue. While a shard has pending rows,
 newer events of that shard are queued behind them, so that no like overtakes its unlike.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.routing import Topic
@@ -65,6 +65,13 @@ class FallbackQueue:
 
     def enqueue(self, ingress_shard: int, entries: Sequence[tuple[str, int, ProducerRecord]]) -> None:
         """Stores (event id, seq, record) in order, in one transaction. A repeated entry adds no row."""
+        with translate_errors("store the events"), self._engine.begin() as conn:
+            self.enqueue_in_transaction(conn, ingress_shard, entries)
+
+    def enqueue_in_transaction(
+        self, conn: Connection, ingress_shard: int, entries: Sequence[tuple[str, int, ProducerRecord]]
+    ) -> None:
+        """As enqueue()."""
         rows = [
             {
                 "eventId": event_id,
@@ -74,8 +81,7 @@ class FallbackQueue:
             }
             for event_id, seq, record in entries
         ]
-        with translate_errors("store the events"), self._engine.begin() as conn:
-            conn.execute(_ENQUEUE, {"shard": ingress_shard, "rows": orjson.dumps(rows).decode()})
+        conn.execute(_ENQUEUE, {"shard": ingress_shard, "rows": orjson.dumps(rows).decode()})
 
     def list_pending_rows(self, ingress_shard: int, max_rows: int) -> list[PendingFallbackRow]:
         """The oldest pending rows of a shard, without those that exceeded their retries."""

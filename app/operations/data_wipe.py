@@ -87,7 +87,6 @@ _WIPE_STATEMENTS = tuple(
         "jsonb_build_object('count', 0, 'version', client_seq) from gone",
         "delete from notifications",
         "delete from likes",
-        "delete from failover_writes",
         "delete from comments",
         "delete from follows",
         "delete from bell_subscriptions",  # a bell subscription needs a follow

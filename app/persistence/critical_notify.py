@@ -1,8 +1,9 @@
-"""Sends NOTIFY for critical client events in the transaction that writes them.
+"""Sends NOTIFY for client events in the transaction that writes them: critical ones, and those of failover
+writes.
 
-In: critical events of app/persistence/outbox_writer.py. Out: NOTIFY on channel "critical" with recipient and
+In: client events of app/persistence/outbox_writer.py. Out: NOTIFY on channel "critical" with recipient and
 client_seq, never with text. app/delivery/socket_dispatcher.py in each web process listens to it, so that
-critical events reach sockets without Redis and Kafka.
+these events reach sockets without Redis and Kafka.
 """
 
 from collections.abc import Sequence
@@ -29,13 +30,14 @@ class CriticalClientEvent:
     event_name: str
 
 
-def pg_notify_critical_events(conn: Connection, events: Sequence[CriticalClientEvent]) -> None:
-    """Web processes and the mailer receive the notification when the transaction commits."""
+def pg_notify_client_events(conn: Connection, events: Sequence[tuple[str, int]]) -> None:
+    """`events`: (recipient, client_seq). Web processes and the mailer receive the notification when the
+    transaction commits."""
     if events:
         params = {
             "channel": CRITICAL_NOTIFY_CHANNEL,
-            "users": [event.user_id for event in events],
-            "seqs": [event.client_seq for event in events],
+            "users": [user_id for user_id, _ in events],
+            "seqs": [client_seq for _, client_seq in events],
         }
         conn.execute(_NOTIFY_CRITICAL, params)
 

@@ -54,10 +54,12 @@ class EventToWrite:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """The input of one transaction. `closing_groups`: groups whose window ends with this batch."""
+    """The input of one transaction. `closing_groups`: groups whose window ends with this batch.
+    `pushes_by_notify`: web processes learn of its client events by NOTIFY, not only of critical ones."""
 
     items: tuple[EventToWrite, ...]
     closing_groups: frozenset[GroupKey] = frozenset()
+    pushes_by_notify: bool = False
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class EventWriter:
             return BatchOutcome()
         try:
             with translate_errors("write the batch"), self._engine.begin() as conn:
-                outcome = self._write_in_transaction(conn, batch)
+                outcome = self.write_in_transaction(conn, batch)
         except IntegrityError as exc:
             # A user or post may have been deleted between the check and the write: retry once.
             return self.write(batch, False) if retry_on_conflict else self._bisect_rejected_batch(batch, exc)
@@ -133,12 +135,14 @@ class EventWriter:
             was_active_by_row=first_half.was_active_by_row | second_half.was_active_by_row,
         )
 
-    def _write_in_transaction(self, conn: Connection, batch: EventBatch) -> BatchOutcome:
+    def write_in_transaction(self, conn: Connection, batch: EventBatch) -> BatchOutcome:
+        """Writes in the transaction of the caller. Raises what PostgreSQL raises."""
         clear_watermark, outcome = clear_watermarks.lock_shared_and_read_watermark(conn), BatchOutcome()
         cleared_events = [item.event for item in batch.items if item.event.seq <= clear_watermark]
         batch = EventBatch(
             tuple(item for item in batch.items if item.event.seq > clear_watermark),
             batch.closing_groups,
+            batch.pushes_by_notify,
         )
         recipient_ids = {item.event.recipient_id for item in batch.items}
         recipient_ids |= {key.recipient_id for key in batch.closing_groups}
@@ -188,7 +192,10 @@ class EventWriter:
         write_result = write_announcements(
             conn,
             AnnouncementBatch(
-                plan_by_group, {event.event_id: event for event in announced_events}, recipient_context
+                plan_by_group,
+                {event.event_id: event for event in announced_events},
+                recipient_context,
+                batch.pushes_by_notify,
             ),
         )
         outcome.client_event_count = write_result.client_event_count

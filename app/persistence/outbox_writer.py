@@ -24,7 +24,7 @@ from app.persistence.client_event_payloads import build_event_name_and_payload
 from app.persistence.critical_notify import (
     CriticalClientEvent,
     build_critical_client_event,
-    pg_notify_critical_events,
+    pg_notify_client_events,
 )
 from app.persistence.notification_rows import NotificationRow, build_notification_rows
 from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
@@ -36,11 +36,13 @@ OUTBOX_CHANNEL = "outbox"
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementBatch:
-    """The plans of a transaction, with the events and the recipients that they are about."""
+    """The plans of a transaction, with the events and the recipients that they are about.
+    `pushes_by_notify`: NOTIFY is sent for all client events, not only for critical ones."""
 
     plan_by_group: dict[GroupKey, GroupPlan]
     event_by_id: dict[str, Event]
     recipient_context: RecipientContext
+    pushes_by_notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,14 @@ def write_announcements(conn: Connection, batch: AnnouncementBatch) -> Announcem
         for (row, _), client_event in zip(announcements, client_events, strict=True)
         if row.kind in CRITICAL_KINDS
     ]
-    pg_notify_critical_events(conn, critical_events)
+    pg_notify_client_events(
+        conn,
+        [
+            (client_event.recipient_id, client_event.client_seq)
+            for (row, _), client_event in zip(announcements, client_events, strict=True)
+            if batch.pushes_by_notify or row.kind in CRITICAL_KINDS
+        ],
+    )
     return AnnouncementWriteResult(len(client_events), tuple(critical_events))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import redis
 
 from app.clients import stale_reads
-from app.clients.redis import CLUSTER_TAGS, RedisReadCircuit, redis_key, register_script, translate_errors
+from app.clients.redis import CLUSTER_TAGS, redis_key, register_script, translate_errors
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -46,16 +47,15 @@ def pending_follow_params(follows: Sequence[PendingFollow]) -> dict[str, object]
 
 
 class PendingFollows:
-    def __init__(self, connection: redis.Redis, read_circuit: RedisReadCircuit) -> None:
+    def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
-        self._read_circuit = read_circuit
         self._remove_written = register_script(connection, "persistence/remove_pending_follows")
 
     def get_pending_following(self, actor_id: str) -> list[PendingFollow]:
         """The pending follows and unfollows of a user. While Redis is unavailable, none, and the response is
         marked stale."""
         try:
-            with self._read_circuit.guard_read("read pending follows"):
+            with REDIS_HEALTH.guard_read("read pending follows"):
                 fields: dict[Any, Any] = {}
                 for slot in CLUSTER_TAGS.slots():
                     fields |= self._redis.hgetall(pending_follows_key(actor_id, slot))
@@ -70,7 +70,7 @@ class PendingFollows:
         if viewer_id is None:
             return []
         try:
-            with self._read_circuit.guard_read("read a pending follow"):
+            with REDIS_HEALTH.guard_read("read a pending follow"):
                 raw = self._redis.hget(pending_follows_key(viewer_id, user_id), user_id)
         except Unavailable as exc:
             _log_and_mark_stale(exc)

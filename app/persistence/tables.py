@@ -586,24 +586,13 @@ redis_failover_state = Table(
     CheckConstraint("state in ('normal', 'failover', 'switching_back')", name="state"),
 )
 
-failover_writes = Table(
-    "failover_writes",
+failover_affected_objects = Table(
+    "failover_affected_objects",
     metadata,
-    # Likes, follows and comments accepted during a Redis failover, until the failback. No foreign keys, so
-    # that they do not block the deletion of users.
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("event_id", _Id, nullable=False),
-    Column("kind", String(20), nullable=False),
-    Column("object_id", _Id, nullable=False),
-    Column("actor_id", _Id, nullable=False),
-    # The comment id, or the actor id again. With object_id it identifies the row.
-    Column("row_id", _Id, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("comment", JSONB),
-    _time_column("created_at"),
-    Index("ix_failover_writes_object_id_row_id", "object_id", "row_id", "seq"),
-    Index("ix_failover_writes_row_id", "row_id"),
+    # Posts and users about which something was written during a Redis failover: what Redis has about them is
+    # out of date until the failback. No foreign keys: the failback also needs deleted ones.
+    Column("kind", String(20), primary_key=True),
+    Column("object_id", _Id, primary_key=True),
 )
 
 redis_updates = Table(

@@ -4,8 +4,7 @@ In: requests of blueprints/api/follows.py and blueprints/api/users.py. Out: rows
 writer writes, and of bell_subscriptions.
 
 app/ingest/memberships.py answers whether one user follows another. A list consists of the rows, merged with
-follows that are accepted and not written yet: pending follows (app/persistence/pending_follows.py) and
-failover writes (app/ingest/failover_writes.py).
+follows that are accepted and not written yet (app/persistence/pending_follows.py).
 """
 
 from collections.abc import Sequence
@@ -28,11 +27,6 @@ FollowDirection = Literal["followers", "following"]
 _COLUMNS_BY_DIRECTION: dict[FollowDirection, tuple[str, str]] = {
     "followers": ("follower_id", "following_id"),
     "following": ("following_id", "follower_id"),
-}
-# The same two columns in failover_writes.
-_FAILOVER_COLUMNS_BY_DIRECTION: dict[FollowDirection, tuple[str, str]] = {
-    "followers": ("row_id", "object_id"),
-    "following": ("object_id", "row_id"),
 }
 
 
@@ -95,20 +89,14 @@ _ACCEPTED_AT_SQL = "timestamptz 'epoch' + (p.seq / 1024) * interval '1 milliseco
 def _list_follows_statement(direction: FollowDirection, has_cursor: bool) -> TextClause:
     """Rows without a newer event, and newer events that are active. Both parts are limited before they are
     combined, so that one page does not read the whole list."""
-    (other_column, own_column), (failover_other_column, failover_own_column) = (
-        _COLUMNS_BY_DIRECTION[direction],
-        _FAILOVER_COLUMNS_BY_DIRECTION[direction],
-    )
+    other_column, own_column = _COLUMNS_BY_DIRECTION[direction]
     keyset_condition = (
         "where (since, other) < (:after_followed_at, cast(:after_id as uuid))" if has_cursor else ""
     )
     order_and_limit = "order by since desc, other desc limit :limit"
     return text(f"""
         with pending as (
-            select distinct on (other) other, active, seq from (
-                select {failover_other_column} as other, active, seq from failover_writes
-                    where kind = 'FOLLOW' and {failover_own_column} = :user
-                union all select * from {PENDING_FOLLOWS_SQL}) w (other, active, seq)
+            select distinct on (other) other, active, seq from {PENDING_FOLLOWS_SQL}
             order by other, seq desc),
         newer as (
             select p.other, p.active,

@@ -97,7 +97,7 @@ class Posts:
         after_user_id: str | None,
         viewer_like: tuple[str, bool] | None = None,
     ) -> list[str]:
-        """Ids of the users who like the post, in descending order: rows, and failover writes not written yet.
+        """Ids of the users who like the post, in descending order.
         `viewer_like`: the viewer's id and whether they like the post, which is known before it is written."""
         liker_id, is_liking = viewer_like or (None, False)
         params = {"post": post_id, "limit": limit, "viewer": liker_id, "likes": is_liking}
@@ -135,20 +135,12 @@ def _to_post(row: tuple[Any, ...]) -> Post:
 
 
 _LIST_LIKERS = text("""
-    with pending as (select distinct on (row_id) row_id, active, seq from failover_writes
-            where kind = 'LIKE' and object_id = :post order by row_id, seq desc),
-        newer as (select p.row_id, p.active from pending p left join likes l
-                on l.post_id = :post and l.user_id = p.row_id where coalesce(l.seq, 0) < p.seq
-            union all select cast(:viewer as uuid), cast(:likes as boolean)
-                where cast(:viewer as uuid) is not null)
     select distinct id::text from (
         (select user_id as id from likes where post_id = :post and active
-            and user_id < cast(:after as uuid)
-            and not exists (select 1 from newer n where n.row_id = user_id)
+            and user_id < cast(:after as uuid) and user_id is distinct from cast(:viewer as uuid)
             order by user_id desc limit :limit)
         union all
-        (select row_id from newer where active and row_id < cast(:after as uuid)
-            and (row_id is distinct from cast(:viewer as uuid) or :likes)
-            order by row_id desc limit :limit)) likers
+        select cast(:viewer as uuid) where cast(:likes as boolean)
+            and cast(:viewer as uuid) < cast(:after as uuid)) likers
     order by 1 desc limit :limit
 """)

@@ -271,6 +271,4 @@ _COUNT_CORRECTIONS = (
         "update users set follower_count = greatest(0, follower_count - 1) where id in "
         "(select following_id from follows where follower_id = :user and active)"
     ),
-    # Failover writes of the user are no longer counted. Their objects are still reloaded at the failback.
-    text("update failover_writes set active = false where actor_id = :user and active"),
 )

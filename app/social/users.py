@@ -210,10 +210,7 @@ _INSERT_PREFERENCES = text("insert into notification_preferences (user_id) value
 # The number of followed users: the rows, corrected by follows that are accepted and not written yet.
 _SELECT_PROFILE = text(f"""
     with pending as (
-        select distinct on (other) other, active, seq from (
-            select object_id as other, active, seq from failover_writes
-                where kind = 'FOLLOW' and row_id = :value
-            union all select * from {PENDING_FOLLOWS_SQL}) w (other, active, seq)
+        select distinct on (other) other, active, seq from {PENDING_FOLLOWS_SQL}
         order by other, seq desc)
     select u.id::text, username, name, bio, avatar_url, u.created_at,
         {bounded_count_sql("select from posts p where p.user_id = u.id")},

@@ -78,31 +78,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_epochs")),
     )
     op.create_table(
-        "failover_writes",
-        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
-        sa.Column("event_id", sa.UUID(as_uuid=False), nullable=False),
+        "failover_affected_objects",
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("object_id", sa.UUID(as_uuid=False), nullable=False),
-        sa.Column("actor_id", sa.UUID(as_uuid=False), nullable=False),
-        sa.Column("row_id", sa.UUID(as_uuid=False), nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("comment", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_failover_writes")),
+        sa.PrimaryKeyConstraint("kind", "object_id", name=op.f("pk_failover_affected_objects")),
     )
-    op.create_index(
-        "ix_failover_writes_object_id_row_id",
-        "failover_writes",
-        ["object_id", "row_id", "seq"],
-        unique=False,
-    )
-    op.create_index("ix_failover_writes_row_id", "failover_writes", ["row_id"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("name", sa.Text(), nullable=False),
@@ -1185,9 +1165,7 @@ def downgrade() -> None:
     op.drop_table("kafka_fallback_queue")
     op.drop_index("ix_idempotency_keys_expires_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
-    op.drop_index("ix_failover_writes_row_id", table_name="failover_writes")
-    op.drop_index("ix_failover_writes_object_id_row_id", table_name="failover_writes")
-    op.drop_table("failover_writes")
+    op.drop_table("failover_affected_objects")
     op.drop_table("epochs")
     op.drop_index(
         "ix_dead_letters_resolved_at",

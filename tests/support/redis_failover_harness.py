@@ -26,11 +26,11 @@ from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover
 from app.ingest.actions import Actions
 from app.ingest.comments import Comments
 from app.ingest.failover_path import FailoverWriter
-from app.ingest.failover_writes import FailoverWrites, SeqGenerator
+from app.ingest.failover_writes import FailoverEvents, FailoverWrites, SeqGenerator
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits, MembershipStore
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
-from app.messaging.direct_publisher import DirectPublisher
+from app.ingest.synchronous_writer import SynchronousWriter
 from app.social.removals import PostAndAccountRemoval
 from drills.invariants import StoreInvariants
 from tests.support.fakes import MemoryKafka
@@ -89,12 +89,19 @@ class RedisFailoverHarness:
         unreachable_redis: redis.Redis = redis_store.create_redis_client(UNREACHABLE_REDIS_URL)
         self.unreachable_redis = unreachable_redis
         redis_failover_with_redis = RedisFailover(pipeline.redis, engine)
-        self.failover_writes = FailoverWrites(engine, SeqGenerator(time.time))
+        self.failover_writes = FailoverWrites(engine)
+        self.writer = writer = SynchronousWriter(
+            engine,
+            pipeline.event_writer,
+            pipeline.worker_services.fallback_queue,
+            FailoverEvents(SeqGenerator(time.time)),
+            is_grouped=True,
+        )
         fallback_queue = pipeline.worker_services.fallback_queue
         self.failover_writer_with_redis = FailoverWriter(
             redis_failover_with_redis,
             self.failover_writes,
-            DirectPublisher(pipeline.publisher, fallback_queue, INGRESS_LIMITS.shard_count, batching=True),
+            writer,
         )
         self.memberships = MembershipStore(unreachable_redis, engine, INGRESS_LIMITS)
         self.comments = Comments(unreachable_redis, engine)
@@ -102,7 +109,7 @@ class RedisFailoverHarness:
         failover_writer = FailoverWriter(
             self.redis_failover,
             self.failover_writes,
-            DirectPublisher(pipeline.publisher, fallback_queue, INGRESS_LIMITS.shard_count, batching=True),
+            writer,
         )
         clock = Clock(time.time, new_id)
         self.actions = Actions(
@@ -145,6 +152,7 @@ class RedisFailoverHarness:
         pending_deletions = PendingDeletions(
             self.removals_with_redis.redis_updates.apply_pending_page,
             PendingCommentDeletions(engine),
+            services.comments.find_pending_ids,
             self.actions_with_redis.delete_comment,
         )
         self.redis_failback = RedisFailback(
@@ -197,7 +205,8 @@ class RedisFailoverHarness:
 
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
+    monkeypatch.setattr("workers.bridge.FALLBACK_CHECK_INTERVAL_SECONDS", 0.0)  # copies of failover writes
     return RedisFailoverHarness(pipeline)
 
 

@@ -17,6 +17,7 @@ from app.domain.events import Event, Kind
 from app.domain.redaction import LOGIN_CODE_VALID_MINUTES, MASKED_CODE_TEXT
 from app.domain.routing import Topic
 from app.ingest.critical_publisher import CriticalEventPublisher
+from app.ingest.synchronous_writer import SynchronousWriter
 from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL, CriticalClientEvent
@@ -60,7 +61,12 @@ class CriticalPublisherHarness:
             if "postgres" in self.unavailable
             else self.pipeline.engine
         )
-        event_writer = EventWriter(engine, 12.0, self.pipeline._event_writer_clock())
+        fallback_queue = FallbackQueue(engine, 5)
+        writer = SynchronousWriter(
+            engine,
+            EventWriter(engine, 12.0, self.pipeline._event_writer_clock()),
+            fallback_queue,
+        )
         ingress: Any = (
             UnavailableIngress()
             if "redis" in self.unavailable
@@ -68,9 +74,9 @@ class CriticalPublisherHarness:
         )
         push_publisher: Any = self.push_publisher
         publisher = CriticalEventPublisher(
-            event_writer,
+            writer,
             ingress,
-            FallbackQueue(engine, 5),
+            fallback_queue,
             push_publisher,
             self.pipeline.clock.now,
             lambda task: task(),
@@ -246,8 +252,8 @@ def test_copy_announces_nothing_after_the_row_was_read_archived_or_deleted(
     assert len(CriticalPublisherHarness(pipeline).rows) == 1
 
 
-def test_copy_waits_in_the_fallback_queue_without_redis(pipeline: PipelineHarness) -> None:
-    event = CriticalPublisherHarness(pipeline, frozenset({"redis"})).publish()
+def test_copy_is_stored_with_the_event(pipeline: PipelineHarness) -> None:
+    event = CriticalPublisherHarness(pipeline).publish()
 
     queued = pipeline.query("select event_id::text, shard, topic from kafka_fallback_queue")
     assert queued == [(event.event_id, 0, "critical-notifications")]

@@ -194,7 +194,6 @@ def emptied_redis_harness(
     pipeline: PipelineHarness, ann: PipelineUser, monkeypatch: pytest.MonkeyPatch
 ) -> RedisFailoverHarness:
     """Redis was emptied while Ann's comment was in an open window."""
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)
     failover_harness = RedisFailoverHarness(pipeline)
     failover_harness.fail_back()
     pipeline.post_id_by_caption["comment"] = ann.comment("Hello", "Nice")

@@ -18,15 +18,16 @@ import gevent
 from gevent.event import Event
 from app.accounts.rate_limits import RateLimitRules, RateLimits
 from app.clients.pipelined_client import PipelinedRedisClient
-from app.clients.redis import create_redis_client, ping_or_raise
+from app.clients.redis import create_redis_client
+from app.clients.redis_health import ping_or_raise
 from app.clients.redis_server_check import exit_if_too_old, raise_if_unsuitable
 from app.delivery.redis_pubsub import ClientEventSubscriber
 from app.messaging.socket_push import SocketPushPublisher
 
 url = sys.argv[1]
 exit_if_too_old(url)
-ping_or_raise(url)
 client = create_redis_client(url)
+ping_or_raise(client, 2.0)
 raise_if_unsuitable(client)
 
 pipelined = PipelinedRedisClient(url, 2.0, 20.0)

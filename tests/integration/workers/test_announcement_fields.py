@@ -39,7 +39,6 @@ def pipeline(
 ) -> PipelineHarness:
     """Windows of more than three events are written in several transactions."""
     monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)
     pipeline = PipelineHarness(worker_services, replace(AGGREGATION_RULES, flush_max_rows=3))
     pipeline.alice.create_post("Hello")
     return pipeline

@@ -178,7 +178,7 @@ def test_pending_comment_can_be_deleted_during_failover(
     comment_id = ann.comment("Hello", "Too early")
     pipeline.run_until_idle()
 
-    failover_harness.actions_with_redis._failover._redis_failover.start_failover("a test")  # type: ignore[union-attr]
+    failover_harness.actions_with_redis._failover._redis_failover.start_failover("a test")
     pipeline.redis.delete("ingress:enabled")
     failover_harness.actions_with_redis.delete_comment(ann.id, comment_id)
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
-    monkeypatch.setattr("workers.redis_recovery.BETWEEN_WRITE_PAUSES_SECONDS", 0.0)
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
+    monkeypatch.setattr("workers.bridge.FALLBACK_CHECK_INTERVAL_SECONDS", 0.0)  # copies of failover writes
     harness = RedisFailoverHarness(pipeline)
     harness.fail_back()
     return harness

@@ -7,6 +7,7 @@ import redis
 from sqlalchemy import Engine
 
 from app.clients.pg_notify import PgNotifyListener
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 from app.failover.redis_failover import NOTIFY_CHANNEL, RedisFailover
 from app.ingest.failover_path import watch_failover_state
@@ -117,6 +118,6 @@ def test_process_notified_of_a_failover_write_shows_it_before_failback(
 
     assert not is_liked()
     failover.actions.set_like(ben.id, post_id, DesiredState.ON)
-    pipeline.worker_services.services.redis_failover.mark_redis_suspect()
+    REDIS_HEALTH.mark_suspect()
 
     assert is_liked()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.bootstrap import new_id
 from app.clients import circuit_breaker
+from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.failover.redis_failover import (
@@ -31,8 +32,7 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture
 def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
-    monkeypatch.setattr("workers.redis_recovery.BETWEEN_WRITE_PAUSES_SECONDS", 0.0)
+    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
     return RedisFailoverHarness(pipeline)
 
 
@@ -49,7 +49,8 @@ def like(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
 
 
 def count_failover_writes(pipeline: PipelineHarness) -> int:
-    ((count,),) = pipeline.query("select count(*) from failover_writes")
+    """Number of their copies in the fallback queue."""
+    ((count,),) = pipeline.query("select count(*) from kafka_fallback_queue")
     return int(count)
 
 
@@ -138,7 +139,7 @@ def test_check_during_failback_does_not_start_failover(
 
     def enable_and_verify(**arguments: Any) -> object:
         result = enable_ingress(**arguments)
-        other_process.mark_redis_suspect()
+        REDIS_HEALTH.mark_suspect()
         other_process.verify_ingress_after_failure()
         return result
 
@@ -162,7 +163,7 @@ def test_notification_during_a_check_is_not_lost(
         return state
 
     redis_failover.read_state = read_then_start_failover  # type: ignore[assignment,method-assign]
-    redis_failover.mark_redis_suspect()
+    REDIS_HEALTH.mark_suspect()
     redis_failover.verify_ingress_after_failure()
 
     assert redis_failover.is_redis_suspect
@@ -279,22 +280,6 @@ def test_write_pause_gives_up_soon_while_a_write_is_open(pipeline: PipelineHarne
     assert redis_failover.pause_failover_writes(failover_since)
 
 
-def test_write_that_never_arrives_does_not_hide_a_newer_one(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.redis_failover.start_failover("a test")
-    failover_harness.failover_writes.store_membership(
-        like(pipeline, users[0])
-    )  # its process died before it published the write
-    with pipeline.engine.begin() as conn:
-        conn.execute(text("update failover_writes set created_at = now() - interval '1 minute'"))
-    abandoned_seq = failover_harness.failover_writes.last_abandoned_write_id()
-    failover_harness.failover_writes.store_membership(like(pipeline, users[1]))
-
-    assert failover_harness.failover_writes.count_unapplied() == 2
-    assert failover_harness.failover_writes.count_unapplied(abandoned_seq) == 1
-
-
 def test_two_data_losses_in_quick_succession_are_both_reported(
     pipeline: PipelineHarness,
     failover_harness: RedisFailoverHarness,
@@ -318,14 +303,14 @@ def test_data_loss_during_the_switch_back_is_reported(
 ) -> None:
     failover_harness.fail_back()
     failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    invalidate = failover_harness.redis_failback._recovery_procedure._invalidate_script
+    invalidate = failover_harness.redis_failback._recovery._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
-        failover_harness.redis_failback._recovery_procedure._invalidate_script = invalidate
+        failover_harness.redis_failback._recovery._invalidate_script = invalidate
         pipeline.redis.flushall()
         return invalidate(**arguments)
 
-    failover_harness.redis_failback._recovery_procedure._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover_harness.redis_failback._recovery._invalidate_script = empty_redis_first  # type: ignore[assignment]
     failover_harness.fail_back()
 
     assert caplog.text.count("Redis was emptied:") == 1
@@ -352,13 +337,11 @@ def test_windows_with_unanswered_claim_do_not_wait_for_the_lease(
     assert pipeline.clock.now() - started_at < 25
 
 
-def test_failover_write_in_the_fallback_queue_reaches_kafka_within_seconds(
+def test_copy_of_a_failover_write_reaches_kafka_within_seconds(
     pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
 ) -> None:
     failover_harness.fail_back()  # the bridge has seen an empty fallback queue
-    pipeline.memory_kafka.is_unavailable = True
     failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    pipeline.memory_kafka.is_unavailable = False
     assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
 
     started_at = time.monotonic()

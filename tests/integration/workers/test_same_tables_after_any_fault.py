@@ -146,7 +146,7 @@ class FaultStateMachine(RuleBasedStateMachine):
             self.failover_harness.actions if is_unavailable else self.failover_harness.actions_with_redis
         )
         if not is_unavailable:
-            self.failover_harness.actions_with_redis._failover._redis_failover.verify_ingress_after_failure()  # type: ignore[union-attr]
+            self.failover_harness.actions_with_redis._failover._redis_failover.verify_ingress_after_failure()
 
     @rule(lane_name=st.sampled_from(["high", "low"]))
     def run_aggregator_without_redis(self, lane_name: str) -> None:
@@ -320,7 +320,6 @@ def test_any_fault_ends_in_the_same_tables(
     for module in (*PATCHED_MODULES, "app.messaging.outbox_relay", "app.messaging.fallback_queue"):
         monkeypatch.setattr(f"{module}.hit_failpoint", NEXT_FAILURE.hit_failpoint)
     monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)  # no concurrent writers
     FaultStateMachine.worker_services, FaultStateMachine.connection = worker_services, real_redis
 
     run_state_machine_as_test(
