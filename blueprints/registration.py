@@ -121,8 +121,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blue
         notification_status.blueprint(request_auth, stores.notification_status, serializer),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
-            web.dependency_checks,
-            services.redis_failover,
+            web.health,
             web.socket_server.count_connected_users,
             services.now,
         ),
@@ -147,8 +146,7 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Bl
         ),
         pipeline.blueprint(
             shared.request_auth,
-            admin.pipeline_report,
-            admin.heartbeats,
+            web.health,
             admin.event_tracker,
             admin.event_traces,
             services.now,

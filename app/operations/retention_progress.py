@@ -1,13 +1,13 @@
 """Progress of the retention: table retention_progress, one row per category.
 
 Written by app/operations/retention.py. Read by workers/retention.py, which purges the categories that are
-due, and by metrics and the pipeline report.
+due, and by app/operations/health.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
 
@@ -29,10 +29,15 @@ class RetentionProgress:
     def read_by_category(self) -> dict[str, CategoryProgress]:
         """Without the categories that were never purged. Raises Unavailable."""
         with translate_errors("read the progress of the retention"), self._engine.connect() as conn:
-            return {
-                row[0]: CategoryProgress(row[1], row[2], None if row[3] is None else float(row[3]))
-                for row in conn.execute(_SELECT_PROGRESS)
-            }
+            return select_progress_by_category(conn)
+
+
+def select_progress_by_category(conn: Connection) -> dict[str, CategoryProgress]:
+    """Without the categories that were never purged."""
+    return {
+        row[0]: CategoryProgress(row[1], row[2], None if row[3] is None else float(row[3]))
+        for row in conn.execute(_SELECT_PROGRESS)
+    }
 
 
 _SELECT_PROGRESS = text(

@@ -62,12 +62,6 @@ class OutgoingMessages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def waiting_count_and_oldest_age(self) -> tuple[int, float | None]:
-        """The number of waiting messages, and the age of the oldest in seconds."""
-        with translate_errors("count messages"), self._engine.connect() as conn:
-            waiting_count, oldest_age_seconds = conn.execute(OUTGOING_BACKLOG).one()
-        return waiting_count, None if oldest_age_seconds is None else float(oldest_age_seconds)
-
     def add_messages(self, messages: Iterable[NewOutgoingMessage]) -> None:
         with translate_errors("store outgoing messages"), self._engine.begin() as conn:
             enqueue_emails_and_texts(conn, messages)
@@ -119,10 +113,6 @@ def _utc_from_unix_seconds(unix_seconds: float) -> datetime:
     return datetime.fromtimestamp(unix_seconds, UTC)
 
 
-OUTGOING_BACKLOG = text(
-    "select count(*), extract(epoch from now() - min(created_at)) from outgoing_messages "
-    "where status = 'waiting'"
-)
 _CLAIM_DUE = text("""
     with due as (
         select m.id from outgoing_messages m
