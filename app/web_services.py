@@ -34,12 +34,12 @@ from app.devtools.simulated_users import SimulatedUsers
 from app.domain.clock import Clock
 from app.ingest.idempotency import IdempotencyKeys
 from app.ingest.membership_kinds import USER_FOLLOWS
+from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.operations.admin_queues import AdminQueues
 from app.operations.audit_log import AuditLog
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import DatabaseViewer
-from app.operations.event_tracker import EventTracker
 from app.operations.health.report import Health
 from app.operations.in_flight_events import InFlightEvents
 from app.operations.metrics import Metrics
@@ -82,8 +82,8 @@ class AdminServices:
     audit_log: AuditLog
     data_wipe: EventDataWipe
     database_viewer: DatabaseViewer
-    event_tracker: EventTracker
     event_traces: EventTraces
+    fallback_queue: FallbackQueue
     in_flight_events: InFlightEvents
     open_windows: OpenWindows
     open_delivery_log: Callable[[], DeliveryLog]
@@ -224,8 +224,8 @@ def _build_admin_services(services: SharedServices) -> AdminServices:
         audit_log=AuditLog(engine),
         data_wipe=EventDataWipe(engine, redis, limits.ingress_shards),
         database_viewer=DatabaseViewer(engine),
-        event_tracker=EventTracker(redis, engine),
         event_traces=EventTraces(redis, engine),
+        fallback_queue=FallbackQueue(engine, limits.fallback_max_retries),
         in_flight_events=InFlightEvents(redis, engine, all_shards),
         open_windows=OpenWindows(redis),
         open_delivery_log=open_delivery_log,

@@ -138,7 +138,7 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Bl
             admin.database_viewer,
             admin.in_flight_events,
             admin.data_wipe,
-            services.settings.limits.fallback_max_retries,
+            admin.fallback_queue,
             services.now,
         ),
         operations.blueprint(
@@ -147,7 +147,6 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Bl
         pipeline.blueprint(
             shared.request_auth,
             web.health,
-            admin.event_tracker,
             admin.event_traces,
             services.now,
         ),
@@ -232,7 +231,7 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             simulator_users,
             stores.posts,
             stores.users,
-            web.admin.event_tracker,
+            web.admin.event_traces,
         ),
         service_control.blueprint(request_auth, web.service_control),
     ]

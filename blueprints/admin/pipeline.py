@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from flask import Blueprint
 
 from app.domain.errors import Rejected
-from app.operations.event_tracker import EventTracker
 from app.operations.health.checks import LOOPS_STAGE, is_alive
 from app.operations.health.report import Health
 from app.operations.health.stages import list_stages
@@ -25,7 +24,6 @@ EVENT_NOT_FOUND = Rejected("Event not found", "event_not_found", 404)
 def blueprint(
     request_auth: RequestAuth,
     health: Health,
-    event_tracker: EventTracker,
     event_traces: EventTraces,
     now: Callable[[], float],
 ) -> Blueprint:
@@ -67,7 +65,7 @@ def blueprint(
     def list_recent_events() -> JsonObject:
         """The newest events that a worker has processed, with their progress."""
         request_auth.require_admin()
-        statuses = event_tracker.list_recently_moved(parse_int_arg("limit", 20, 50))
+        statuses = event_traces.list_recently_moved(parse_int_arg("limit", 20, 50))
         return {"success": True, "items": [status.to_dict() for status in statuses]}
 
     @routes.get("/trace/<event_id>")
