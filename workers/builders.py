@@ -23,7 +23,6 @@ from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import read_priority_topic_committed_offsets, read_priority_topic_end_offsets
 from app.operations.retention import RetentionPurge
-from app.operations.retention_progress import RetentionProgress
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
@@ -218,8 +217,7 @@ def _build_retention(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     settings = services.settings.retention
     retention = RetentionLoop(
-        RetentionPurge(services.engine, settings.read_notification_days).purge_batch,
-        RetentionProgress(services.engine),
+        RetentionPurge(services.engine, settings.read_notification_days),
         PostgresLease(services.engine, "retention", new_id()),
         settings.interval_seconds,
     )
