@@ -13,11 +13,11 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 
 from app.clients.kafka import create_kafka_client, to_unavailable
-from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, LOOP_BY_CONSUMER_GROUP
+from app.domain.routing import PRIORITY_TOPICS
+from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP
 from app.kafka_settings import KafkaConnection
 
 TOPIC_BY_GROUP = {group: str(loop.topic) for group, loop in LOOP_BY_CONSUMER_GROUP.items()}
-LANE_TOPICS = frozenset(TOPIC_BY_GROUP[group] for group in CONSUMER_GROUP_BY_PRIORITY_TOPIC.values())
 ABSENT_GROUP = ("absent", 0)
 
 
@@ -31,6 +31,10 @@ class PartitionOffset:
     committed: int | None
     end_offset: int
     lag: int
+
+    @property
+    def partition_name(self) -> str:
+        return f"{self.topic}:{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +64,19 @@ def read_consumer_group_offsets(connection: KafkaConnection) -> list[PartitionOf
 
 def read_priority_topic_end_offsets(connection: KafkaConnection) -> dict[str, int]:
     """End offset of each partition of the priority topics. Raises Unavailable."""
-    with open_kafka_admin_client(connection) as admin:
-        partitions = _list_partitions(admin, LANE_TOPICS & set(admin.list_topics()))
-        end_offsets = _list_partition_offsets(admin, partitions, OffsetSpec.LATEST)
-    return {f"{partition.topic}:{partition.partition}": offset for partition, offset in end_offsets.items()}
+    return {item.partition_name: item.end_offset for item in _read_priority_topic_offsets(connection)}
 
 
 def read_priority_topic_committed_offsets(connection: KafkaConnection) -> dict[str, int]:
     """Committed offset in each partition of the priority topics, or the earliest one. Raises Unavailable."""
     return {
-        f"{partition_offset.topic}:{partition_offset.partition}": partition_offset.end_offset
-        - partition_offset.lag
-        for partition_offset in read_consumer_group_offsets(connection)
-        if partition_offset.topic in LANE_TOPICS
+        item.partition_name: item.end_offset - item.lag for item in _read_priority_topic_offsets(connection)
     }
+
+
+def _read_priority_topic_offsets(connection: KafkaConnection) -> list[PartitionOffset]:
+    """Each of these topics has one consumer group."""
+    return [item for item in read_consumer_group_offsets(connection) if item.topic in PRIORITY_TOPICS]
 
 
 @contextmanager

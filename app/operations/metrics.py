@@ -161,12 +161,12 @@ def _loop_metrics(results: Sequence[CheckResult], heartbeats: Sequence[Heartbeat
 
 def table_metrics(figures: TableFigures) -> Iterable[Metric]:
     yield GaugeMetricFamily(
-        "notifications_mail_waiting", "E-mails and text messages not sent yet", figures.mail.waiting
+        "notifications_mail_waiting", "E-mails and text messages not sent yet", figures.mail_waiting
     )
     yield GaugeMetricFamily(
         "notifications_mail_oldest_seconds",
         "Age of the oldest message not sent yet",
-        figures.mail.oldest_seconds or 0.0,
+        figures.mail_oldest_seconds or 0.0,
     )
     deleted_rows = CounterMetricFamily(
         "notifications_retention_deleted_rows", "Rows deleted after their retention", labels=["category"]

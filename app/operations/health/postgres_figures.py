@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from app.clients.postgres import translate_errors
 from app.domain.errors import Unavailable
-from app.operations.retention_progress import CategoryProgress, select_progress_by_category
-from app.persistence.fan_outs import FAN_OUT_BACKLOG, list_recent_fan_outs
+from app.operations.retention import CategoryProgress, select_progress
+from app.persistence.fan_outs import list_recent_fan_outs
 
 MIGRATIONS_DIR = Path(__file__).resolve().parents[3] / "migrations"
 
@@ -34,41 +34,34 @@ class FailoverFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class FallbackFigures:
-    received: int
-    published: int
-    discarded: int
-    pending: int
-    failed: int
-    """Those that exceeded their retries."""
-    oldest_seconds: float | None
-    """Of the pending ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailFigures:
-    waiting: int
-    oldest_seconds: float | None
-    overdue_seconds: float
-    """How long one that is not blocked by an earlier one of its recipient has been due."""
-    deferred: int
-    oldest_error: str | None
-    """Of the oldest deferred message."""
-
-
-@dataclass(frozen=True, slots=True)
 class TableFigures:
-    fallback: FallbackFigures
-    unpublished: int
-    """Rows of the outbox."""
-    oldest_unpublished_seconds: float | None
-    mail: MailFigures
-    unfinished_fan_outs: int
-    remaining_recipients: int
-    oldest_fan_out_seconds: float | None
-    dead_letters: int
-    newest_dead_letter_reason: str | None
+    """Rows by table, and how many seconds the oldest of them has waited."""
+
+    fallback_received: int
+    fallback_published: int
+    fallback_discarded: int
+    fallback_pending: int
+    fallback_failed: int
+    """Those that exceeded their retries."""
+    fallback_oldest_seconds: float | None
+    """Of the pending ones."""
+    outbox_unpublished: int
+    outbox_oldest_seconds: float | None
+    mail_waiting: int
+    mail_oldest_seconds: float | None
+    mail_overdue_seconds: float
+    """How long one that is not blocked by an earlier one of its recipient has been due."""
+    mail_deferred: int
+    mail_oldest_error: str | None
+    """Of the oldest deferred message."""
+    fan_outs_unfinished: int
+    fan_out_recipients_remaining: int
+    fan_outs_oldest_seconds: float | None
+    """Since the fan-out that waits longest moved."""
+    dead_letters_waiting: int
+    dead_letters_newest_reason: str | None
     retention: Mapping[str, CategoryProgress]
+    """By category."""
 
 
 def read_migration(engine: Engine) -> Migration:
@@ -101,28 +94,12 @@ def read_table_figures(engine: Engine, max_retries: int) -> TableFigures:
     """Raises Unavailable."""
     try:
         with translate_errors("count what waits"), engine.connect() as conn:
-            return _select_table_figures(conn, max_retries)
+            rows = [conn.execute(query, {"retries": max_retries}).one() for query in _TABLE_QUERIES]
+            retention = select_progress(conn)
     except ProgrammingError as exc:
         raise Unavailable("PostgreSQL has no tables of this version", "no_tables") from exc
-
-
-def _select_table_figures(conn: Connection, max_retries: int) -> TableFigures:
-    fallback = conn.execute(_FALLBACK, {"retries": max_retries}).one()
-    outbox = conn.execute(_OUTBOX).one()
-    mail = conn.execute(_MAIL).one()
-    fan_outs = conn.execute(FAN_OUT_BACKLOG).one()
-    dead_letters = conn.execute(_DEAD_LETTERS).one_or_none() or (0, None)
     return TableFigures(
-        FallbackFigures(*fallback),
-        outbox[0],
-        outbox[1],
-        MailFigures(*mail),
-        fan_outs[0],
-        fan_outs[1],
-        None if fan_outs[2] is None else float(fan_outs[2]),
-        dead_letters[0],
-        dead_letters[1],
-        select_progress_by_category(conn),
+        **{name: value for row in rows for name, value in row._mapping.items()}, retention=retention
     )
 
 
@@ -130,32 +107,48 @@ _FAILOVER_STATE = text(
     "select state, extract(epoch from now() - changed_at)::float8, reason, data_loss "
     "from redis_failover_state where name = 'ingress'"
 )
-_FALLBACK = text("""
-    select count(*), count(*) filter (where processed and last_error is distinct from 'discarded'),
-        count(*) filter (where processed and last_error = 'discarded'),
-        count(*) filter (where not processed and retry_count <= :retries),
-        count(*) filter (where not processed and retry_count > :retries),
-        extract(epoch from now() - min(created_at)
-            filter (where not processed and retry_count <= :retries))::float8
-    from kafka_fallback_queue
-""")
-_OUTBOX = text(
-    "select count(*), extract(epoch from now() - min(created_at))::float8 from outbox "
-    "where published_at is null"
-)
-# Only the oldest message of each recipient is due: later ones are sent after it.
-_MAIL = text("""
-    select count(*), extract(epoch from now() - min(m.created_at))::float8,
-        greatest(0, coalesce(extract(epoch from now() - min(h.due_at)), 0))::float8,
-        count(*) filter (where m.last_error is not null),
-        (array_agg(m.last_error order by m.id) filter (where m.last_error is not null))[1]
-    from outgoing_messages m left join (
-        select distinct on (user_id, channel, critical) id, due_at from outgoing_messages
-        where status = 'waiting' order by user_id, channel, critical, id
-    ) h on h.id = m.id
-    where m.status = 'waiting'
-""")
-_DEAD_LETTERS = text(
-    "select count(*) over (), reason from dead_letters where status = 'waiting' "
-    "order by created_at desc limit 1"
+_TABLE_QUERIES = (
+    text("""
+        select count(*) as fallback_received,
+            count(*) filter (where processed and last_error is distinct from 'discarded')
+                as fallback_published,
+            count(*) filter (where processed and last_error = 'discarded') as fallback_discarded,
+            count(*) filter (where not processed and retry_count <= :retries) as fallback_pending,
+            count(*) filter (where not processed and retry_count > :retries) as fallback_failed,
+            extract(epoch from now() - min(created_at)
+                filter (where not processed and retry_count <= :retries))::float8 as fallback_oldest_seconds
+        from kafka_fallback_queue
+    """),
+    text("""
+        select count(*) as outbox_unpublished,
+            extract(epoch from now() - min(created_at))::float8 as outbox_oldest_seconds
+        from outbox where published_at is null
+    """),
+    # Only the oldest message of each recipient is due: later ones are sent after it.
+    text("""
+        select count(*) as mail_waiting,
+            extract(epoch from now() - min(m.created_at))::float8 as mail_oldest_seconds,
+            greatest(0, coalesce(extract(epoch from now() - min(h.due_at)), 0))::float8
+                as mail_overdue_seconds,
+            count(*) filter (where m.last_error is not null) as mail_deferred,
+            (array_agg(m.last_error order by m.id) filter (where m.last_error is not null))[1]
+                as mail_oldest_error
+        from outgoing_messages m left join (
+            select distinct on (user_id, channel, critical) id, due_at from outgoing_messages
+            where status = 'waiting' order by user_id, channel, critical, id
+        ) h on h.id = m.id
+        where m.status = 'waiting'
+    """),
+    text("""
+        select count(*) as fan_outs_unfinished,
+            coalesce(sum(greatest(recipient_count - processed_count, 0)), 0)::int
+                as fan_out_recipients_remaining,
+            extract(epoch from now() - min(updated_at))::float8 as fan_outs_oldest_seconds
+        from fan_outs where finished_at is null
+    """),
+    text("""
+        select count(*) as dead_letters_waiting,
+            (array_agg(reason order by created_at desc))[1] as dead_letters_newest_reason
+        from dead_letters where status = 'waiting'
+    """),
 )

@@ -142,7 +142,7 @@ class Health:
                 unavailable[query.service] = f"{answer.code}: {answer.reason}"
                 hint = TIMEOUT_HINT if answer.code == "timeout" else SERVICE_HINTS[query.service]
                 result = CheckResult(query.service, "responds", unavailable[query.service])
-                results.append(result.with_error(hint))
+                results.append(result.error_if(True, hint))
         return HealthReport(answers, results, unavailable)
 
     def read_readiness(self) -> HealthReport:

@@ -26,10 +26,15 @@ class CheckResult:
     refuses_writes: bool = False
     """An error because of which no write is accepted."""
 
-    def with_error(self, hint: str, *, refuses_writes: bool = False) -> "CheckResult":
+    def error_if(self, is_error: bool, hint: str, *, refuses_writes: bool = False) -> "CheckResult":
+        if not is_error:
+            return self
         return replace(self, level=CheckLevel.ERROR, hint=hint, refuses_writes=refuses_writes)
 
-    def with_warning(self, hint: str) -> "CheckResult":
+    def warning_if(self, is_warning: bool, hint: str) -> "CheckResult":
+        """Nothing changes if it is an error already."""
+        if not is_warning or self.level is not CheckLevel.OK:
+            return self
         return replace(self, level=CheckLevel.WARNING, hint=hint)
 
 

@@ -93,21 +93,20 @@ def _add_tables(stages: Mapping[str, Stage], figures: TableFigures | None) -> No
         for stage in (fallback, relay, fan_out, mail):
             stage.held = stage.lag = None
         return
-    queue = figures.fallback
     fallback.outcomes = {
-        "published": queue.published,
-        "discarded": queue.discarded,
-        "failed": queue.failed,
+        "published": figures.fallback_published,
+        "discarded": figures.fallback_discarded,
+        "failed": figures.fallback_failed,
     }
-    fallback.received, fallback.oldest_seconds = queue.received, queue.oldest_seconds
-    fallback.held = fallback.lag = queue.pending
-    relay.held = relay.lag = figures.unpublished
-    relay.oldest_seconds = figures.oldest_unpublished_seconds
+    fallback.received, fallback.oldest_seconds = figures.fallback_received, figures.fallback_oldest_seconds
+    fallback.held = fallback.lag = figures.fallback_pending
+    relay.held = relay.lag = figures.outbox_unpublished
+    relay.oldest_seconds = figures.outbox_oldest_seconds
     # lag: fan-outs; held: recipients
-    fan_out.lag, fan_out.held = figures.unfinished_fan_outs, figures.remaining_recipients
-    fan_out.oldest_seconds = figures.oldest_fan_out_seconds
+    fan_out.lag, fan_out.held = figures.fan_outs_unfinished, figures.fan_out_recipients_remaining
+    fan_out.oldest_seconds = figures.fan_outs_oldest_seconds
     # lag: records of the ready topic that are not in the table yet
-    mail.held, mail.oldest_seconds = figures.mail.waiting, figures.mail.oldest_seconds
+    mail.held, mail.oldest_seconds = figures.mail_waiting, figures.mail_oldest_seconds
 
 
 def _add_lags(
@@ -133,6 +132,6 @@ def _count_unread_events(offsets: Sequence[PartitionOffset], applied_offsets: Ma
     """Committed offsets of priority topics wait for windows; the applied offsets show what was read."""
     unread_count = 0
     for offset in offsets:
-        applied_offset = applied_offsets.get(f"{offset.topic}:{offset.partition}", -1)
+        applied_offset = applied_offsets.get(offset.partition_name, -1)
         unread_count += max(0, min(offset.lag, offset.end_offset - applied_offset - 1))
     return unread_count

@@ -17,30 +17,34 @@ from app.operations.health.checks import (
     check_tables,
     check_windows,
 )
-from app.operations.health.postgres_figures import (
-    FailoverFigures,
-    FallbackFigures,
-    MailFigures,
-    TableFigures,
-)
+from app.operations.health.postgres_figures import FailoverFigures, TableFigures
 from app.operations.health.redis_figures import IngressShard, PipelineFigures, RedisServer
 from app.operations.health.results import CheckLevel, CheckResult
 from app.operations.heartbeats import Heartbeat
 from app.operations.open_windows import WindowFigures
+from app.operations.retention import CategoryProgress
 from app.operations.retention_categories import RETENTION_CATEGORIES
-from app.operations.retention_progress import CategoryProgress
 
 SUITABLE_SETTINGS = {name: required for name, (required, _, _) in REQUIRED_REDIS_SETTINGS.items()}
 EMPTY_TABLES = TableFigures(
-    fallback=FallbackFigures(0, 0, 0, 0, 0, None),
-    unpublished=0,
-    oldest_unpublished_seconds=None,
-    mail=MailFigures(0, None, 0.0, 0, None),
-    unfinished_fan_outs=0,
-    remaining_recipients=0,
-    oldest_fan_out_seconds=None,
-    dead_letters=0,
-    newest_dead_letter_reason=None,
+    fallback_received=0,
+    fallback_published=0,
+    fallback_discarded=0,
+    fallback_pending=0,
+    fallback_failed=0,
+    fallback_oldest_seconds=None,
+    outbox_unpublished=0,
+    outbox_oldest_seconds=None,
+    mail_waiting=0,
+    mail_oldest_seconds=None,
+    mail_overdue_seconds=0.0,
+    mail_deferred=0,
+    mail_oldest_error=None,
+    fan_outs_unfinished=0,
+    fan_out_recipients_remaining=0,
+    fan_outs_oldest_seconds=None,
+    dead_letters_waiting=0,
+    dead_letters_newest_reason=None,
     retention={},
 )
 
@@ -59,7 +63,7 @@ def _result(results: list[CheckResult], stage: str, check: str = "") -> CheckRes
 )
 def test_backlog_is_judged_by_its_oldest_entry(count: int, oldest: float | None, level: CheckLevel) -> None:
     (shard,) = check_ingress(PipelineFigures({}, [IngressShard(0, "ingress:0", count, oldest)], {}))
-    tables = check_tables(replace(EMPTY_TABLES, unpublished=count, oldest_unpublished_seconds=oldest))
+    tables = check_tables(replace(EMPTY_TABLES, outbox_unpublished=count, outbox_oldest_seconds=oldest))
 
     assert (shard.level, _result(tables, "outbox").level) == (level, level)
     assert bool(shard.hint) is (level is CheckLevel.ERROR)
@@ -77,8 +81,10 @@ def test_backlog_is_judged_by_its_oldest_entry(count: int, oldest: float | None,
 def test_fallback_queue_in_use_is_a_warning_until_it_is_old(
     pending: int, failed: int, oldest: float | None, levels: tuple[str, str]
 ) -> None:
-    figures = FallbackFigures(pending + failed, 0, 0, pending, failed, oldest)
-    results = check_tables(replace(EMPTY_TABLES, fallback=figures))
+    figures = replace(
+        EMPTY_TABLES, fallback_pending=pending, fallback_failed=failed, fallback_oldest_seconds=oldest
+    )
+    results = check_tables(figures)
 
     assert (
         _result(results, "fallback", "backlog").level,
@@ -202,15 +208,18 @@ def test_missing_topic_is_an_error() -> None:
     ],
 )
 def test_overdue_mail_is_an_error(overdue: float, deferred: int, level: CheckLevel) -> None:
-    mail = MailFigures(3, 5.0, overdue, deferred, "450 4.1.2 at RCPT" if deferred else None)
-    result = _result(check_tables(replace(EMPTY_TABLES, mail=mail)), "mail")
+    error = "450 4.1.2 at RCPT" if deferred else None
+    figures = replace(
+        EMPTY_TABLES, mail_overdue_seconds=overdue, mail_deferred=deferred, mail_oldest_error=error
+    )
+    result = _result(check_tables(figures), "mail")
 
     assert result.level is level
     assert ("450 4.1.2 at RCPT" in result.value) is bool(deferred)
 
 
 def test_dead_letters_are_a_warning_only() -> None:
-    figures = replace(EMPTY_TABLES, dead_letters=3, newest_dead_letter_reason="not JSON")
+    figures = replace(EMPTY_TABLES, dead_letters_waiting=3, dead_letters_newest_reason="not JSON")
 
     assert _result(check_tables(figures), "dead letters").level is CheckLevel.WARNING
 
