@@ -117,7 +117,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     settings = load_tool_settings()
     withhold_values(settings.service_urls.passwords())
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the table reports the same
+    for logger_name in ("kafka", "app.clients.outage_log"):  # the table reports the same
+        logging.getLogger(logger_name).setLevel(logging.CRITICAL)
     if arguments:
         try:
             print_offsets(read_consumer_group_offsets(settings.service_urls.kafka_connection), console)
