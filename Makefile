@@ -27,8 +27,8 @@ demo: setup ## add users, posts, likes, comments and an administrator to a runni
 	@$(PY) -m infra exec -- $(PY) -m app.devtools.demo
 
 .PHONY: unit
-unit: setup ## tests without services, and full branch coverage of app/domain
-	@$(PY) -m pytest tests/unit -n 2 -m "not service and not browser and not drill" \
+unit: setup ## quick tests without services, and full branch coverage of app/domain
+	@$(PY) -m pytest tests/unit -n 2 -m "not service and not browser and not drill and not slow" \
 		--cov=app/domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 .PHONY: test

@@ -51,7 +51,7 @@ from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 from workers.retention import RetentionLoop
 from workers.runner import Worker, noop
 
-PAGE_REST_RATIO, PAGE_LOG_REST_RATIO = 0.5, 3.0
+PAGE_REST_RATIO, PAGE_LOG_REST_RATIO = 0.7, 3.0
 """The delivery log of a large audience is not urgent, and costs more than the fan-out itself."""
 MIN_PAGE_TO_REST = 100
 """Fan-outs to fewer recipients follow each other without a rest."""

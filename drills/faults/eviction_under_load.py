@@ -11,7 +11,7 @@ CLUSTER_SPEC = ClusterSpec(
 
 
 def run_load_only(scenario: Scenario) -> None:
-    scenario.run_load(scenario.pick_short_or_full(15, 60))
+    scenario.run_load(scenario.pick_short_or_full(8, 60))
 
 
 def kill_postgres(scenario: Scenario) -> None:

@@ -96,7 +96,7 @@ def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> li
             worker = scenario.get_process(to_kill.pop())
             worker.kill()
             scenario.wait_for(lambda worker=worker: worker.is_running, f"restart of {worker.name}")  # type: ignore[misc]
-            scenario.run_load(scenario.pick_short_or_full(2, 5))
+            scenario.run_load(scenario.pick_short_or_full(1, 5))
         else:
             seconds.append(_measure_mention(scenario))
             time.sleep(MENTION_INTERVAL_SECONDS)

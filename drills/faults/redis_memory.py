@@ -10,7 +10,7 @@ from drills.drill import Drill, Scenario
 from drills.faults.eviction_under_load import CLUSTER_SPEC, IDLE_SECONDS
 from harness.fixtures import create_posts, create_users
 
-FULL_POST_COUNT, SHORT_POST_COUNT = 5_000, 500
+FULL_POST_COUNT, SHORT_POST_COUNT = 5_000, 360
 SAMPLE_COUNT, THREAD_COUNT, LIKES_PER_SECOND = 20, 4, 20
 MAX_GROWTH = 1.1
 CACHE_KEY_PATTERNS = ("like:*", "post:owner:*", "comment:*")

@@ -222,6 +222,7 @@ def test_push_and_windows_resume_within_five_seconds_of_kafka_recovery(
     assert log_lines("aggregator")
 
 
+@pytest.mark.drill
 def test_last_write_during_the_kafka_outage_is_kept(
     kafka_outage_setup: KafkaOutageSetup, toast_timer: ToastTimer
 ) -> None:

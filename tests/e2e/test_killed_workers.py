@@ -19,8 +19,13 @@ WINDOW_SECONDS = 2.0
 @pytest.mark.parametrize(
     ("process", "times"),
     [
-        *((process, 1) for process in WORKER_PROCESSES),
+        ("aggregator", 1),
         pytest.param("aggregator", 5, marks=pytest.mark.drill),
+        *(
+            pytest.param(process, 1, marks=pytest.mark.drill)
+            for process in WORKER_PROCESSES
+            if process != "aggregator"
+        ),
     ],
 )
 def test_work_of_a_killed_worker_is_taken_over(cluster: WebCluster, process: str, times: int) -> None:

@@ -79,7 +79,10 @@ def test_all_workers_survive_an_outage_of_all_services(
     assert all(processes.process_by_name[name].is_running for name in PROCESS_NAMES)
 
 
-@pytest.mark.parametrize("name", PROCESS_NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "aggregator" else pytest.param(name, marks=pytest.mark.drill) for name in PROCESS_NAMES],
+)
 def test_busy_worker_stops_within_four_seconds(scenario: WorkerScenario, name: str) -> None:
     users = scenario.create_users(30)
     post = scenario.create_post(users[0])

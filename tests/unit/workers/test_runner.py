@@ -179,6 +179,7 @@ def test_blocked_event_loop_exits_the_process(code: str, exit_code: int) -> None
     assert ("was blocked" in finished.stderr) == (exit_code == 70)
 
 
+@pytest.mark.slow
 def test_stopped_process_does_not_count_as_blocked() -> None:
     code = "print(1, flush=True); gevent.sleep(3); sys.exit(0)"
     process = subprocess.Popen(
