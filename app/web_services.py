@@ -34,25 +34,19 @@ from app.devtools.simulated_users import SimulatedUsers
 from app.domain.clock import Clock
 from app.ingest.idempotency import IdempotencyKeys
 from app.ingest.membership_kinds import USER_FOLLOWS
+from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 from app.operations.admin_queues import AdminQueues
 from app.operations.audit_log import AuditLog
-from app.operations.cached_lag import CachedPartitionOffsets
-from app.operations.consumer_lag import read_consumer_group_offsets
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import DatabaseViewer
-from app.operations.dependency_checks import DependencyChecks
-from app.operations.event_tracker import EventTracker
-from app.operations.heartbeats import Heartbeats
+from app.operations.health.report import Health
 from app.operations.in_flight_events import InFlightEvents
 from app.operations.metrics import Metrics
 from app.operations.open_windows import OpenWindows
-from app.operations.pipeline_report import PipelineReport
-from app.operations.retention_progress import RetentionProgress
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
-from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.seen_receipts import SeenReceipts
 from app.settings import Settings
 from app.social.bookmarks import Bookmarks
@@ -88,14 +82,12 @@ class AdminServices:
     audit_log: AuditLog
     data_wipe: EventDataWipe
     database_viewer: DatabaseViewer
-    event_tracker: EventTracker
     event_traces: EventTraces
-    heartbeats: Heartbeats
+    fallback_queue: FallbackQueue
     in_flight_events: InFlightEvents
     open_windows: OpenWindows
     open_delivery_log: Callable[[], DeliveryLog]
     """Connects at the first call: few web processes need it, and importing boto3 takes half a second."""
-    pipeline_report: PipelineReport
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,7 @@ class WebServices:
     service_keys: ServiceKeys
     idempotency_keys: IdempotencyKeys
     redis_server_check: RedisServerCheck
-    dependency_checks: DependencyChecks
+    health: Health
     metrics: Metrics
     socket_server: SocketServer
     admin: AdminServices
@@ -152,6 +144,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         posts=Posts(engine),
         now=services.now,
     )
+    health = Health(settings.service_urls, settings.limits, services.redis, engine)
     return WebServices(
         services=services,
         stores=_build_social_stores(services),
@@ -164,16 +157,8 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         service_keys=ServiceKeys(engine),
         idempotency_keys=IdempotencyKeys(engine),
         redis_server_check=RedisServerCheck(services.redis),
-        dependency_checks=DependencyChecks(
-            settings.service_urls, Heartbeats(services.redis).breaker_states_by_worker
-        ),
-        metrics=Metrics(
-            services.redis,
-            _all_ingress_shards(services),
-            socket_server.count_connected_users,
-            OutgoingMessages(engine),
-            RetentionProgress(engine),
-        ),
+        health=health,
+        metrics=Metrics(health, socket_server.count_connected_users),
         socket_server=socket_server,
         admin=_build_admin_services(services),
         simulated_users=SimulatedUsers(engine, services.redis, services.removals),
@@ -240,17 +225,9 @@ def _build_admin_services(services: SharedServices) -> AdminServices:
         audit_log=AuditLog(engine),
         data_wipe=EventDataWipe(engine, redis, limits.ingress_shards),
         database_viewer=DatabaseViewer(engine),
-        event_tracker=EventTracker(redis, engine),
         event_traces=EventTraces(redis, engine),
-        heartbeats=Heartbeats(redis),
+        fallback_queue=FallbackQueue(engine, limits.fallback_max_retries),
         in_flight_events=InFlightEvents(redis, engine, all_shards),
         open_windows=OpenWindows(redis),
         open_delivery_log=open_delivery_log,
-        pipeline_report=PipelineReport(
-            redis,
-            engine,
-            all_shards,
-            limits.fallback_max_retries,
-            CachedPartitionOffsets(lambda: read_consumer_group_offsets(service_urls.kafka_connection)),
-        ),
     )

@@ -129,8 +129,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blue
         notification_status.blueprint(request_auth, stores.notification_status, serializer),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
-            web.dependency_checks,
-            services.redis_failover,
+            web.health,
             web.socket_server.count_connected_users,
             services.now,
         ),
@@ -147,7 +146,7 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Bl
             admin.database_viewer,
             admin.in_flight_events,
             admin.data_wipe,
-            services.settings.limits.fallback_max_retries,
+            admin.fallback_queue,
             services.now,
         ),
         operations.blueprint(
@@ -155,9 +154,7 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Bl
         ),
         pipeline.blueprint(
             shared.request_auth,
-            admin.pipeline_report,
-            admin.heartbeats,
-            admin.event_tracker,
+            web.health,
             admin.event_traces,
             services.now,
         ),
@@ -247,7 +244,7 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             simulator_users,
             stores.posts,
             stores.users,
-            web.admin.event_tracker,
+            web.admin.event_traces,
         ),
         service_control.blueprint(request_auth, web.service_control),
     ]

@@ -1,7 +1,10 @@
-"""Builders: the worker loops of each process, wired from the services of app/bootstrap.py."""
+"""Builders: what each loop of app/domain/worker_loops.py does, from the services of app/bootstrap.py."""
 
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 
 from app.bootstrap import WorkerServices, check_migrations_have_run, new_id
 from app.clients.leases import PostgresLease
@@ -10,16 +13,16 @@ from app.delivery.links import NotificationLinks
 from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
 from app.domain.clock import Clock
-from app.domain.worker_loops import WORKER_LOOPS, loops_of_process
+from app.domain.worker_loops import WorkerLoop
 from app.ingest.cache_eviction import MembershipCacheEviction
 from app.ingest.failover_writes import FailoverWrites
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
+from app.messaging.consumer import KafkaSubscriber
 from app.messaging.message_encryption import MessageEncryption
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import read_priority_topic_committed_offsets, read_priority_topic_end_offsets
 from app.operations.retention import RetentionPurge
-from app.operations.retention_progress import RetentionProgress
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
@@ -34,14 +37,7 @@ from app.persistence.serializer import NotificationRenderer
 from app.persistence.written_memberships import WrittenMemberships
 from workers import aggregator, mailer
 from workers.bridge import Bridge
-from workers.delays import (
-    delivery_log_delay,
-    flush_delay,
-    make_notify_delay,
-    no_delay,
-    step_then_rest,
-    table_poll_delay,
-)
+from workers.delays import make_idle_delay, make_notify_delay, step_then_rest
 from workers.deliverer import Deliverer
 from workers.delivery_log_writer import DeliveryLogWriter
 from workers.fan_out import FanOutWorker
@@ -52,7 +48,7 @@ from workers.ready_records import MAX_BATCH_RECORDS
 from workers.redis_failback import RedisFailback
 from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 from workers.retention import RetentionLoop
-from workers.runner import Worker
+from workers.runner import Worker, noop
 
 PAGE_REST_RATIO, PAGE_LOG_REST_RATIO = 0.7, 3.0
 """The delivery log of a large audience is not urgent, and costs more than the fan-out itself."""
@@ -62,7 +58,41 @@ MAILER_WAIT_SECONDS = 0.25
 """How often the mailer looks for due messages while others are being sent."""
 
 
-def build_bridge_workers(worker_services: WorkerServices) -> list[Worker]:
+@dataclass(frozen=True)
+class LoopParts:
+    """What a loop does (workers/runner.py)."""
+
+    step: Callable[[], int]
+    prepare: Callable[[], object]
+    close: Callable[[], object] = noop
+    idle_delay: Callable[[], float] | None = None
+    """None: `idle_seconds` of the loop."""
+
+
+def build_worker(loop: WorkerLoop, worker_services: WorkerServices) -> Worker:
+    """A loop with a consumer group gets a subscriber of it, which it closes at its end."""
+    if loop.consumer_group:
+        subscriber = worker_services.create_subscriber(loop)
+        parts = CONSUMER_BUILDERS[loop.name](worker_services, subscriber)
+        parts = replace(parts, close=subscriber.close)
+    else:
+        parts = BUILDERS[loop.name](worker_services)
+    return Worker(
+        loop.name,
+        parts.step,
+        parts.idle_delay or make_idle_delay(loop.idle_seconds),
+        worker_services.services.heartbeats.record_heartbeat,
+        parts.prepare,
+        parts.close,
+    )
+
+
+def _check_tables(worker_services: WorkerServices) -> Callable[[], None]:
+    """For loops that do not wait for Kafka or Redis."""
+    return lambda: check_migrations_have_run(worker_services.services.engine)
+
+
+def _build_bridge(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     bridge = Bridge(
         services.ingress,
@@ -79,15 +109,11 @@ def build_bridge_workers(worker_services: WorkerServices) -> list[Worker]:
         worker_services.check_redis_server()
         bridge.create_consumer_groups()
 
-    # No idle delay: step() blocks until there are new entries.
-    heartbeat = services.heartbeats.record_heartbeat
-    return [Worker("bridge", bridge.step, no_delay, heartbeat, prepare, bridge.release_leases)]
+    return LoopParts(bridge.step, prepare, bridge.release_leases)
 
 
-def build_aggregator_workers(worker_services: WorkerServices) -> list[Worker]:
-    """One loop per priority topic."""
+def _build_aggregator(worker_services: WorkerServices, subscriber: KafkaSubscriber) -> LoopParts:
     services = worker_services.services
-    clock = Clock(time.time, new_id)
     sinks = aggregator.AggregatorSinks(
         services.windows,
         worker_services.event_writer,
@@ -98,29 +124,14 @@ def build_aggregator_workers(worker_services: WorkerServices) -> list[Worker]:
         WrittenMemberships(services.redis),
         StageCounters(services.redis).record_batch_stats,
     )
-    heartbeat = services.heartbeats.record_heartbeat
-    workers = []
-    for loop in loops_of_process("aggregator"):
-        subscriber = worker_services.create_subscriber(loop)
-        step = aggregator.Aggregator(
-            subscriber, sinks, services.settings.window_rules, clock, random.random
-        ).step
-        workers.append(
-            Worker(
-                loop.name,
-                step,
-                no_delay,
-                heartbeat,
-                worker_services.check_dependencies_and_create_topics,
-                subscriber.close,
-            )
-        )
-    return workers
+    step = aggregator.Aggregator(
+        subscriber, sinks, services.settings.window_rules, Clock(time.time, new_id), random.random
+    ).step
+    return LoopParts(step, worker_services.check_dependencies_and_create_topics)
 
 
-def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
+def _build_flusher(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
-    record_stats = StageCounters(services.redis).record_batch_stats
     flusher = Flusher(
         services.windows,
         worker_services.event_writer,
@@ -129,90 +140,30 @@ def build_flusher_workers(worker_services: WorkerServices) -> list[Worker]:
         worker_services.dead_letters,
         services.settings.window_rules.flush_max_rows,
         time.time,
-        record_stats,
+        StageCounters(services.redis).record_batch_stats,
     )
-    relay = OutboxRelay(
-        services.engine, worker_services.publisher, new_id(), worker_services.dead_letters, record_stats
-    )
-    outbox_listener = PgNotifyListener(services.settings.service_urls.database_url, OUTBOX_CHANNEL)
-    redis_failback = _build_redis_failback(worker_services)
-    quiet_hours = QuietHoursDelivery(services.engine, time.time)
-    profile_changes = ProfileChangeBroadcaster(services.engine)
-    retention = _build_retention_loop(worker_services)
-    cache_eviction = MembershipCacheEviction(
-        services.redis, services.settings.limits.membership_cache_idle_seconds
-    )
-    heartbeat, check_ready = (
-        services.heartbeats.record_heartbeat,
-        worker_services.check_dependencies_and_create_topics,
-    )
+    return LoopParts(flusher.step, worker_services.check_dependencies_and_create_topics)
 
-    def check_tables() -> None:
-        check_migrations_have_run(services.engine)
 
+def _build_fan_out(worker_services: WorkerServices) -> LoopParts:
+    services = worker_services.services
     fan_out = FanOutWorker(
         services.engine,
         FanOutPageWriter(services.engine, time.time),
         worker_services.event_writer,
         worker_services.dead_letters,
-        record_stats,
+        StageCounters(services.redis).record_batch_stats,
     )
-    fan_out_listener = PgNotifyListener(services.settings.service_urls.database_url, FAN_OUT_CHANNEL)
-    return [
-        Worker("flusher", flusher.step, flush_delay, heartbeat, check_ready),
-        Worker(
-            "fan-out",
-            # A new fan-out ends the rest: its mentions do not wait.
-            lambda: step_then_rest(
-                fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST, fan_out_listener.wait_for_payloads
-            ),
-            make_notify_delay(fan_out_listener),
-            heartbeat,
-            check_tables,
-        ),
-        # Does not wait for Kafka or Redis: it has to notice that Redis is unavailable or empty.
-        Worker(
-            "redis-failback",
-            redis_failback.step,
-            redis_failback.idle_delay,
-            heartbeat,
-            check_tables,
-            redis_failback.release_lease,
-        ),
-        Worker("quiet-hours", quiet_hours.announce_due_rows, table_poll_delay, heartbeat, check_ready),
-        Worker("cache-eviction", cache_eviction.step, table_poll_delay, heartbeat),
-        Worker("profile-changes", profile_changes.step, table_poll_delay, heartbeat, check_tables),
-        Worker(
-            "retention",
-            retention.step,
-            retention.idle_delay,
-            heartbeat,
-            check_tables,
-            retention.release_lease,
-        ),
-        Worker(
-            "relay",
-            relay.step,
-            make_notify_delay(outbox_listener),
-            heartbeat,
-            check_ready,
-            relay.release_lease,
-        ),
-    ]
+    listener = PgNotifyListener(services.settings.service_urls.database_url, FAN_OUT_CHANNEL)
+
+    def step() -> int:
+        # A new fan-out ends the rest: its mentions do not wait.
+        return step_then_rest(fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST, listener.wait_for_payloads)
+
+    return LoopParts(step, _check_tables(worker_services), idle_delay=make_notify_delay(listener))
 
 
-def _build_retention_loop(worker_services: WorkerServices) -> RetentionLoop:
-    services = worker_services.services
-    settings = services.settings.retention
-    return RetentionLoop(
-        RetentionPurge(services.engine, settings.read_notification_days).purge_batch,
-        RetentionProgress(services.engine),
-        PostgresLease(services.engine, "retention", new_id()),
-        settings.interval_seconds,
-    )
-
-
-def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
+def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     kafka_connection = services.settings.service_urls.kafka_connection
     pipeline_positions = PipelineBacklogSources(
@@ -228,7 +179,7 @@ def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
         services.comments.find_pending_ids,
         services.actions.delete_comment,
     )
-    return RedisFailback(
+    redis_failback = RedisFailback(
         services.redis,
         services.redis_failover,
         FailoverWrites(services.engine),
@@ -237,15 +188,64 @@ def _build_redis_failback(worker_services: WorkerServices) -> RedisFailback:
         PostgresLease(services.engine, "redis-failback", new_id()),
         new_id,
     )
-
-
-def build_deliverer_workers(worker_services: WorkerServices) -> list[Worker]:
-    services = worker_services.services
-    heartbeat, check_ready = (
-        services.heartbeats.record_heartbeat,
-        worker_services.check_dependencies_and_create_topics,
+    # It has to notice that Redis is unavailable or empty.
+    return LoopParts(
+        redis_failback.step,
+        _check_tables(worker_services),
+        redis_failback.release_lease,
+        redis_failback.idle_delay,
     )
-    subscriber = worker_services.create_subscriber(WORKER_LOOPS["deliverer"])
+
+
+def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
+    step = QuietHoursDelivery(worker_services.services.engine, time.time).announce_due_rows
+    return LoopParts(step, worker_services.check_dependencies_and_create_topics)
+
+
+def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
+    services = worker_services.services
+    idle_seconds = services.settings.limits.membership_cache_idle_seconds
+    return LoopParts(MembershipCacheEviction(services.redis, idle_seconds).step, noop)
+
+
+def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:
+    step = ProfileChangeBroadcaster(worker_services.services.engine).step
+    return LoopParts(step, _check_tables(worker_services))
+
+
+def _build_retention(worker_services: WorkerServices) -> LoopParts:
+    services = worker_services.services
+    settings = services.settings.retention
+    retention = RetentionLoop(
+        RetentionPurge(services.engine, settings.read_notification_days),
+        PostgresLease(services.engine, "retention", new_id()),
+        settings.interval_seconds,
+    )
+    return LoopParts(
+        retention.step, _check_tables(worker_services), retention.release_lease, retention.idle_delay
+    )
+
+
+def _build_relay(worker_services: WorkerServices) -> LoopParts:
+    services = worker_services.services
+    relay = OutboxRelay(
+        services.engine,
+        worker_services.publisher,
+        new_id(),
+        worker_services.dead_letters,
+        StageCounters(services.redis).record_batch_stats,
+    )
+    listener = PgNotifyListener(services.settings.service_urls.database_url, OUTBOX_CHANNEL)
+    return LoopParts(
+        relay.step,
+        worker_services.check_dependencies_and_create_topics,
+        relay.release_lease,
+        make_notify_delay(listener),
+    )
+
+
+def _build_deliverer(worker_services: WorkerServices, subscriber: KafkaSubscriber) -> LoopParts:
+    services = worker_services.services
     deliverer = Deliverer(
         subscriber,
         services.push_publisher,
@@ -254,36 +254,13 @@ def build_deliverer_workers(worker_services: WorkerServices) -> list[Worker]:
         OutboxClearWatermark(services.redis).read_last_cleared_outbox_id,
         StageCounters(services.redis).record_batch_stats,
     )
-    return [
-        Worker("deliverer", deliverer.step, no_delay, heartbeat, check_ready, subscriber.close),
-        _build_mailer(worker_services),
-        *_build_delivery_log_workers(worker_services),
-    ]
+    return LoopParts(deliverer.step, worker_services.check_dependencies_and_create_topics)
 
 
-def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]:
-    services = worker_services.services
-    service_urls = services.settings.service_urls
-    delivery_log = DeliveryLog(
-        create_dynamodb_client(service_urls.dynamodb_endpoint_url, service_urls.aws_region)
-    )
-    subscriber = worker_services.create_subscriber(WORKER_LOOPS["delivery-log"])
-    record_stats = StageCounters(services.redis).record_batch_stats
+def _build_delivery_log(worker_services: WorkerServices, subscriber: KafkaSubscriber) -> LoopParts:
+    delivery_log = _open_delivery_log(worker_services)
+    record_stats = StageCounters(worker_services.services.redis).record_batch_stats
     log_writer = DeliveryLogWriter(subscriber, delivery_log, time.time, record_stats)
-    page_subscriber = worker_services.create_subscriber(WORKER_LOOPS["fan-out-log"])
-    page_log_writer = DeliveryLogWriter(
-        page_subscriber,
-        delivery_log,
-        time.time,
-        record_stats,
-        delivery_log_items_of_page,
-        "fan-out-log",
-        max_batch_records=1,
-    )
-
-    def check_ready() -> None:
-        worker_services.check_dependencies_and_create_topics()
-        delivery_log.create_table()
 
     def step_or_idle() -> int:
         # Rests after each batch that is not full: the log shares a processor with the deliverer, and one
@@ -291,24 +268,48 @@ def _build_delivery_log_workers(worker_services: WorkerServices) -> list[Worker]
         moved_count = log_writer.step()
         return moved_count if moved_count >= MAX_BATCH_RECORDS else 0
 
-    heartbeat = services.heartbeats.record_heartbeat
-    return [
-        Worker("delivery-log", step_or_idle, delivery_log_delay, heartbeat, check_ready, subscriber.close),
-        Worker(
-            "fan-out-log",
-            lambda: step_then_rest(page_log_writer.step, PAGE_LOG_REST_RATIO),
-            no_delay,
-            heartbeat,
-            check_ready,
-            page_subscriber.close,
-        ),
-    ]
+    return LoopParts(step_or_idle, _check_delivery_log(worker_services, delivery_log))
 
 
-def _build_mailer(worker_services: WorkerServices) -> Worker:
+def _build_fan_out_log(worker_services: WorkerServices, subscriber: KafkaSubscriber) -> LoopParts:
+    delivery_log = _open_delivery_log(worker_services)
+    log_writer = DeliveryLogWriter(
+        subscriber,
+        delivery_log,
+        time.time,
+        StageCounters(worker_services.services.redis).record_batch_stats,
+        delivery_log_items_of_page,
+        "fan-out-log",
+        max_batch_records=1,
+    )
+    return LoopParts(
+        lambda: step_then_rest(log_writer.step, PAGE_LOG_REST_RATIO),
+        _check_delivery_log(worker_services, delivery_log),
+    )
+
+
+def _open_delivery_log(worker_services: WorkerServices) -> DeliveryLog:
+    service_urls = worker_services.services.settings.service_urls
+    return _open_delivery_log_at(service_urls.dynamodb_endpoint_url, service_urls.aws_region)
+
+
+@cache
+def _open_delivery_log_at(endpoint_url: str | None, region: str) -> DeliveryLog:
+    """One for both loops: creating a client takes half a second."""
+    return DeliveryLog(create_dynamodb_client(endpoint_url, region))
+
+
+def _check_delivery_log(worker_services: WorkerServices, delivery_log: DeliveryLog) -> Callable[[], None]:
+    def check_ready() -> None:
+        worker_services.check_dependencies_and_create_topics()
+        delivery_log.create_table()
+
+    return check_ready
+
+
+def _build_mailer(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
-    settings, heartbeat = services.settings, services.heartbeats.record_heartbeat
-    secret = settings.web.secret_key
+    settings, secret = services.settings, services.settings.web.secret_key
     message_mailer = mailer.Mailer(
         OutgoingMessages(services.engine),
         create_transports_by_channel(
@@ -326,7 +327,28 @@ def _build_mailer(worker_services: WorkerServices) -> Worker:
     def mailer_delay() -> float:
         return 0.0 if message_mailer.wait_for_send_to_end(MAILER_WAIT_SECONDS) else wait_for_critical()
 
-    def check_tables() -> None:
-        check_migrations_have_run(services.engine)  # messages need PostgreSQL only
+    # Messages need PostgreSQL only.
+    return LoopParts(message_mailer.step, _check_tables(worker_services), message_mailer.close, mailer_delay)
 
-    return Worker("mailer", message_mailer.step, mailer_delay, heartbeat, check_tables, message_mailer.close)
+
+BUILDERS: dict[str, Callable[[WorkerServices], LoopParts]] = {
+    "bridge": _build_bridge,
+    "flusher": _build_flusher,
+    "fan-out": _build_fan_out,
+    "redis-failback": _build_redis_failback,
+    "quiet-hours": _build_quiet_hours,
+    "cache-eviction": _build_cache_eviction,
+    "profile-changes": _build_profile_changes,
+    "retention": _build_retention,
+    "relay": _build_relay,
+    "mailer": _build_mailer,
+}
+CONSUMER_BUILDERS: dict[str, Callable[[WorkerServices, KafkaSubscriber], LoopParts]] = {
+    "aggregator-critical": _build_aggregator,
+    "aggregator-high": _build_aggregator,
+    "aggregator-low": _build_aggregator,
+    "deliverer": _build_deliverer,
+    "delivery-log": _build_delivery_log,
+    "fan-out-log": _build_fan_out_log,
+}
+"""Loops that read a topic."""

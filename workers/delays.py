@@ -7,20 +7,21 @@ from collections.abc import Callable
 from app.clients.pg_notify import PgNotifyListener
 from app.domain.backoff import jittered_delay
 
-FLUSH_INTERVAL_SECONDS, FLUSH_INTERVAL_SPREAD_SECONDS = 0.25, 0.1
-TABLE_POLL_INTERVAL_SECONDS, TABLE_POLL_INTERVAL_SPREAD_SECONDS = 1.0, 0.3
-DELIVERY_LOG_INTERVAL_SECONDS = 0.4
+SPREAD_RATIO = 0.3
+"""Loops of several processes do not rest in step."""
 
 
-def no_delay() -> float:
-    return 0.0
+def make_idle_delay(idle_seconds: float) -> Callable[[], float]:
+    """An idle delay of about `idle_seconds`."""
+    return lambda: jittered_delay(idle_seconds, SPREAD_RATIO * idle_seconds, random.random())  # noqa: S311 - a pause
 
 
 def make_notify_delay(pg_listener: PgNotifyListener) -> Callable[[], float]:
     """An idle delay that itself waits for a NOTIFY, about a second at most."""
+    max_wait = make_idle_delay(1.0)
 
     def wait_for_notify() -> float:
-        pg_listener.wait_for_payloads(jittered_delay(1.0, 0.3, random.random()))  # noqa: S311 - a pause
+        pg_listener.wait_for_payloads(max_wait())
         return 0.0
 
     return wait_for_notify
@@ -39,15 +40,3 @@ def step_then_rest(
     if moved_count >= min_moved_count:
         rest(rest_ratio * (time.monotonic() - started_at))
     return moved_count
-
-
-def delivery_log_delay() -> float:
-    return DELIVERY_LOG_INTERVAL_SECONDS
-
-
-def table_poll_delay() -> float:
-    return jittered_delay(TABLE_POLL_INTERVAL_SECONDS, TABLE_POLL_INTERVAL_SPREAD_SECONDS, random.random())  # noqa: S311 - a pause
-
-
-def flush_delay() -> float:
-    return jittered_delay(FLUSH_INTERVAL_SECONDS, FLUSH_INTERVAL_SPREAD_SECONDS, random.random())  # noqa: S311 - a pause

@@ -1,7 +1,7 @@
 """The retention loop: once per interval, deletes what is past its retention, in batches with pauses.
 
-In: the categories that no process completed within the interval (app/operations/retention_progress.py).
-Out: deleted rows (app/operations/retention.py). One process at a time does this, by lease. It goes round the
+In: the categories that no process completed within the interval. Out: deleted rows
+(app/operations/retention.py). One process at a time does this, by lease. It goes round the
 categories, one batch each, so that a large one does not delay the others. A restarted process goes on with
 the categories that are still due.
 """
@@ -12,8 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from app.clients.leases import PostgresLease
-from app.operations.retention_categories import RETENTION_CATEGORIES, BatchResult, RetentionCategory
-from app.operations.retention_progress import CategoryProgress, RetentionProgress
+from app.operations.retention import CategoryProgress, RetentionPurge
+from app.operations.retention_categories import RETENTION_CATEGORIES, RetentionCategory
 
 log = logging.getLogger(__name__)
 MAX_DATABASE_SHARE = 0.1
@@ -28,15 +28,13 @@ MAX_IDLE_DELAY_SECONDS = 1.0
 class RetentionLoop:
     def __init__(
         self,
-        purge_batch: Callable[[RetentionCategory], BatchResult],
-        progress: RetentionProgress,
+        purge: RetentionPurge,
         lease: PostgresLease,
         interval_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`interval_seconds`: 0 switches the loop off."""
-        self._purge_batch = purge_batch
-        self._progress = progress
+        self._purge = purge
         self._lease = lease
         self._interval_seconds = interval_seconds
         self._monotonic = monotonic
@@ -63,7 +61,7 @@ class RetentionLoop:
         self._lease.release()
 
     def _start_round(self) -> bool:
-        due, seconds_until_next = due_categories(self._progress.read_by_category(), self._interval_seconds)
+        due, seconds_until_next = due_categories(self._purge.read_progress(), self._interval_seconds)
         if not due:
             self._rest(seconds_until_next)
             return False
@@ -84,7 +82,7 @@ class RetentionLoop:
         self._due.rotate(-1)
         self._rest(FAILURE_PAUSE_SECONDS)
         started_at = self._monotonic()
-        result = self._purge_batch(category)
+        result = self._purge.purge_batch(category)
         duration_seconds = self._monotonic() - started_at
         self._deleted_by_category[category.name] += result.deleted_count
         if not result.has_more:

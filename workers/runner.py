@@ -28,7 +28,7 @@ class StepTimeout(Exception):
     """A step did not end in time."""
 
 
-def _noop() -> None:
+def noop() -> None:
     return None
 
 
@@ -40,8 +40,8 @@ class Worker:
     step: Callable[[], int]
     idle_delay: Callable[[], float]
     heartbeat: Callable[[str], object]
-    prepare: Callable[[], object] = _noop
-    close: Callable[[], object] = _noop
+    prepare: Callable[[], object] = noop
+    close: Callable[[], object] = noop
     stop_event: Event = field(default_factory=Event)
     consecutive_failures: int = 0
     outage: Outage = field(init=False)

@@ -173,12 +173,6 @@ class WindowStore:
             applied: Any = self._redis.hgetall(APPLIED_KEY)
         return {str(partition): int(offset) for partition, offset in applied.items()}
 
-    def list_next_due(self, limit: int) -> list[tuple[str, int]]:
-        """(window name, due time in ms), the next to close first."""
-        with translate_errors("list windows"):
-            rows: Any = self._redis.zrange(DUE_INDEX_KEY, 0, limit - 1, withscores=True)
-        return [(str(row[0]), int(row[1])) for row in rows]
-
     def count_unsettled(self) -> int:
         with translate_errors("count windows"):
             return int(self._redis.zcard(DUE_INDEX_KEY))

@@ -1,4 +1,4 @@
-"""Derives the status of an event from its recorded steps (app/operations/event_tracker.py).
+"""Derives the status of an event from its recorded steps (app/operations/trace.py).
 
 The event tester and the dashboard's demo show it.
 """

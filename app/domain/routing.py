@@ -23,6 +23,7 @@ TOPIC_BY_PRIORITY = {
     Priority.HIGH: Topic.HIGH,
     Priority.LOW: Topic.LOW,
 }
+PRIORITY_TOPICS = frozenset(topic.value for topic in TOPIC_BY_PRIORITY.values())
 
 CRITICAL_SHARD = 0
 """The ingress shard of critical events, so that they never wait for other events."""

@@ -1,10 +1,10 @@
-"""The list of all worker loops: the process, pipeline stage, topic and consumer group of each.
+"""The list of all worker loops: the process, pipeline stage, topic and consumer group of each, how long it
+rests and how old its heartbeat may be.
 
 workers/__main__.py starts exactly these; health checks, reports, metrics, drills and benchmarks read the
 list.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
@@ -21,6 +21,12 @@ class WorkerLoop:
     topic: Topic | None = None
     consumer_group: str = ""
     """The consumer group that reads `topic`."""
+    idle_seconds: float = 0.0
+    """How long it rests after a step that moved nothing. 0: its step waits by itself, or it has a rest of its
+    own."""
+    max_heartbeat_age_seconds: float = 15.0
+    """Longer than any step takes and than a process needs to restart. An older heartbeat: the loop hangs, or
+    no process runs it."""
 
 
 WORKER_LOOPS = {
@@ -30,16 +36,23 @@ WORKER_LOOPS = {
         WorkerLoop("aggregator-critical", "aggregator", "aggregator", Topic.CRITICAL, "critical-consumer"),
         WorkerLoop("aggregator-high", "aggregator", "aggregator", Topic.HIGH, "high-priority-consumer"),
         WorkerLoop("aggregator-low", "aggregator", "aggregator", Topic.LOW, "low-priority-consumer"),
-        WorkerLoop("flusher", "flusher", "flusher"),
+        WorkerLoop("flusher", "flusher", "flusher", idle_seconds=0.25),
         WorkerLoop("fan-out", "flusher", "fan-out"),
         WorkerLoop("redis-failback", "flusher"),
-        WorkerLoop("quiet-hours", "flusher"),
-        WorkerLoop("cache-eviction", "flusher"),
-        WorkerLoop("profile-changes", "flusher"),
+        WorkerLoop("quiet-hours", "flusher", idle_seconds=1.0),
+        WorkerLoop("cache-eviction", "flusher", idle_seconds=1.0),
+        WorkerLoop("profile-changes", "flusher", idle_seconds=1.0),
         WorkerLoop("retention", "flusher"),
         WorkerLoop("relay", "flusher", "relay"),
         WorkerLoop("deliverer", "deliverer", "deliverer", Topic.READY, "delivery-consumer"),
-        WorkerLoop("delivery-log", "deliverer", "delivery-log", Topic.READY, "delivery-log-consumer"),
+        WorkerLoop(
+            "delivery-log",
+            "deliverer",
+            "delivery-log",
+            Topic.READY,
+            "delivery-log-consumer",
+            idle_seconds=0.4,
+        ),
         WorkerLoop("fan-out-log", "deliverer", "fan-out-log", Topic.BULK, "bulk-consumer"),
         WorkerLoop("mailer", "deliverer", "mail"),
     )
@@ -69,26 +82,3 @@ def process_of_loop_or_stage(loop_or_stage: str) -> str:
         (loop.process for loop in WORKER_LOOPS.values() if loop_or_stage in (loop.name, loop.pipeline_stage)),
         loop_or_stage,
     )
-
-
-def heartbeat_ages_by_pid(loop: WorkerLoop, ages_by_loop_pid: Mapping[str, float]) -> dict[str, float]:
-    """Seconds since the last heartbeat of a loop, by process id; `ages_by_loop_pid` has all, by
-    `loop:pid`."""
-    age_by_pid = {}
-    for loop_pid, age_seconds in ages_by_loop_pid.items():
-        loop_name, _, pid = loop_pid.rpartition(":")
-        if loop_name == loop.name:
-            age_by_pid[pid] = age_seconds
-    return age_by_pid
-
-
-def loops_without_recent_heartbeat(
-    ages_by_loop_pid: Mapping[str, float], max_age_seconds: float
-) -> list[WorkerLoop]:
-    """The loops without a heartbeat of any process within `max_age_seconds`."""
-    return [
-        loop
-        for loop in WORKER_LOOPS.values()
-        if min(heartbeat_ages_by_pid(loop, ages_by_loop_pid).values(), default=max_age_seconds + 1)
-        > max_age_seconds
-    ]

@@ -18,7 +18,14 @@ from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
 from app.domain.events import Event
 from app.domain.redaction import redact_for_display
-from app.domain.routing import Topic, ingress_shard_of_event, partition_key, priority_of, topic_of
+from app.domain.routing import (
+    PRIORITY_TOPICS,
+    Topic,
+    ingress_shard_of_event,
+    partition_key,
+    priority_of,
+    topic_of,
+)
 from app.operations.audit_log import insert_audit_entry
 from app.persistence import outgoing_messages
 
@@ -26,7 +33,6 @@ TRUNCATED_AT = 10_000
 """A payload this long may have been truncated when it was stored, so it cannot be replayed."""
 _UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_ID = 2**63 - 1
-PRIORITY_TOPICS = frozenset({Topic.CRITICAL.value, Topic.HIGH.value, Topic.LOW.value})
 REPLAYABLE_TOPICS = PRIORITY_TOPICS | {Topic.READY.value}
 
 

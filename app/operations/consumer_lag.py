@@ -1,10 +1,9 @@
 """Consumer lag: committed and end offset of each consumer group in each partition of its topic.
 
-Reads Kafka's admin interface. Used by app/operations/health.py (lag per group) and
-app/operations/diagnose.py (table of offsets).
+Reads Kafka's admin interface, for the groups of app/domain/worker_loops.py.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 
 from app.clients.kafka import create_kafka_client, to_unavailable
-from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, LOOP_BY_CONSUMER_GROUP
+from app.domain.routing import PRIORITY_TOPICS
+from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP
 from app.kafka_settings import KafkaConnection
 
 TOPIC_BY_GROUP = {group: str(loop.topic) for group, loop in LOOP_BY_CONSUMER_GROUP.items()}
-LANE_TOPICS = frozenset(TOPIC_BY_GROUP[group] for group in CONSUMER_GROUP_BY_PRIORITY_TOPIC.values())
 ABSENT_GROUP = ("absent", 0)
 
 
@@ -33,11 +32,51 @@ class PartitionOffset:
     end_offset: int
     lag: int
 
+    @property
+    def partition_name(self) -> str:
+        return f"{self.topic}:{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaFigures:
+    topics: Collection[str]
+    groups: Mapping[str, tuple[str, int]]
+    """State and number of members of each consumer group of the pipeline."""
+    offsets: list[PartitionOffset]
+    """One per group and partition of its topic."""
+
+    def lag_of(self, group: str) -> int:
+        return sum(offset.lag for offset in self.offsets if offset.group == group)
+
+
+def read_kafka_figures(connection: KafkaConnection) -> KafkaFigures:
+    """Raises Unavailable."""
+    with open_kafka_admin_client(connection) as admin:
+        topics = set(admin.list_topics())
+        groups = _read_group_states(admin)
+        return KafkaFigures(topics, groups, _read_offsets(admin, topics, groups))
+
 
 def read_consumer_group_offsets(connection: KafkaConnection) -> list[PartitionOffset]:
     """Raises Unavailable."""
-    with open_kafka_admin_client(connection) as admin:
-        return read_partition_offsets(admin, read_consumer_group_states(admin))
+    return read_kafka_figures(connection).offsets
+
+
+def read_priority_topic_end_offsets(connection: KafkaConnection) -> dict[str, int]:
+    """End offset of each partition of the priority topics. Raises Unavailable."""
+    return {item.partition_name: item.end_offset for item in _read_priority_topic_offsets(connection)}
+
+
+def read_priority_topic_committed_offsets(connection: KafkaConnection) -> dict[str, int]:
+    """Committed offset in each partition of the priority topics, or the earliest one. Raises Unavailable."""
+    return {
+        item.partition_name: item.end_offset - item.lag for item in _read_priority_topic_offsets(connection)
+    }
+
+
+def _read_priority_topic_offsets(connection: KafkaConnection) -> list[PartitionOffset]:
+    """Each of these topics has one consumer group."""
+    return [item for item in read_consumer_group_offsets(connection) if item.topic in PRIORITY_TOPICS]
 
 
 @contextmanager
@@ -60,28 +99,7 @@ def open_kafka_admin_client(connection: KafkaConnection) -> Iterator[Any]:
         admin.close()
 
 
-def read_priority_topic_end_offsets(connection: KafkaConnection) -> dict[str, int]:
-    """End offset of each partition of the priority topics. Raises Unavailable."""
-    with open_kafka_admin_client(connection) as admin:
-        end_offsets = _read_end_offsets(admin, _list_partitions(admin, LANE_TOPICS))
-    return {
-        f"{topic_partition.topic}:{topic_partition.partition}": end_offset
-        for topic_partition, end_offset in end_offsets.items()
-    }
-
-
-def read_priority_topic_committed_offsets(connection: KafkaConnection) -> dict[str, int]:
-    """Committed offset in each partition of the priority topics, or the earliest one. Raises Unavailable."""
-    return {
-        f"{partition_offset.topic}:{partition_offset.partition}": partition_offset.end_offset
-        - partition_offset.lag
-        for partition_offset in read_consumer_group_offsets(connection)
-        if partition_offset.topic in LANE_TOPICS
-    }
-
-
-def read_consumer_group_states(admin: Any) -> dict[str, tuple[str, int]]:
-    """State and number of members of each consumer group of the pipeline."""
+def _read_group_states(admin: Any) -> dict[str, tuple[str, int]]:
     # Only listed groups: describing an unknown one is an error in older Kafka versions.
     existing_groups = {listing["group_id"] for listing in admin.list_groups()} & set(TOPIC_BY_GROUP)
     described = admin.describe_groups(sorted(existing_groups)) if existing_groups else {}
@@ -93,27 +111,23 @@ def read_consumer_group_states(admin: Any) -> dict[str, tuple[str, int]]:
     }
 
 
-def read_partition_offsets(admin: Any, groups: Mapping[str, tuple[str, int]]) -> list[PartitionOffset]:
-    """One row per group and partition of its topic."""
-    partitions = _list_partitions(admin, set(TOPIC_BY_GROUP.values()))
-    if not partitions:
-        return []
-    earliest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    end_offsets = _read_end_offsets(admin, partitions)
+def _read_offsets(
+    admin: Any, topics: Collection[str], groups: Mapping[str, tuple[str, int]]
+) -> list[PartitionOffset]:
+    partitions = _list_partitions(admin, set(TOPIC_BY_GROUP.values()) & set(topics))
+    earliest = _list_partition_offsets(admin, partitions, OffsetSpec.EARLIEST)
+    latest = _list_partition_offsets(admin, partitions, OffsetSpec.LATEST)
     existing_groups = {group: None for group, state in groups.items() if state != ABSENT_GROUP}
-    committed = admin.list_group_offsets(existing_groups) if existing_groups else {}
+    committed = admin.list_group_offsets(existing_groups) if existing_groups and partitions else {}
     rows = []
     for group, topic in TOPIC_BY_GROUP.items():
-        for partition in [
-            topic_partition for topic_partition in partitions if topic_partition.topic == topic
-        ]:
+        for partition in [partition for partition in partitions if partition.topic == topic]:
             group_offset = committed.get(group, {}).get(partition)
-            committed_offset = (
-                group_offset.offset if group_offset is not None and group_offset.offset >= 0 else None
-            )
-            begin_offset, end_offset = earliest[partition].offset, end_offsets[partition]
+            is_committed = group_offset is not None and group_offset.offset >= 0
+            committed_offset = group_offset.offset if is_committed else None
             # Retention may have deleted records it had not read yet.
-            read_up_to = begin_offset if committed_offset is None else max(begin_offset, committed_offset)
+            read_up_to = max(earliest[partition], committed_offset or 0)
+            end_offset = latest[partition]
             rows.append(
                 PartitionOffset(
                     group,
@@ -127,17 +141,16 @@ def read_partition_offsets(admin: Any, groups: Mapping[str, tuple[str, int]]) ->
     return rows
 
 
-def _list_partitions(admin: Any, topics: Set[str]) -> list[Any]:
-    present = sorted(set(admin.list_topics()) & topics)
+def _list_partitions(admin: Any, topics: Collection[str]) -> list[Any]:
     return sorted(
         TopicPartition(topic["name"], partition["partition_index"])
-        for topic in (admin.describe_topics(present) if present else [])
+        for topic in (admin.describe_topics(sorted(topics)) if topics else [])
         for partition in topic["partitions"]
     )
 
 
-def _read_end_offsets(admin: Any, partitions: list[Any]) -> dict[Any, int]:
+def _list_partition_offsets(admin: Any, partitions: list[Any], spec: Any) -> dict[Any, int]:
     if not partitions:
         return {}
-    latest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    return {partition: offset_info.offset for partition, offset_info in latest.items()}
+    offsets = admin.list_partition_offsets(dict.fromkeys(partitions, spec))
+    return {partition: offset_info.offset for partition, offset_info in offsets.items()}

@@ -18,7 +18,6 @@ from app.persistence.serializer import message_text
 from app.persistence.tables import (
     comments,
     follows,
-    kafka_fallback_queue,
     likes,
     notifications,
     users,
@@ -152,15 +151,6 @@ class DatabaseViewer:
         """As count_rows()."""
         with translate_errors("count users"), self._engine.connect() as conn:
             return _count_or_estimate(conn, users, select(users.c.id))
-
-    def count_pending_and_failed_fallback(self, max_retries: int) -> tuple[int, int]:
-        """(pending, failed) of the fallback queue."""
-        columns = kafka_fallback_queue.c
-        is_failed = columns.retry_count > max_retries
-        query = select(func.count().filter(~is_failed), func.count().filter(is_failed))
-        with translate_errors("count the fallback queue"), self._engine.connect() as conn:
-            row = conn.execute(query.where(~columns.processed)).one()
-        return row[0], row[1]
 
 
 def _select_rows(view: TableView) -> Select[Any]:

@@ -3,58 +3,51 @@
     python -m app.operations.diagnose            health, backlogs, ages; exit code 1 on errors
     python -m app.operations.diagnose offsets    per group and partition: committed, end, lag
 
-Input: app/operations/health.py. Output: tables on the terminal, for whichever services respond.
+Input: app/operations/health. Output: tables on the terminal, for whichever services respond.
 """
+
+if __name__ == "__main__":
+    from app.clients.gevent_setup import patch_all
+
+    patch_all()
 
 import logging
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from app.clients.postgres import create_pg_engine
+from app.clients.redis import create_redis_client
 from app.domain.errors import Unavailable
 from app.log_config import redact_and_truncate, withhold_values
-from app.operations import health, health_checks
 from app.operations.consumer_lag import PartitionOffset, read_consumer_group_offsets
-from app.operations.health_checks import CheckLevel, CheckResult
-from app.settings import load_tool_settings
+from app.operations.health.report import SERVICE_HINTS, Health
+from app.operations.health.results import CheckLevel, CheckResult
+from app.settings import ToolSettings, load_tool_settings
 
-TOTAL_TIMEOUT_SECONDS = 10.0
-"""For all stages together. Each has shorter timeouts, which do not help against a stopped server."""
+TIMEOUT_SECONDS = 10.0
+"""For all queries, which run at the same time: nobody waits for this tool but its user."""
 LEVEL_LABELS = {
     CheckLevel.OK: "[green]ok",
     CheckLevel.WARNING: "[yellow]warning",
     CheckLevel.ERROR: "[bold red]ERROR",
 }
-Checks = Mapping[str, Callable[[], list[CheckResult]]]
 
 
-def run_checks(checks: Checks, timeout_seconds: float = TOTAL_TIMEOUT_SECONDS) -> list[CheckResult]:
-    """Runs all checks at once; a check that times out is reported as an error."""
-    results_by_service: dict[str, list[CheckResult]] = {}
-
-    def run_check(service: str) -> None:
-        results_by_service[service] = checks[service]()
-
-    # Daemon threads: one that hangs must not keep the process alive.
-    threads = [threading.Thread(target=run_check, args=(service,), daemon=True) for service in checks]
-    deadline = time.monotonic() + timeout_seconds
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    timeout_reason = f"no response in {timeout_seconds:.0f} s"
-    hint = "The service hangs, or its check failed: see its process and its log."
-    return [
-        result
-        for name in checks
-        for result in results_by_service.get(
-            name, [health_checks.unreachable_result(name, timeout_reason, hint)]
-        )
-    ]
+def create_health(settings: ToolSettings) -> Health:
+    urls = settings.service_urls
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    netloc = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+    return Health(
+        urls,
+        settings.limits,
+        create_redis_client(urls.redis_url, max_connections=4),
+        create_pg_engine(urls.database_url, application="diagnose"),
+        netloc,
+        TIMEOUT_SECONDS,
+    )
 
 
 def exit_code(results: Sequence[CheckResult]) -> int:
@@ -124,15 +117,17 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     settings = load_tool_settings()
     withhold_values(settings.service_urls.passwords())
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the table reports the same
+    for logger_name in ("kafka", "app.clients.outage_log"):  # the table reports the same
+        logging.getLogger(logger_name).setLevel(logging.CRITICAL)
     if arguments:
         try:
             print_offsets(read_consumer_group_offsets(settings.service_urls.kafka_connection), console)
         except Unavailable as exc:
-            console.print(f"{exc}. {health.RESTART_HINTS['kafka']}")
+            console.print(f"{exc}. {SERVICE_HINTS['kafka']}")
             return 1
         return 0
-    results = run_checks(health.checks_by_service(settings))
+    health = create_health(settings)
+    results = health.report(health.checked_queries, TIMEOUT_SECONDS).results
     print_results(results, console)
     return exit_code(results)
 

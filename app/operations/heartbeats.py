@@ -1,7 +1,7 @@
 """Heartbeats: when each worker loop last made progress, written from inside the loop.
 
 A heartbeat also carries the circuit breaker states of its process (app/clients/circuit_breaker.py), because
-workers open no port.
+workers open no port. All are in one hash, so that reading them costs the same however many keys Redis has.
 """
 
 import json
@@ -9,18 +9,29 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import redis
 
-from app.clients.redis import redis_key, translate_errors
+from app.clients.redis import translate_errors
 from app.domain.errors import Unavailable
-from app.domain.worker_loops import loops_without_recent_heartbeat
 
 log = logging.getLogger(__name__)
+HEARTBEATS_KEY = "heartbeats"
 HEARTBEAT_TTL_SECONDS = 60
-MAX_HEARTBEAT_AGE_SECONDS = 10.0
-"""Breaker states of older heartbeats are ignored."""
+"""Older ones are those of ended processes: they are not read, and removed by the next process that starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    loop: str
+    pid: str
+    age_seconds: float
+    breaker_states: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.loop}:{self.pid}"
 
 
 class Heartbeats:
@@ -30,51 +41,47 @@ class Heartbeats:
         self._redis = connection
         self._breaker_states = breaker_states
         self._last_recorded_at: dict[str, float] = {}
+        self._has_deleted_expired = False
 
-    def record_heartbeat(self, worker: str) -> None:
+    def record_heartbeat(self, loop: str) -> None:
         """At most once a second. Errors of Redis are logged only, so that the worker goes on."""
         now = time.time()
-        if now - self._last_recorded_at.get(worker, 0.0) < 1.0:
+        if now - self._last_recorded_at.get(loop, 0.0) < 1.0:
             return
-        self._last_recorded_at[worker] = now
+        self._last_recorded_at[loop] = now
         heartbeat_json = json.dumps({"at": now, "breakers": self._breaker_states()})
         try:
             with translate_errors("write a heartbeat"):
-                self._redis.set(
-                    redis_key("heartbeat", worker, os.getpid()),
-                    heartbeat_json,
-                    ex=HEARTBEAT_TTL_SECONDS,
-                )
+                if not self._has_deleted_expired:
+                    self._delete_expired(now)
+                pipeline = self._redis.pipeline(transaction=False)
+                pipeline.hset(HEARTBEATS_KEY, f"{loop}:{os.getpid()}", heartbeat_json)
+                pipeline.expire(HEARTBEATS_KEY, HEARTBEAT_TTL_SECONDS)
+                pipeline.execute()
         except Unavailable as exc:
             log.debug("Heartbeat not written: %s", exc, extra={"event": "heartbeat_failed"})
 
-    def ages_seconds(self) -> dict[str, float]:
-        """Seconds since the last heartbeat, by `loop:pid`."""
-        now = time.time()
-        return {name: round(now - float(heartbeat["at"]), 1) for name, heartbeat in self._read_all().items()}
-
-    def missing_loops(self) -> list[str]:
-        """Names of the loops that no process runs."""
-        return [
-            loop.name
-            for loop in loops_without_recent_heartbeat(self.ages_seconds(), MAX_HEARTBEAT_AGE_SECONDS)
+    def _delete_expired(self, now: float) -> None:
+        expired_names = [
+            name
+            for name, value in self._redis.hgetall(HEARTBEATS_KEY).items()
+            if now - float(json.loads(value)["at"]) > HEARTBEAT_TTL_SECONDS
         ]
+        if expired_names:
+            self._redis.hdel(HEARTBEATS_KEY, *expired_names)
+        self._has_deleted_expired = True
 
-    def breaker_states_by_worker(self) -> dict[str, dict[str, str]]:
-        """Breaker state by service, by `loop:pid`, from recent heartbeats."""
-        oldest_at = time.time() - MAX_HEARTBEAT_AGE_SECONDS
-        return {
-            name: dict(heartbeat["breakers"])
-            for name, heartbeat in self._read_all().items()
-            if float(heartbeat["at"]) >= oldest_at
-        }
 
-    def _read_all(self) -> dict[str, dict[str, Any]]:
-        with translate_errors("read the heartbeats"):
-            keys = list(self._redis.scan_iter(match=redis_key("heartbeat", "*"), count=500))
-            heartbeat_values = self._redis.mget(keys) if keys else []
-        return {
-            str(name).removeprefix("heartbeat:"): json.loads(value)
-            for name, value in zip(keys, heartbeat_values, strict=True)
-            if value is not None
-        }
+def read_heartbeats(connection: redis.Redis) -> list[Heartbeat]:
+    """The last one of each loop and process. Raises Unavailable."""
+    with translate_errors("read the heartbeats"):
+        stored = connection.hgetall(HEARTBEATS_KEY)
+    now = time.time()
+    heartbeats = []
+    for name, value in sorted(stored.items()):
+        loop, _, pid = str(name).rpartition(":")
+        fields = json.loads(value)
+        age_seconds = round(now - float(fields["at"]), 1)
+        if age_seconds <= HEARTBEAT_TTL_SECONDS:
+            heartbeats.append(Heartbeat(loop, pid, age_seconds, fields["breakers"]))
+    return heartbeats

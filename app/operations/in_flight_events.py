@@ -4,25 +4,22 @@ Used by blueprints/admin/database_viewer.py. Sources: the newest entries of the 
 and the open windows due next. An event that is in Kafka at the moment is in none of these.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
 
-from app.aggregation.windows import DUE_INDEX_KEY
 from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.clients.redis import redis_key, translate_errors
+from app.clients.redis import translate_errors
 from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
 from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at_from_seq
-from app.domain.windows import WindowDecision
 from app.ingest.ingress import ingress_key
-from app.operations.open_windows import CLAIMED_PREFIX, OpenWindow, OpenWindows
+from app.operations.open_windows import OpenWindow, OpenWindows
 
 MAX_WINDOWS = 50
 KINDS_BY_TABLE = {
@@ -60,16 +57,16 @@ class InFlightEvent:
 class InFlightEvents:
     def __init__(self, connection: redis.Redis, engine: Engine, shards: Sequence[int]) -> None:
         self._redis = connection
+        self._open_windows = OpenWindows(connection)
         self._engine = engine
         self._shards = shards
 
     def list_for_table(self, table: str, limit: int) -> list[dict[str, Any]]:
         """Newest first. Raises Unavailable."""
         if table == "notification-history":
-            windows = OpenWindows(self._redis)
             open_windows: list[OpenWindow] = []
             with stale_reads.mark_stale_if_redis_unavailable():
-                open_windows = windows.list_by_due(limit, None)
+                open_windows = self._open_windows.list_by_due(limit)
             return [_window_to_dict(window) for window in open_windows]
         kinds = KINDS_BY_TABLE[table]
         in_flight_events = [
@@ -110,22 +107,13 @@ class InFlightEvents:
                 continue
 
     def _iter_window_events(self) -> Iterator[InFlightEvent]:
-        with translate_errors("read in-flight events"):
-            rows: Any = self._redis.zrange(DUE_INDEX_KEY, 0, MAX_WINDOWS - 1, withscores=True)
-            pipeline = self._redis.pipeline(transaction=False)
-            for name, _ in rows:
-                pipeline.hgetall(name if name.startswith(CLAIMED_PREFIX) else redis_key("window", name))
-            windows: Any = pipeline.execute()
-        for (name, due_ms), window in zip(rows, windows, strict=True):
-            location = "closing" if name.startswith(CLAIMED_PREFIX) else "window"
-            due_at = datetime.fromtimestamp(due_ms / 1000, UTC) if location == "window" else None
-            yield from (InFlightEvent(event, location, due_at) for event in _iter_gathered_events(window))
+        windows = self._open_windows.list_by_due(MAX_WINDOWS)
+        for window, event in self._open_windows.list_gathered_events(windows):
+            yield InFlightEvent(event, _window_location(window), None if window.is_claimed else window.due_at)
 
 
-def _iter_gathered_events(window: dict[str, str]) -> Iterator[Event]:
-    for field, value in window.items():
-        if not field.startswith("~") and value.split(" ", 2)[1] == WindowDecision.GATHERED:
-            yield event_from_wire(json.loads(value.split(" ", 2)[2]))
+def _window_location(window: OpenWindow) -> str:
+    return "closing" if window.is_claimed else "window"
 
 
 def _window_to_dict(window: OpenWindow) -> dict[str, Any]:
@@ -135,7 +123,7 @@ def _window_to_dict(window: OpenWindow) -> dict[str, Any]:
         "userId": window.recipient_id,
         "type": window.kind,
         "aggregatedCount": window.gathered_count,
-        "where": "closing" if window.is_claimed else "window",
+        "where": _window_location(window),
         "dueAt": None if window.is_claimed else window.due_at,
     }
 

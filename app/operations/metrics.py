@@ -1,14 +1,13 @@
 """Prometheus metrics, computed when they are read, so that requests do not pay for them.
 
-Input: counters of this process, stage counters in Redis, the backlog of outgoing messages, the progress of
-the retention. Output: text for blueprints/api/metrics.py. Workers open no port: their counters are in Redis
-and PostgreSQL, and every web process reports the same values, which must not be summed over processes.
+Input: counters of this process, and a health report. Output: text for blueprints/api/metrics.py. Workers open
+no port: their counters are in Redis and PostgreSQL, and every web process reports the same values, which must
+not be summed over processes.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import redis
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -21,14 +20,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.clients import circuit_breaker
-from app.clients.redis import translate_errors
-from app.domain.errors import Unavailable
-from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
-from app.ingest.ingress import ingress_key
-from app.messaging.stage_counters import StageCounters
-from app.operations.heartbeats import Heartbeats
-from app.operations.retention_progress import RetentionProgress
-from app.persistence.outgoing_messages import OutgoingMessages
+from app.domain.worker_loops import WORKER_LOOPS
+from app.operations.health.checks import LOOPS_STAGE
+from app.operations.health.postgres_figures import TableFigures
+from app.operations.health.redis_figures import PipelineFigures
+from app.operations.health.report import Health
+from app.operations.health.results import CheckLevel, CheckResult
+from app.operations.heartbeats import Heartbeat
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RESPONSES: defaultdict[int, int] = defaultdict(int)
@@ -48,23 +46,14 @@ CRITICAL_DELIVERY_SECONDS = Histogram(
 
 
 class Metrics:
-    def __init__(
-        self,
-        connection: redis.Redis,
-        shards: range,
-        count_connected_users: Callable[[], int],
-        outgoing_messages: OutgoingMessages,
-        retention_progress: RetentionProgress,
-    ) -> None:
+    def __init__(self, health: Health, count_connected_users: Callable[[], int]) -> None:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         registry.register(WebProcessCollector(count_connected_users))
         registry.register(CRITICAL_DELIVERY_SECONDS)
-        registry.register(PipelineCollector(connection, shards))
-        registry.register(MailBacklogCollector(outgoing_messages))
-        registry.register(RetentionCollector(retention_progress))
+        registry.register(HealthCollector(health))
         self._registry = registry
 
     def render(self) -> bytes:
@@ -106,106 +95,90 @@ def _breaker_gauge(name: str, states_by_process: Mapping[str, Mapping[str, str]]
     return gauge
 
 
-class MailBacklogCollector(Collector):
-    """Same values in every process; omitted while PostgreSQL is unavailable."""
+class HealthCollector(Collector):
+    """Same values in every process; omitted while the service that has them is unavailable."""
 
-    def __init__(self, outgoing_messages: OutgoingMessages) -> None:
-        self._outgoing_messages = outgoing_messages
-
-    def describe(self) -> Iterable[Metric]:
-        return ()  # otherwise registering would query PostgreSQL
-
-    def collect(self) -> Iterable[Metric]:
-        try:
-            waiting_count, oldest_seconds = self._outgoing_messages.waiting_count_and_oldest_age()
-        except Unavailable:
-            return
-        yield GaugeMetricFamily(
-            "notifications_mail_waiting", "E-mails and text messages not sent yet", waiting_count
-        )
-        yield GaugeMetricFamily(
-            "notifications_mail_oldest_seconds",
-            "Age of the oldest message not sent yet",
-            oldest_seconds or 0.0,
-        )
-
-
-class RetentionCollector(Collector):
-    """Same values in every process; omitted while PostgreSQL is unavailable."""
-
-    def __init__(self, progress: RetentionProgress) -> None:
-        self._progress = progress
+    def __init__(self, health: Health) -> None:
+        self._health = health
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # otherwise registering would query PostgreSQL
+        return ()  # otherwise registering would query the services
 
     def collect(self) -> Iterable[Metric]:
-        try:
-            progress_by_category = self._progress.read_by_category()
-        except Unavailable:
-            return
-        deleted_rows = CounterMetricFamily(
-            "notifications_retention_deleted_rows", "Rows deleted after their retention", labels=["category"]
-        )
-        completed_at = GaugeMetricFamily(
-            "notifications_retention_completed_timestamp_seconds",
-            "When no row past its retention was left, as Unix time",
-            labels=["category"],
-        )
-        for category, progress in progress_by_category.items():
-            deleted_rows.add_metric([category], progress.deleted_count)
-            if progress.completed_at is not None:
-                completed_at.add_metric([category], progress.completed_at.timestamp())
-        yield deleted_rows
-        yield completed_at
+        health = self._health
+        report = health.report([health.pipeline, health.heartbeats, health.tables])
+        yield _check_gauge(report.results)
+        if (pipeline := report.get(health.pipeline)) is not None:
+            yield from _pipeline_metrics(pipeline)
+        if report.get(health.heartbeats) is not None:
+            yield from _loop_metrics(report.results, health.alive_heartbeats(report))
+        if (tables := report.get(health.tables)) is not None:
+            yield from table_metrics(tables)
 
 
-class PipelineCollector(Collector):
-    """Same values in every process; omitted while Redis is unavailable."""
+def _check_gauge(results: Sequence[CheckResult]) -> Metric:
+    gauge = GaugeMetricFamily(
+        "notifications_check_level", "0 ok, 1 warning, 2 error", labels=["stage", "check"]
+    )
+    for result in results:
+        gauge.add_metric([result.stage, result.check], list(CheckLevel).index(result.level))
+    return gauge
 
-    def __init__(self, connection: redis.Redis, shards: range) -> None:
-        self._redis = connection
-        self._shards = shards
 
-    def describe(self) -> Iterable[Metric]:
-        return ()  # otherwise registering would query Redis
+def _pipeline_metrics(figures: PipelineFigures) -> Iterable[Metric]:
+    events = CounterMetricFamily(
+        "notifications_pipeline_events",
+        "Events by stage and outcome (flusher/in: events that entered windows)",
+        labels=["stage", "outcome"],
+    )
+    for stage, outcomes in figures.outcomes_by_stage.items():
+        for outcome, count in sorted(outcomes.items()):
+            events.add_metric([stage, outcome], count)
+    yield events
+    ingress_gauge = GaugeMetricFamily(
+        "notifications_ingress_entries", "Entries not moved by the bridge", labels=["shard"]
+    )
+    for shard in figures.ingress:
+        ingress_gauge.add_metric([str(shard.shard)], shard.length)
+    yield ingress_gauge
 
-    def collect(self) -> Iterable[Metric]:
-        try:
-            outcomes_by_stage = StageCounters(self._redis).outcomes_by_stage(PIPELINE_STAGES)
-            ingress_lengths = self._read_ingress_lengths()
-            worker_breaker_states = Heartbeats(self._redis).breaker_states_by_worker()
-            dead_loops = Heartbeats(self._redis).missing_loops()
-        except Unavailable:
-            return
-        events = CounterMetricFamily(
-            "notifications_pipeline_events",
-            "Events by stage and outcome (flusher/in: events that entered windows)",
-            labels=["stage", "outcome"],
-        )
-        for stage, outcomes in outcomes_by_stage.items():
-            for outcome, count in sorted(outcomes.items()):
-                events.add_metric([stage, outcome], count)
-        yield events
-        ingress_gauge = GaugeMetricFamily(
-            "notifications_ingress_entries", "Entries not moved by the bridge", labels=["shard"]
-        )
-        for shard, count in zip(self._shards, ingress_lengths, strict=True):
-            ingress_gauge.add_metric([str(shard)], count)
-        yield ingress_gauge
-        yield _breaker_gauge("notifications_worker_breaker_state", worker_breaker_states)
-        alive_gauge = GaugeMetricFamily(
-            "notifications_loop_alive",
-            "1 if a worker process runs this loop, else 0",
-            labels=["loop", "process"],
-        )
-        for loop in WORKER_LOOPS.values():
-            alive_gauge.add_metric([loop.name, loop.process], float(loop.name not in dead_loops))
-        yield alive_gauge
 
-    def _read_ingress_lengths(self) -> list[int]:
-        with translate_errors("read the ingress lengths"):
-            pipeline = self._redis.pipeline(transaction=False)
-            for shard in self._shards:
-                pipeline.xlen(ingress_key(shard))
-            return [int(length) for length in pipeline.execute()]
+def _loop_metrics(results: Sequence[CheckResult], heartbeats: Sequence[Heartbeat]) -> Iterable[Metric]:
+    yield _breaker_gauge(
+        "notifications_worker_breaker_state", {item.name: item.breaker_states for item in heartbeats}
+    )
+    alive_gauge = GaugeMetricFamily(
+        "notifications_loop_alive",
+        "1 if a worker process runs this loop, else 0",
+        labels=["loop", "process"],
+    )
+    for result in results:
+        if result.stage == LOOPS_STAGE:
+            process = WORKER_LOOPS[result.check].process
+            alive_gauge.add_metric([result.check, process], float(result.level is CheckLevel.OK))
+    yield alive_gauge
+
+
+def table_metrics(figures: TableFigures) -> Iterable[Metric]:
+    yield GaugeMetricFamily(
+        "notifications_mail_waiting", "E-mails and text messages not sent yet", figures.mail_waiting
+    )
+    yield GaugeMetricFamily(
+        "notifications_mail_oldest_seconds",
+        "Age of the oldest message not sent yet",
+        figures.mail_oldest_seconds or 0.0,
+    )
+    deleted_rows = CounterMetricFamily(
+        "notifications_retention_deleted_rows", "Rows deleted after their retention", labels=["category"]
+    )
+    completed_at = GaugeMetricFamily(
+        "notifications_retention_completed_timestamp_seconds",
+        "When no row past its retention was left, as Unix time",
+        labels=["category"],
+    )
+    for category, progress in figures.retention.items():
+        deleted_rows.add_metric([category], progress.deleted_count)
+        if progress.completed_at is not None:
+            completed_at.add_metric([category], progress.completed_at.timestamp())
+    yield deleted_rows
+    yield completed_at

@@ -1,23 +1,24 @@
-"""Open windows for administrators: recipient, object, number of events, and when they are due.
+"""Open windows, as administrators and health checks see them: the object, the number of events, the due time.
 
-Used by blueprints/admin/operations.py. Source: Redis windows:due and the windows it names. Reads only, except
-that it can make windows due at once.
+Source: Redis windows:due and the windows it names. Reads only, except that it can make windows due at once.
 """
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
-from app.aggregation.windows import DUE_INDEX_KEY
+from app.aggregation.windows import CLAIMED_PREFIX, DUE_INDEX_KEY
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.domain.windows import parse_window_name
+from app.domain.event_codec import event_from_wire
+from app.domain.events import Event
+from app.domain.windows import WindowDecision, parse_window_name
 
-PAGE_SIZE = 1_000
-CLAIMED_PREFIX = "closing:"
+PAGE_SIZE, MAX_PAGES = 1_000, 20
 DueCursor = tuple[float, str]
 
 
@@ -30,6 +31,7 @@ class OpenWindow:
     gathered_count: int
     """Events that will be written when it closes; those announced at once are not counted."""
     due_ms: int
+    """0: flushed early, and about to be removed."""
 
     @property
     def is_claimed(self) -> bool:
@@ -40,17 +42,27 @@ class OpenWindow:
         return datetime.fromtimestamp(self.due_ms / 1000, UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class WindowFigures:
+    open_count: int
+    closing_count: int
+    gathered_count: int
+    """Events in all of them."""
+    first_due_in_seconds: float | None
+    """Negative: the first is overdue. None: there is none."""
+
+
 class OpenWindows:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._expire_now = register_script(connection, "operations/expire_now")
 
-    def list_by_due(self, limit: int, after_entry: DueCursor | None) -> list[OpenWindow]:
+    def list_by_due(self, limit: int, after_entry: DueCursor | None = None) -> list[OpenWindow]:
         """Ordered by due time."""
         min_score = after_entry[0] if after_entry else "-inf"
         windows: list[OpenWindow] = []
         with translate_errors("list windows"):
-            for start in range(0, 10 * PAGE_SIZE, PAGE_SIZE):
+            for start in range(0, MAX_PAGES * PAGE_SIZE, PAGE_SIZE):
                 rows: Any = self._redis.zrangebyscore(
                     DUE_INDEX_KEY, min_score, "+inf", start=start, num=PAGE_SIZE, withscores=True
                 )
@@ -61,11 +73,29 @@ class OpenWindows:
                     return windows
         return windows
 
-    def count_gathered_events(self, max_windows: int) -> int:
-        """Number of events in all windows."""
-        with translate_errors("count gathered events"):
-            names: Any = self._redis.zrange(DUE_INDEX_KEY, 0, max_windows - 1)
-            return sum(self._read_gathered_counts(str(name) for name in names))
+    def read_figures(self) -> WindowFigures:
+        """Of the first MAX_PAGES * PAGE_SIZE windows to close. Raises Unavailable."""
+        windows = self.list_by_due(MAX_PAGES * PAGE_SIZE)
+        unflushed = [window for window in windows if window.due_ms]
+        closing_count = sum(window.is_claimed for window in unflushed)
+        return WindowFigures(
+            len(unflushed) - closing_count,
+            closing_count,
+            sum(window.gathered_count for window in windows),
+            unflushed[0].due_ms / 1000 - time.time() if unflushed else None,
+        )
+
+    def list_gathered_events(self, windows: Sequence[OpenWindow]) -> Iterator[tuple[OpenWindow, Event]]:
+        """The events that each of the windows will write when it closes. Raises Unavailable."""
+        with translate_errors("read windows"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for window in windows:
+                pipeline.hgetall(_window_key(window.name))
+            stored_windows = pipeline.execute()
+        for window, fields in zip(windows, stored_windows, strict=True):
+            for name, value in fields.items():
+                if not name.startswith("~") and value.split(" ", 2)[1] == WindowDecision.GATHERED:
+                    yield window, event_from_wire(json.loads(value.split(" ", 2)[2]))
 
     def make_all_due(self, now_ms: int | None = None) -> int:
         """Makes all open windows due and returns their number. The flusher closes them in its next step."""
@@ -73,18 +103,19 @@ class OpenWindows:
             expire_at_ms = int(time.time() * 1000) if now_ms is None else now_ms
             return int(self._expire_now(keys=[DUE_INDEX_KEY], args=[expire_at_ms]))
 
-    def _read_windows(self, due_entries: list[DueCursor]) -> list[OpenWindow]:
-        counts = self._read_gathered_counts(name for _, name in due_entries)
+    def _read_windows(self, due_entries: Sequence[DueCursor]) -> list[OpenWindow]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for _, name in due_entries:
+            pipeline.hget(_window_key(name), "~gathered")
+        counts = pipeline.execute() if due_entries else []
         return [
-            OpenWindow(name, *_parse_window_identity(name), gathered, int(score))
+            OpenWindow(name, *_parse_window_identity(name), int(gathered or 0), int(score))
             for (score, name), gathered in zip(due_entries, counts, strict=True)
         ]
 
-    def _read_gathered_counts(self, names: Iterable[str]) -> list[int]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipeline.hget(name if name.startswith(CLAIMED_PREFIX) else redis_key("window", name), "~gathered")
-        return [int(count or 0) for count in pipeline.execute()]
+
+def _window_key(name: str) -> str:
+    return name if name.startswith(CLAIMED_PREFIX) else redis_key("window", name)
 
 
 def _parse_window_identity(name: str) -> tuple[str, str, str]:

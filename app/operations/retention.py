@@ -1,13 +1,15 @@
 """Retention: deletes rows past their retention, one bounded batch per transaction.
 
 Used by workers/retention.py and by python -m app.admin purge. In: the categories of
-app/operations/retention_categories.py. Out: deleted rows, and the progress in table retention_progress
-(app/operations/retention_progress.py), in the same transaction. May be stopped and restarted at any time.
+app/operations/retention_categories.py. Out: deleted rows, and the progress in table retention_progress, in
+the same transaction. May be stopped and restarted at any time.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
 from app.domain.resume import MAX_MISSED_EVENTS
@@ -18,12 +20,21 @@ from app.operations.retention_categories import (
     BatchResult,
     RetentionCategory,
 )
-from app.operations.retention_progress import RECORD_PROGRESS
 
 BATCH_TIMEOUT_MS = 5_000
 """A batch takes milliseconds. A longer one is given up, and nothing of it is deleted."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 1_000
 """How long a frozen process keeps the locks of a batch: critical messages need those on recipients."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryProgress:
+    deleted_count: int
+    """Rows deleted so far."""
+    completed_at: datetime | None
+    """When nothing past its retention was left. None: not yet."""
+    completed_seconds_ago: float | None
+    """By the clock of PostgreSQL."""
 
 
 class RetentionPurge:
@@ -51,7 +62,7 @@ class RetentionPurge:
             conn.execute(_SET_TIMEOUTS)
             result = category.delete_batch(conn, category, self._batch_params(category))
             conn.execute(
-                RECORD_PROGRESS,
+                _RECORD_PROGRESS,
                 {
                     "name": category.name,
                     "deleted": result.deleted_count,
@@ -59,6 +70,11 @@ class RetentionPurge:
                 },
             )
         return result
+
+    def read_progress(self) -> dict[str, CategoryProgress]:
+        """By category, without those that were never purged. Raises Unavailable."""
+        with translate_errors("read the progress of the retention"), self._engine.connect() as conn:
+            return select_progress(conn)
 
     def _batch_params(self, category: RetentionCategory) -> dict[str, int]:
         return {
@@ -70,7 +86,22 @@ class RetentionPurge:
         }
 
 
+def select_progress(conn: Connection) -> dict[str, CategoryProgress]:
+    """By category, without those that were never purged."""
+    return {row[0]: CategoryProgress(*row[1:]) for row in conn.execute(_SELECT_PROGRESS)}
+
+
 _SET_TIMEOUTS = text(
     f"set local statement_timeout = {BATCH_TIMEOUT_MS}; "
     f"set local idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}"
 )
+_SELECT_PROGRESS = text(
+    "select name, deleted_count, completed_at, extract(epoch from now() - completed_at)::float8 "
+    "from retention_progress order by name"
+)
+_RECORD_PROGRESS = text("""
+    insert into retention_progress as p (name, deleted_count, completed_at)
+    values (:name, :deleted, case when :completed then now() end)
+    on conflict (name) do update set deleted_count = p.deleted_count + excluded.deleted_count,
+        completed_at = coalesce(excluded.completed_at, p.completed_at)
+""")

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from app.operations.retention_progress import RECORD_POSITION, SELECT_POSITION
-
 BATCH_SIZE = 1_000
 CASCADING_BATCH_SIZE = 200
 """For rows with dependent rows, which are deleted with them."""
@@ -79,7 +77,7 @@ def _delete_superseded_client_events(
 ) -> BatchResult:
     """Reads each settled row once, in the order of publishing, from a stored position. Its recipient's rows
     that newer ones push out of the kept history are deleted; the newest stay and are not read again."""
-    position = conn.execute(SELECT_POSITION, {"name": category.name}).one_or_none() or ("-infinity", 0)
+    position = conn.execute(_SELECT_POSITION, {"name": category.name}).one_or_none() or ("-infinity", 0)
     page_params = {**params, "at": position[0], "id": position[1]}
     page = conn.execute(
         text(category.selection("id, user_id::text, client_seq is null, published_at::text")), page_params
@@ -92,7 +90,7 @@ def _delete_superseded_client_events(
     unnumbered_ids = [row[0] for row in page if row[2]]
     unnumbered_count = conn.execute(_DELETE_UNNUMBERED, {"ids": unnumbered_ids}).rowcount
     if page:
-        conn.execute(RECORD_POSITION, {"name": category.name, "at": page[-1][3], "id": page[-1][0]})
+        conn.execute(_RECORD_POSITION, {"name": category.name, "at": page[-1][3], "id": page[-1][0]})
     return BatchResult(superseded_count + unnumbered_count, len(page) >= params["batch"])
 
 
@@ -140,6 +138,15 @@ SELECT_SUPERSEDED_IDS = (
     "where u.id = any(cast(:users as uuid[])) limit :batch"
 )
 _DELETE_SUPERSEDED = text(f"delete from outbox where id = any(array({SELECT_SUPERSEDED_IDS}))")  # noqa: S608 - constants only
+_SELECT_POSITION = text(
+    "select coalesce(position_at, '-infinity')::text, coalesce(position_id, 0) "
+    "from retention_progress where name = :name"
+)
+_RECORD_POSITION = text("""
+    insert into retention_progress (name, position_at, position_id)
+    values (:name, cast(:at as timestamptz), :id)
+    on conflict (name) do update set position_at = excluded.position_at, position_id = excluded.position_id
+""")
 _DELETE_UNNUMBERED = text("delete from outbox where id = any(cast(:ids as bigint[]))")
 
 RETENTION_CATEGORIES = {

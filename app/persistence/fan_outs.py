@@ -166,12 +166,6 @@ def list_recent_fan_outs(conn: Connection) -> list[dict[str, object]]:
     ]
 
 
-FAN_OUT_BACKLOG = text("""
-    select count(*), coalesce(sum(greatest(recipient_count - processed_count, 0)), 0)::int,
-        extract(epoch from now() - min(updated_at))
-    from fan_outs where finished_at is null
-""")
-"""Unfinished fan-outs, their remaining recipients, and the seconds since the one that waits longest moved."""
 _SELECT_RECENT = text("""
     select id::text, kind, audience, actor_id::text, object_id::text, recipient_count, processed_count,
         outcomes, created_at, finished_at

@@ -64,11 +64,6 @@ class OutgoingMessages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def waiting_count_and_oldest_age(self) -> tuple[int, float | None]:
-        """The number of waiting messages, and the age of the oldest in seconds."""
-        with translate_errors("count messages"), self._engine.connect() as conn:
-            waiting_count, oldest_age_seconds = conn.execute(OUTGOING_BACKLOG).one()
-        return waiting_count, None if oldest_age_seconds is None else float(oldest_age_seconds)
 
     def claim(self, queue: SendQueue, max_messages: int, now: float) -> list[ClaimedMessage]:
         """Claims due messages, the longest due first, and renders them with current names. `now` in Unix
@@ -136,10 +131,6 @@ INSERT_MESSAGES_SQL = f"""
 """Part of each statement that inserts announcements in the outbox. It reads them from the relation
 `announced`: user_id, client_seq, notification_id, version, type, channels (JSON) and created_at. Simulated
 users get no messages."""
-OUTGOING_BACKLOG = text(
-    "select count(*), extract(epoch from now() - min(created_at)) from outgoing_messages "
-    "where status = 'waiting'"
-)
 _CLAIM_DUE = text("""
     with due as (
         select m.id from outgoing_messages m

@@ -11,6 +11,7 @@ from flask import Blueprint, abort, request
 
 from app.domain.errors import Rejected
 from app.domain.events import to_iso_utc
+from app.messaging.fallback_queue import FallbackQueue
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.operations.in_flight_events import InFlightEvents
@@ -32,7 +33,7 @@ def blueprint(
     database_viewer: DatabaseViewer,
     in_flight_events: InFlightEvents,
     data_wipe: EventDataWipe,
-    fallback_max_retries: int,
+    fallback_queue: FallbackQueue,
     now: Callable[[], float],
 ) -> Blueprint:
     routes = Blueprint("database_viewer", __name__, url_prefix="/api/admin")
@@ -41,7 +42,7 @@ def blueprint(
     def get_dashboard_stats() -> JsonObject:
         """Exactly the figures that the seed's dashboard reads."""
         request_auth.require_admin()
-        pending_count, failed_count = database_viewer.count_pending_and_failed_fallback(fallback_max_retries)
+        pending_count, failed_count = fallback_queue.count_pending_and_failed()
         return {
             "success": True,
             "stats": {

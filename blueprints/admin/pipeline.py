@@ -3,15 +3,15 @@
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from flask import Blueprint
 
-from app.clients import circuit_breaker
-from app.domain.errors import Rejected, Unavailable
-from app.operations.event_tracker import EventTracker
-from app.operations.heartbeats import Heartbeats
-from app.operations.pipeline_report import PipelineReport
+from app.domain.errors import Rejected
+from app.operations.health.checks import LOOPS_STAGE, is_alive
+from app.operations.health.report import Health
+from app.operations.health.stages import list_stages
 from app.operations.trace import EventTraces
 from blueprints.http.ids import parse_uuid
 from blueprints.http.pagination import parse_int_arg
@@ -23,9 +23,7 @@ EVENT_NOT_FOUND = Rejected("Event not found", "event_not_found", 404)
 
 def blueprint(
     request_auth: RequestAuth,
-    pipeline_report: PipelineReport,
-    heartbeats: Heartbeats,
-    event_tracker: EventTracker,
+    health: Health,
     event_traces: EventTraces,
     now: Callable[[], float],
 ) -> Blueprint:
@@ -33,35 +31,41 @@ def blueprint(
 
     @routes.get("/pipeline")
     def get_pipeline() -> JsonObject:
+        """Heartbeat ages and circuit breakers are by loop:pid. `missingLoops`: no process runs them."""
         request_auth.require_admin()
-        stages, unavailable = pipeline_report.read_stages()
+        report = health.report(
+            [
+                health.pipeline,
+                health.windows,
+                health.heartbeats,
+                health.tables,
+                health.fan_outs,
+                health.failover,
+                health.kafka,
+            ]
+        )
+        missing_loops = [result.check for result in report.problems if result.stage == LOOPS_STAGE]
         return {
             "success": True,
-            "stages": [stage.to_dict() for stage in stages],
-            **_heartbeats_json(),
-            "fanOuts": pipeline_report.list_fan_outs(),
-            "unavailable": unavailable,
+            "stages": list_stages(health, report),
+            "workers": {
+                item.name: item.age_seconds
+                for item in report.get(health.heartbeats) or ()
+                if is_alive(item) or item.loop in missing_loops
+            },
+            "missingLoops": missing_loops,
+            "breakers": health.breaker_states(report),
+            "fanOuts": report.get(health.fan_outs) or [],
+            "problems": [asdict(result) for result in report.problems],
+            "unavailable": report.unavailable,
             "timestamp": datetime.fromtimestamp(now(), UTC),
         }
-
-    def _heartbeats_json() -> JsonObject:
-        """Heartbeat ages and circuit breakers by loop:pid, and loops that no process runs. Without
-        Redis only the breakers of this process."""
-        local_breakers = {"web": circuit_breaker.breaker_states()}
-        try:
-            return {
-                "workers": heartbeats.ages_seconds(),
-                "missingLoops": heartbeats.missing_loops(),
-                "breakers": {**local_breakers, **heartbeats.breaker_states_by_worker()},
-            }
-        except Unavailable:
-            return {"workers": {}, "missingLoops": [], "breakers": local_breakers}
 
     @routes.get("/events")
     def list_recent_events() -> JsonObject:
         """The newest events that a worker has processed, with their progress."""
         request_auth.require_admin()
-        statuses = event_tracker.list_recently_moved(parse_int_arg("limit", 20, 50))
+        statuses = event_traces.list_recently_moved(parse_int_arg("limit", 20, 50))
         return {"success": True, "items": [status.to_dict() for status in statuses]}
 
     @routes.get("/trace/<event_id>")

@@ -6,29 +6,18 @@ from datetime import UTC, datetime
 
 from flask import Blueprint
 
-from app.domain.errors import Unavailable
+from app.clients.circuit_breaker import most_degraded_breaker_state
 from app.domain.events import to_iso_utc
-from app.failover.redis_failover import RedisFailover
-from app.operations.dependency_checks import DOWN, UP, DependencyChecks, DependencyStatus
+from app.operations.health.report import Health, HealthReport
 from blueprints.http.serializers import JsonObject
 
 _STARTED_AT = time.monotonic()
-
-
-def _dependency_json(status: DependencyStatus) -> JsonObject:
-    payload: JsonObject = {
-        "state": status.state,
-        "latencyMs": status.latency_ms,
-        "breaker": status.breaker_state,
-    }
-    return payload | ({"reason": status.reason} if status.reason else {})
+HEALTH_WAIT_SECONDS = 0.5
+"""Load balancers often wait no longer than a second."""
 
 
 def blueprint(
-    dependency_checks: DependencyChecks,
-    redis_failover: RedisFailover,
-    count_connected_users: Callable[[], int],
-    now: Callable[[], float],
+    health: Health, count_connected_users: Callable[[], int], now: Callable[[], float]
 ) -> Blueprint:
     routes = Blueprint("health", __name__)
 
@@ -36,52 +25,55 @@ def blueprint(
     def get_health() -> JsonObject:
         """A superset of the responses of the seed's four services. The status is 200 also when
         PostgreSQL is down, which `database` shows."""
+        report = health.report([health.postgres_ping], HEALTH_WAIT_SECONDS)
         return {
             "status": "healthy",
             "service": "notifications",
             "timestamp": to_iso_utc(datetime.fromtimestamp(now(), UTC)),
-            "database": dependency_checks.cached_postgres_status(),
+            "database": "disconnected" if report.unavailable else "connected",
             "connectedUsers": count_connected_users(),
             "uptime": round(time.monotonic() - _STARTED_AT, 3),
         }
 
     @routes.get("/ready")
     def get_readiness() -> tuple[JsonObject, int]:
-        """Writes go through Redis, or through PostgreSQL while Redis is down. Neither is possible with a
-        Redis that may evict keys."""
-        statuses = dependency_checks.check_all()
-        can_bypass_redis = statuses["redis"].state == DOWN and statuses["postgres"].state == UP
-        accepts_writes = statuses["redis"].state == UP or can_bypass_redis
+        report = health.read_readiness()
+        accepts_writes = health.accepts_writes(report)
         payload = {
             "success": accepts_writes,
             "status": "ready" if accepts_writes else "not ready",
-            "dependencies": {name: _dependency_json(status) for name, status in statuses.items()},
-            **_failover_json(statuses["postgres"].state == UP),
+            "dependencies": _dependencies_json(report),
+            **_failover_json(report),
         }
         return payload, 200 if accepts_writes else 503
 
-    def _failover_json(is_known: bool) -> JsonObject:
+    def _dependencies_json(report: HealthReport) -> JsonObject:
+        """The breaker is the most degraded one of all processes: the workers use Kafka most."""
+        breakers = health.breaker_states(report).values()
+        payload: JsonObject = {}
+        for query in (health.redis_server, health.postgres_ping, health.kafka_ping, health.dynamodb_ping):
+            service = query.service
+            state, reason = report.service_state(query)
+            payload[service] = {
+                "state": state,
+                "latencyMs": report.answers[query].latency_ms,
+                "breaker": most_degraded_breaker_state(
+                    [states[service] for states in breakers if service in states]
+                ),
+            } | ({"reason": reason} if reason else {})
+        return payload
+
+    def _failover_json(report: HealthReport) -> JsonObject:
         """State of the Redis failover, its reason, and the loss when Redis was last emptied. All null
         without PostgreSQL."""
-        unknown: JsonObject = {
-            "redisFailover": None,
-            "redisFailoverReason": None,
-            "redisDataLoss": None,
-        }
-        if not is_known:
-            return unknown
-        try:
-            failover_state = redis_failover.read_state()
-        except Unavailable:
-            return unknown
-        data_loss = failover_state.data_loss
+        failover = report.get(health.failover)
+        data_loss = failover.data_loss if failover else None
         if data_loss is not None:
             data_loss = data_loss | {"at": to_iso_utc(datetime.fromtimestamp(data_loss["at"], UTC))}
         # Before Redis is enabled for the first time, writes bypass it.
-        state = "failover" if failover_state.status == "not_initialized" else failover_state.status
         return {
-            "redisFailover": state,
-            "redisFailoverReason": failover_state.reason,
+            "redisFailover": (failover.status or "failover") if failover else None,
+            "redisFailoverReason": failover.reason if failover else None,
             "redisDataLoss": data_loss,
         }
 

@@ -151,7 +151,10 @@ ROUTES: tuple[RouteSpec, ...] = (
     RouteSpec("POST", "/api/events/trigger", SERVICE, _ACCEPTED_EVENT_KEYS, "", "", EventBody, 202, True),
     # Operations
     RouteSpec("GET", "/api/admin/stats", ADMIN, "stats"),
-    RouteSpec("GET", "/api/admin/pipeline", ADMIN, "stages workers missingLoops unavailable timestamp"),
+    RouteSpec(
+        "GET", "/api/admin/pipeline", ADMIN,
+        "stages workers missingLoops problems unavailable timestamp",
+    ),
     RouteSpec("GET", "/api/admin/events", ADMIN, "items", "", "limit:50"),
     RouteSpec("GET", "/api/admin/trace/{id}", ADMIN, "eventId steps", "404"),
     RouteSpec("GET", "/api/admin/windows", ADMIN, "items nextCursor", "", _LIST_QUERY),

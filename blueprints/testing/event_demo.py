@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
 from app.ingest.actions import Actions, DesiredState
-from app.operations.event_tracker import EventTracker
+from app.operations.trace import EventTraces
 from app.social.posts import PageRequest, Posts
 from app.social.users import Users
 from blueprints.api.posts import publish_post
@@ -32,7 +32,7 @@ def blueprint(
     simulator: Simulator,
     post_store: Posts,
     user_store: Users,
-    event_tracker: EventTracker,
+    event_traces: EventTraces,
 ) -> Blueprint:
     routes = Blueprint("event_demo", __name__, url_prefix="/api/test")
 
@@ -78,7 +78,7 @@ def blueprint(
         event_ids = list(dict.fromkeys(filter(None, request.args.get("events", "").split(","))))
         if not 0 < len(event_ids) <= MAX_EVENT_IDS:
             raise Rejected(f"events must be 1 to {MAX_EVENT_IDS} ids", "out_of_range", 400)
-        statuses = event_tracker.read_progress([parse_uuid(event_id) for event_id in event_ids])
+        statuses = event_traces.read_progress([parse_uuid(event_id) for event_id in event_ids])
         return {"success": True, "events": [status.to_dict() for status in statuses]}
 
     return routes

@@ -27,6 +27,9 @@ JWT_SECRET = "a test's secret that is long enough for HS256"
 class ForbiddenEngine:
     """An engine that must not be used."""
 
+    def execution_options(self, **_: object) -> "ForbiddenEngine":
+        return self
+
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"the database was used: {name}")
 

@@ -12,6 +12,7 @@ import redis
 
 from app.domain.worker_loops import WORKER_PROCESSES
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
+from app.operations.heartbeats import HEARTBEATS_KEY
 from harness.environment import build_environment
 from harness.processes import ManagedProcess, create_web_process, create_worker, stop_all
 from harness.waiting import WaitTimeoutError, wait_until
@@ -85,7 +86,7 @@ class ProcessGroup:
 
     def has_heartbeat(self, process: ManagedProcess) -> bool:
         """Whether its loop has run once: imports are done and signal handlers installed."""
-        return any(self.redis.scan_iter(f"heartbeat:*:{process.pid}", count=1000))
+        return any(self.redis.hscan_iter(HEARTBEATS_KEY, match=f"*:{process.pid}"))
 
     def log_tails(self) -> str:
         return "\n".join(process.log_tail() for process in self.process_by_name.values())

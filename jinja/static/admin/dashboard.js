@@ -3,8 +3,8 @@
 import { callApi } from "../api.js";
 import { TimeSeriesChart } from "./charts.js";
 import { startDemo } from "./demo.js";
-import { byId, setText } from "./dom.js";
-import { fetchReadiness, renderServices, renderWorkers } from "./health.js";
+import { byId } from "./dom.js";
+import { fetchReadiness, renderProblems, renderServices, renderWorkers } from "./health.js";
 import { PipelineDiagram } from "./pipelineDiagram.js";
 import { Poller } from "./poller.js";
 import { QueueTable } from "./queues.js";
@@ -26,7 +26,7 @@ const queueTables = isAdmin ? [new QueueTable("fallback", refresh), new QueueTab
 const ratesChart = isAdmin ? new TimeSeriesChart("chart-rates", ["accepted", "aggregated", "delivered", "logged"]) : null;
 const backlogChart = isAdmin ? new TimeSeriesChart("chart-waiting", ["ingress", "fallback queue", "windows", "Kafka lanes"]) : null;
 
-function renderPipeline({ stages, workers, missingLoops, unavailable, timestamp }) {
+function renderPipeline({ stages, workers, missingLoops, problems, timestamp }) {
   const at = new Date(timestamp).getTime();
   const rates = computeRates(stages, at);
   const stagesByName = Object.fromEntries(stages.map((stage) => [stage.name, stage]));
@@ -34,13 +34,13 @@ function renderPipeline({ stages, workers, missingLoops, unavailable, timestamp 
     rate: rates[stage.name],
     backlog: STAGES_WITH_HELD_BACKLOG.has(stage.name) ? stage.held : stage.lag,
     oldestAgeSeconds: stage.oldestAgeSeconds,
+    level: stage.level,
   }]));
-  diagramStages.web = { rate: rates.bridge, backlog: undefined, oldestAgeSeconds: null };
+  diagramStages.web = { rate: rates.bridge, backlog: undefined, oldestAgeSeconds: null, level: "ok" };
   diagram.update(diagramStages);
   renderStages(byId("stages"), stages, rates);
   renderWorkers(workers, missingLoops);
-  const reasons = Object.entries(unavailable).map(([name, reason]) => `${name}: ${reason}`);
-  setText(byId("unavailable"), reasons.length ? `Not available: ${reasons.join("; ")}` : "");
+  renderProblems(problems);
   ratesChart.add(at, [rates.bridge, rates.aggregator, rates.deliverer, rates["delivery-log"]]);
   backlogChart.add(at, [stagesByName.bridge.held, stagesByName.fallback.held, stagesByName.flusher.held, stagesByName.aggregator.lag]);
 }

@@ -7,7 +7,7 @@ import { EventTracker } from "./eventTracker.js";
 const STEP_TEXTS = {
   accepted: "accepted by the web", sent_to_fallback: "put into the fallback queue", queued: "waits in the fallback queue",
   "sent from the queue": "sent from the fallback queue", published: "published to Kafka", aggregated: "seen by the aggregator",
-  closed: "its window closed", written: "written to PostgreSQL", relayed: "relayed to the ready topic", emitted: "emitted to your sockets",
+  closed: "its window closed", written: "written to PostgreSQL", announced: "its announcement written to the outbox", relayed: "relayed to the ready topic", emitted: "emitted to your sockets", shown: "shown to you",
 };
 let tracker = null;
 

@@ -1,9 +1,9 @@
-// Health of services and worker processes: state, latency, circuit breakers, and the age of each heartbeat.
+// Health of services and worker processes: state, latency, circuit breakers, the age of each heartbeat, and the
+// checks that failed. The server decides what is good (app/operations/health/checks.py).
 import { byId, el, formatDuration, reconcileChildren, setText } from "./dom.js";
 
 const SERVICE_NAMES = { redis: "Redis", postgres: "PostgreSQL", kafka: "Kafka", dynamodb: "DynamoDB", web: "Web" };
 const SERVICE_ORDER = ["web", "redis", "kafka", "postgres", "dynamodb"];
-const MAX_HEARTBEAT_AGE_SECONDS = 10;
 
 // The dependencies of /ready, and the web process itself with the latency of this request.
 export async function fetchReadiness() {
@@ -41,6 +41,15 @@ export function renderServices(services) {
   reconcileChildren(byId("services"), entries, ([name]) => name, createServiceCard, updateServiceCard);
 }
 
+export function renderProblems(problems) {
+  reconcileChildren(byId("problems"), problems, ({ stage, check }) => `${stage} ${check}`,
+    ({ level }) => el("li", { "data-level": level }, ""),
+    (item, { stage, check, value, level, hint }) => {
+      item.dataset.level = level;
+      setText(item, `${level}: ${stage}, ${check}: ${value}. ${hint}`);
+    });
+}
+
 // `heartbeatAges`: "loop:process id" -> seconds since the last heartbeat. `missingLoops`: loops that should run and have none.
 export function renderWorkers(heartbeatAges, missingLoops) {
   const heartbeats = Object.entries(heartbeatAges);
@@ -49,8 +58,8 @@ export function renderWorkers(heartbeatAges, missingLoops) {
   byId("no-workers").hidden = rows.length > 0;
   reconcileChildren(byId("workers"), rows, ([name]) => name,
     ([name]) => el("tr", {}, el("th", { scope: "row" }, name.split(":")[0]), el("td", {}, name.split(":")[1] ?? ""), el("td", {}), el("td", {})),
-    (row, [, ageSeconds]) => {
-      const isSilent = ageSeconds === null || ageSeconds > MAX_HEARTBEAT_AGE_SECONDS;
+    (row, [name, ageSeconds]) => {
+      const isSilent = missingLoops.includes(name.split(":")[0]);
       setText(row.children[2], ageSeconds === null ? "none" : `${formatDuration(ageSeconds)} ago`);
       setText(row.children[3], isSilent ? "silent" : "alive");
       row.dataset.state = isSilent ? "down" : "up";

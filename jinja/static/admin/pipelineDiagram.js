@@ -27,7 +27,6 @@ const STAGE_BY_STEP = {
   accepted: "web", published: "bridge", sent_to_fallback: "fallback", queued: "fallback", "sent from the queue": "fallback",
   aggregated: "aggregator", closed: "flusher", written: "relay", announced: "relay", relayed: "relay", emitted: "deliverer",
 };
-const LATE_AFTER_SECONDS = { bridge: 5, relay: 5, fallback: 5, flusher: 5, mail: 300 };
 const HIGHLIGHT_MS = 1600;
 
 export class PipelineDiagram {
@@ -84,7 +83,7 @@ export class PipelineDiagram {
     return group;
   }
 
-  // `stages`: name -> {rate, backlog, oldestAgeSeconds}; null: unknown; undefined: the stage has no such figure.
+  // `stages`: name -> {rate, backlog, oldestAgeSeconds, level}; null: unknown; undefined: the stage has no such figure.
   update(stages) {
     this.lastStages = stages;
     for (const [name, { group, rate, backlog, oldest }] of Object.entries(this.nodes)) {
@@ -93,17 +92,11 @@ export class PipelineDiagram {
       setText(rate, stage.rate === null ? "–/s" : `${stage.rate.toFixed(stage.rate < 10 ? 1 : 0)}/s`);
       setText(backlog, stage.backlog === undefined ? "" : `waiting ${formatNumber(stage.backlog)}`);
       setText(oldest, stage.oldestAgeSeconds ? `oldest ${formatDuration(stage.oldestAgeSeconds)}` : "");
-      group.dataset.state = this.stageState(name, stage);
+      group.dataset.state = stage.backlog === null ? "unknown" : stage.level === "ok" ? "ok" : "late";
     }
     for (const [from, to] of EDGES) {
       this.edges[`${from}>${to}`].dataset.moving = String((stages[to]?.rate ?? 0) > 0);
     }
-  }
-
-  stageState(name, { backlog, oldestAgeSeconds }) {
-    if (backlog === null) return "unknown";
-    if (name === "fallback" && backlog > 0) return "late";
-    return oldestAgeSeconds > (LATE_AFTER_SECONDS[name] ?? Infinity) ? "late" : "ok";
   }
 
   // Highlights for a moment the stage that a tracked event passed with this step.

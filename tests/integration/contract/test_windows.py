@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import redis
 
-from app.aggregation.windows import CLAIM_LEASE_MS, WindowOffer, WindowStore
+from app.aggregation.windows import CLAIM_LEASE_MS, DUE_INDEX_KEY, WindowOffer, WindowStore
 from app.domain.events import Kind
 from app.domain.windows import window_name
 from tests.support.fixtures import comment_event, follow_event, like_event, new_id, unlike_event
@@ -126,7 +126,7 @@ def test_window_with_instant_events_only_closes_without_events(
 
 
 def test_event_after_the_claim_opens_a_new_window(
-    window_store: WindowStore, partition_harness: PartitionHarness
+    window_store: WindowStore, partition_harness: PartitionHarness, redis_connection: redis.Redis
 ) -> None:
     partition_harness.offer(*like_events(ANN_ID, BEN_ID, CEM_ID, DAN_ID))
     [claimed_window] = claim_due_windows(window_store)
@@ -136,7 +136,7 @@ def test_event_after_the_claim_opens_a_new_window(
 
     assert decisions == [INSTANT]
     assert actor_ids_of(claimed_window) == {DAN_ID}
-    assert window_store.list_next_due(10) == [
+    assert redis_connection.zrange(DUE_INDEX_KEY, 0, -1, withscores=True) == [
         (window_name(like_event(EVA_ID, SAMPLE_USERS, 5)), DUE_MS + 500)
     ]
 

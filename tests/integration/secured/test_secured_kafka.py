@@ -117,7 +117,7 @@ def test_all_kafka_clients_work_with_tls_and_a_password(
 
 
 def test_clients_without_gevent_work_too(kafka_connection: KafkaConnection) -> None:
-    """Tools such as make diagnose."""
+    """Tools that do not call patch_all()."""
     topic = f"test-{new_id()}"
     create_missing_topics(kafka_connection, {topic: 1}, 1, 3_600_000)
     publisher, subscriber = KafkaPublisher(kafka_connection), KafkaSubscriber(kafka_connection, "g", topic)

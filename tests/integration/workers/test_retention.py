@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.clients.leases import PostgresLease
-from app.operations.health_checks import CheckLevel, evaluate_retention
-from app.operations.metrics import RetentionCollector
+from app.operations.health.postgres_figures import read_table_figures
+from app.operations.metrics import table_metrics
 from app.operations.retention import RetentionPurge
 from app.operations.retention_categories import RETENTION_CATEGORIES, SELECT_SUPERSEDED_IDS
-from app.operations.retention_progress import RetentionProgress
 from tests.support.fixtures import insert_sample_users
 from workers.retention import RetentionLoop
 
@@ -27,8 +26,7 @@ class LoopDriver:
     def __init__(self, engine: Engine, owner_token: str, max_batch_rows: int = 2) -> None:
         self.now = 0.0
         self.loop = RetentionLoop(
-            RetentionPurge(engine, READ_DAYS, max_batch_rows).purge_batch,
-            RetentionProgress(engine),
+            RetentionPurge(engine, READ_DAYS, max_batch_rows),
             PostgresLease(engine, "retention", owner_token),
             INTERVAL_SECONDS,
             lambda: self.now,
@@ -67,7 +65,7 @@ def test_round_deletes_in_batches_and_records_its_progress(engine: Engine, withd
     assert _count_likes(engine) == withdrawn_likes - 2
     driver.step(2 * len(RETENTION_CATEGORIES))
 
-    progress = RetentionProgress(engine).read_by_category()
+    progress = RetentionPurge(engine, READ_DAYS).read_progress()
     assert _count_likes(engine) == 0
     assert set(progress) == set(RETENTION_CATEGORIES)
     assert progress["withdrawn likes"].deleted_count == withdrawn_likes
@@ -77,13 +75,13 @@ def test_round_deletes_in_batches_and_records_its_progress(engine: Engine, withd
 def test_new_process_continues_where_the_killed_one_stopped(engine: Engine, withdrawn_likes: int) -> None:
     killed = LoopDriver(engine, "killed")
     killed.step(3)
-    completed_at = RetentionProgress(engine).read_by_category()["withdrawn follows"].completed_at
+    completed_at = RetentionPurge(engine, READ_DAYS).read_progress()["withdrawn follows"].completed_at
     with engine.begin() as conn:
         conn.execute(text("update leases set expires_at = now() - interval '1 second'"))
 
     LoopDriver(engine, "new").step(2 * len(RETENTION_CATEGORIES))
 
-    progress = RetentionProgress(engine).read_by_category()
+    progress = RetentionPurge(engine, READ_DAYS).read_progress()
     assert _count_likes(engine) == 0
     assert progress["withdrawn likes"].deleted_count == withdrawn_likes
     assert progress["withdrawn follows"].completed_at == completed_at
@@ -103,12 +101,12 @@ def test_one_of_two_processes_deletes(engine: Engine, withdrawn_likes: int) -> N
 def test_completed_round_is_not_repeated_by_another_process(engine: Engine, withdrawn_likes: int) -> None:
     first = LoopDriver(engine, "first")
     first.step(2 * len(RETENTION_CATEGORIES))
-    before = RetentionProgress(engine).read_by_category()
+    before = RetentionPurge(engine, READ_DAYS).read_progress()
     first.loop.release_lease()
 
     LoopDriver(engine, "second").step(3)
 
-    after = RetentionProgress(engine).read_by_category()
+    after = RetentionPurge(engine, READ_DAYS).read_progress()
     assert {name: row.completed_at for name, row in after.items()} == {
         name: row.completed_at for name, row in before.items()
     }
@@ -127,22 +125,14 @@ def test_progress_is_exported_as_metrics(engine: Engine, withdrawn_likes: int) -
     dict(RetentionPurge(engine, READ_DAYS).purge_by_category())
 
     samples = {
-        (sample.name, sample.labels["category"]): sample.value
-        for metric in RetentionCollector(RetentionProgress(engine)).collect()
+        (sample.name, sample.labels.get("category")): sample.value
+        for metric in table_metrics(read_table_figures(engine, max_retries=10))
         for sample in metric.samples
     }
 
     assert samples["notifications_retention_deleted_rows_total", "withdrawn likes"] == withdrawn_likes
     completed_at = samples["notifications_retention_completed_timestamp_seconds", "read notifications"]
     assert abs(completed_at - time.time()) < 60
-
-
-@pytest.mark.parametrize(
-    ("seconds", "level"),
-    [(None, CheckLevel.OK), (3600.0, CheckLevel.OK), (3 * 24 * 3600.0, CheckLevel.WARNING)],
-)
-def test_round_that_ended_days_ago_is_a_warning(seconds: float | None, level: CheckLevel) -> None:
-    assert evaluate_retention(5, seconds).level is level
 
 
 FILL_TABLES = """

@@ -8,8 +8,8 @@ import pytest
 
 from app.clients.leases import PostgresLease
 from app.domain.errors import Unavailable
+from app.operations.retention import CategoryProgress, RetentionPurge
 from app.operations.retention_categories import RETENTION_CATEGORIES, BatchResult, RetentionCategory
-from app.operations.retention_progress import CategoryProgress, RetentionProgress
 from workers.retention import (
     FAILURE_PAUSE_SECONDS,
     LEASE_RETRY_SECONDS,
@@ -48,7 +48,7 @@ class InMemoryRetention:
             self.completed_at[category.name] = self.now
         return BatchResult(deleted_count, has_more)
 
-    def read_by_category(self) -> dict[str, CategoryProgress]:
+    def read_progress(self) -> dict[str, CategoryProgress]:
         return {
             name: CategoryProgress(0, datetime.fromtimestamp(completed_at, UTC), self.now - completed_at)
             for name, completed_at in self.completed_at.items()
@@ -59,8 +59,7 @@ class InMemoryRetention:
 
     def create_loop(self, interval_seconds: float = INTERVAL_SECONDS) -> RetentionLoop:
         return RetentionLoop(
-            self.purge_batch,
-            cast("RetentionProgress", self),
+            cast("RetentionPurge", self),
             cast("PostgresLease", self),
             interval_seconds,
             lambda: self.now,

@@ -5,19 +5,18 @@ import os
 import re
 import subprocess
 import sys
-
-import pytest
+from pathlib import Path
 
 from app.domain.routing import Topic
 from app.domain.worker_loops import (
     PIPELINE_STAGES,
     WORKER_LOOPS,
     WORKER_PROCESSES,
-    loops_of_process,
     process_of_loop_or_stage,
 )
 from app.failpoints import FAILPOINT_NAMES
 from tests.conftest import ROOT
+from workers.builders import BUILDERS, CONSUMER_BUILDERS
 
 UNREACHABLE_SERVICES = {
     "APP_MODE": "testing",
@@ -32,50 +31,35 @@ UNREACHABLE_SERVICES = {
 }
 LIST_LOOPS_SCRIPT = """
 import json
-from workers import __main__ as workers
+from workers import __main__
+from workers.builders import build_worker
 from app.bootstrap import build_worker_services
+from app.domain.worker_loops import WORKER_LOOPS
 from app.settings import load_settings
 
-def loop_names(process):
-    services = build_worker_services(load_settings(), process)
-    return [worker.name for worker in workers.build_workers_of_process(process, services)]
-
-print(json.dumps({process: loop_names(process) for process in workers.BUILDERS}))
-workers.BUILDERS["bridge"] = workers.BUILDERS["flusher"]
-loop_names("bridge")
+services = build_worker_services(load_settings(), "test")
+print(json.dumps([build_worker(loop, services).name for loop in WORKER_LOOPS.values()]))
 """
 
 
-@pytest.fixture(scope="module")
-def start_result(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
+def test_each_loop_of_the_table_can_be_built_without_services(tmp_path: Path) -> None:
     """In a separate process, because the entry point patches blocking calls."""
-    folder = tmp_path_factory.mktemp("data")
-    return subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", LIST_LOOPS_SCRIPT],
         cwd=ROOT,
-        env=os.environ | UNREACHABLE_SERVICES | {"DATA_DIR": str(folder)},
+        env=os.environ | UNREACHABLE_SERVICES | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
 
-
-def test_each_process_starts_the_loops_of_the_table(
-    start_result: "subprocess.CompletedProcess[str]",
-) -> None:
-    started_loops = {name: set(loops) for name, loops in json.loads(start_result.stdout).items()}
-
-    assert started_loops == {
-        process: {loop.name for loop in loops_of_process(process)} for process in WORKER_PROCESSES
-    }
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout) == list(WORKER_LOOPS)
 
 
-def test_process_with_a_loop_not_in_the_table_does_not_start(
-    start_result: "subprocess.CompletedProcess[str]",
-) -> None:
-    assert start_result.returncode != 0
-    assert "has other loops for bridge" in start_result.stderr
+def test_no_builder_is_for_a_loop_that_is_not_in_the_table() -> None:
+    assert {*BUILDERS, *CONSUMER_BUILDERS} == set(WORKER_LOOPS)
 
 
 def test_procfile_starts_the_web_and_every_worker_process() -> None:

@@ -1,4 +1,4 @@
-"""EventTracker reports for each event the state that the stores of its current stage show."""
+"""EventTraces reports for each event the state that the stores of its current stage show."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,7 @@ import pytest
 from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
-from app.operations.event_tracker import EventProgress, EventTracker
-from app.operations.trace import EventTraces
+from app.operations.trace import EventProgress, EventTraces
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
 from tests.support.pipeline_harness import pipeline as pipeline
 from tests.support.pipeline_harness import worker_services as worker_services
@@ -17,8 +16,8 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def event_tracker(pipeline: PipelineHarness) -> EventTracker:
-    return EventTracker(pipeline.redis, pipeline.engine)
+def event_traces(pipeline: PipelineHarness) -> EventTraces:
+    return EventTraces(pipeline.redis, pipeline.engine)
 
 
 def _like(pipeline: PipelineHarness, count: int) -> list[str]:
@@ -43,41 +42,42 @@ def _statuses(progress: list[EventProgress]) -> list[str]:
 
 
 def test_five_likes_go_from_accepted_to_announced(
-    pipeline: PipelineHarness, event_tracker: EventTracker
+    pipeline: PipelineHarness, event_traces: EventTraces
 ) -> None:
     pipeline.alice.create_post("Hello")
     event_ids = _like(pipeline, 5)
-    assert _statuses(event_tracker.read_progress(event_ids)) == ["accepted"] * 5
+    assert _statuses(event_traces.read_progress(event_ids)) == ["accepted"] * 5
 
     pipeline.bridge.step()
-    assert _statuses(event_tracker.read_progress(event_ids)) == ["published"] * 5
+    assert _statuses(event_traces.read_progress(event_ids)) == ["published"] * 5
 
     pipeline.run_until_idle()
-    progress = event_tracker.read_progress(event_ids)
+    progress = event_traces.read_progress(event_ids)
     assert _statuses(progress) == ["announced"] * 3 + ["windowed"] * 2
     assert [event.due_at is not None for event in progress] == [False] * 3 + [True] * 2
     assert [event.to_dict()["instant"] for event in progress] == [True] * 3 + [False] * 2
 
     pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
     pipeline.run_until_idle()
-    progress = event_tracker.read_progress(event_ids)
+    progress = event_traces.read_progress(event_ids)
     assert _statuses(progress) == ["announced"] * 5
     steps = [step["name"] for step in progress[4].to_dict()["steps"]]
     assert set(steps) >= {"accepted", "published", "aggregated", "written", "closed", "emitted"}
+    assert len(set(steps)) == len(steps)
 
 
 def test_events_wait_in_the_fallback_queue_while_kafka_is_unavailable(
-    pipeline: PipelineHarness, event_tracker: EventTracker
+    pipeline: PipelineHarness, event_traces: EventTraces
 ) -> None:
     pipeline.alice.create_post("Hello")
     pipeline.memory_kafka.is_unavailable = True
     event_ids = _like(pipeline, 1)
     pipeline.bridge.step()
 
-    assert _statuses(event_tracker.read_progress(event_ids)) == ["queued"]
+    assert _statuses(event_traces.read_progress(event_ids)) == ["queued"]
 
 
-def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_tracker: EventTracker) -> None:
+def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_traces: EventTraces) -> None:
     pipeline.alice.create_post("Hello")
     event_ids: list[str] = []
     pipeline.actions.with_id_factory(_recording_id_factory(event_ids)).set_like(
@@ -85,27 +85,27 @@ def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_t
     )
     pipeline.run_until_idle()
 
-    (progress,) = event_tracker.read_progress(event_ids)
+    (progress,) = event_traces.read_progress(event_ids)
     assert (progress.status.value, progress.to_dict()["outcome"]) == ("ended", "self")
 
 
 def test_recent_events_are_listed_up_to_the_limit(
-    pipeline: PipelineHarness, event_tracker: EventTracker
+    pipeline: PipelineHarness, event_traces: EventTraces
 ) -> None:
     pipeline.alice.create_post("Hello")
     event_ids = _like(pipeline, 3)
     pipeline.run_until_idle()
 
-    assert {event.event_id for event in event_tracker.list_recently_moved(10)} == set(event_ids)
-    assert len(event_tracker.list_recently_moved(2)) == 2
+    assert {event.event_id for event in event_traces.list_recently_moved(10)} == set(event_ids)
+    assert len(event_traces.list_recently_moved(2)) == 2
 
 
-def test_code_is_tracked_until_announced(pipeline: PipelineHarness, event_tracker: EventTracker) -> None:
+def test_code_is_tracked_until_announced(pipeline: PipelineHarness, event_traces: EventTraces) -> None:
     """Its row has no actors, and the time of announcement is the time of the row."""
     event = Event(new_id(), Kind.OTP, pipeline.alice.id, message="Your code is 123456.")
     pipeline.actions.publish_event(event)
     pipeline.run_until_idle()
 
-    assert _statuses(event_tracker.read_progress([event.event_id])) == ["announced"]
-    steps = [step["name"] for step in EventTraces(pipeline.redis, pipeline.engine).list_steps(event.event_id)]
+    assert _statuses(event_traces.read_progress([event.event_id])) == ["announced"]
+    steps = [step["name"] for step in event_traces.list_steps(event.event_id)]
     assert {"written", "announced", "emitted"} <= set(steps)
