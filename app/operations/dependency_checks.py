@@ -23,7 +23,7 @@ from app.settings import ServiceUrls
 CHECK_TIMEOUT_SECONDS = 1.0
 HEALTH_MAX_AGE_SECONDS, HEALTH_WAIT_SECONDS = 1.0, 0.5
 """Limits for GET /health: load balancers often wait no longer than a second."""
-UP, DOWN = "up", "down"
+UP, DOWN, REFUSED = "up", "down", "refused"
 TIMED_OUT = "no answer"
 
 
@@ -158,4 +158,4 @@ def _run_check_with_timeout(check: Callable[[], str | None], timeout_seconds: fl
     except Exception as exc:  # any error of a client: the service did not respond
         return DependencyStatus(DOWN, reason=type(exc).__name__)
     latency_ms = round((time.perf_counter() - started_at) * 1000, 1)
-    return DependencyStatus("refused" if reason else UP, latency_ms, reason)
+    return DependencyStatus(REFUSED if reason else UP, latency_ms, reason)

@@ -19,7 +19,7 @@ from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.settings import load_settings
 from app.social.users import NewUser, Users
 from tests.conftest import empty_redis, empty_tables
-from tests.support.authority_table import CALLERS
+from tests.support.api_routes import CALLERS
 from tests.support.web_application import create_web_application
 
 PASSWORD = "Passw0rd"
