@@ -69,6 +69,10 @@ class DeleteAccountBody(RequestSchema):
 
 
 class SearchTextField(SingleLineField):
+    def __init__(self, **options: Any) -> None:
+        too_long = "Search for at most {max} characters"
+        super().__init__(validate=validate.Length(max=MAX_SEARCH_LENGTH, error=too_long), **options)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         return super()._deserialize(str(value).strip(), attr, data, **kwargs)
 
@@ -76,19 +80,13 @@ class SearchTextField(SingleLineField):
 class SearchQuery(RequestSchema):
     """Of the page; the text may be empty."""
 
-    q = SearchTextField(
-        load_default="",
-        validate=validate.Length(max=MAX_SEARCH_LENGTH, error="Search for at most {max} characters"),
-    )
+    q = SearchTextField(load_default="")
 
 
 class UsersQuery(PageQuery):
     required_message = "Search query required"
     limit = IntegerParam(20, 100)
-    q = SearchTextField(
-        required=True,
-        validate=validate.Length(max=MAX_SEARCH_LENGTH, error="Search for at most {max} characters"),
-    )
+    q = SearchTextField(required=True)
 
 
 class FollowerCountSchema(ObjectSchema):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask_smorest import Blueprint
+from flask_smorest.blueprint import Blueprint
 from marshmallow import Schema
 
 from blueprints.http.request_parser import RequestParser
@@ -19,7 +19,12 @@ Result = TypeVar("Result")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def add_documentation(view: View, *decorators: Callable[[Any], Any]) -> View:
+def add_documentation(view: View, **fields: Any) -> View:
+    """Adds fields to the OpenAPI operation of the view."""
+    return _keep_notes(view, Blueprint.doc(**fields))
+
+
+def _keep_notes(view: View, *decorators: Callable[[Any], Any]) -> View:
     """Keeps what decorators of flask-smorest note about the view, without the call that each of them would
     add to every request."""
     for decorator in decorators:
@@ -30,12 +35,15 @@ def add_documentation(view: View, *decorators: Callable[[Any], Any]) -> View:
 class ApiBlueprint(Blueprint):
     ARGUMENTS_PARSER = RequestParser()
 
+    def __init__(self, name: str, import_name: str, url_prefix: str | None = None) -> None:
+        super().__init__(name, import_name, url_prefix=url_prefix)
+
     def toggle(self, rule: str) -> Callable[[View], View]:
         """A route that switches a state (toggle_methods.py)."""
         decorate: Callable[[View], View] = self.route(rule, methods=TOGGLE_METHODS)
         return decorate
 
-    def arguments(
+    def arguments(  # type: ignore[override]  # fewer options
         self, schema: type[RequestSchema], *, location: str = "json"
     ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
         """Passes the validated body (or `location="query"`) to the view, after other positional arguments.
@@ -45,7 +53,7 @@ class ApiBlueprint(Blueprint):
 
         def decorate(view: Callable[..., Result]) -> Callable[..., Result]:
             parsed: Callable[..., Result] = parse(view)
-            return add_documentation(parsed, describe)
+            return _keep_notes(parsed, describe)
 
         return decorate
 
@@ -65,4 +73,4 @@ class ApiBlueprint(Blueprint):
         """
         success = self.alt_response(status, schema=schema, description=description, content_type=content_type)
         error_responses = [self.alt_response(error, HTTPStatus(error).name) for error in errors]
-        return lambda view: add_documentation(view, success, *error_responses)
+        return lambda view: _keep_notes(view, success, *error_responses)

@@ -5,9 +5,11 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from blueprints.http.api_blueprint import ApiBlueprint, View, add_documentation
+from blueprints.http.api_blueprint import View, add_documentation
 
-Params, Result, Caller = ParamSpec("Params"), TypeVar("Result"), TypeVar("Caller")
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+Caller = TypeVar("Caller")
 
 
 class Authority(StrEnum):
@@ -56,4 +58,4 @@ def requires_path_user(
 
 
 def _note_authority(view: View, authority: Authority) -> View:
-    return add_documentation(view, ApiBlueprint.doc(**{"x-authority": authority.name.lower()}))
+    return add_documentation(view, **{"x-authority": authority.name.lower()})

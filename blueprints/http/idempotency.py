@@ -18,7 +18,7 @@ from flask import Response, current_app, request
 
 from app.domain.errors import Rejected, Unavailable
 from app.ingest.idempotency import IdempotencyKeys, StoredResponse
-from blueprints.http.api_blueprint import ApiBlueprint, add_documentation
+from blueprints.http.api_blueprint import add_documentation
 from blueprints.http.serializers import JsonObject
 from blueprints.http.write_actions import WriteActions
 
@@ -47,8 +47,8 @@ class IdempotentRequests:
 
         return add_documentation(
             idempotent,
-            ApiBlueprint.doc(parameters=[_KEY_PARAMETER]),
-            ApiBlueprint.doc(responses={status: HTTPStatus(status).name for status in (409, 422)}),
+            parameters=[_KEY_PARAMETER],
+            responses={status: HTTPStatus(status).name for status in (409, 422)},
         )
 
     def _run(self, caller: str, handler: RequestHandler) -> Response:

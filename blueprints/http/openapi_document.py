@@ -8,6 +8,7 @@ from typing import Any
 
 from apispec import BasePlugin
 from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from flask_smorest import Api
 from flask_smorest.spec.plugins import FlaskPlugin
@@ -97,14 +98,20 @@ def _implied_error_statuses(
         yield 400
 
 
-def _own_field_schema(_: Any, field: Any, **__: Any) -> JsonObject:
-    """The schema of our own field classes that do not extend one that apispec knows."""
-    return field.openapi_schema() if hasattr(field, "openapi_schema") else {}
+class FieldConverter(OpenAPIConverter):
+    def field2property(self, field: Any) -> JsonObject:
+        """The schema of a field; our own classes may have an `openapi_schema`."""
+        described: JsonObject = super().field2property(field)
+        return described | (field.openapi_schema() if hasattr(field, "openapi_schema") else {})
+
+
+class FieldPlugin(MarshmallowPlugin):
+    Converter = FieldConverter
 
 
 class OpenApi(Api):
-    ERROR_SCHEMA = ErrorSchema
-    DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = ErrorSchema  # type: ignore[assignment]
+    DEFAULT_ERROR_RESPONSE_NAME = None  # type: ignore[assignment]
 
 
 class OpenApiDocument:
@@ -122,11 +129,10 @@ class OpenApiDocument:
                 "openapi_version": "3.1.0",
                 "info": {"description": "Times are UTC with milliseconds; ids are UUIDs."},
                 "flask_plugin": PathIdPlugin(),
-                "marshmallow_plugin": MarshmallowPlugin(),
+                "marshmallow_plugin": FieldPlugin(),
                 "extra_plugins": [OperationPlugin()],
             },
         )
-        self._api.ma_plugin.converter.add_attribute_function(_own_field_schema)
         components = self._api.spec.components
         components.security_scheme("token", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
         components.security_scheme("serviceKey", {"type": "apiKey", "in": "header", "name": "X-Api-Key"})

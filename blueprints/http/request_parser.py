@@ -33,8 +33,8 @@ class RequestParser(FlaskParser):
         return data
 
     def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:
-        """`error.messages` has one key, the location."""
-        (messages,) = dict(error.messages).values()
+        """`error.messages_dict` has one key, the location."""
+        (messages,) = error.messages_dict.values()
         raise validation_failed(messages) from error
 
 

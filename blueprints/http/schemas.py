@@ -127,7 +127,7 @@ def validate_data(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, A
     try:
         validated: dict[str, Any] = schema.load(data)
     except ValidationError as error:
-        raise validation_failed(dict(error.messages)) from error
+        raise validation_failed(error.messages_dict) from error
     return validated
 
 

@@ -69,7 +69,7 @@ def test_route_needs_the_authority_that_was_decided(route: ApiRoute) -> None:
     expected = next(authority for pattern, authority in _AUTHORITY_BY_ROUTE if re.fullmatch(pattern, name))
 
     assert route.authority == expected
-    schemes = {"open": [{}, {"token": []}], "service": [{"serviceKey": []}]}
+    schemes: dict[str, Any] = {"open": [{}, {"token": []}], "service": [{"serviceKey": []}]}
     assert route.operation["security"] == schemes.get(expected, [{"token": []}])
 
 
