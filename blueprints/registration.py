@@ -24,8 +24,10 @@ from blueprints.api import (
     users,
 )
 from blueprints.http import errors
+from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.devices import RequestDevices
 from blueprints.http.idempotency import IdempotentRequests
+from blueprints.http.openapi_document import OpenApiDocument
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.serializers import PostSerializer
 from blueprints.http.write_actions import WriteActions
@@ -71,23 +73,21 @@ class _SharedCollaborators:
 
 def register_blueprints(app: Flask, web: WebServices) -> None:
     """Registers the error handlers and all blueprints; the simulator in testing mode only."""
+    document, shared = OpenApiDocument(app), _SharedCollaborators(web)
     errors.register_error_handlers(app)
-    shared = _SharedCollaborators(web)
+    routes = _api_blueprints(web, shared) + _admin_blueprints(web, shared)
+    routes.append(openapi.blueprint(lambda: document.content))
+    if web.services.settings.web.is_testing:
+        routes += _testing_blueprints(web, shared)
+    for api_blueprint in routes:
+        document.register(api_blueprint)
     pages = _page_blueprints(web, shared)
     protect_forms(app, pages)
-    created = [
-        *_api_blueprints(web, shared),
-        *_admin_blueprints(web, shared),
-        *pages,
-        _unsubscribe_blueprint(web),
-    ]
-    if web.services.settings.web.is_testing:
-        created += _testing_blueprints(web, shared)
-    for blueprint in created:
+    for blueprint in (*pages, _unsubscribe_blueprint(web)):
         app.register_blueprint(blueprint)
 
 
-def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiBlueprint]:
     services, stores, web_settings = web.services, web.stores, web.services.settings.web
     request_auth, write_actions, serializer = (
         shared.request_auth,
@@ -134,11 +134,10 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blue
             services.now,
         ),
         metrics.blueprint(web.metrics, web_settings),
-        openapi.blueprint(web_settings.is_testing),
     ]
 
 
-def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiBlueprint]:
     services, admin = web.services, web.admin
     return [
         database_viewer.blueprint(
@@ -224,7 +223,7 @@ def _unsubscribe_blueprint(web: WebServices) -> Blueprint:
     return unsubscribe.blueprint(links, stores.preferences, stores.users)
 
 
-def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blueprint]:
+def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiBlueprint]:
     services, stores, request_auth = web.services, web.stores, shared.request_auth
     simulator_users = simulator.Simulator(
         shared.write_actions, web.simulated_users, web.auth.password_hashing, services.now

@@ -3,16 +3,71 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import Blueprint
+from marshmallow import fields, validate
 
 from app.operations.admin_queues import AdminQueues, AdminSelection
-from blueprints.http.pagination import invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
+from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import QueueEntryIdsBody, parse_json_body
+from blueprints.http.response_schemas import ObjectSchema, PageResponse, ResponseSchema
+from blueprints.http.schemas import RequestSchema, TextField
 from blueprints.http.serializers import JsonObject
 
-_IDS_SCHEMA = QueueEntryIdsBody()
+
+class IdField(TextField):
+    """An id from a list response: a string, or a number for the fallback queue."""
+
+    def openapi_schema(self) -> JsonObject:
+        return {"type": ["string", "integer"]}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class QueueEntryIdsBody(RequestSchema):
+    required_message = "ids required"
+    ids = fields.List(
+        IdField(validate=validate.Length(max=40)), required=True, validate=validate.Length(max=1000)
+    )
+
+
+class FallbackRowSchema(ObjectSchema):
+    id = fields.Integer()
+    eventId = fields.UUID(allow_none=True)
+    shard = fields.Integer()
+    seq = fields.Integer()
+    topic = fields.String()
+    status = fields.String(validate=validate.OneOf(["failed", "pending"]))
+    retryCount = fields.Integer()
+    lastError = fields.String(allow_none=True)
+    createdAt = fields.DateTime()
+
+
+class FallbackResponse(PageResponse):
+    items = fields.List(fields.Nested(FallbackRowSchema))
+
+
+class DeadLetterSchema(ObjectSchema):
+    id = fields.UUID()
+    origin = fields.String(metadata={"description": "a topic, a stream or the mailer"})
+    position = fields.String()
+    reason = fields.String()
+    payload = fields.String(allow_none=True, metadata={"description": "the first 2,000 characters"})
+    status = fields.String(validate=validate.OneOf(["waiting"]))
+    createdAt = fields.DateTime()
+
+
+class DeadLettersResponse(PageResponse):
+    items = fields.List(fields.Nested(DeadLetterSchema))
+
+
+class ChangedResponse(ResponseSchema):
+    changed = fields.Integer()
 
 
 def _page_response(
@@ -25,13 +80,16 @@ def _page_response(
     }
 
 
-def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> Blueprint:
-    routes = Blueprint("admin_queues", __name__, url_prefix="/api/admin")
+def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBlueprint:
+    routes = ApiBlueprint("admin_queues", __name__, url_prefix="/api/admin")
 
     @routes.get("/fallback")
-    def list_fallback() -> JsonObject:
-        request_auth.require_admin()
-        page_params = parse_page_params(50, 100)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(FallbackResponse)
+    def list_fallback(_: str, query: JsonObject) -> JsonObject:
+        """Rows of the fallback queue that are not published yet, newest first."""
+        page_params: PageParams = query["page"]
         before_id = page_params.cursor_values[0] if page_params.cursor_values else None
         if before_id is not None and not isinstance(before_id, int):
             raise invalid_cursor()
@@ -39,34 +97,49 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> Blueprint
         return _page_response(entries, page_params.limit, lambda row: (row["id"],))
 
     @routes.get("/dead-letters")
-    def list_dead_letters() -> JsonObject:
-        request_auth.require_admin()
-        page_params = parse_page_params(50, 100)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(DeadLettersResponse)
+    def list_dead_letters(_: str, query: JsonObject) -> JsonObject:
+        """Dead letters that are not resolved yet, newest first."""
+        page_params: PageParams = query["page"]
         entries = admin_queues.list_dead_letters(page_params.limit + 1, page_params.cursor_key)
         return _page_response(entries, page_params.limit, lambda row: (row["createdAt"], row["id"]))
 
     @routes.post("/fallback/replay")
-    def replay_fallback() -> JsonObject:
-        return _apply_admin_action(AdminQueues.reset_fallback_retries)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(QueueEntryIdsBody)
+    @routes.returns(ChangedResponse)
+    def replay_fallback(admin_id: str, body: JsonObject) -> JsonObject:
+        """Try rows of the fallback queue again. Unknown ids change nothing."""
+        selection = AdminSelection(admin_id, tuple(body["ids"]))
+        return {"success": True, "changed": admin_queues.reset_fallback_retries(selection)}
 
     @routes.post("/fallback/discard")
-    def discard_fallback() -> JsonObject:
-        return _apply_admin_action(AdminQueues.discard_fallback_rows)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(QueueEntryIdsBody)
+    @routes.returns(ChangedResponse)
+    def discard_fallback(admin_id: str, body: JsonObject) -> JsonObject:
+        """Drop rows of the fallback queue."""
+        selection = AdminSelection(admin_id, tuple(body["ids"]))
+        return {"success": True, "changed": admin_queues.discard_fallback_rows(selection)}
 
     @routes.post("/dead-letters/replay")
-    def replay_dead_letters() -> JsonObject:
-        return _apply_admin_action(AdminQueues.replay_dead_letters)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(QueueEntryIdsBody)
+    @routes.returns(ChangedResponse)
+    def replay_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
+        """Process dead letters again."""
+        selection = AdminSelection(admin_id, tuple(body["ids"]))
+        return {"success": True, "changed": admin_queues.replay_dead_letters(selection)}
 
     @routes.post("/dead-letters/discard")
-    def discard_dead_letters() -> JsonObject:
-        return _apply_admin_action(AdminQueues.discard_dead_letters)
-
-    def _apply_admin_action(operation: Callable[[AdminQueues, AdminSelection], int]) -> JsonObject:
-        admin_id = request_auth.require_admin()
-        ids = parse_json_body(_IDS_SCHEMA)["ids"]
-        return {
-            "success": True,
-            "changed": operation(admin_queues, AdminSelection(admin_id, tuple(ids))),
-        }
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(QueueEntryIdsBody)
+    @routes.returns(ChangedResponse)
+    def discard_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
+        """Drop dead letters."""
+        selection = AdminSelection(admin_id, tuple(body["ids"]))
+        return {"success": True, "changed": admin_queues.discard_dead_letters(selection)}
 
     return routes

@@ -7,25 +7,89 @@ GET /api/admin/stats; GET /api/admin/db/{notification-history,likes,comments,fol
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, abort, request
+from flask import abort
+from marshmallow import fields
 
-from app.domain.errors import Rejected
 from app.domain.events import to_iso_utc
 from app.messaging.fallback_queue import FallbackQueue
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.operations.in_flight_events import InFlightEvents
-from blueprints.http.pagination import next_cursor, parse_int_arg, parse_page_params
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
+from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, next_cursor
+from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import MessageResponse, ObjectSchema, PageResponse, ResponseSchema
+from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
 RECENT_PERIOD = timedelta(minutes=5)
+_TABLE_PARAMETER = {"name": "name", "in": "path", "schema": {"enum": list(TABLE_VIEWS)}}
 _TABLE_BY_STAT = {
     "notifications": "notification-history",
     "likes": "likes",
     "comments": "comments",
     "follows": "follows",
 }
+
+
+class PendingQuery(RequestSchema):
+    table = ChoiceParam(list(TABLE_VIEWS), load_default="likes")
+    limit = IntegerParam(50, 100)
+
+
+class RowTotalSchema(ObjectSchema):
+    total = fields.Integer()
+
+
+class FallbackCountsSchema(ObjectSchema):
+    pending = fields.Integer()
+    failed = fields.Integer()
+
+
+class SystemStatsSchema(ObjectSchema):
+    fallbackQueue = fields.Nested(FallbackCountsSchema)
+
+
+class DashboardStatsSchema(ObjectSchema):
+    users = fields.Integer()
+    notifications = fields.Nested(RowTotalSchema)
+    system = fields.Nested(SystemStatsSchema)
+
+
+class DashboardStatsResponse(ResponseSchema):
+    stats = fields.Nested(DashboardStatsSchema)
+
+
+class RowsResponse(ResponseSchema):
+    data = fields.List(fields.Dict(metadata={"description": "a row, by column"}))
+    timestamp = fields.DateTime()
+
+
+class TableRowsResponse(RowsResponse, PageResponse):
+    total = fields.Integer()
+
+
+class TableCountsSchema(ObjectSchema):
+    notifications = fields.Integer()
+    likes = fields.Integer()
+    comments = fields.Integer()
+    follows = fields.Integer()
+
+
+class DatabaseCountsSchema(ObjectSchema):
+    total = fields.Nested(TableCountsSchema)
+    recent = fields.Nested(TableCountsSchema)
+
+
+class DatabaseStatsResponse(ResponseSchema):
+    data = fields.Nested(DatabaseCountsSchema)
+    timestamp = fields.DateTime()
+
+
+class ClearedResponse(MessageResponse):
+    timestamp = fields.DateTime()
 
 
 def blueprint(
@@ -35,13 +99,14 @@ def blueprint(
     data_wipe: EventDataWipe,
     fallback_queue: FallbackQueue,
     now: Callable[[], float],
-) -> Blueprint:
-    routes = Blueprint("database_viewer", __name__, url_prefix="/api/admin")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("database_viewer", __name__, url_prefix="/api/admin")
 
     @routes.get("/stats")
-    def get_dashboard_stats() -> JsonObject:
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.returns(DashboardStatsResponse)
+    def get_dashboard_stats(_: str) -> JsonObject:
         """Exactly the figures that the seed's dashboard reads."""
-        request_auth.require_admin()
         pending_count, failed_count = fallback_queue.count_pending_and_failed()
         return {
             "success": True,
@@ -52,13 +117,16 @@ def blueprint(
             },
         }
 
-    @routes.get("/db/<name>")
-    def list_table_rows(name: str) -> JsonObject:
-        request_auth.require_admin_or_testing()
+    @routes.get("/db/<name>", parameters=[_TABLE_PARAMETER])
+    @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(TableRowsResponse, errors=(404,))
+    def list_table_rows(_: str, query: JsonObject, name: str) -> JsonObject:
+        """The newest rows of a table."""
+        page_params: PageParams = query["page"]
         table_view = TABLE_VIEWS.get(name)
         if table_view is None:
             abort(404)
-        page_params = parse_page_params(50, 100)
         rows = database_viewer.list_newest_rows(table_view, page_params.page_request)
         return {
             "success": True,
@@ -69,25 +137,27 @@ def blueprint(
         }
 
     @routes.get("/db/pending")
-    def list_pending_writes() -> JsonObject:
+    @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)
+    @routes.arguments(PendingQuery, location="query")
+    @routes.returns(RowsResponse)
+    def list_pending_writes(_: str, query: JsonObject) -> JsonObject:
         """Events of one of the four tables that are accepted but not written yet."""
-        request_auth.require_admin_or_testing()
-        table_name, limit = request.args.get("table", "likes"), parse_int_arg("limit", 50, 100)
-        if table_name not in TABLE_VIEWS:
-            raise Rejected(f"table must be one of {', '.join(TABLE_VIEWS)}", "invalid", 400)
-        rows = in_flight_events.list_for_table(table_name, limit)
+        rows = in_flight_events.list_for_table(query["table"], query["limit"])
         return {"success": True, "data": rows, "timestamp": _now_iso()}
 
     @routes.delete("/db/clear")
-    def clear_all_data() -> JsonObject:
-        """Deletes the data of all users, including events in flight (app/operations/data_wipe.py)."""
-        admin_id = request_auth.require_admin_or_testing()
+    @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)
+    @routes.returns(ClearedResponse)
+    def clear_all_data(admin_id: str) -> JsonObject:
+        """Delete the data of all users, including events in flight."""
         data_wipe.wipe(admin_id)
         return {"success": True, "message": "All test data cleared", "timestamp": _now_iso()}
 
     @routes.get("/db/stats")
-    def get_database_stats() -> JsonObject:
-        request_auth.require_admin_or_testing()
+    @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)
+    @routes.returns(DatabaseStatsResponse)
+    def get_database_stats(_: str) -> JsonObject:
+        """How many rows the four tables have, and how many of the last minutes."""
         recent_since = datetime.fromtimestamp(now(), UTC) - RECENT_PERIOD
         return {
             "success": True,

@@ -6,20 +6,65 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from flask import Blueprint, request
+from marshmallow import fields
 
 from app.clients import stale_reads
-from app.domain.errors import Rejected, Unavailable
-from app.domain.events import to_iso_utc
+from app.domain.errors import Unavailable
+from app.domain.events import Kind, Priority, to_iso_utc
 from app.operations.audit_log import AuditLog
 from app.operations.open_windows import OpenWindow, OpenWindows
 from app.persistence.delivery_log import DeliveryLog
-from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
+from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import ObjectSchema, PageResponse, ResponseSchema
 from blueprints.http.serializers import JsonObject
 
 DELIVERY_LOG_TIMEOUT_SECONDS = 1.8
+
+
+class DeliveryLogQuery(PageQuery):
+    required_message = "userId required"
+    userId = IdParam(required=True)
+
+
+class WindowSchema(ObjectSchema):
+    name = fields.String()
+    recipient = fields.UUID()
+    type = fields.Enum(Kind, by_value=True)
+    object = fields.String(metadata={"description": "the id of what the window is about"})
+    count = fields.Integer(metadata={"description": "gathered events"})
+    dueAt = fields.DateTime()
+    closing = fields.Boolean()
+
+
+class WindowsResponse(PageResponse):
+    items = fields.List(fields.Nested(WindowSchema))
+
+
+class FlushedResponse(ResponseSchema):
+    flushed = fields.Integer(metadata={"description": "windows"})
+
+
+class DeliveryLogEntrySchema(ObjectSchema):
+    id = fields.UUID()
+    createdAt = fields.DateTime()
+    userId = fields.UUID()
+    priority = fields.Enum(Priority, by_value=True)
+    notificationId = fields.String()
+    type = fields.String(metadata={"description": "of the event, or of the message to the client"})
+    clientEvent = fields.String()
+    status = fields.String(metadata={"example": "SENT"})
+    count = fields.String()
+    version = fields.Integer()
+    seq = fields.Integer()
+    channels = fields.List(fields.String())
+
+
+class DeliveryLogResponse(PageResponse):
+    entries = fields.List(fields.Nested(DeliveryLogEntrySchema))
 
 
 def _parse_window_cursor(cursor: list[Any] | None) -> tuple[float, str] | None:
@@ -55,13 +100,16 @@ def blueprint(
     open_windows: OpenWindows,
     audit_log: AuditLog,
     open_delivery_log: Callable[[], DeliveryLog],
-) -> Blueprint:
-    routes = Blueprint("operations", __name__, url_prefix="/api/admin")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("operations", __name__, url_prefix="/api/admin")
 
     @routes.get("/windows")
-    def list_windows() -> JsonObject:
-        request_auth.require_admin()
-        page_params = parse_page_params(50, 100)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(WindowsResponse)
+    def list_windows(_: str, query: JsonObject) -> JsonObject:
+        """Open windows, by due time."""
+        page_params: PageParams = query["page"]
         cursor_key = _parse_window_cursor(page_params.cursor_values)
         windows: list[OpenWindow] = []
         with stale_reads.mark_stale_if_redis_unavailable():
@@ -75,25 +123,26 @@ def blueprint(
         }
 
     @routes.post("/windows/flush")
-    def flush_windows() -> JsonObject:
-        """Makes all open windows due; the flusher closes them in its next step or two."""
-        admin_id = request_auth.require_admin()
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.returns(FlushedResponse)
+    def flush_windows(admin_id: str) -> JsonObject:
+        """Make all open windows due. The flusher closes them in its next step or two."""
         flushed = open_windows.make_all_due()
         audit_log.record(admin_id, "windows.flush", f"{flushed} windows")
         return {"success": True, "flushed": flushed}
 
     @routes.get("/delivery-log")
-    def listopen_delivery_log() -> JsonObject:
-        request_auth.require_admin()
-        raw_user_id = request.args.get("userId")
-        if raw_user_id is None:
-            raise Rejected("userId required", "invalid", 400)
-        user_id, page_params = parse_uuid(raw_user_id), parse_page_params(50, 100)
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(DeliveryLogQuery, location="query")
+    @routes.returns(DeliveryLogResponse)
+    def list_delivery_log(_: str, query: JsonObject) -> JsonObject:
+        """The delivery log of a user, newest first."""
+        page_params: PageParams = query["page"]
         cursor_key = page_params.cursor_key
         after = (to_iso_utc(cursor_key[0]), cursor_key[1]) if cursor_key else None
         # A frozen DynamoDB must not block a request longer than other services may.
         with gevent.Timeout(DELIVERY_LOG_TIMEOUT_SECONDS, Unavailable("DynamoDB did not answer in time")):
-            entries = open_delivery_log().list_by_user(user_id, page_params.limit + 1, after)
+            entries = open_delivery_log().list_by_user(query["userId"], page_params.limit + 1, after)
         return {
             "success": True,
             "entries": [_entry_json(entry) for entry in entries[: page_params.limit]],

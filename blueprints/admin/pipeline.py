@@ -3,22 +3,106 @@
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 
-from flask import Blueprint
+from marshmallow import INCLUDE, fields
 
 from app.domain.errors import Rejected
+from app.domain.events import Kind
 from app.operations.health.checks import LOOPS_STAGE, is_alive
 from app.operations.health.report import Health
+from app.operations.health.results import CheckLevel, CheckResult
 from app.operations.health.stages import list_stages
 from app.operations.trace import EventTraces
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import parse_int_arg
+from blueprints.http.pagination import IntegerParam
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import EventProgressSchema, ObjectSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
 EVENT_NOT_FOUND = Rejected("Event not found", "event_not_found", 404)
+
+
+class EventsQuery(RequestSchema):
+    limit = IntegerParam(20, 50)
+
+
+class StageSchema(ObjectSchema):
+    name = fields.String()
+    in_ = fields.Integer(data_key="in", allow_none=True)
+    out = fields.Integer(allow_none=True)
+    held = fields.Integer(allow_none=True)
+    failed = fields.Integer(allow_none=True)
+    lag = fields.Integer(allow_none=True)
+    oldestAgeSeconds = fields.Float(allow_none=True)
+    outcomes = fields.Dict(fields.String(), fields.Integer())
+    level = fields.Enum(CheckLevel, by_value=True)
+
+
+class FanOutSchema(ObjectSchema):
+    id = fields.UUID()
+    type = fields.Enum(Kind, by_value=True)
+    audience = fields.String()
+    actorId = fields.UUID(allow_none=True)
+    objectId = fields.UUID(allow_none=True)
+    recipientCount = fields.Integer(allow_none=True)
+    processedCount = fields.Integer()
+    outcomes = fields.Dict(fields.String(), fields.Integer())
+    createdAt = fields.DateTime()
+    finishedAt = fields.DateTime(allow_none=True)
+
+
+class ProblemSchema(ObjectSchema):
+    stage = fields.String()
+    check = fields.String()
+    value = fields.String(metadata={"description": "what was measured"})
+    level = fields.Enum(CheckLevel, by_value=True)
+    hint = fields.String(metadata={"description": "what to do"})
+
+
+class PipelineResponse(ResponseSchema):
+    stages = fields.List(fields.Nested(StageSchema))
+    workers = fields.Dict(
+        fields.String(),
+        fields.Float(),
+        metadata={"description": "age of heartbeats in seconds, by loop:pid"},
+    )
+    missingLoops = fields.List(fields.String())
+    breakers = fields.Dict(fields.String(), fields.Dict(fields.String(), fields.String()))
+    fanOuts = fields.List(fields.Nested(FanOutSchema))
+    problems = fields.List(fields.Nested(ProblemSchema))
+    unavailable = fields.Dict(fields.String(), fields.String(), metadata={"description": "reason by service"})
+    timestamp = fields.DateTime()
+
+
+class RecentEventsResponse(ResponseSchema):
+    items = fields.List(fields.Nested(EventProgressSchema))
+
+
+class TraceStepSchema(ObjectSchema):
+    class Meta:
+        unknown = INCLUDE
+
+    name = fields.String(metadata={"example": "published"})
+    at = fields.DateTime()
+
+
+class TraceResponse(ResponseSchema):
+    eventId = fields.UUID()
+    steps = fields.List(fields.Nested(TraceStepSchema))
+
+
+def _problem_json(result: CheckResult) -> JsonObject:
+    return {
+        "stage": result.stage,
+        "check": result.check,
+        "value": result.value,
+        "level": result.level,
+        "hint": result.hint,
+    }
 
 
 def blueprint(
@@ -26,13 +110,17 @@ def blueprint(
     health: Health,
     event_traces: EventTraces,
     now: Callable[[], float],
-) -> Blueprint:
-    routes = Blueprint("pipeline", __name__, url_prefix="/api/admin")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("pipeline", __name__, url_prefix="/api/admin")
 
     @routes.get("/pipeline")
-    def get_pipeline() -> JsonObject:
-        """Heartbeat ages and circuit breakers are by loop:pid. `missingLoops`: no process runs them."""
-        request_auth.require_admin()
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.returns(PipelineResponse)
+    def get_pipeline(_: str) -> JsonObject:
+        """Figures of each stage, heartbeats, circuit breakers and fan-outs.
+
+        Heartbeat ages and circuit breakers are by loop:pid. `missingLoops`: no process runs them.
+        """
         report = health.report(
             [
                 health.pipeline,
@@ -56,21 +144,25 @@ def blueprint(
             "missingLoops": missing_loops,
             "breakers": health.breaker_states(report),
             "fanOuts": report.get(health.fan_outs) or [],
-            "problems": [asdict(result) for result in report.problems],
+            "problems": [_problem_json(result) for result in report.problems],
             "unavailable": report.unavailable,
             "timestamp": datetime.fromtimestamp(now(), UTC),
         }
 
     @routes.get("/events")
-    def list_recent_events() -> JsonObject:
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(EventsQuery, location="query")
+    @routes.returns(RecentEventsResponse)
+    def list_recent_events(_: str, query: JsonObject) -> JsonObject:
         """The newest events that a worker has processed, with their progress."""
-        request_auth.require_admin()
-        statuses = event_traces.list_recently_moved(parse_int_arg("limit", 20, 50))
+        statuses = event_traces.list_recently_moved(query["limit"])
         return {"success": True, "items": [status.to_dict() for status in statuses]}
 
     @routes.get("/trace/<event_id>")
-    def get_trace(event_id: str) -> JsonObject:
-        request_auth.require_admin()
+    @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.returns(TraceResponse, errors=(404,))
+    def get_trace(_: str, event_id: str) -> JsonObject:
+        """The steps of one event with their times."""
         parsed_id = parse_uuid(event_id)
         steps = event_traces.list_steps(parsed_id)
         if not steps:

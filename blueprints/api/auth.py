@@ -2,25 +2,55 @@
 /logout-all and /me. The pages' log-in is in blueprints/pages/login_pages.py.
 """
 
-from flask import Blueprint
-from marshmallow import validate
+import re
 
-from app.accounts.access_tokens import AccessTokens
+from marshmallow import ValidationError, fields, validate
+
+from app.accounts.access_tokens import AccessTokens, Claims
 from app.accounts.authentication import AccountAuthentication, AuthenticatedSession, Registration
 from app.domain.errors import Rejected
 from app.social.users import Users
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.devices import RequestDevices
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import AccountSchema, MessageResponse, ResponseSchema
 from blueprints.http.schemas import (
-    LoginBody,
-    RegisterBody,
+    MAX_NAME_LENGTH,
+    MAX_RAW_PASSWORD_LENGTH,
+    NewPasswordField,
+    PasswordField,
     RequestSchema,
+    SingleLineField,
     TextField,
-    parse_json_body,
+    validate_email,
+    validate_password,
 )
 from blueprints.http.serializers import JsonObject, account_json
 
 MAX_REFRESH_TOKEN_LENGTH = 200
+_USERNAME_PATTERN = re.compile(r"[a-zA-Z0-9_]{3,30}")
+
+
+def _validate_username(value: str) -> None:
+    if not _USERNAME_PATTERN.fullmatch(value):
+        raise ValidationError(
+            "Username must be 3-30 characters and contain only letters, numbers, and underscores"
+        )
+
+
+class RegisterBody(RequestSchema):
+    required_message = "Email, username, and password are required"
+    email = SingleLineField(required=True, validate=validate_email)
+    username = SingleLineField(required=True, validate=_validate_username)
+    password = NewPasswordField(required=True, validate=validate_password)
+    name = SingleLineField(allow_none=True, validate=validate.Length(max=MAX_NAME_LENGTH))
+
+
+class LoginBody(RequestSchema):
+    required_message = "Email and password are required"
+    email = SingleLineField(required=True, validate=validate_email)
+    password = PasswordField(required=True, validate=validate.Length(max=MAX_RAW_PASSWORD_LENGTH))
 
 
 class RefreshBody(RequestSchema):
@@ -29,15 +59,25 @@ class RefreshBody(RequestSchema):
 
 
 class LogoutBody(RequestSchema):
+    is_body_optional = True
     refreshToken = TextField(allow_none=True, validate=validate.Length(max=MAX_REFRESH_TOKEN_LENGTH))
 
 
-_REGISTER_SCHEMA, _LOGIN_SCHEMA, _REFRESH_SCHEMA, _LOGOUT_SCHEMA = (
-    RegisterBody(),
-    LoginBody(),
-    RefreshBody(),
-    LogoutBody(),
-)
+class TokensResponse(ResponseSchema):
+    token = fields.String(metadata={"description": "the access token"})
+    refreshToken = fields.String()
+
+
+class SessionResponse(TokensResponse):
+    user = fields.Nested(AccountSchema)
+
+
+class CurrentAccountSchema(AccountSchema):
+    role = fields.String(validate=validate.OneOf(["user", "admin"]))
+
+
+class CurrentAccountResponse(ResponseSchema):
+    user = fields.Nested(CurrentAccountSchema)
 
 
 def blueprint(
@@ -46,45 +86,58 @@ def blueprint(
     request_auth: RequestAuth,
     devices: RequestDevices,
     user_store: Users,
-) -> Blueprint:
-    routes = Blueprint("auth", __name__, url_prefix="/api/auth")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("auth", __name__, url_prefix="/api/auth")
 
     @routes.post("/register")
-    def register() -> tuple[JsonObject, int]:
-        return _session_response(
-            accounts.register(Registration(**parse_json_body(_REGISTER_SCHEMA)), devices.current())
-        ), 201
+    @routes.arguments(RegisterBody)
+    @routes.returns(SessionResponse, 201, errors=(409, 429))
+    def register(body: JsonObject) -> tuple[JsonObject, int]:
+        """Create an account and log in."""
+        return _session_response(accounts.register(Registration(**body), devices.current())), 201
 
     @routes.post("/login")
-    def log_in() -> JsonObject:
-        credentials = parse_json_body(_LOGIN_SCHEMA)
-        return _session_response(
-            accounts.log_in(credentials["email"], credentials["password"], devices.current())
-        )
+    @routes.arguments(LoginBody)
+    @routes.returns(SessionResponse, errors=(401, 429))
+    def log_in(body: JsonObject) -> JsonObject:
+        """Log in."""
+        return _session_response(accounts.log_in(body["email"], body["password"], devices.current()))
 
     @routes.post("/refresh")
-    def refresh_tokens() -> JsonObject:
-        session, next_refresh_token = accounts.refresh_session(
-            parse_json_body(_REFRESH_SCHEMA)["refreshToken"]
-        )
+    @routes.arguments(RefreshBody)
+    @routes.returns(TokensResponse, errors=(401,))
+    def refresh_tokens(body: JsonObject) -> JsonObject:
+        """Exchange a refresh token for a new pair of tokens.
+
+        A refresh token is valid once. A second use ends its session.
+        """
+        session, next_refresh_token = accounts.refresh_session(body["refreshToken"])
         token = access_tokens.issue(session.user_id, session.id)
         return {"success": True, "token": token, "refreshToken": next_refresh_token}
 
     @routes.post("/logout")
-    def log_out() -> JsonObject:
-        token_claims = request_auth.current_claims()
-        refresh_token = parse_json_body(_LOGOUT_SCHEMA, optional=True).get("refreshToken")
-        accounts.log_out(token_claims.user_id, token_claims.session_id, refresh_token)
+    @requires(Authority.USER, request_auth.current_claims)
+    @routes.arguments(LogoutBody)
+    @routes.returns(MessageResponse)
+    def log_out(claims: Claims, body: JsonObject) -> JsonObject:
+        """End the session of the token."""
+        accounts.log_out(claims.user_id, claims.session_id, body.get("refreshToken"))
         return {"success": True, "message": "Logged out"}
 
     @routes.post("/logout-all")
-    def log_out_all() -> JsonObject:
-        accounts.log_out_all_sessions(request_auth.current_claims().user_id)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MessageResponse)
+    def log_out_all(user_id: str) -> JsonObject:
+        """End all sessions of the user."""
+        accounts.log_out_all_sessions(user_id)
         return {"success": True, "message": "Logged out everywhere"}
 
     @routes.get("/me")
-    def get_current_account() -> JsonObject:
-        user = user_store.find_account_by_id(request_auth.current_user_id())
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(CurrentAccountResponse)
+    def get_current_account(user_id: str) -> JsonObject:
+        """The account of the token."""
+        user = user_store.find_account_by_id(user_id)
         if user is None:
             raise Rejected("Invalid or expired token", "invalid_token", 401)
         return {"success": True, "user": account_json(user) | {"role": user.role}}

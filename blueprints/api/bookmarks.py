@@ -2,19 +2,43 @@
 
 from datetime import datetime
 
-from flask import Blueprint, request
+from marshmallow import fields
 
-from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
 from app.social.bookmarks import Bookmark, Bookmarks
 from app.social.posts import Posts
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.http.pagination import PageParams, PageQuery, next_cursor
+from blueprints.http.query_fields import IdsParam
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import PageResponse, PostSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject, PostSerializer
-from blueprints.http.toggle_methods import TOGGLE_METHODS, desired_state_from_method
+from blueprints.http.toggle_methods import desired_state_from_method
 
 MAX_CHECKED_POSTS = 200
+
+
+class CheckQuery(RequestSchema):
+    postIds = IdsParam(MAX_CHECKED_POSTS, load_default=())
+
+
+class BookmarkResponse(ResponseSchema):
+    bookmarked = fields.Boolean()
+
+
+class BookmarkedPostSchema(PostSchema):
+    bookmarkedAt = fields.DateTime()
+
+
+class BookmarksResponse(PageResponse):
+    bookmarks = fields.List(fields.Nested(BookmarkedPostSchema))
+
+
+class BookmarkedIdsResponse(ResponseSchema):
+    bookmarkedPostIds = fields.List(fields.UUID())
 
 
 def bookmarked_posts_json(
@@ -36,20 +60,25 @@ def bookmark_cursor_key(bookmark: Bookmark) -> tuple[datetime, str]:
 
 def blueprint(
     request_auth: RequestAuth, bookmark_store: Bookmarks, post_store: Posts, post_serializer: PostSerializer
-) -> Blueprint:
-    routes = Blueprint("bookmarks", __name__, url_prefix="/api/bookmarks")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("bookmarks", __name__, url_prefix="/api/bookmarks")
 
-    @routes.route("/<post_id>", methods=TOGGLE_METHODS)
-    def set_bookmark(post_id: str) -> JsonObject:
+    @routes.toggle("/<post_id>")
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(BookmarkResponse, errors=(404,))
+    def set_bookmark(user_id: str, post_id: str) -> JsonObject:
+        """Bookmark a post, or remove the bookmark."""
         active = {DesiredState.ON: True, DesiredState.OFF: False}.get(desired_state_from_method())
-        is_bookmarked = bookmark_store.set_or_toggle_bookmark(
-            request_auth.current_user_id(), parse_uuid(post_id), active
-        )
+        is_bookmarked = bookmark_store.set_or_toggle_bookmark(user_id, parse_uuid(post_id), active)
         return {"success": True, "bookmarked": is_bookmarked}
 
     @routes.get("")
-    def list_bookmarks() -> JsonObject:
-        viewer_id, page_params = request_auth.current_user_id(), parse_page_params(50, 100)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(BookmarksResponse)
+    def list_bookmarks(viewer_id: str, query: JsonObject) -> JsonObject:
+        """Bookmarked posts, newest bookmark first."""
+        page_params: PageParams = query["page"]
         bookmarks = bookmark_store.list_newest(viewer_id, page_params.page_request)
         return {
             "success": True,
@@ -60,12 +89,12 @@ def blueprint(
         }
 
     @routes.get("/check")
-    def check_bookmarks() -> JsonObject:
-        viewer_id = request_auth.current_user_id()
-        post_ids = [parse_uuid(raw_id) for raw_id in request.args.get("postIds", "").split(",") if raw_id]
-        if len(post_ids) > MAX_CHECKED_POSTS:
-            raise Rejected(f"postIds may name at most {MAX_CHECKED_POSTS} posts", "out_of_range", 400)
-        bookmarked_ids = bookmark_store.filter_bookmarked(viewer_id, post_ids)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(CheckQuery, location="query")
+    @routes.returns(BookmarkedIdsResponse)
+    def check_bookmarks(viewer_id: str, query: JsonObject) -> JsonObject:
+        """Which of the given posts are bookmarked."""
+        bookmarked_ids = bookmark_store.filter_bookmarked(viewer_id, query["postIds"])
         return {"success": True, "bookmarkedPostIds": bookmarked_ids}
 
     return routes

@@ -4,7 +4,8 @@ DELETE /api/comments/:id.
 
 from collections.abc import Sequence
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app
+from marshmallow import fields, validate
 
 from app.domain.errors import Rejected
 from app.ingest.comments import Comment, Comments
@@ -12,15 +13,64 @@ from app.persistence.blocks import Blocks
 from app.social.posts import NOT_FOUND
 from app.social.users import Users, UserSummary
 from app.trace_context import get_or_create_traceparent
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import CommentBody, ReplyBody, parse_json_body
+from blueprints.http.response_schemas import (
+    MessageResponse,
+    ObjectSchema,
+    PageResponse,
+    ResponseSchema,
+    UserSummarySchema,
+)
+from blueprints.http.schemas import RequestSchema, TextField
 from blueprints.http.serializers import JsonObject, comment_json
 from blueprints.http.write_actions import WriteActions
 
-_COMMENT_SCHEMA, _REPLY_SCHEMA = CommentBody(), ReplyBody()
+MAX_COMMENT_LENGTH = 1_000
+
+
+class ReplyBody(RequestSchema):
+    required_message = "Content required"
+    content = TextField(required=True, validate=validate.Length(max=MAX_COMMENT_LENGTH))
+
+
+class CommentBody(ReplyBody):
+    required_message = "PostId and content required"
+    postId = fields.UUID(required=True)
+
+
+class CommentsQuery(PageQuery):
+    required_message = "PostId required"
+    postId = IdParam(required=True)
+
+
+class CommentSchema(ObjectSchema):
+    id = fields.UUID()
+    postId = fields.UUID()
+    userId = fields.UUID()
+    content = fields.String()
+    gifUrl = fields.String(allow_none=True, metadata={"description": "always null"})
+    parentId = fields.UUID(allow_none=True)
+    createdAt = fields.DateTime()
+    updatedAt = fields.DateTime()
+    user = fields.Nested(UserSummarySchema)
+
+
+class CommentTreeSchema(CommentSchema):
+    replies = fields.List(fields.Nested(lambda: CommentTreeSchema()))
+
+
+class CommentResponse(ResponseSchema):
+    comment = fields.Nested(CommentSchema)
+
+
+class CommentsResponse(PageResponse):
+    comments = fields.List(fields.Nested(CommentTreeSchema))
 
 
 def require_content(content: str, required_message: str) -> str:
@@ -107,60 +157,57 @@ def blueprint(
     user_store: Users,
     block_store: Blocks,
     comment_trees: CommentTrees,
-) -> Blueprint:
-    routes = Blueprint("comments", __name__, url_prefix="/api/comments")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("comments", __name__, url_prefix="/api/comments")
 
     @routes.post("")
-    def create_comment() -> Response:
-        actor_id = request_auth.current_user_id()
-        return idempotent_requests.run(
-            actor_id, lambda request_actions: _create_comment(actor_id, request_actions)
-        )
-
-    def _create_comment(actor_id: str, request_actions: WriteActions) -> tuple[JsonObject, int]:
-        payload = parse_json_body(_COMMENT_SCHEMA)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @idempotent_requests.route
+    @routes.arguments(CommentBody)
+    @routes.returns(CommentResponse, 201, errors=(404,))
+    def create_comment(
+        actor_id: str, request_actions: WriteActions, body: JsonObject
+    ) -> tuple[JsonObject, int]:
+        """Comment on a post."""
         author = user_store.get_summary_of_token_user(actor_id)
-        content = require_content(payload["content"], "PostId and content required")
+        content = require_content(body["content"], "PostId and content required")
         comment = request_actions.checked().create_comment(
-            actor_id, str(payload["postId"]), content, get_or_create_traceparent()
+            actor_id, str(body["postId"]), content, get_or_create_traceparent()
         )
         return {"success": True, "comment": comment_json(comment, author)}, 201
 
     @routes.post("/<comment_id>/reply")
-    def create_reply(comment_id: str) -> Response:
-        actor_id = request_auth.current_user_id()
-        return idempotent_requests.run(
-            actor_id, lambda request_actions: _create_reply(actor_id, comment_id, request_actions)
-        )
-
-    def _create_reply(
-        actor_id: str, comment_id: str, request_actions: WriteActions
+    @requires(Authority.USER, request_auth.current_user_id)
+    @idempotent_requests.route
+    @routes.arguments(ReplyBody)
+    @routes.returns(CommentResponse, 201, errors=(404,))
+    def create_reply(
+        actor_id: str, request_actions: WriteActions, body: JsonObject, comment_id: str
     ) -> tuple[JsonObject, int]:
-        payload, parent_id = parse_json_body(_REPLY_SCHEMA), parse_uuid(comment_id)
+        """Reply to a comment."""
+        parent_id = parse_uuid(comment_id)
         author = user_store.get_summary_of_token_user(actor_id)
-        content = require_content(payload["content"], "Content required")
+        content = require_content(body["content"], "Content required")
         comment = request_actions.checked().create_reply(
             actor_id, parent_id, content, get_or_create_traceparent()
         )
         return {"success": True, "comment": comment_json(comment, author)}, 201
 
     @routes.delete("/<comment_id>")
-    def delete_comment(comment_id: str) -> JsonObject:
-        write_actions.checked().delete_comment(
-            request_auth.current_user_id(), parse_uuid(comment_id), get_or_create_traceparent()
-        )
+    @requires(Authority.OWNER, request_auth.current_user_id)
+    @routes.returns(MessageResponse, errors=(404,))
+    def delete_comment(actor_id: str, comment_id: str) -> JsonObject:
+        """Delete a comment."""
+        write_actions.checked().delete_comment(actor_id, parse_uuid(comment_id), get_or_create_traceparent())
         return {"success": True, "message": "Comment deleted"}
 
     @routes.get("")
-    def list_comments() -> Response:
-        raw_post_id = request.args.get("postId")
-        if not raw_post_id:
-            raise Rejected("PostId required", "invalid", 400)
-        page_params, viewer_id, post_id = (
-            parse_page_params(50, 100),
-            request_auth.optional_user_id(),
-            parse_uuid(raw_post_id),
-        )
+    @routes.arguments(CommentsQuery, location="query")
+    @routes.returns(CommentsResponse, errors=(404,))
+    def list_comments(query: JsonObject) -> Response:
+        """The comments of a post, newest first, with nested replies, oldest first."""
+        page_params: PageParams = query["page"]
+        viewer_id, post_id = request_auth.optional_user_id(), query["postId"]
         if block_store.is_post_hidden(viewer_id, post_id):
             raise NOT_FOUND
         top_level, replies_by_parent, author_by_id = comment_trees.load(post_id, viewer_id)

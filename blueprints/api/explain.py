@@ -5,13 +5,66 @@ Built from its row, its actors and its client events (app/social/notifications.p
 
 from typing import Any
 
-from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, Kind, occurred_at_from_seq
+from marshmallow import fields, validate
+
+from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, Kind, Priority, occurred_at_from_seq
 from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, priority_of
 from app.domain.windows import AggregationRules, instant_announcement_quota
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
 from app.social.notifications import NotificationExplanation
+from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
 from blueprints.http.serializers import JsonObject
+
+
+class LaneSchema(ObjectSchema):
+    topic = fields.String()
+    priority = fields.Enum(Priority, by_value=True)
+    because = fields.String()
+
+
+class AggregationSchema(ObjectSchema):
+    because = fields.String()
+    generation = fields.Integer()
+
+
+class DecisionSchema(ObjectSchema):
+    decision = fields.String(validate=validate.OneOf(["held", "sent"]))
+    channels = fields.List(fields.String())
+    heldUntil = fields.DateTime(allow_none=True)
+
+
+class ExplainedActorSchema(ObjectSchema):
+    id = fields.UUID()
+    name = fields.String(allow_none=True)
+    username = fields.String(allow_none=True)
+    eventId = fields.UUID(allow_none=True)
+    follower = fields.Boolean()
+    active = fields.Boolean()
+    announced = fields.Boolean()
+    occurredAt = fields.DateTime()
+
+
+class ExplainedStepSchema(ObjectSchema):
+    optional_fields = frozenset({"eventId", "publishedAt", "seq", "version", "newCount"})
+    name = fields.String(metadata={"example": "announcement"})
+    at = fields.DateTime()
+    eventId = fields.UUID(allow_none=True)
+    publishedAt = fields.DateTime(allow_none=True)
+    seq = fields.Integer(allow_none=True)
+    version = fields.Integer()
+    newCount = fields.Integer()
+
+
+class ExplanationResponse(ResponseSchema):
+    notificationId = fields.UUID()
+    type = fields.Enum(Kind, by_value=True)
+    message = fields.String()
+    lane = fields.Nested(LaneSchema)
+    aggregation = fields.Nested(AggregationSchema)
+    preferences = fields.Nested(DecisionSchema)
+    actors = fields.List(fields.Nested(ExplainedActorSchema))
+    steps = fields.List(fields.Nested(ExplainedStepSchema))
 
 
 def explanation_json(explanation: NotificationExplanation, message: str) -> JsonObject:

@@ -4,7 +4,7 @@ both lists.
 
 from datetime import datetime
 
-from flask import Blueprint
+from marshmallow import fields
 
 from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
@@ -13,14 +13,34 @@ from app.persistence.blocks import Blocks
 from app.social.follows import FollowDirection, FollowEntry, FollowPageRequest, Follows
 from app.social.users import NOT_FOUND, Users
 from app.trace_context import get_or_create_traceparent
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, next_cursor, parse_page_params
+from blueprints.http.pagination import PageParams, PageQuery, next_cursor
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import PageResponse, ResponseSchema, UserSummarySchema
 from blueprints.http.serializers import JsonObject, user_summaries_json
-from blueprints.http.toggle_methods import TOGGLE_METHODS, desired_state_from_method
+from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
 NOT_FOLLOWING = Rejected("Must follow user first", "must_follow_first", 400)
+
+
+class FollowResponse(ResponseSchema):
+    following = fields.Boolean()
+    followersCount = fields.Integer()
+
+
+class PostAlertsResponse(ResponseSchema):
+    bellEnabled = fields.Boolean()
+
+
+class FollowersResponse(PageResponse):
+    followers = fields.List(fields.Nested(UserSummarySchema))
+
+
+class FollowingResponse(PageResponse):
+    following = fields.List(fields.Nested(UserSummarySchema))
 
 
 def load_follows(
@@ -54,12 +74,15 @@ def blueprint(
     follow_store: Follows,
     user_store: Users,
     block_store: Blocks,
-) -> Blueprint:
-    routes = Blueprint("follows", __name__, url_prefix="/api/follows")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("follows", __name__, url_prefix="/api/follows")
 
-    @routes.route("/<user_id>", methods=TOGGLE_METHODS)
-    def set_follow(user_id: str) -> JsonObject:
-        actor_id, target_id = request_auth.current_user_id(), parse_uuid(user_id)
+    @routes.toggle("/<user_id>")
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(FollowResponse, errors=(404,))
+    def set_follow(actor_id: str, user_id: str) -> JsonObject:
+        """Follow a user, or stop following. That ends post alerts too."""
+        target_id = parse_uuid(user_id)
         membership = write_actions.checked().set_follow(
             actor_id, target_id, desired_state_from_method(), get_or_create_traceparent()
         )
@@ -69,19 +92,21 @@ def blueprint(
         return {"success": True, "following": membership.active, "followersCount": membership.count}
 
     @routes.get("/<user_id>/followers")
-    def list_followers(user_id: str) -> JsonObject:
-        return _list_follows("followers", user_id)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(FollowersResponse, errors=(404,))
+    def list_followers(query: JsonObject, user_id: str) -> JsonObject:
+        """Followers, newest first."""
+        return _list_follows("followers", user_id, query["page"])
 
     @routes.get("/<user_id>/following")
-    def list_following(user_id: str) -> JsonObject:
-        return _list_follows("following", user_id)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(FollowingResponse, errors=(404,))
+    def list_following(query: JsonObject, user_id: str) -> JsonObject:
+        """Users whom the user follows, newest first."""
+        return _list_follows("following", user_id, query["page"])
 
-    def _list_follows(direction: FollowDirection, user_id: str) -> JsonObject:
-        target_id, page_params, viewer_id = (
-            parse_uuid(user_id),
-            parse_page_params(50, 100),
-            request_auth.optional_user_id(),
-        )
+    def _list_follows(direction: FollowDirection, user_id: str, page_params: PageParams) -> JsonObject:
+        target_id, viewer_id = parse_uuid(user_id), request_auth.optional_user_id()
         block_store.raise_if_blocked(viewer_id, target_id, NOT_FOUND)
         follows = load_follows(memberships, follow_store, direction, target_id, page_params, viewer_id)
         return {
@@ -90,10 +115,12 @@ def blueprint(
             "nextCursor": next_cursor(follows, page_params.limit, follow_cursor_key),
         }
 
-    @routes.route("/<user_id>/bell", methods=TOGGLE_METHODS)
-    def set_post_alerts(user_id: str) -> JsonObject:
-        desired_state = desired_state_from_method()
-        actor_id, target_id = request_auth.current_user_id(), parse_uuid(user_id)
+    @routes.toggle("/<user_id>/bell")
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(PostAlertsResponse, errors=(404,))
+    def set_post_alerts(actor_id: str, user_id: str) -> JsonObject:
+        """Switch alerts about new posts of a followed user on or off."""
+        desired_state, target_id = desired_state_from_method(), parse_uuid(user_id)
         if not user_store.exists(target_id):
             raise NOT_FOUND
         block_store.raise_if_blocked(actor_id, target_id, NOT_FOUND)

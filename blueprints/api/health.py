@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from flask import Blueprint
+from marshmallow import fields, validate
 
 from app.clients.circuit_breaker import most_degraded_breaker_state
 from app.domain.events import to_iso_utc
-from app.operations.health.report import Health, HealthReport
+from app.operations.health.report import DOWN, REFUSED, UP, Health, HealthReport
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.response_schemas import ObjectSchema
 from blueprints.http.serializers import JsonObject
 
 _STARTED_AT = time.monotonic()
@@ -16,15 +18,54 @@ HEALTH_WAIT_SECONDS = 0.5
 """Load balancers often wait no longer than a second."""
 
 
+class HealthSchema(ObjectSchema):
+    status = fields.String(validate=validate.OneOf(["healthy"]))
+    service = fields.String()
+    timestamp = fields.DateTime()
+    database = fields.String(validate=validate.OneOf(["connected", "disconnected"]))
+    connectedUsers = fields.Integer()
+    uptime = fields.Float(metadata={"description": "seconds"})
+
+
+class DependencySchema(ObjectSchema):
+    optional_fields = frozenset({"reason"})
+    state = fields.String(validate=validate.OneOf([UP, DOWN, REFUSED]))
+    latencyMs = fields.Float(allow_none=True)
+    breaker = fields.String()
+    reason = fields.String()
+
+
+class DependenciesSchema(ObjectSchema):
+    redis = fields.Nested(DependencySchema)
+    postgres = fields.Nested(DependencySchema)
+    kafka = fields.Nested(DependencySchema)
+    dynamodb = fields.Nested(DependencySchema)
+
+
+class ReadinessResponse(ObjectSchema):
+    success = fields.Boolean()
+    status = fields.String(validate=validate.OneOf(["ready", "not ready"]))
+    dependencies = fields.Nested(DependenciesSchema)
+    redisFailover = fields.String(
+        allow_none=True, metadata={"description": "normal, failover or switching_back; null if unknown"}
+    )
+    redisFailoverReason = fields.String(allow_none=True)
+    redisDataLoss = fields.Dict(allow_none=True, metadata={"description": "when Redis was last emptied"})
+
+
 def blueprint(
     health: Health, count_connected_users: Callable[[], int], now: Callable[[], float]
-) -> Blueprint:
-    routes = Blueprint("health", __name__)
+) -> ApiBlueprint:
+    routes = ApiBlueprint("health", __name__)
 
     @routes.get("/health")
+    @routes.returns(HealthSchema)
     def get_health() -> JsonObject:
-        """A superset of the responses of the seed's four services. The status is 200 also when
-        PostgreSQL is down, which `database` shows."""
+        """The process is alive.
+
+        A superset of the responses of the seed's four services. The status is 200 also when PostgreSQL is
+        down, which `database` shows.
+        """
         report = health.report([health.postgres_ping], HEALTH_WAIT_SECONDS)
         return {
             "status": "healthy",
@@ -36,7 +77,14 @@ def blueprint(
         }
 
     @routes.get("/ready")
+    @routes.returns(ReadinessResponse)
+    @routes.returns(ReadinessResponse, 503, description="Cannot accept writes durably now")
     def get_readiness() -> tuple[JsonObject, int]:
+        """Whether writes are accepted durably.
+
+        Writes go through Redis, or through PostgreSQL while Redis is down. Neither is possible with a
+        Redis that may evict keys.
+        """
         report = health.read_readiness()
         accepts_writes = health.accepts_writes(report)
         payload = {

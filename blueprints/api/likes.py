@@ -3,26 +3,34 @@
 The hot path: one dictionary look-up for the token, one Redis call, no SQL.
 """
 
-from flask import Blueprint
+from marshmallow import fields
 
 from app.trace_context import get_or_create_traceparent
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import ResponseSchema
 from blueprints.http.serializers import JsonObject
-from blueprints.http.toggle_methods import TOGGLE_METHODS, desired_state_from_method
+from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
 
-def blueprint(request_auth: RequestAuth, write_actions: WriteActions) -> Blueprint:
-    routes = Blueprint("likes", __name__, url_prefix="/api/posts")
+class LikeResponse(ResponseSchema):
+    liked = fields.Boolean()
+    likesCount = fields.Integer()
 
-    @routes.route("/<post_id>/like", methods=TOGGLE_METHODS)
-    def set_like(post_id: str) -> JsonObject:
+
+def blueprint(request_auth: RequestAuth, write_actions: WriteActions) -> ApiBlueprint:
+    routes = ApiBlueprint("likes", __name__, url_prefix="/api/posts")
+
+    @routes.toggle("/<post_id>/like")
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(LikeResponse, errors=(404,))
+    def set_like(actor_id: str, post_id: str) -> JsonObject:
+        """Like a post, or withdraw the like."""
         membership = write_actions.checked().set_like(
-            request_auth.current_user_id(),
-            parse_uuid(post_id),
-            desired_state_from_method(),
-            get_or_create_traceparent(),
+            actor_id, parse_uuid(post_id), desired_state_from_method(), get_or_create_traceparent()
         )
         return {"success": True, "liked": membership.active, "likesCount": membership.count}
 

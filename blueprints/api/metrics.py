@@ -5,19 +5,22 @@ Open in testing mode. In production only for loopback, or for holders of METRICS
 
 import hmac
 
-from flask import Blueprint, Response, abort, request
+from flask import Response, abort, request
 
 from app.operations.metrics import CONTENT_TYPE, Metrics
 from app.settings import WebSettings
+from blueprints.http.api_blueprint import ApiBlueprint
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 
 
-def blueprint(metrics: Metrics, web_settings: WebSettings) -> Blueprint:
-    routes = Blueprint("metrics", __name__)
+def blueprint(metrics: Metrics, web_settings: WebSettings) -> ApiBlueprint:
+    routes = ApiBlueprint("metrics", __name__)
 
     @routes.get("/metrics")
+    @routes.returns({"type": "string"}, errors=(404,), content_type="text/plain")
     def get_metrics() -> Response:
+        """Figures of this process for Prometheus."""
         if not _may_read_metrics():
             abort(404)  # hides that the route exists
         return Response(metrics.render(), content_type=CONTENT_TYPE)

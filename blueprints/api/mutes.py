@@ -4,16 +4,31 @@
 
 from datetime import datetime
 
-from flask import Blueprint
+from marshmallow import fields
 
 from app.social.mutes import BlockedUser, MutedEntry, MutesAndBlocks
 from app.social.posts import Posts
 from app.trace_context import get_or_create_traceparent
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.http.pagination import PageParams, PageQuery, next_cursor
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import PostSchema, ResponseSchema, UsersResponse
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
 from blueprints.http.write_actions import WriteActions
+
+
+class MuteResponse(ResponseSchema):
+    muted = fields.Boolean()
+
+
+class BlockResponse(ResponseSchema):
+    blocked = fields.Boolean()
+
+
+class MutesResponse(UsersResponse):
+    posts = fields.List(fields.Nested(PostSchema))
 
 
 def _mute_cursor_key(mute: MutedEntry) -> tuple[datetime, str]:
@@ -30,47 +45,67 @@ def blueprint(
     mute_store: MutesAndBlocks,
     post_store: Posts,
     post_serializer: PostSerializer,
-) -> Blueprint:
-    routes = Blueprint("mutes", __name__, url_prefix="/api")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("mutes", __name__, url_prefix="/api")
 
     @routes.put("/mutes/users/<user_id>")
-    def mute_user(user_id: str) -> JsonObject:
-        mute_store.set_user_mute(request_auth.current_user_id(), parse_uuid(user_id), True)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MuteResponse, errors=(404,))
+    def mute_user(actor_id: str, user_id: str) -> JsonObject:
+        """Silence future notifications caused by a user."""
+        mute_store.set_user_mute(actor_id, parse_uuid(user_id), True)
         return {"success": True, "muted": True}
 
     @routes.delete("/mutes/users/<user_id>")
-    def unmute_user(user_id: str) -> JsonObject:
-        mute_store.set_user_mute(request_auth.current_user_id(), parse_uuid(user_id), False)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MuteResponse, errors=(404,))
+    def unmute_user(actor_id: str, user_id: str) -> JsonObject:
+        """End the mute of a user."""
+        mute_store.set_user_mute(actor_id, parse_uuid(user_id), False)
         return {"success": True, "muted": False}
 
     @routes.put("/mutes/posts/<post_id>")
-    def mute_post(post_id: str) -> JsonObject:
-        mute_store.set_post_mute(request_auth.current_user_id(), parse_uuid(post_id), True)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MuteResponse, errors=(404,))
+    def mute_post(actor_id: str, post_id: str) -> JsonObject:
+        """Silence future notifications about a post."""
+        mute_store.set_post_mute(actor_id, parse_uuid(post_id), True)
         return {"success": True, "muted": True}
 
     @routes.delete("/mutes/posts/<post_id>")
-    def unmute_post(post_id: str) -> JsonObject:
-        mute_store.set_post_mute(request_auth.current_user_id(), parse_uuid(post_id), False)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MuteResponse, errors=(404,))
+    def unmute_post(actor_id: str, post_id: str) -> JsonObject:
+        """End the mute of a post."""
+        mute_store.set_post_mute(actor_id, parse_uuid(post_id), False)
         return {"success": True, "muted": False}
 
     @routes.put("/blocks/<user_id>")
-    def block_user(user_id: str) -> JsonObject:
-        write_actions.checked().block_user(
-            request_auth.current_user_id(), parse_uuid(user_id), get_or_create_traceparent()
-        )
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(BlockResponse, errors=(404,))
+    def block_user(actor_id: str, user_id: str) -> JsonObject:
+        """Block a user: ends both follows and hides each side from the other."""
+        write_actions.checked().block_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
         return {"success": True, "blocked": True}
 
     @routes.delete("/blocks/<user_id>")
-    def unblock_user(user_id: str) -> JsonObject:
-        write_actions.checked().unblock_user(
-            request_auth.current_user_id(), parse_uuid(user_id), get_or_create_traceparent()
-        )
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(BlockResponse, errors=(404,))
+    def unblock_user(actor_id: str, user_id: str) -> JsonObject:
+        """End a block. Restores nothing by itself."""
+        write_actions.checked().unblock_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
         return {"success": True, "blocked": False}
 
     @routes.get("/mutes")
-    def list_mutes() -> JsonObject:
-        """Users and posts share one order and one cursor, and are returned in two lists."""
-        viewer_id, page_params = request_auth.current_user_id(), parse_page_params(50, 100)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(MutesResponse)
+    def list_mutes(viewer_id: str, query: JsonObject) -> JsonObject:
+        """Muted users and posts, newest mute first.
+
+        Users and posts share one order and one cursor, and are returned in two lists.
+        """
+        page_params: PageParams = query["page"]
         mute_rows = mute_store.list_muted(viewer_id, page_params.page_request)
         page_rows = mute_rows[: page_params.limit]
         post_ids = [mute.post_id for mute in page_rows if mute.post_id]
@@ -83,8 +118,12 @@ def blueprint(
         }
 
     @routes.get("/blocks")
-    def list_blocks() -> JsonObject:
-        viewer_id, page_params = request_auth.current_user_id(), parse_page_params(50, 100)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(PageQuery, location="query")
+    @routes.returns(UsersResponse)
+    def list_blocks(viewer_id: str, query: JsonObject) -> JsonObject:
+        """Blocked users, newest block first."""
+        page_params: PageParams = query["page"]
         block_rows = mute_store.list_blocked(viewer_id, page_params.page_request)
         return {
             "success": True,

@@ -2,7 +2,10 @@
 (/api/notifications/*).
 """
 
-from flask import Blueprint
+from datetime import UTC
+from functools import partial
+
+from marshmallow import fields, validate
 
 from app.domain.errors import Rejected
 from app.social.notification_status import (
@@ -18,25 +21,57 @@ from blueprints.api.notifications import (
     MISSING_TOKEN_MESSAGE,
     NotificationSerializer,
 )
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires, requires_path_user
 from blueprints.http.ids import parse_uuid
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import ReadAllBody, UndoReadAllBody, parse_json_body
+from blueprints.http.response_schemas import MessageResponse, NotificationSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
 DELETE_FORBIDDEN = Rejected("Forbidden: Cannot delete another user's notification", "forbidden", 403)
-_READ_ALL_SCHEMA, _UNREAD_ALL_SCHEMA = ReadAllBody(), UndoReadAllBody()
+
+
+class ReadAllBody(RequestSchema):
+    is_body_optional = True
+    upTo = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(min=0),
+        metadata={"description": "a `seq`: later notifications stay as they are"},
+    )
+
+
+class UndoReadAllBody(RequestSchema):
+    required_message = "readAt required"
+    readAt = fields.AwareDateTime(required=True, format="iso", default_timezone=UTC)
+
+
+class NotificationResponse(ResponseSchema):
+    notification = fields.Nested(NotificationSchema)
+
+
+class UpdatedCountResponse(ResponseSchema):
+    updatedCount = fields.Integer()
+
+
+class ReadAllResponse(UpdatedCountResponse):
+    readAt = fields.DateTime(allow_none=True)
 
 
 def blueprint(
     request_auth: RequestAuth,
     status_store: NotificationStatusStore,
     notification_serializer: NotificationSerializer,
-) -> Blueprint:
-    routes = Blueprint("notification_status", __name__, url_prefix="/api/notifications")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("notification_status", __name__, url_prefix="/api/notifications")
+    require_user = partial(request_auth.current_user_id, MISSING_TOKEN_MESSAGE)
 
     @routes.patch("/<notification_id>/read")
-    def mark_read(notification_id: str) -> JsonObject:
-        recipient_id = request_auth.current_user_id(MISSING_TOKEN_MESSAGE)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def mark_read(recipient_id: str, notification_id: str) -> JsonObject:
+        """Mark a notification as read."""
         notification = status_store.mark_read(recipient_id, parse_uuid(notification_id))
         return {
             "success": True,
@@ -44,49 +79,59 @@ def blueprint(
         }
 
     @routes.patch("/<notification_id>/unread")
-    def mark_unread(notification_id: str) -> JsonObject:
-        return _change_status(notification_id, MARK_UNREAD)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def mark_unread(recipient_id: str, notification_id: str) -> JsonObject:
+        """Mark a notification as unread."""
+        return _change_status(recipient_id, notification_id, MARK_UNREAD)
 
     @routes.patch("/<notification_id>/archive")
-    def archive_notification(notification_id: str) -> JsonObject:
-        return _change_status(notification_id, ARCHIVE)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def archive_notification(recipient_id: str, notification_id: str) -> JsonObject:
+        """Hide a notification from the list and the unread count."""
+        return _change_status(recipient_id, notification_id, ARCHIVE)
 
     @routes.patch("/<notification_id>/unarchive")
-    def unarchive_notification(notification_id: str) -> JsonObject:
-        return _change_status(notification_id, UNARCHIVE)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def unarchive_notification(recipient_id: str, notification_id: str) -> JsonObject:
+        """Show an archived notification again."""
+        return _change_status(recipient_id, notification_id, UNARCHIVE)
 
-    def _change_status(notification_id: str, change: StatusChange) -> JsonObject:
-        notification = status_store.apply_status_change(
-            request_auth.current_user_id(MISSING_TOKEN_MESSAGE), parse_uuid(notification_id), change
-        )
+    def _change_status(recipient_id: str, notification_id: str, change: StatusChange) -> JsonObject:
+        notification = status_store.apply_status_change(recipient_id, parse_uuid(notification_id), change)
         return {
             "success": True,
             "notification": notification_serializer.notifications_json([notification])[0],
         }
 
     @routes.delete("/<notification_id>")
-    def delete_notification(notification_id: str) -> JsonObject:
-        recipient_id, parsed_id = (
-            request_auth.current_user_id(MISSING_TOKEN_MESSAGE),
-            parse_uuid(notification_id),
-        )
-        status_store.apply_status_change(recipient_id, parsed_id, DELETE, DELETE_FORBIDDEN)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(MessageResponse, errors=(404,))
+    def delete_notification(recipient_id: str, notification_id: str) -> JsonObject:
+        """Delete a notification."""
+        status_store.apply_status_change(recipient_id, parse_uuid(notification_id), DELETE, DELETE_FORBIDDEN)
         return {"success": True, "message": "Notification deleted"}
 
     @routes.patch("/<user_id>/seen")
-    def mark_all_seen(user_id: str) -> JsonObject:
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
-        max_seq = parse_json_body(_READ_ALL_SCHEMA, optional=True).get("upTo")
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.arguments(ReadAllBody)
+    @routes.returns(UpdatedCountResponse)
+    def mark_all_seen(recipient_id: str, body: JsonObject) -> JsonObject:
+        """Mark all notifications as seen."""
         return {
             "success": True,
-            "updatedCount": status_store.mark_all_seen(recipient_id, max_seq),
+            "updatedCount": status_store.mark_all_seen(recipient_id, body.get("upTo")),
         }
 
     @routes.patch("/<user_id>/read-all")
-    def mark_all_read(user_id: str) -> JsonObject:
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
-        max_seq = parse_json_body(_READ_ALL_SCHEMA, optional=True).get("upTo")
-        read_result = status_store.mark_all_read(recipient_id, max_seq)
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.arguments(ReadAllBody)
+    @routes.returns(ReadAllResponse)
+    def mark_all_read(recipient_id: str, body: JsonObject) -> JsonObject:
+        """Mark all notifications as read."""
+        read_result = status_store.mark_all_read(recipient_id, body.get("upTo"))
         return {
             "success": True,
             "updatedCount": read_result.changed_count,
@@ -94,13 +139,14 @@ def blueprint(
         }
 
     @routes.patch("/<user_id>/unread-all")
-    def undo_mark_all_read(user_id: str) -> JsonObject:
-        """Undoes one `read-all`, identified by the `readAt` of its response."""
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
-        read_at = parse_json_body(_UNREAD_ALL_SCHEMA)["readAt"]
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.arguments(UndoReadAllBody)
+    @routes.returns(UpdatedCountResponse)
+    def undo_mark_all_read(recipient_id: str, body: JsonObject) -> JsonObject:
+        """Undo one `read-all`, identified by the `readAt` of its response."""
         return {
             "success": True,
-            "updatedCount": status_store.undo_mark_all_read(recipient_id, read_at),
+            "updatedCount": status_store.undo_mark_all_read(recipient_id, body["readAt"]),
         }
 
     return routes

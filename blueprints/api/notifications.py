@@ -4,18 +4,30 @@ Changes of status are in blueprints/api/notification_status.py, explanations in 
 """
 
 from datetime import datetime
+from functools import partial
 
-from flask import Blueprint, request
+from marshmallow import fields
 from sqlalchemy import RowMapping
 
 from app.domain.errors import Rejected
 from app.domain.events import Kind, Priority
 from app.persistence.serializer import notification_json
 from app.social.notifications import NOT_FOUND, GroupActorView, NotificationFilter, Notifications
-from blueprints.api.explain import explanation_json
+from blueprints.api.explain import ExplanationResponse, explanation_json
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires, requires_path_user
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import (
+    NotificationSchema,
+    ObjectSchema,
+    PageResponse,
+    PaginationSchema,
+    ResponseSchema,
+    UserSummarySchema,
+)
 from blueprints.http.serializers import JsonObject, user_summary_json
 
 FORBIDDEN_MESSAGE = "Forbidden: You can only access your own resources"
@@ -23,23 +35,65 @@ MISSING_TOKEN_MESSAGE = "Authorization required. Please provide a valid token." 
 NOT_OWNER = Rejected(FORBIDDEN_MESSAGE, "forbidden", 403)
 
 
+class ActorsQuery(PageQuery):
+    limit = IntegerParam(20, 100)
+
+
+class NotificationsQuery(PageQuery):
+    limit = IntegerParam(20, 100)
+    unreadOnly = ChoiceParam(("true", "false"))
+    priority = ChoiceParam([priority.value for priority in Priority])
+    type = ChoiceParam([kind.value for kind in Kind])
+
+
+class NotificationPaginationSchema(PaginationSchema):
+    hasMore = fields.Boolean()
+
+
+class NotificationsResponse(PageResponse):
+    optional_fields = PageResponse.optional_fields | {"pagination"}
+    notifications = fields.List(fields.Nested(NotificationSchema))
+    pagination = fields.Nested(NotificationPaginationSchema, metadata={"description": "without cursor"})
+
+
+class UnreadBreakdownSchema(ObjectSchema):
+    critical = fields.Integer()
+    high = fields.Integer()
+    low = fields.Integer()
+
+
+class UnreadCountResponse(ResponseSchema):
+    count = fields.Integer()
+    breakdown = fields.Nested(UnreadBreakdownSchema)
+    version = fields.Integer(metadata={"description": "a lower one is older"})
+
+
+class CountsSchema(ObjectSchema):
+    count = fields.Integer()
+    unread = fields.Integer()
+
+
+class KindCountsSchema(CountsSchema):
+    type = fields.Enum(Kind, by_value=True)
+    latest = fields.DateTime(metadata={"description": "the last change"})
+
+
+class GroupedResponse(ResponseSchema):
+    grouped = fields.Dict(fields.String(), fields.List(fields.Nested(NotificationSchema)))
+    stats = fields.List(fields.Nested(KindCountsSchema))
+
+
+class TotalsResponse(ResponseSchema):
+    types = fields.Dict(fields.String(), fields.Nested(CountsSchema))
+    version = fields.Integer()
+
+
+class ActorsResponse(PageResponse):
+    actors = fields.List(fields.Nested(UserSummarySchema))
+
+
 def notification_cursor_key(row: RowMapping) -> tuple[datetime, str]:
     return row["updated_at"], row["id"]
-
-
-def _parse_filter() -> NotificationFilter:
-    unread_only = _parse_choice("unreadOnly", ("true", "false")) == "true"
-    priority = _parse_choice("priority", tuple(priority_value.value for priority_value in Priority))
-    return NotificationFilter(
-        unread_only, priority, _parse_choice("type", tuple(kind.value for kind in Kind))
-    )
-
-
-def _parse_choice(arg_name: str, allowed: tuple[str, ...]) -> str | None:
-    value = request.args.get(arg_name)
-    if value is not None and value not in allowed:
-        raise Rejected(f"{arg_name} must be one of {', '.join(allowed)}", "invalid", 400)
-    return value
 
 
 def _actor_cursor_key(actor: GroupActorView) -> tuple[bool, int, str]:
@@ -71,13 +125,20 @@ def blueprint(
     request_auth: RequestAuth,
     notification_store: Notifications,
     notification_serializer: NotificationSerializer,
-) -> Blueprint:
-    routes = Blueprint("notifications", __name__, url_prefix="/api/notifications")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("notifications", __name__, url_prefix="/api/notifications")
+    require_user = partial(request_auth.current_user_id, MISSING_TOKEN_MESSAGE)
 
     @routes.get("/<user_id>")
-    def list_notifications(user_id: str) -> JsonObject:
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
-        page_params, notification_filter = parse_page_params(20, 100), _parse_filter()
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.arguments(NotificationsQuery, location="query")
+    @routes.returns(NotificationsResponse)
+    def list_notifications(recipient_id: str, query: JsonObject) -> JsonObject:
+        """The notifications of a user, last changed first."""
+        page_params: PageParams = query["page"]
+        notification_filter = NotificationFilter(
+            query.get("unreadOnly") == "true", query.get("priority"), query.get("type")
+        )
         page_rows = notification_store.list_newest(
             recipient_id, notification_filter, page_params.page_request
         )
@@ -94,8 +155,11 @@ def blueprint(
         return payload
 
     @routes.get("/<user_id>/unread-count")
-    def get_unread_count(user_id: str) -> JsonObject:
-        unread = notification_store.count_unread(request_auth.require_self(user_id, FORBIDDEN_MESSAGE))
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.returns(UnreadCountResponse)
+    def get_unread_count(recipient_id: str) -> JsonObject:
+        """The number of unread notifications, also by priority."""
+        unread = notification_store.count_unread(recipient_id)
         breakdown = {name.lower(): count for name, count in unread.by_priority.items()}
         return {
             "success": True,
@@ -105,8 +169,10 @@ def blueprint(
         }
 
     @routes.get("/<user_id>/grouped")
-    def list_grouped(user_id: str) -> JsonObject:
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.returns(GroupedResponse)
+    def list_grouped(recipient_id: str) -> JsonObject:
+        """The newest notifications by type, and counts per type."""
         by_kind: dict[str, list[JsonObject]] = {}
         for row in notification_serializer.notifications_json(
             notification_store.list_newest_groups(recipient_id)
@@ -116,9 +182,10 @@ def blueprint(
         return {"success": True, "grouped": by_kind, "stats": stats}
 
     @routes.get("/<user_id>/totals")
-    def get_totals(user_id: str) -> JsonObject:
+    @requires_path_user(request_auth.require_self, FORBIDDEN_MESSAGE)
+    @routes.returns(TotalsResponse)
+    def get_totals(recipient_id: str) -> JsonObject:
         """Row counts per type, all and unread; `version` as in unread-count."""
-        recipient_id = request_auth.require_self(user_id, FORBIDDEN_MESSAGE)
         # Read first: a change in between is reported again rather than missed.
         version = notification_store.count_unread(recipient_id).version
         by_kind = {
@@ -128,12 +195,11 @@ def blueprint(
         return {"success": True, "types": by_kind, "version": version}
 
     @routes.get("/<notification_id>/why")
-    def explain_notification(notification_id: str) -> JsonObject:
-        viewer_id, parsed_id = (
-            request_auth.current_user_id(MISSING_TOKEN_MESSAGE),
-            parse_uuid(notification_id),
-        )
-        explanation = notification_store.explain_notification(parsed_id)
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(ExplanationResponse, errors=(404,))
+    def explain_notification(viewer_id: str, notification_id: str) -> JsonObject:
+        """The decisions that led to a notification, and its steps with their times."""
+        explanation = notification_store.explain_notification(parse_uuid(notification_id))
         if explanation is None:
             raise NOT_FOUND
         if explanation.row["user_id"] != viewer_id:
@@ -143,11 +209,12 @@ def blueprint(
         )
 
     @routes.get("/<notification_id>/actors")
-    def list_actors(notification_id: str) -> JsonObject:
-        viewer_id, page_params = (
-            request_auth.current_user_id(MISSING_TOKEN_MESSAGE),
-            parse_page_params(20, 100),
-        )
+    @requires(Authority.OWNER, require_user)
+    @routes.arguments(ActorsQuery, location="query")
+    @routes.returns(ActorsResponse, errors=(404,))
+    def list_actors(viewer_id: str, query: JsonObject, notification_id: str) -> JsonObject:
+        """All actors of a notification: followers first, then the newest."""
+        page_params: PageParams = query["page"]
         parsed_id = parse_uuid(notification_id)
         if notification_store.get_recipient_id(parsed_id) != viewer_id:
             raise NOT_OWNER

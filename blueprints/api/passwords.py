@@ -2,12 +2,15 @@
 /otp/request and /otp/verify.
 """
 
-from flask import Blueprint
-from marshmallow import validate
+from marshmallow import fields, validate
 
+from app.accounts.access_tokens import Claims
 from app.accounts.credentials import PasswordsAndOneTimeCodes
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.devices import RequestDevices
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import MessageResponse, ResponseSchema
 from blueprints.http.schemas import (
     MAX_RAW_PASSWORD_LENGTH,
     NewPasswordField,
@@ -15,7 +18,6 @@ from blueprints.http.schemas import (
     RequestSchema,
     SingleLineField,
     TextField,
-    parse_json_body,
     validate_email,
     validate_password,
 )
@@ -42,7 +44,7 @@ class ResetPasswordBody(RequestSchema):
 
 
 class EmptyBody(RequestSchema):
-    pass
+    is_body_optional = True
 
 
 class VerifyCodeBody(RequestSchema):
@@ -50,52 +52,59 @@ class VerifyCodeBody(RequestSchema):
     code = TextField(required=True, validate=validate.Length(max=20))
 
 
-_CHANGE_SCHEMA, _RESET_REQUEST_SCHEMA, _RESET_SCHEMA = (
-    ChangePasswordBody(),
-    RequestPasswordResetBody(),
-    ResetPasswordBody(),
-)
-_EMPTY_SCHEMA, _CODE_SCHEMA = EmptyBody(), VerifyCodeBody()
+class VerifiedResponse(ResponseSchema):
+    verified = fields.Boolean()
 
 
 def blueprint(
     request_auth: RequestAuth, devices: RequestDevices, credentials: PasswordsAndOneTimeCodes
-) -> Blueprint:
-    routes = Blueprint("passwords", __name__, url_prefix="/api/auth")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("passwords", __name__, url_prefix="/api/auth")
 
     @routes.post("/password")
-    def change_password() -> JsonObject:
-        token_claims, payload = request_auth.current_claims(), parse_json_body(_CHANGE_SCHEMA)
-        credentials.change_password(token_claims, payload["currentPassword"], payload["newPassword"])
+    @requires(Authority.USER, request_auth.current_claims)
+    @routes.arguments(ChangePasswordBody)
+    @routes.returns(MessageResponse)
+    def change_password(claims: Claims, body: JsonObject) -> JsonObject:
+        """Change the password. Ends all other sessions."""
+        credentials.change_password(claims, body["currentPassword"], body["newPassword"])
         return {"success": True, "message": "Password changed"}
 
     @routes.post("/password/reset-request")
-    def request_password_reset() -> JsonObject:
-        credentials.request_password_reset(
-            parse_json_body(_RESET_REQUEST_SCHEMA)["email"], devices.current().ip_address
-        )
+    @routes.arguments(RequestPasswordResetBody)
+    @routes.returns(MessageResponse, errors=(429,))
+    def request_password_reset(body: JsonObject) -> JsonObject:
+        """Send a reset token, if there is an account with this address."""
+        credentials.request_password_reset(body["email"], devices.current().ip_address)
         return {
             "success": True,
             "message": "If there is an account with this address, a message is on its way",
         }
 
     @routes.post("/password/reset")
-    def reset_password() -> JsonObject:
-        payload = parse_json_body(_RESET_SCHEMA)
-        credentials.reset_password(payload["token"], payload["newPassword"])
+    @routes.arguments(ResetPasswordBody)
+    @routes.returns(MessageResponse)
+    def reset_password(body: JsonObject) -> JsonObject:
+        """Set a new password with a reset token. Ends all sessions."""
+        credentials.reset_password(body["token"], body["newPassword"])
         return {"success": True, "message": "Password reset"}
 
     @routes.post("/otp/request")
-    def request_code() -> JsonObject:
-        user_id = request_auth.current_user_id()
-        parse_json_body(_EMPTY_SCHEMA, optional=True)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(EmptyBody)
+    @routes.returns(MessageResponse)
+    def request_code(user_id: str, _: JsonObject) -> JsonObject:
+        """Send a one-time code to the signed-in user."""
         credentials.request_one_time_code(user_id, devices.current().ip_address)
         return {"success": True, "message": "A code is on its way"}
 
     @routes.post("/otp/verify")
-    def verify_code() -> JsonObject:
-        user_id = request_auth.current_user_id()
-        credentials.verify_one_time_code(user_id, parse_json_body(_CODE_SCHEMA)["code"].strip())
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(VerifyCodeBody)
+    @routes.returns(VerifiedResponse)
+    def verify_code(user_id: str, body: JsonObject) -> JsonObject:
+        """Verify a one-time code."""
+        credentials.verify_one_time_code(user_id, body["code"].strip())
         return {"success": True, "verified": True}
 
     return routes

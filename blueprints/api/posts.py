@@ -2,9 +2,10 @@
 /api/posts/:id/share. Likes are in blueprints/api/likes.py.
 """
 
+import re
 from datetime import datetime
 
-from flask import Blueprint, Response, request
+from marshmallow import ValidationError, fields, validate
 
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
@@ -13,16 +14,70 @@ from app.social.posts import Post, Posts
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import Users
 from app.trace_context import get_or_create_traceparent
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, invalid_cursor, next_cursor, parse_page_params
+from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import PostBody, parse_json_body
+from blueprints.http.response_schemas import (
+    MessageResponse,
+    NewPostSchema,
+    PageResponse,
+    PaginationSchema,
+    PostSchema,
+    ResponseSchema,
+    UsersResponse,
+)
+from blueprints.http.schemas import (
+    MAX_CAPTION_LENGTH,
+    MAX_URL_LENGTH,
+    RequestSchema,
+    SingleLineField,
+    TextField,
+)
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
 from blueprints.http.write_actions import WriteActions
 
-MAX_PAGE_SIZE = 50
-_POST_SCHEMA = PostBody()
+
+def _validate_https_url(value: str) -> None:
+    if value and not (value.startswith("https://") and re.fullmatch(r"\S+", value)):
+        raise ValidationError("imageUrl must be an https address")
+
+
+class PostBody(RequestSchema):
+    caption = TextField(allow_none=True, validate=validate.Length(max=MAX_CAPTION_LENGTH))
+    imageUrl = SingleLineField(
+        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
+    )
+
+
+class PostsQuery(PageQuery):
+    limit = IntegerParam(10, 50)
+    userId = IdParam(metadata={"description": "the author"})
+
+
+class LikersQuery(PageQuery):
+    limit = IntegerParam(20, 100)
+
+
+class PostsResponse(PageResponse):
+    optional_fields = PageResponse.optional_fields | {"pagination"}
+    posts = fields.List(fields.Nested(PostSchema))
+    pagination = fields.Nested(PaginationSchema, metadata={"description": "without cursor"})
+
+
+class PostResponse(ResponseSchema):
+    post = fields.Nested(PostSchema)
+
+
+class NewPostResponse(ResponseSchema):
+    post = fields.Nested(NewPostSchema)
+
+
+class ShareResponse(ResponseSchema):
+    shared = fields.Boolean()
 
 
 def post_cursor_key(post: Post) -> tuple[datetime, str]:
@@ -109,15 +164,16 @@ def blueprint(
     likers: Likers,
     removals: PostAndAccountRemoval,
     post_serializer: PostSerializer,
-) -> Blueprint:
-    routes = Blueprint("posts", __name__, url_prefix="/api/posts")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("posts", __name__, url_prefix="/api/posts")
 
     @routes.get("")
-    def list_posts() -> JsonObject:
-        page_params = parse_page_params(10, MAX_PAGE_SIZE)
-        raw_author_id = request.args.get("userId")
-        author_id = parse_uuid(raw_author_id) if raw_author_id else None
-        viewer_id = request_auth.optional_user_id()
+    @routes.arguments(PostsQuery, location="query")
+    @routes.returns(PostsResponse)
+    def list_posts(query: JsonObject) -> JsonObject:
+        """All posts, newest first."""
+        page_params: PageParams = query["page"]
+        author_id, viewer_id = query.get("userId"), request_auth.optional_user_id()
         posts = post_store.list_newest(author_id, page_params.page_request, viewer_id)
         payload: JsonObject = {
             "success": True,
@@ -131,45 +187,50 @@ def blueprint(
         return payload
 
     @routes.get("/<post_id>")
+    @routes.returns(PostResponse, errors=(404,))
     def get_post(post_id: str) -> JsonObject:
+        """One post."""
         viewer_id = request_auth.optional_user_id()
         post = post_store.get(parse_uuid(post_id), viewer_id)
         return {"success": True, "post": post_serializer.posts_json([post], viewer_id)[0]}
 
     @routes.post("")
-    def create_post() -> Response:
-        actor_id = request_auth.current_user_id()
-        return idempotent_requests.run(
-            actor_id, lambda request_actions: _create_post(actor_id, request_actions)
-        )
-
-    def _create_post(actor_id: str, request_actions: WriteActions) -> tuple[JsonObject, int]:
-        caption, image_url = parse_post_content(parse_json_body(_POST_SCHEMA))
+    @requires(Authority.USER, request_auth.current_user_id)
+    @idempotent_requests.route
+    @routes.arguments(PostBody)
+    @routes.returns(NewPostResponse, 201)
+    def create_post(actor_id: str, request_actions: WriteActions, body: JsonObject) -> tuple[JsonObject, int]:
+        """Publish a post, with a caption, an image or both."""
+        caption, image_url = parse_post_content(body)
         post_id = publish_post(user_store, request_actions, actor_id, caption, image_url)
         post_json = post_serializer.posts_json([post_store.get(post_id)], None)[0]
         del post_json["isLiked"]
         return {"success": True, "post": post_json}, 201
 
     @routes.delete("/<post_id>")
-    def delete_post(post_id: str) -> JsonObject:
-        actor_id, parsed_id = request_auth.current_user_id(), parse_uuid(post_id)
-        removals.delete_post(actor_id, parsed_id)
+    @requires(Authority.OWNER, request_auth.current_user_id)
+    @routes.returns(MessageResponse, errors=(404,))
+    def delete_post(actor_id: str, post_id: str) -> JsonObject:
+        """Delete a post."""
+        removals.delete_post(actor_id, parse_uuid(post_id))
         return {"success": True, "message": "Post deleted"}
 
     @routes.get("/<post_id>/likes")
-    def list_likes(post_id: str) -> JsonObject:
-        parsed_id, page_params, viewer_id = (
-            parse_uuid(post_id),
-            parse_page_params(20, 100),
-            request_auth.optional_user_id(),
-        )
+    @routes.arguments(LikersQuery, location="query")
+    @routes.returns(UsersResponse, errors=(404,))
+    def list_likes(query: JsonObject, post_id: str) -> JsonObject:
+        """The users who like a post, by id."""
+        page_params: PageParams = query["page"]
+        parsed_id, viewer_id = parse_uuid(post_id), request_auth.optional_user_id()
         post_store.get(parsed_id, viewer_id)
         users, next_page_cursor = likers.load(parsed_id, page_params, viewer_id)
         return {"success": True, "users": users, "nextCursor": next_page_cursor}
 
     @routes.post("/<post_id>/share")
-    def share_post(post_id: str) -> JsonObject:
-        actor_id = request_auth.current_user_id()
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(ShareResponse, errors=(404,))
+    def share_post(actor_id: str, post_id: str) -> JsonObject:
+        """Share a post."""
         write_actions.checked().share_post(actor_id, parse_uuid(post_id), get_or_create_traceparent())
         return {"success": True, "shared": True}
 

@@ -7,15 +7,17 @@ import re
 from datetime import time
 from typing import Any
 
-from flask import Blueprint
 from marshmallow import ValidationError, fields
 
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import selectable_time_zones
 from app.domain.text import truncate_graphemes
 from app.social.preferences import PreferenceStore, StoredPreferences
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import requires_path_user
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import RequestSchema, TextField, parse_json_body
+from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema, TextField
 from blueprints.http.serializers import JsonObject
 
 READ_FORBIDDEN_MESSAGE = "Cannot access another user's preferences"
@@ -37,6 +39,9 @@ class StrictBooleanField(fields.Boolean):
 class TimeOfDayField(fields.Field[time]):
     """A time of day as HH:MM."""
 
+    def openapi_schema(self) -> JsonObject:
+        return {"type": ["string", "null"] if self.allow_none else "string", "description": "HH:MM"}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> time:
         time_match = _TIME_OF_DAY_PATTERN.fullmatch(value) if isinstance(value, str) else None
         if time_match is None:
@@ -46,6 +51,13 @@ class TimeOfDayField(fields.Field[time]):
 
 class ChannelMatrixField(fields.Field[dict[str, dict[str, bool]]]):
     """{type: {push, email, sms}}; types and channels may be left out."""
+
+    def openapi_schema(self) -> JsonObject:
+        channels = {
+            "type": "object",
+            "properties": {channel: {"type": "boolean"} for channel in CHANNELS},
+        }
+        return {"type": "object", "properties": {kind.value: channels for kind in CONFIGURABLE_KINDS}}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, dict):
@@ -84,7 +96,24 @@ class PreferencesBody(RequestSchema):
     matrix = ChannelMatrixField()
 
 
-_PREFERENCES_SCHEMA = PreferencesBody()
+class PreferencesSchema(ObjectSchema):
+    id = fields.UUID()
+    userId = fields.UUID()
+    emailEnabled = fields.Boolean()
+    smsEnabled = fields.Boolean()
+    pushEnabled = fields.Boolean()
+    marketing = fields.Boolean()
+    activity = fields.Boolean()
+    social = fields.Boolean()
+    dndEnabled = fields.Boolean()
+    dndStartTime = TimeOfDayField(allow_none=True)
+    dndEndTime = TimeOfDayField(allow_none=True)
+    timezone = fields.String(metadata={"example": "Europe/Berlin"})
+    matrix = ChannelMatrixField(metadata={"description": "complete"})
+
+
+class PreferencesResponse(ResponseSchema):
+    preferences = fields.Nested(PreferencesSchema)
 
 
 def _preferences_response(user_id: str, preferences: StoredPreferences) -> JsonObject:
@@ -111,26 +140,30 @@ def _channel_matrix(saved_matrix: dict[str, dict[str, bool]]) -> JsonObject:
     return matrix
 
 
-def blueprint(request_auth: RequestAuth, preference_store: PreferenceStore) -> Blueprint:
-    routes = Blueprint("preferences", __name__, url_prefix="/api/preferences")
+def blueprint(request_auth: RequestAuth, preference_store: PreferenceStore) -> ApiBlueprint:
+    routes = ApiBlueprint("preferences", __name__, url_prefix="/api/preferences")
 
     @routes.get("/<user_id>")
-    def get_preferences(user_id: str) -> JsonObject:
-        owner_id = request_auth.require_self(user_id, READ_FORBIDDEN_MESSAGE)
+    @requires_path_user(request_auth.require_self, READ_FORBIDDEN_MESSAGE)
+    @routes.returns(PreferencesResponse, errors=(404,))
+    def get_preferences(owner_id: str) -> JsonObject:
+        """The notification preferences of a user."""
         return _preferences_response(owner_id, preference_store.get(owner_id))
 
     @routes.put("/<user_id>")
-    def replace_preferences(user_id: str) -> JsonObject:
-        owner_id = request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE)
-        return _preferences_response(
-            owner_id, preference_store.replace(owner_id, parse_json_body(_PREFERENCES_SCHEMA))
-        )
+    @requires_path_user(request_auth.require_self, UPDATE_FORBIDDEN_MESSAGE)
+    @routes.arguments(PreferencesBody)
+    @routes.returns(PreferencesResponse, errors=(404,))
+    def replace_preferences(owner_id: str, body: JsonObject) -> JsonObject:
+        """Replace all preferences. Missing ones are reset to their defaults."""
+        return _preferences_response(owner_id, preference_store.replace(owner_id, body))
 
     @routes.patch("/<user_id>")
-    def update_preferences(user_id: str) -> JsonObject:
-        owner_id = request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE)
-        return _preferences_response(
-            owner_id, preference_store.merge(owner_id, parse_json_body(_PREFERENCES_SCHEMA))
-        )
+    @requires_path_user(request_auth.require_self, UPDATE_FORBIDDEN_MESSAGE)
+    @routes.arguments(PreferencesBody)
+    @routes.returns(PreferencesResponse, errors=(404,))
+    def update_preferences(owner_id: str, body: JsonObject) -> JsonObject:
+        """Change the given preferences, and the given cells of `matrix`."""
+        return _preferences_response(owner_id, preference_store.merge(owner_id, body))
 
     return routes

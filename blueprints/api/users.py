@@ -1,7 +1,9 @@
 """Users: GET /api/users?q= and /api/users/search?q=; GET, PATCH, DELETE /api/users/:id."""
 
-from flask import Blueprint, request
-from marshmallow import ValidationError, validate
+from typing import Any
+
+from flask import request
+from marshmallow import ValidationError, fields, validate
 
 from app.accounts.passwords import PasswordHashing
 from app.domain.errors import Rejected
@@ -10,15 +12,25 @@ from app.persistence.blocks import Blocks
 from app.social.follows import Follows
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import NOT_FOUND, Users, UserSummary
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import requires_path_user
 from blueprints.http.ids import parse_uuid
 from blueprints.http.pagination import (
+    IntegerParam,
     PageParams,
+    PageQuery,
     encode_cursor,
     invalid_cursor,
-    parse_int_arg,
-    parse_page_params,
 )
 from blueprints.http.request_auth import RequestAuth
+from blueprints.http.response_schemas import (
+    MessageResponse,
+    ObjectSchema,
+    PageResponse,
+    ResponseSchema,
+    UserSchema,
+    UserSummarySchema,
+)
 from blueprints.http.schemas import (
     MAX_NAME_LENGTH,
     MAX_RAW_PASSWORD_LENGTH,
@@ -27,7 +39,6 @@ from blueprints.http.schemas import (
     RequestSchema,
     SingleLineField,
     TextField,
-    parse_json_body,
     validate_data,
 )
 from blueprints.http.serializers import JsonObject, account_json, user_summary_json
@@ -57,23 +68,68 @@ class DeleteAccountBody(RequestSchema):
     password = PasswordField(required=True, validate=validate.Length(max=MAX_RAW_PASSWORD_LENGTH))
 
 
+class SearchTextField(SingleLineField):
+    def __init__(self, **options: Any) -> None:
+        too_long = "Search for at most {max} characters"
+        super().__init__(validate=validate.Length(max=MAX_SEARCH_LENGTH, error=too_long), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(str(value).strip(), attr, data, **kwargs)
+
+
 class SearchQuery(RequestSchema):
-    q = SingleLineField(
-        validate=validate.Length(max=MAX_SEARCH_LENGTH, error="Search for at most {max} characters"),
-    )
+    """Of the page; the text may be empty."""
+
+    q = SearchTextField(load_default="")
 
 
-_PROFILE_SCHEMA, _DELETE_ACCOUNT_SCHEMA, _SEARCH_SCHEMA = (
-    ProfileBody(),
-    DeleteAccountBody(),
-    SearchQuery(),
-)
+class UsersQuery(PageQuery):
+    required_message = "Search query required"
+    limit = IntegerParam(20, 100)
+    q = SearchTextField(required=True)
+
+
+class FollowerCountSchema(ObjectSchema):
+    followers = fields.Integer()
+
+
+class FoundUserSchema(UserSummarySchema):
+    _count = fields.Nested(FollowerCountSchema)
+    followersCount = fields.Integer()
+
+
+class FoundUsersResponse(PageResponse):
+    users = fields.List(fields.Nested(FoundUserSchema))
+
+
+class ProfileCountsSchema(FollowerCountSchema):
+    posts = fields.Integer()
+    following = fields.Integer()
+
+
+class ProfileSchema(UserSchema):
+    _count = fields.Nested(ProfileCountsSchema)
+    postsCount = fields.Integer()
+    followersCount = fields.Integer()
+    followingCount = fields.Integer()
+    isFollowing = fields.Boolean(metadata={"description": "by the signed-in user"})
+    bellEnabled = fields.Boolean(metadata={"description": "post alerts of the signed-in user"})
+
+
+class ProfileResponse(ResponseSchema):
+    user = fields.Nested(ProfileSchema)
+
+
+class UserResponse(ResponseSchema):
+    user = fields.Nested(UserSchema)
+
+
+_SEARCH_SCHEMA = SearchQuery()
 
 
 def parse_search_text() -> str:
-    """The search text, empty if there is none. Raises Rejected (400)."""
-    search_text = request.args.get("q", "").strip()
-    return str(validate_data(_SEARCH_SCHEMA, {"q": search_text})["q"])
+    """The search text of the page, empty if there is none. Raises Rejected (400)."""
+    return str(validate_data(_SEARCH_SCHEMA, request.args)["q"])
 
 
 class UserDirectory:
@@ -92,7 +148,7 @@ class UserDirectory:
     ) -> tuple[list[UserSummary], str | None]:
         """One page of matches, best first, and the next cursor. Users whom a block hides from the
         viewer are left out."""
-        offset = (parse_int_arg("page", 1, MAX_SEARCH_RESULTS) - 1) * page_params.limit
+        offset = (page_params.page_number - 1) * page_params.limit
         if page_params.cursor_values is not None:
             match page_params.cursor_values:
                 case [int(offset)] if 0 < offset < MAX_SEARCH_RESULTS:
@@ -153,17 +209,19 @@ def blueprint(
     user_directory: UserDirectory,
     password_hashing: PasswordHashing,
     removals: PostAndAccountRemoval,
-) -> Blueprint:
-    routes = Blueprint("users", __name__, url_prefix="/api/users")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("users", __name__, url_prefix="/api/users")
 
     @routes.get("")
     @routes.get("/search")
-    def search_users() -> JsonObject:
-        search_text = parse_search_text()
-        if not search_text:
+    @routes.arguments(UsersQuery, location="query")
+    @routes.returns(FoundUsersResponse)
+    def search_users(query: JsonObject) -> JsonObject:
+        """Search users by name and username, best match first."""
+        if not query["q"]:
             raise Rejected("Search query required", "invalid", 400)
         users, next_page_cursor = user_directory.find(
-            search_text, parse_page_params(20, 100), request_auth.optional_user_id()
+            query["q"], query["page"], request_auth.optional_user_id()
         )
         return {
             "success": True,
@@ -172,36 +230,42 @@ def blueprint(
         }
 
     @routes.get("/<user_id>")
+    @routes.returns(ProfileResponse, errors=(404,))
     def get_user(user_id: str) -> JsonObject:
+        """The profile of a user."""
         return {
             "success": True,
             "user": user_directory.profile_json(parse_uuid(user_id), request_auth.optional_user_id()),
         }
 
     @routes.patch("/<user_id>")
-    def update_profile(user_id: str) -> JsonObject:
-        """As in the seed, an empty name or avatar is ignored and an empty bio is stored."""
-        owner_id, payload = (
-            request_auth.require_self(user_id, UPDATE_FORBIDDEN_MESSAGE),
-            parse_json_body(_PROFILE_SCHEMA),
-        )
-        name, avatar_url = (payload.get("name") or "").strip(), payload.get("avatarUrl")
-        updated = user_store.update_profile(owner_id, name or None, payload.get("bio"), avatar_url or None)
+    @requires_path_user(request_auth.require_self, UPDATE_FORBIDDEN_MESSAGE)
+    @routes.arguments(ProfileBody)
+    @routes.returns(UserResponse, errors=(404,))
+    def update_profile(owner_id: str, body: JsonObject) -> JsonObject:
+        """Change the own profile.
+
+        As in the seed, an empty name or avatar is ignored and an empty bio is stored.
+        """
+        name, avatar_url = (body.get("name") or "").strip(), body.get("avatarUrl")
+        updated = user_store.update_profile(owner_id, name or None, body.get("bio"), avatar_url or None)
         account_fields = account_json(updated)
         del account_fields["email"]
         return {"success": True, "user": account_fields}
 
     @routes.delete("/<user_id>")
-    def delete_account(user_id: str) -> JsonObject:
-        """Permanent. Needs the password as well, because a token alone may have been stolen."""
-        owner_id, payload = (
-            request_auth.require_self(user_id, DELETE_FORBIDDEN_MESSAGE),
-            parse_json_body(_DELETE_ACCOUNT_SCHEMA),
-        )
+    @requires_path_user(request_auth.require_self, DELETE_FORBIDDEN_MESSAGE)
+    @routes.arguments(DeleteAccountBody)
+    @routes.returns(MessageResponse, errors=(404,))
+    def delete_account(owner_id: str, body: JsonObject) -> JsonObject:
+        """Delete the own account.
+
+        Permanent. Needs the password as well, because a token alone may have been stolen.
+        """
         user = user_store.find_account_by_id(owner_id)
         if user is None:
             raise NOT_FOUND
-        if not password_hashing.verify(payload["password"], user.password_hash):
+        if not password_hashing.verify(body["password"], user.password_hash):
             raise Rejected("The password is wrong", "wrong_password", 403)
         removals.delete_account(owner_id)
         return {"success": True, "message": "Account removed"}

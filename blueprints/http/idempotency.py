@@ -7,7 +7,10 @@ by app/ingest/idempotency.py.
 import logging
 import re
 from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,11 +18,17 @@ from flask import Response, current_app, request
 
 from app.domain.errors import Rejected, Unavailable
 from app.ingest.idempotency import IdempotencyKeys, StoredResponse
+from blueprints.http.api_blueprint import add_documentation
 from blueprints.http.serializers import JsonObject
 from blueprints.http.write_actions import WriteActions
 
 log = logging.getLogger(__name__)
 _KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,200}")
+_KEY_PARAMETER: JsonObject = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"},
+}
 RequestHandler = Callable[[WriteActions], tuple[JsonObject, int]]
 
 
@@ -28,7 +37,21 @@ class IdempotentRequests:
         self._idempotency_keys = idempotency_keys
         self._write_actions = write_actions
 
-    def run(self, caller: str, handler: RequestHandler) -> Response:
+    def route(self, view: Callable[..., tuple[JsonObject, int]]) -> Callable[..., Response]:
+        """Decorates a view whose first argument is the authenticated caller. The second, which is added
+        here, is the WriteActions to use."""
+
+        @wraps(view)
+        def idempotent(caller: str, *args: Any, **kwargs: Any) -> Response:
+            return self._run(caller, lambda actions: view(caller, actions, *args, **kwargs))
+
+        return add_documentation(
+            idempotent,
+            parameters=[_KEY_PARAMETER],
+            responses={status: HTTPStatus(status).name for status in (409, 422)},
+        )
+
+    def _run(self, caller: str, handler: RequestHandler) -> Response:
         """Runs the handler of the current request, or replays its stored response.
 
         `caller` must be authenticated already. A rejected request has no effect, so its key is free

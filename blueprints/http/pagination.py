@@ -14,11 +14,13 @@ from typing import Any
 
 import orjson
 from flask import request
+from marshmallow import fields, post_load, validate
 
 from app.domain.errors import Rejected
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.social.posts import PageRequest
 from blueprints.http.ids import parse_uuid
+from blueprints.http.schemas import RequestSchema
 
 MAX_PAGE_NUMBER = 1_000_000
 PAGE_TOO_FAR = Rejected(
@@ -68,23 +70,52 @@ class PageParams:
         }
 
 
-def parse_page_params(default_limit: int, max_limit: int) -> PageParams:
-    """Raises Rejected (400) for a value that is not a number or out of range, and for a page number beyond
-    MAX_LISTED_ROWS: PostgreSQL reads and drops all rows before an offset."""
-    page_number = parse_int_arg("page", 1, MAX_PAGE_NUMBER)
-    limit = parse_int_arg("limit", default_limit, max_limit)
-    raw_cursor = request.args.get("cursor")
+class IntegerParam(fields.Integer):
+    """A whole number from 1 to `maximum` in a query. Raises Rejected (400)."""
+
+    def __init__(self, default: int, maximum: int, **options: Any) -> None:
+        self._maximum = maximum
+        super().__init__(load_default=default, validate=validate.Range(1, maximum), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        return _parse_integer(str(value), str(attr), self._maximum)
+
+
+class PageQuery(RequestSchema):
+    """The query of a list; a subclass may set another `limit`. `page` of the result is a PageParams."""
+
+    page = IntegerParam(
+        1,
+        MAX_PAGE_NUMBER,
+        metadata={"description": f"reaches the first {MAX_LISTED_ROWS:,} rows; beyond, use cursor"},
+    )
+    limit = IntegerParam(50, 100)
+    cursor = fields.String(metadata={"description": "nextCursor of the previous page"})
+
+    @post_load
+    def build_page_params(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        return data | {"page": _build_page_params(data["page"], data["limit"], data.get("cursor"))}
+
+
+def parse_page_params(page_size: int) -> PageParams:
+    """The page parameters of an HTML page, as PageQuery. Raises Rejected (400)."""
+    args = request.args
+    page_number = _parse_integer(args.get("page", "1"), "page", MAX_PAGE_NUMBER)
+    limit = _parse_integer(args.get("limit", str(page_size)), "limit", page_size)
+    return _build_page_params(page_number, limit, args.get("cursor"))
+
+
+def _build_page_params(page_number: int, limit: int, raw_cursor: str | None) -> PageParams:
+    """Raises Rejected (400) for a page number beyond MAX_LISTED_ROWS: PostgreSQL reads and drops all rows
+    before an offset."""
     if not raw_cursor and (page_number - 1) * limit >= MAX_LISTED_ROWS:
         raise PAGE_TOO_FAR
     return PageParams(page_number, limit, _decode_cursor(raw_cursor) if raw_cursor else None)
 
 
-def parse_int_arg(arg_name: str, default: int, maximum: int) -> int:
-    raw = request.args.get(arg_name)
-    if raw is None:
-        return default
+def _parse_integer(raw: str, name: str, maximum: int) -> int:
     if not _INTEGER_PATTERN.fullmatch(raw) or not 1 <= int(raw) <= maximum:
-        raise Rejected(f"{arg_name} must be a whole number from 1 to {maximum}", "out_of_range", 400)
+        raise Rejected(f"{name} must be a whole number from 1 to {maximum}", "out_of_range", 400)
     return int(raw)
 
 

@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.accounts.access_tokens import AccessTokens
 from app.accounts.authentication import AccountAuthentication, Registration
 from app.domain.errors import Rejected
+from blueprints.api.auth import LoginBody, RegisterBody
 from blueprints.http.devices import RequestDevices
-from blueprints.http.schemas import LoginBody, RegisterBody, validate_data
+from blueprints.http.schemas import validate_data
 from blueprints.http.serializers import JsonObject
 from blueprints.pages.page_session import (
     PageSessions,

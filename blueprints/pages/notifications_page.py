@@ -71,7 +71,7 @@ def blueprint(
 
     @routes.get("/notifications")
     def show_notifications() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         selection = _selection_from_query()
         notification_filter = _filter_for(selection)
         page_rows = notification_store.list_newest(viewer.id, notification_filter, page_params.page_request)

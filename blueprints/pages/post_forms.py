@@ -18,10 +18,10 @@ from app.social.notification_status import (
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import Users
 from app.trace_context import get_or_create_traceparent
-from blueprints.api.comments import require_content
-from blueprints.api.posts import parse_post_content, publish_post
+from blueprints.api.comments import ReplyBody, require_content
+from blueprints.api.posts import PostBody, parse_post_content, publish_post
 from blueprints.http.ids import parse_uuid
-from blueprints.http.schemas import PostBody, ReplyBody, validate_data
+from blueprints.http.schemas import validate_data
 from blueprints.http.write_actions import WriteActions
 from blueprints.pages.form_auth import FormAuth, parse_desired_state, redirect_back
 

@@ -39,7 +39,7 @@ def blueprint(
 
     @routes.get("/")
     def show_feed() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         posts = post_store.list_newest(None, page_params.page_request, viewer.id)
         next_page_cursor = next_cursor(posts, PAGE_SIZE, post_cursor_key)
         return render_template(
@@ -68,7 +68,7 @@ def blueprint(
 
     @routes.get("/posts/<post_id>/likes")
     def show_likes(post_id: str) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         post = post_store.get(parse_uuid(post_id), viewer.id)
         users, next_page_cursor = likers.load(post.id, page_params, viewer.id)
         return render_template(
@@ -80,7 +80,7 @@ def blueprint(
 
     @routes.get("/bookmarks")
     def show_bookmarks() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         bookmarks = bookmark_store.list_newest(viewer.id, page_params.page_request)
         posts = bookmarked_posts_json(post_store, post_serializer, bookmarks[:PAGE_SIZE], viewer.id)
         next_page_cursor = next_cursor(bookmarks, PAGE_SIZE, bookmark_cursor_key)

@@ -116,7 +116,7 @@ def blueprint(
         )
 
     def _muted_and_blocked(user_id: str) -> JsonObject:
-        page_params = parse_page_params(MAX_LISTED, MAX_LISTED)
+        page_params = parse_page_params(MAX_LISTED)
         muted = mute_store.list_muted(user_id, page_params.page_request)
         blocked = mute_store.list_blocked(user_id, page_params.page_request)
         posts = post_store.get_by_ids([entry.post_id for entry in muted if entry.post_id], user_id)

@@ -48,7 +48,7 @@ def blueprint(
 
     @routes.get("/users/<username>")
     def show_profile(username: str) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         user_id = user_store.get_id_by_username(username)
         profile_fields = user_directory.profile_json(user_id, viewer.id)
         posts = post_store.list_newest(user_id, page_params.page_request, viewer.id)
@@ -68,7 +68,7 @@ def blueprint(
         return _show_follows(username, "following")
 
     def _show_follows(username: str, direction: FollowDirection) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE, PAGE_SIZE)
+        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
         user_id = user_store.get_id_by_username(username)
         profile_fields = user_directory.profile_json(user_id, viewer.id)
         follows = load_follows(memberships, follow_store, direction, user_id, page_params, viewer.id)
@@ -90,9 +90,7 @@ def blueprint(
             newest = user_summaries_json(user_store.list_newest(MAX_SUGGESTED_USERS, viewer.id))
             users = add_follow_fields(memberships, newest, viewer.id)
             return render_template("search.html", query="", users=users, next_cursor=None)
-        matches, next_page_cursor = user_directory.find(
-            search_text, parse_page_params(PAGE_SIZE, PAGE_SIZE), viewer.id
-        )
+        matches, next_page_cursor = user_directory.find(search_text, parse_page_params(PAGE_SIZE), viewer.id)
         users = add_follow_fields(memberships, user_directory.with_follower_counts(matches), viewer.id)
         return render_template("search.html", query=search_text, users=users, next_cursor=next_page_cursor)
 

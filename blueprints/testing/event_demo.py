@@ -4,18 +4,21 @@ Testing mode only.
 
 from collections.abc import Callable
 
-from flask import Blueprint, request
+from marshmallow import fields, validate
 
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from app.ingest.actions import Actions, DesiredState
 from app.operations.trace import EventTraces
 from app.social.posts import PageRequest, Posts
 from app.social.users import Users
 from blueprints.api.posts import publish_post
-from blueprints.http.ids import parse_uuid
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
+from blueprints.http.query_fields import IdsParam
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import DemoEventBody, parse_json_body
+from blueprints.http.response_schemas import EventProgressSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema, TextField
 from blueprints.http.serializers import JsonObject
 from blueprints.http.write_actions import WriteActions
 from blueprints.testing.simulator import Simulator
@@ -23,7 +26,26 @@ from blueprints.testing.simulator import Simulator
 MAX_EVENT_IDS = 50
 DEMO_CAPTION = "A post to try things on"
 DEMO_CODE_MESSAGE = "Your code is 123456. It opens nothing: this is a demonstration."
-_DEMO_SCHEMA = DemoEventBody()
+DEMO_TYPES = ("like", "comment", "follow", "otp")
+
+
+class DemoEventBody(RequestSchema):
+    required_message = "type required"
+    type = TextField(required=True, validate=validate.OneOf(DEMO_TYPES))
+
+
+class ProgressQuery(RequestSchema):
+    required_message = "events required"
+    events = IdsParam(MAX_EVENT_IDS, required=True)
+
+
+class DemoEventResponse(ResponseSchema):
+    type = fields.String(validate=validate.OneOf(DEMO_TYPES))
+    eventId = fields.UUID()
+
+
+class ProgressResponse(ResponseSchema):
+    events = fields.List(fields.Nested(EventProgressSchema))
 
 
 def blueprint(
@@ -33,14 +55,16 @@ def blueprint(
     post_store: Posts,
     user_store: Users,
     event_traces: EventTraces,
-) -> Blueprint:
-    routes = Blueprint("event_demo", __name__, url_prefix="/api/test")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("event_demo", __name__, url_prefix="/api/test")
 
     @routes.post("/demo")
-    def trigger_demo_event() -> JsonObject:
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(DemoEventBody)
+    @routes.returns(DemoEventResponse)
+    def trigger_demo_event(recipient_id: str, body: JsonObject) -> JsonObject:
         """A new simulated user likes, comments or follows, or a code is sent to the signed-in user."""
-        recipient_id = request_auth.current_user_id()
-        kind = str(parse_json_body(_DEMO_SCHEMA)["type"])
+        kind = str(body["type"])
         event_id = (
             _send_demo_code(recipient_id)
             if kind == "otp"
@@ -72,13 +96,12 @@ def blueprint(
         return event.event_id
 
     @routes.get("/progress")
-    def get_event_progress() -> JsonObject:
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(ProgressQuery, location="query")
+    @routes.returns(ProgressResponse)
+    def get_event_progress(_: str, query: JsonObject) -> JsonObject:
         """The progress of events by their ids, as the simulator returned them."""
-        request_auth.current_user_id()
-        event_ids = list(dict.fromkeys(filter(None, request.args.get("events", "").split(","))))
-        if not 0 < len(event_ids) <= MAX_EVENT_IDS:
-            raise Rejected(f"events must be 1 to {MAX_EVENT_IDS} ids", "out_of_range", 400)
-        statuses = event_traces.read_progress([parse_uuid(event_id) for event_id in event_ids])
+        statuses = event_traces.read_progress(query["events"])
         return {"success": True, "events": [status.to_dict() for status in statuses]}
 
     return routes

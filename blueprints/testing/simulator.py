@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 
-from flask import Blueprint
+from marshmallow import fields, validate
 
 from app.accounts.passwords import PasswordHashing
 from app.clients.request_deadline import reset_request_timeout_budget
@@ -16,8 +16,11 @@ from app.domain.windows import AggregationRules
 from app.ingest.actions import Actions, DesiredState
 from app.social.posts import Posts
 from app.social.users import NewUser, Users
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.schemas import SimulateFollowsBody, SimulatePostActivityBody, parse_json_body
+from blueprints.http.response_schemas import MessageResponse, ObjectSchema
+from blueprints.http.schemas import RequestSchema, TextField
 from blueprints.http.serializers import JsonObject
 from blueprints.http.write_actions import WriteActions
 
@@ -42,7 +45,47 @@ COMMENT_TEXTS = (
     "Could not agree more.",
 )
 UserAction = Callable[[Actions], object]
-_SIMULATE_SCHEMA, _SIMULATE_FOLLOWS_SCHEMA = SimulatePostActivityBody(), SimulateFollowsBody()
+
+
+class SimulateFollowsBody(RequestSchema):
+    required_message = "targetUserId is required"
+    targetUserId = fields.UUID(required=True)
+    count = fields.Integer(strict=True, load_default=5, validate=validate.Range(min=1))
+
+
+class SimulatePostActivityBody(SimulateFollowsBody):
+    required_message = "postId and targetUserId are required"
+    postId = fields.UUID(required=True)
+    simulationType = TextField(
+        load_default="mixed", validate=validate.OneOf(["mixed", "followers", "non-followers"])
+    )
+
+
+class SimulatedActionSchema(ObjectSchema):
+    userId = fields.UUID()
+    username = fields.String()
+    success = fields.Boolean()
+    eventId = fields.UUID(allow_none=True)
+
+
+class SimulatedLikeSchema(SimulatedActionSchema):
+    isFollower = fields.Boolean()
+
+
+class SimulationResponse(MessageResponse):
+    results = fields.List(fields.Nested(SimulatedActionSchema))
+
+
+class LikeStatsSchema(ObjectSchema):
+    total = fields.Integer()
+    followers = fields.Integer()
+    nonFollowers = fields.Integer()
+
+
+class LikeSimulationResponse(MessageResponse):
+    deliveryType = fields.String(metadata={"example": "INSTANT"})
+    results = fields.List(fields.Nested(SimulatedLikeSchema))
+    stats = fields.Nested(LikeStatsSchema)
 
 
 def _like_action(user_id: str, post_id: str, desired_state: DesiredState = DesiredState.ON) -> UserAction:
@@ -129,13 +172,15 @@ def blueprint(
     post_store: Posts,
     user_store: Users,
     window_rules: AggregationRules,
-) -> Blueprint:
-    routes = Blueprint("simulator", __name__, url_prefix="/api/test")
+) -> ApiBlueprint:
+    routes = ApiBlueprint("simulator", __name__, url_prefix="/api/test")
 
     @routes.post("/simulate-likes")
-    def simulate_likes() -> JsonObject:
-        request_auth.current_user_id()
-        payload = parse_json_body(_SIMULATE_SCHEMA)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(SimulatePostActivityBody)
+    @routes.returns(LikeSimulationResponse, errors=(404,))
+    def simulate_likes(_: str, payload: JsonObject) -> JsonObject:
+        """Simulated users like a post; followers follow its author first."""
         post = post_store.get(str(payload["postId"]))
         users = simulator.create_users(min(payload["count"], MAX_SIMULATED_USERS))
         follower_pattern = {"mixed": (True, False), "followers": (True,), "non-followers": (False,)}
@@ -160,9 +205,11 @@ def blueprint(
         }
 
     @routes.post("/simulate-comments")
-    def simulate_comments() -> JsonObject:
-        request_auth.current_user_id()
-        payload = parse_json_body(_SIMULATE_SCHEMA)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(SimulatePostActivityBody)
+    @routes.returns(SimulationResponse, errors=(404,))
+    def simulate_comments(_: str, payload: JsonObject) -> JsonObject:
+        """Simulated users comment on a post."""
         post = post_store.get(str(payload["postId"]))
         users = simulator.create_users(min(payload["count"], MAX_SIMULATED_USERS))
         users_with_texts = zip(users, cycle(COMMENT_TEXTS), strict=False)
@@ -177,9 +224,11 @@ def blueprint(
         }
 
     @routes.post("/simulate-follows")
-    def simulate_follows() -> JsonObject:
-        request_auth.current_user_id()
-        payload = parse_json_body(_SIMULATE_FOLLOWS_SCHEMA)
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.arguments(SimulateFollowsBody)
+    @routes.returns(SimulationResponse, errors=(404,))
+    def simulate_follows(_: str, payload: JsonObject) -> JsonObject:
+        """Simulated users follow a user."""
         target_id = str(payload["targetUserId"])
         if not user_store.exists(target_id):
             raise Rejected("Target user not found", "user_not_found", 404)
@@ -188,10 +237,14 @@ def blueprint(
         return {"success": True, "message": f"Created {len(users)} test follows", "results": results}
 
     @routes.delete("/cleanup")
-    def remove_simulated_users() -> JsonObject:
-        """The simulated users undo their actions before they are deleted, so that counts, groups and
-        unread counts are corrected by the pipeline."""
-        request_auth.current_user_id()
+    @requires(Authority.USER, request_auth.current_user_id)
+    @routes.returns(MessageResponse)
+    def remove_simulated_users(_: str) -> JsonObject:
+        """Delete all simulated users.
+
+        They undo their actions before, so that counts, groups and unread counts are corrected by the
+        pipeline.
+        """
         removed = 0
         while user_ids := simulated_users.list_first_batch():
             reset_request_timeout_budget()

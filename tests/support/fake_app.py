@@ -75,12 +75,12 @@ class CallableClock:
         return self.now
 
 
-@pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+def load_fake_settings(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> Settings:
+    """The settings of services that do not exist."""
     environment = {
         "APP_MODE": "testing",
-        "DATA_DIR": str(tmp_path),
-        "ENV_FILE": str(tmp_path / "none"),
+        "DATA_DIR": str(data_dir),
+        "ENV_FILE": str(data_dir / "none"),
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -91,6 +91,11 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    return load_fake_settings(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -105,6 +110,12 @@ def fake_actions() -> FakeActions:
 
 @pytest.fixture
 def fake_services(settings: Settings, clock: CallableClock, fake_actions: FakeActions) -> SharedServices:
+    return build_fake_services(settings, clock, fake_actions)
+
+
+def build_fake_services(
+    settings: Settings, clock: CallableClock, fake_actions: FakeActions
+) -> SharedServices:
     unused, forbidden_engine = cast("Any", SimpleNamespace()), cast("Any", ForbiddenEngine())
     return SharedServices(
         settings=settings,

@@ -19,7 +19,7 @@ from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.social.users import NewUser, Users
 from app.web import WebApplication
 from tests.conftest import empty_redis, empty_tables
-from tests.support.authority_table import CALLERS
+from tests.support.api_routes import CALLERS
 from tests.support.isolated_app import environment_variables
 
 PASSWORD = "Passw0rd"

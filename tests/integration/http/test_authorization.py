@@ -4,7 +4,6 @@ On real PostgreSQL, Redis, Kafka and DynamoDB. Each case has users and content o
 cases delete them.
 """
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,8 @@ from flask.testing import FlaskClient
 
 from app.accounts.service_keys import ServiceKeys
 from app.bootstrap import SharedServices, new_id
-from blueprints.api.routes import ROUTES
-from blueprints.http.route_spec import RequiredAuthority
-from tests.support.authority_table import CALLERS, EXPECTED_STATUSES, request_bodies
+from tests.support.api_routes import CALLERS, ApiRoute, api_routes, request_bodies
+from tests.support.openapi_check import schema_violations
 from tests.support.real_store_app import PASSWORD, RouteTestData, auth_headers
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services
@@ -23,7 +21,6 @@ from tests.support.real_store_app import route_data as route_data
 from tests.support.web_application import create_web_application
 
 pytestmark = pytest.mark.service
-ROUTE_SPECS = {(route.method, route.path): route for route in ROUTES}
 
 
 def _refresh_token(client: FlaskClient, route_data: RouteTestData) -> str:
@@ -32,53 +29,35 @@ def _refresh_token(client: FlaskClient, route_data: RouteTestData) -> str:
     return str(session["refreshToken"])
 
 
-def _spec_key(route: str) -> tuple[str, str]:
-    method, path = route.split()
-    path = path.partition("?")[0].replace("{view}", "{name}")
-    return method, re.sub(r"\{(?!name|service)\w+\}", "{id}", path)
-
-
-CLOSED_ROUTES = [
-    route
-    for route in EXPECTED_STATUSES
-    if ROUTE_SPECS[_spec_key(route)].authority is not RequiredAuthority.OPEN
-]
-
-
-def test_authority_table_has_every_route() -> None:
-    assert {_spec_key(route) for route in EXPECTED_STATUSES} == set(ROUTE_SPECS)
-
-
 @pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("route", EXPECTED_STATUSES)
-def test_each_caller_gets_the_status_of_the_table(
-    app_services: SharedServices, client: FlaskClient, route_data: RouteTestData, route: str, caller: str
+@pytest.mark.parametrize("route", api_routes(), ids=str)
+def test_each_caller_gets_the_status_of_its_authority_and_the_documented_response(
+    app_services: SharedServices,
+    client: FlaskClient,
+    route_data: RouteTestData,
+    route: ApiRoute,
+    caller: str,
 ) -> None:
-    method, path = route.split()
-    body = request_bodies(route_data).get(route)
-    if route == "POST /api/auth/refresh":
+    body = request_bodies(route_data).get(str(route))
+    if str(route) == "POST /api/auth/refresh":
         body = {"refreshToken": _refresh_token(client, route_data)}
 
     response = client.open(
-        path.format(**vars(route_data)),
-        method=method,
+        route.path.format(**vars(route_data)),
+        method=route.method,
         json=body,
         headers=auth_headers(app_services, route_data, caller),
     )
 
-    expected = EXPECTED_STATUSES[route][CALLERS.index(caller)]
-    assert response.status_code == expected, response.get_data(as_text=True)[:300]
-    spec = ROUTE_SPECS[_spec_key(route)]
-    assert expected in (spec.success_status, *spec.error_statuses())
+    assert response.status_code == route.expected_status(caller), response.get_data(as_text=True)[:300]
+    assert schema_violations(route, response) == []
 
 
-@pytest.mark.parametrize("route", CLOSED_ROUTES)
+@pytest.mark.parametrize("route", [route for route in api_routes() if route.authority != "open"], ids=str)
 def test_unauthorized_caller_is_refused_before_the_body_is_read(
-    client: FlaskClient, route_data: RouteTestData, route: str
+    client: FlaskClient, route_data: RouteTestData, route: ApiRoute
 ) -> None:
-    method, path = route.split()
-
-    response = client.open(path.format(**vars(route_data)), method=method, data=b"{not JSON")
+    response = client.open(route.path.format(**vars(route_data)), method=route.method, data=b"{not JSON")
 
     assert response.status_code == 401
 

@@ -1,4 +1,4 @@
-"""Requests generated from /openapi.json get only documented statuses and no 5xx.
+"""Requests generated from /openapi.json get only documented statuses, responses as documented and no 5xx.
 
 Operations that delete everything or stop services are left out.
 """
@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from app.bootstrap import SharedServices
 from tests.support.real_store_app import RouteTestData, auth_headers
@@ -37,13 +38,17 @@ _HYPOTHESIS_SETTINGS = settings(
 
 
 def _call_generated(operation: Any, headers: dict[str, str]) -> list[tuple[str, int]]:
-    """The label of the operation and the status of each generated request."""
+    """The label of the operation and the status of each generated request. Fails if a response does not
+    match its schema."""
     statuses: list[tuple[str, int]] = []
 
     @_HYPOTHESIS_SETTINGS
     @given(case=operation.as_strategy())
     def call(case: Any) -> None:
-        statuses.append((operation.label, case.call(headers=headers).status_code))
+        response = case.call(headers=headers)
+        statuses.append((operation.label, response.status_code))
+        if response.status_code < 500:
+            case.validate_response(response, checks=[response_schema_conformance])
 
     call()
     return statuses

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
-from tests.support.authority_table import request_bodies
+from tests.support.api_routes import request_bodies
 from tests.support.fixtures import UNKNOWN_ID
 from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app as app

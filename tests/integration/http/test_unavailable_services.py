@@ -13,7 +13,7 @@ from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.memberships import DesiredState
 from app.messaging.topics import create_missing_topics
 from app.settings import load_settings
-from tests.support.authority_table import CALLERS, EXPECTED_STATUSES, request_bodies
+from tests.support.api_routes import ApiRoute, api_routes, request_bodies
 from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app_services as app_services
 from tests.support.real_store_app import route_data as route_data
@@ -51,38 +51,33 @@ def app_without_service(
     services.critical_engine.dispose()
 
 
-@pytest.mark.parametrize("route", EXPECTED_STATUSES)
+@pytest.mark.parametrize("route", api_routes(), ids=str)
 def test_route_without_one_service_responds_as_documented(
     app_without_service: tuple[str, Flask],
     app_services: SharedServices,
     route_data: RouteTestData,
-    route: str,
+    route: ApiRoute,
 ) -> None:
     service, app = app_without_service
-    method, path = route.split()
-    caller = "admin" if path.startswith("/api/admin") else "owner"
+    caller = "admin" if route.path.startswith("/api/admin") else "owner"
     _write(app_services, route_data)
 
     response: Any = app.test_client().open(
-        path.format(**vars(route_data)),
-        method=method,
-        json=request_bodies(route_data).get(route),
+        route.path.format(**vars(route_data)),
+        method=route.method,
+        json=request_bodies(route_data).get(str(route)),
         headers=auth_headers(app_services, route_data, caller),
     )
 
     body = response.get_data(as_text=True)[:300]
     assert response.status_code < 500 or response.status_code == 503, body
-    if response.status_code == 503 and path != "/ready":
+    if response.status_code == 503 and route.path != "/ready":
         assert response.headers["Retry-After"], body
-    if service == "redis" and route not in REFUSED_HERE:
-        assert response.status_code == (503 if route in NEED_REDIS else usual(route, caller)), body
-    if route in NEED_NOTHING:
+    if service == "redis" and str(route) not in REFUSED_HERE:
+        expected = 503 if str(route) in NEED_REDIS else route.expected_status(caller)
+        assert response.status_code == expected, body
+    if str(route) in NEED_NOTHING:
         assert response.status_code == 200, body
-
-
-def usual(route: str, caller: str) -> int:
-    """The status of the route while all services are available."""
-    return EXPECTED_STATUSES[route][CALLERS.index(caller)]
 
 
 def _write(app_services: SharedServices, route_data: RouteTestData) -> None:

@@ -15,7 +15,7 @@ ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
 
 def test_cursor_is_decoded_to_its_key(app: Flask) -> None:
     with app.test_request_context(f"/?cursor={encode_cursor(MOMENT, ID)}"):
-        assert parse_page_params(10, 50).cursor_key == (MOMENT, ID)
+        assert parse_page_params(50).cursor_key == (MOMENT, ID)
 
 
 @pytest.mark.parametrize("values", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
@@ -24,7 +24,7 @@ def test_cursor_of_another_list_is_refused(app: Flask, values: tuple[object, ...
         app.test_request_context(f"/?cursor={encode_cursor(*values)}"),
         pytest.raises(Rejected, match="cursor"),
     ):
-        _ = parse_page_params(10, 50).cursor_key
+        _ = parse_page_params(50).cursor_key
 
 
 def test_next_cursor_exists_only_if_there_is_more() -> None:

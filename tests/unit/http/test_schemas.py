@@ -4,18 +4,13 @@ from typing import Any
 
 import pytest
 
-from blueprints.http.schemas import (
-    CommentBody,
-    EventBody,
-    LoginBody,
-    PostBody,
-    ReadAllBody,
-    RegisterBody,
-    RequestSchema,
-    SimulatePostActivityBody,
-    ValidationFailed,
-    validate_data,
-)
+from blueprints.api.auth import LoginBody, RegisterBody
+from blueprints.api.comments import CommentBody
+from blueprints.api.events import EventBody
+from blueprints.api.notification_status import ReadAllBody
+from blueprints.api.posts import PostBody
+from blueprints.http.schemas import RequestSchema, ValidationFailed, validate_data
+from blueprints.testing.simulator import SimulatePostActivityBody
 
 ANN = {"email": "ann@example.org", "username": "ann", "password": "Passw0rd"}
 ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
