@@ -1,6 +1,11 @@
-"""A web application of one test, on real services without data."""
+"""The web application on real services: built once per run, with empty stores for each test.
 
-from collections.abc import Iterator
+A test that changes `environment` gets an application of its own. Objects that remember something for more
+than a request must not depend on rows: the tables of each test are empty, the application is not new.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -13,20 +18,50 @@ from app.web import WebApplication
 from tests.support.web_application import create_web_application
 
 
-@pytest.fixture
-def isolated_application(
-    environment: dict[str, str],
-    engine: Engine,
-    real_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WebApplication]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    app_services = build_shared_services(load_settings())
+@contextmanager
+def environment_variables(environment: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
+def build_application(environment: Mapping[str, str]) -> Iterator[WebApplication]:
+    with environment_variables(environment):
+        app_services = build_shared_services(load_settings())
     yield create_web_application(app_services)
     app_services.engine.dispose()
     app_services.critical_engine.dispose()
     app_services.redis.close()
+
+
+@pytest.fixture(scope="session")
+def application_environment(environment: dict[str, str]) -> dict[str, str]:
+    """The environment before any test changes it."""
+    return dict(environment)
+
+
+@pytest.fixture(scope="session")
+def application(application_environment: dict[str, str]) -> Iterator[WebApplication]:
+    with build_application(application_environment) as application:
+        yield application
+
+
+@pytest.fixture
+def isolated_application(
+    environment: dict[str, str],
+    application_environment: dict[str, str],
+    application: WebApplication,
+    engine: Engine,
+    real_redis: redis.Redis,
+) -> Iterator[WebApplication]:
+    with environment_variables(environment):
+        if environment == application_environment:
+            yield application
+            return
+        with build_application(environment) as own_application:
+            yield own_application
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A web application on real services, once per module, and three users for each test.
+"""The web application on real services, emptied once per module, and three users for each test.
 
 Test modules import the fixtures `app_services`, `app` and `route_data`.
 """
@@ -14,38 +14,34 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.accounts.passwords import PasswordHashing
-from app.bootstrap import SharedServices, build_shared_services, new_id
+from app.bootstrap import SharedServices, new_id
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
-from app.settings import load_settings
 from app.social.users import NewUser, Users
+from app.web import WebApplication
 from tests.conftest import empty_redis, empty_tables
 from tests.support.authority_table import CALLERS
-from tests.support.web_application import create_web_application
+from tests.support.isolated_app import environment_variables
 
 PASSWORD = "Passw0rd"
 _PASSWORD_HASH = PasswordHashing().hash(PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def app_services(environment: dict[str, str], shared_engine: Engine) -> Iterator[SharedServices]:
-    """One application for all tests of the module, which use users of their own."""
+def app_services(
+    environment: dict[str, str], application: WebApplication, shared_engine: Engine
+) -> Iterator[SharedServices]:
+    """Stores without data at the start of the module, whose tests use users of their own."""
     empty_tables(shared_engine)
     with redis.Redis.from_url(environment["REDIS_URL"]) as connection:
         empty_redis(connection)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        created = build_shared_services(load_settings())
+    with environment_variables(environment):
         DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")).create_table()
-        yield created
-    created.engine.dispose()
-    created.critical_engine.dispose()
-    created.redis.close()
+        yield application.web_services.services
 
 
 @pytest.fixture(scope="module")
-def app(app_services: SharedServices) -> Flask:
-    return create_web_application(app_services).flask_app
+def app(application: WebApplication) -> Flask:
+    return application.flask_app
 
 
 @dataclass(frozen=True)
