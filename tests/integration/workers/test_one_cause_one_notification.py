@@ -1,7 +1,10 @@
-"""One cause, one notification: COMMENT_REPLY, else MENTION, else COMMENT, else BELL_POST."""
+"""One cause, one notification: COMMENT_REPLY, else MENTION, else COMMENT, else BELL_POST.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+A test runs all its cases through one pipeline, each with a recipient and an actor of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,120 +20,8 @@ from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
 COMMENT, REPLY, MENTION, BELL = Kind.COMMENT, Kind.COMMENT_REPLY, Kind.MENTION, Kind.BELL_POST
-TEXT_WITH_MENTION = "look, @alice"
-
-
-@dataclass
-class CauseScenario:
-    """Alice has a post with a comment; Ann acts, through Redis or during a failover."""
-
-    pipeline: PipelineHarness
-    ann: PipelineUser
-    actions: Actions
-    run_workers: Callable[[], None]
-    """Runs all workers until nothing moves."""
-    parent_ids: dict[str, str] = field(default_factory=dict)
-
-    def act(self, cause: str) -> str:
-        act_by_cause: dict[str, Callable[[], str]] = {
-            "comment": lambda: self.actions.create_comment(self.ann.id, self.post_id, TEXT_WITH_MENTION).id,
-            "reply": lambda: (
-                self.actions.create_reply(self.ann.id, self.parent_ids["parent"], TEXT_WITH_MENTION).id
-            ),
-            "post": lambda: self.actions.create_post(self.ann.id, TEXT_WITH_MENTION, None),
-        }
-        return act_by_cause[cause]()
-
-    @property
-    def post_id(self) -> str:
-        return self.pipeline.post_id_by_caption["Hello"]
-
-    def disable(self, *kinds: Kind) -> None:
-        matrix = {kind.value: {"push": False, "email": False, "sms": False} for kind in kinds}
-        with self.pipeline.engine.begin() as conn:
-            conn.execute(
-                text(
-                    "insert into notification_preferences (user_id, matrix) "
-                    "values (:alice, cast(:matrix as jsonb)) "
-                    "on conflict (user_id) do update set matrix = excluded.matrix"
-                ),
-                {"alice": self.pipeline.alice.id, "matrix": orjson.dumps(matrix).decode()},
-            )
-
-    def mute(self, column: str, muted_id: str) -> None:
-        with self.pipeline.engine.begin() as conn:
-            conn.execute(
-                text(f"insert into mutes (user_id, {column}) values (:alice, :other)"),  # noqa: S608
-                {"alice": self.pipeline.alice.id, "other": muted_id},
-            )
-
-    @property
-    def announced_kinds(self) -> list[str]:
-        return [client_event["type"] for client_event in self.pipeline.alice.client_events()]
-
-    def close_windows(self) -> None:
-        """Runs the workers before and after all windows are due."""
-        self.run_workers()
-        self.pipeline.clock.advance(200)
-        self.run_workers()
-
-    @property
-    def listed_kinds(self) -> list[str]:
-        rows = self.pipeline.query(
-            "select type from notifications where user_id = :alice and version > 0 "
-            "and removed_at is null order by 1",
-            alice=self.pipeline.alice.id,
-        )
-        return [row[0] for row in rows]
-
-
-@pytest.fixture(params=["through Redis", "during failover"])
-def cause_scenario(
-    request: pytest.FixtureRequest, pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[CauseScenario]:
-    monkeypatch.setattr("workers.redis_recovery.MAX_WRITE_PAUSE_SECONDS", 0.0)
-    (ann,) = pipeline.create_users("Ann")
-    with pipeline.engine.begin() as conn:
-        conn.execute(text("update users set username = lower(name)"))
-        conn.execute(
-            text("insert into bell_subscriptions (subscriber_id, target_user_id) values (:alice, :ann)"),
-            {"alice": pipeline.alice.id, "ann": ann.id},
-        )
-    pipeline.alice.create_post("Hello")
-    parent = pipeline.alice.comment("Hello", "Mine")
-    pipeline.close_windows()
-    if request.param == "through Redis":
-
-        def run_until_idle() -> None:
-            pipeline.run_until_idle()
-
-        yield CauseScenario(
-            pipeline,
-            ann,
-            pipeline.actions,
-            run_until_idle,
-            {"parent": parent},
-        )
-        return
-    failover = RedisFailoverHarness(pipeline)
-    for aggregator in pipeline.aggregator.aggregator_by_topic.values():
-        aggregator._subscriber.close()
-    failover_aggregators = [failover.new_aggregator(topic) for topic in (Topic.HIGH, Topic.LOW)]
-
-    def run_workers() -> None:
-        workers: list[Any] = [
-            *failover_aggregators,
-            pipeline.fan_out,
-            pipeline.outbox_relay,
-            pipeline.deliverer,
-        ]
-        while sum(worker.step() for worker in workers):
-            pass
-
-    yield CauseScenario(pipeline, ann, failover.actions, run_workers, {"parent": parent})
-
-
-CASES = [
+ALL_KINDS = {MENTION, COMMENT, REPLY, BELL}
+CASES: list[tuple[str, tuple[Kind, ...], Kind | None]] = [
     ("comment", (), MENTION),
     ("comment", (MENTION,), COMMENT),
     ("comment", (COMMENT,), MENTION),
@@ -146,37 +37,163 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("cause", "disabled", "expected"), CASES)
-def test_one_cause_announces_once_as_the_most_specific_enabled_kind(
-    cause_scenario: CauseScenario, cause: str, disabled: tuple[Kind, ...], expected: Kind | None
-) -> None:
-    cause_scenario.disable(*disabled)
+@dataclass
+class CauseCase:
+    """A recipient with a post and a comment, and an actor whose posts the recipient wants to hear of."""
 
-    cause_scenario.act(cause)
-    cause_scenario.close_windows()
+    pipeline: PipelineHarness
+    actions: Actions
+    recipient: PipelineUser
+    actor: PipelineUser
+    post_id: str
+    parent_id: str
 
-    assert (
-        cause_scenario.announced_kinds
-        == cause_scenario.listed_kinds
-        == ([expected.value] if expected else [])
-    )
-    assert cause_scenario.pipeline.alice.unread_count == len(cause_scenario.announced_kinds)
+    def act(self, cause: str) -> str:
+        mention = f"look, @u{self.recipient.id[-12:]}"
+        if cause == "comment":
+            return self.actions.create_comment(self.actor.id, self.post_id, mention).id
+        if cause == "reply":
+            return self.actions.create_reply(self.actor.id, self.parent_id, mention).id
+        return self.actions.create_post(self.actor.id, mention, None)
+
+    def comment_without_mention(self) -> str:
+        return self.actions.create_comment(self.actor.id, self.post_id, "first").id
+
+    def delete_comment(self, comment_id: str) -> None:
+        self.actions.delete_comment(self.actor.id, comment_id)
+
+    def disable(self, *kinds: Kind) -> None:
+        matrix = {kind.value: {"push": False, "email": False, "sms": False} for kind in kinds}
+        with self.pipeline.engine.begin() as conn:
+            conn.execute(
+                text(
+                    "insert into notification_preferences (user_id, matrix) "
+                    "values (:recipient, cast(:matrix as jsonb)) "
+                    "on conflict (user_id) do update set matrix = excluded.matrix"
+                ),
+                {"recipient": self.recipient.id, "matrix": orjson.dumps(matrix).decode()},
+            )
+
+    def mute(self, column: str) -> None:
+        muted_id = self.actor.id if column == "muted_user_id" else self.post_id
+        with self.pipeline.engine.begin() as conn:
+            conn.execute(
+                text(f"insert into mutes (user_id, {column}) values (:recipient, :muted)"),  # noqa: S608
+                {"recipient": self.recipient.id, "muted": muted_id},
+            )
+
+    @property
+    def announced_kinds(self) -> list[str]:
+        return [client_event["type"] for client_event in self.recipient.client_events()]
+
+    @property
+    def listed_kinds(self) -> list[str]:
+        return [row[0] for row in self._rows("type")]
+
+    @property
+    def quotes(self) -> list[str | None]:
+        return [row[0] for row in self._rows("quote", "and type = 'COMMENT'")]
+
+    def _rows(self, column: str, condition: str = "") -> list[tuple[Any, ...]]:
+        return self.pipeline.query(
+            f"select {column} from notifications where user_id = :recipient "  # noqa: S608
+            f"and version > 0 and removed_at is null {condition} order by 1",
+            recipient=self.recipient.id,
+        )
 
 
-@pytest.mark.parametrize(("cause", "disabled", "expected"), [case for case in CASES if case[2]])
-def test_preference_change_causes_no_second_announcement(
-    cause_scenario: CauseScenario, cause: str, disabled: tuple[Kind, ...], expected: Kind
-) -> None:
-    cause_scenario.disable(*disabled)
-    cause_scenario.act(cause)
-    cause_scenario.run_workers()
+@dataclass
+class CauseScenario:
+    """Actions through Redis or during a failover, and the workers that process them."""
 
-    cause_scenario.disable(*({MENTION, COMMENT, REPLY, BELL} - set(disabled) - {expected}))
-    cause_scenario.close_windows()
-    repeat_records(cause_scenario.pipeline)
-    cause_scenario.close_windows()
+    pipeline: PipelineHarness
+    actions: Actions
+    run_workers: Callable[[], object]
+    """Runs all workers until nothing moves."""
 
-    assert cause_scenario.announced_kinds == [expected.value]
+    def create_cases(self, count: int) -> list[CauseCase]:
+        cases = [self._create_case() for _ in range(count)]
+        self.pipeline.close_windows()
+        return cases
+
+    def _create_case(self) -> CauseCase:
+        pipeline = self.pipeline
+        recipient, actor = pipeline.create_users("Alice", "Ann")
+        with pipeline.engine.begin() as conn:
+            conn.execute(
+                text(
+                    "insert into bell_subscriptions (subscriber_id, target_user_id) "
+                    "values (:recipient, :actor)"
+                ),
+                {"recipient": recipient.id, "actor": actor.id},
+            )
+        post_id = pipeline.actions.create_post(recipient.id, "Hello", None)
+        parent_id = pipeline.actions.create_comment(recipient.id, post_id, "Mine").id
+        return CauseCase(pipeline, self.actions, recipient, actor, post_id, parent_id)
+
+    def close_windows(self) -> None:
+        """Runs the workers before and after all windows are due."""
+        self.run_workers()
+        self.pipeline.clock.advance(200)
+        self.run_workers()
+
+
+@pytest.fixture(params=["through Redis", "during failover"])
+def scenario(request: pytest.FixtureRequest, pipeline: PipelineHarness) -> CauseScenario:
+    if request.param == "through Redis":
+        return CauseScenario(pipeline, pipeline.actions, pipeline.run_until_idle)
+    failover = RedisFailoverHarness(pipeline)
+    failover_aggregators: list[Any] = []
+
+    def run_workers() -> None:
+        if not failover_aggregators:  # the cases exist; from here on no aggregator reaches Redis
+            for aggregator in pipeline.aggregator.aggregator_by_topic.values():
+                aggregator._subscriber.close()
+            failover_aggregators.extend(failover.new_aggregator(topic) for topic in (Topic.HIGH, Topic.LOW))
+        workers: list[Any] = [
+            *failover_aggregators,
+            pipeline.fan_out,
+            pipeline.outbox_relay,
+            pipeline.deliverer,
+        ]
+        while sum(worker.step() for worker in workers):
+            pass
+
+    return CauseScenario(pipeline, failover.actions, run_workers)
+
+
+@pytest.fixture
+def case(scenario: CauseScenario) -> CauseCase:
+    return scenario.create_cases(1)[0]
+
+
+def test_one_cause_announces_once_as_the_most_specific_enabled_kind(scenario: CauseScenario) -> None:
+    cases = scenario.create_cases(len(CASES))
+    for case, (cause, disabled, _) in zip(cases, CASES, strict=True):
+        case.disable(*disabled)
+        case.act(cause)
+    scenario.close_windows()
+
+    expected = [[kind.value] if kind else [] for _, _, kind in CASES]
+    assert [case.announced_kinds for case in cases] == expected
+    assert [case.listed_kinds for case in cases] == expected
+    assert [case.recipient.unread_count for case in cases] == [len(kinds) for kinds in expected]
+
+
+def test_preference_change_causes_no_second_announcement(scenario: CauseScenario) -> None:
+    cases = scenario.create_cases(len(CASES))
+    for case, (cause, disabled, _) in zip(cases, CASES, strict=True):
+        case.disable(*disabled)
+        case.act(cause)
+    scenario.run_workers()
+
+    for case, (_, disabled, kind) in zip(cases, CASES, strict=True):
+        case.disable(*(ALL_KINDS - set(disabled) - {kind} if kind else ALL_KINDS))
+    scenario.close_windows()
+    repeat_records(scenario.pipeline)
+    scenario.close_windows()
+
+    assert [case.announced_kinds for case in cases] == [[kind.value] if kind else [] for _, _, kind in CASES]
 
 
 def repeat_records(pipeline: PipelineHarness) -> None:
@@ -186,109 +203,97 @@ def repeat_records(pipeline: PipelineHarness) -> None:
             log += list(log)
 
 
-@pytest.mark.parametrize("disabled", [(), (MENTION,), (COMMENT,), (REPLY,)])
-@pytest.mark.parametrize("cause", ["comment", "reply"])
-def test_retraction_removes_whichever_kind_was_announced(
-    cause_scenario: CauseScenario, cause: str, disabled: tuple[Kind, ...]
-) -> None:
-    cause_scenario.disable(*disabled)
-    comment_id = cause_scenario.act(cause)
-    cause_scenario.close_windows()
-    cause_scenario.disable()
+def test_retraction_removes_whichever_kind_was_announced(scenario: CauseScenario) -> None:
+    retracted = [(cause, kinds) for cause, kinds, kind in CASES if kind and cause != "post"]
+    cases = scenario.create_cases(len(retracted))
+    comment_ids = []
+    for case, (cause, disabled) in zip(cases, retracted, strict=True):
+        case.disable(*disabled)
+        comment_ids.append(case.act(cause))
+    scenario.close_windows()
+    for case, comment_id in zip(cases, comment_ids, strict=True):
+        case.disable()
+        case.delete_comment(comment_id)
+    scenario.close_windows()
 
-    cause_scenario.actions.delete_comment(cause_scenario.ann.id, comment_id)
-    cause_scenario.close_windows()
-
-    assert len(cause_scenario.announced_kinds) == 1
-    assert (cause_scenario.listed_kinds, cause_scenario.pipeline.alice.unread_count) == ([], 0)
-    assert len(cause_scenario.pipeline.alice.client_events(ClientEventType.REMOVED)) == 1
+    for case in cases:
+        assert len(case.announced_kinds) == 1
+        assert (case.listed_kinds, case.recipient.unread_count) == ([], 0)
+        assert len(case.recipient.client_events(ClientEventType.REMOVED)) == 1
 
 
 def test_mention_retracted_within_its_window_is_removed_at_once(
-    cause_scenario: CauseScenario,
+    scenario: CauseScenario, case: CauseCase
 ) -> None:
-    comment_id = cause_scenario.act("comment")
-    cause_scenario.run_workers()
-    assert cause_scenario.listed_kinds == [MENTION.value]
+    comment_id = case.act("comment")
+    scenario.run_workers()
+    assert case.listed_kinds == [MENTION.value]
 
-    cause_scenario.actions.delete_comment(cause_scenario.ann.id, comment_id)
-    cause_scenario.run_workers()
+    case.delete_comment(comment_id)
+    scenario.run_workers()
 
-    assert cause_scenario.listed_kinds == []
+    assert case.listed_kinds == []
 
 
-@pytest.mark.parametrize("cause", ["comment", "reply", "post"])
-@pytest.mark.parametrize("column", ["muted_user_id", "muted_post_id"])
-def test_muted_user_or_post_suppresses_all_kinds(
-    cause_scenario: CauseScenario, cause: str, column: str
-) -> None:
-    if cause == "post" and column == "muted_post_id":
-        return  # a post cannot be muted before it exists
-    cause_scenario.mute(
-        column, cause_scenario.ann.id if column == "muted_user_id" else cause_scenario.post_id
-    )
+def test_muted_user_or_post_suppresses_all_kinds(scenario: CauseScenario) -> None:
+    muted = [("muted_user_id", cause) for cause in ("comment", "reply", "post")]
+    muted += [("muted_post_id", cause) for cause in ("comment", "reply")]
+    cases = scenario.create_cases(len(muted))
+    for case, (column, cause) in zip(cases, muted, strict=True):
+        case.mute(column)
+        case.act(cause)
+    scenario.close_windows()
 
-    cause_scenario.act(cause)
-    cause_scenario.close_windows()
-
-    assert (cause_scenario.announced_kinds, cause_scenario.listed_kinds) == ([], [])
+    assert [(case.announced_kinds, case.listed_kinds) for case in cases] == [([], [])] * len(cases)
 
 
 def test_comment_with_mention_and_comment_without_are_two_notifications(
-    cause_scenario: CauseScenario,
+    scenario: CauseScenario, case: CauseCase
 ) -> None:
-    cause_scenario.actions.create_comment(cause_scenario.ann.id, cause_scenario.post_id, "first")
-    comment_id = cause_scenario.act("comment")
-    cause_scenario.close_windows()
+    case.comment_without_mention()
+    comment_id = case.act("comment")
+    scenario.close_windows()
 
-    assert sorted(cause_scenario.announced_kinds) == sorted([MENTION.value, COMMENT.value])
-    assert cause_scenario.pipeline.query("select quote from notifications where type = 'COMMENT'") == [
-        ("first",)
-    ]
-    cause_scenario.actions.delete_comment(cause_scenario.ann.id, comment_id)
-    cause_scenario.close_windows()
-    assert cause_scenario.listed_kinds == [COMMENT.value]
+    assert sorted(case.announced_kinds) == sorted([MENTION.value, COMMENT.value])
+    assert case.quotes == ["first"]
+    case.delete_comment(comment_id)
+    scenario.close_windows()
+    assert case.listed_kinds == [COMMENT.value]
 
 
 def test_deleting_a_comment_keeps_the_mention_in_another_one(
-    cause_scenario: CauseScenario,
+    scenario: CauseScenario, case: CauseCase
 ) -> None:
-    first_comment_id = cause_scenario.actions.create_comment(
-        cause_scenario.ann.id, cause_scenario.post_id, "first"
-    ).id
-    cause_scenario.act("comment")
-    cause_scenario.close_windows()
+    first_comment_id = case.comment_without_mention()
+    case.act("comment")
+    scenario.close_windows()
 
-    cause_scenario.actions.delete_comment(cause_scenario.ann.id, first_comment_id)
-    cause_scenario.close_windows()
+    case.delete_comment(first_comment_id)
+    scenario.close_windows()
 
-    assert cause_scenario.listed_kinds == [MENTION.value]
+    assert case.listed_kinds == [MENTION.value]
 
 
 def test_comment_waits_though_another_comment_of_its_author_was_retracted(
-    cause_scenario: CauseScenario,
+    scenario: CauseScenario, case: CauseCase
 ) -> None:
-    cause_scenario.disable(MENTION)
-    cause_scenario.actions.create_comment(cause_scenario.ann.id, cause_scenario.post_id, "first")
-    comment_id = cause_scenario.act("comment")
-    cause_scenario.run_workers()
+    case.disable(MENTION)
+    case.comment_without_mention()
+    comment_id = case.act("comment")
+    scenario.run_workers()
 
-    cause_scenario.actions.delete_comment(cause_scenario.ann.id, comment_id)
-    cause_scenario.close_windows()
+    case.delete_comment(comment_id)
+    scenario.close_windows()
 
-    assert cause_scenario.listed_kinds == [COMMENT.value]
-    assert cause_scenario.pipeline.query("select quote from notifications where type = 'COMMENT'") == [
-        ("first",)
-    ]
+    assert (case.listed_kinds, case.quotes) == ([COMMENT.value], ["first"])
 
 
-def test_other_mentioned_users_are_notified_too(cause_scenario: CauseScenario) -> None:
-    (ben,) = cause_scenario.pipeline.create_users("Ben")
-    with cause_scenario.pipeline.engine.begin() as conn:
-        conn.execute(text("update users set username = 'ben' where name = 'Ben'"))
+def test_other_mentioned_users_are_notified_too(scenario: CauseScenario, case: CauseCase) -> None:
+    (ben,) = scenario.pipeline.create_users("Ben")
+    names = [f"@u{user.id[-12:]}" for user in (case.recipient, ben)]
 
-    cause_scenario.actions.create_comment(cause_scenario.ann.id, cause_scenario.post_id, "@alice and @ben")
-    cause_scenario.close_windows()
+    case.actions.create_comment(case.actor.id, case.post_id, " and ".join(names))
+    scenario.close_windows()
 
-    assert cause_scenario.announced_kinds == [MENTION.value]
+    assert case.announced_kinds == [MENTION.value]
     assert [client_event["type"] for client_event in ben.client_events()] == [MENTION.value]
