@@ -6,104 +6,53 @@ import re
 import secrets
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+
+from tests.support.http_client import HttpClient
 
 PASSWORD = "Passw0rd-of-tests"
 _CSRF_META = re.compile(r'<meta name="csrf" content="([^"]+)"')
 
 
-@dataclass
-class BrowserUser:
-    base_url: str
-    name: str
-    username: str
-    email: str
-    id: str = ""
-    token: str = ""
-    cookie_jar: http.cookiejar.CookieJar = field(default_factory=http.cookiejar.CookieJar, repr=False)
-
-    @property
-    def cookies(self) -> list[dict[str, str]]:
-        """For a browser context."""
-        return [
-            {"name": cookie.name, "value": str(cookie.value), "url": self.base_url}
-            for cookie in self.cookie_jar
-        ]
-
-    def register(self) -> None:
-        """Registers through the form, as a browser does, then fetches an access token."""
-        csrf_token = self._csrf_token("/register")
-        self._send_request(
-            "/register",
-            data=urllib.parse.urlencode(
-                {
-                    "csrf": csrf_token,
-                    "email": self.email,
-                    "username": self.username,
-                    "name": self.name,
-                    "password": PASSWORD,
-                }
-            ).encode(),
-        )
-        headers = {"X-CSRF-Token": self._csrf_token("/"), "Accept": "application/json"}
-        response = json.loads(self._send_request("/session/token", data=b"", headers=headers))
-        self.id, self.token = response["userId"], response["token"]
-
-    def call_api(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """Raises urllib.error.HTTPError if the response is not a success."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        return dict(json.loads(self._send_request(path, data, headers, method)))
-
-    def create_post(self, caption: str, **fields: str) -> str:
-        """The id of the new post."""
-        response = self.call_api("POST", "/api/posts", {"caption": caption} | fields)
-        return str(response["post"]["id"])
-
-    def like(self, post_id: str, is_liked: bool = True) -> None:
-        self.call_api("PUT" if is_liked else "DELETE", f"/api/posts/{post_id}/like")
-
-    def comment(self, post_id: str, content: str) -> str:
-        response = self.call_api("POST", "/api/comments", {"postId": post_id, "content": content})
-        return str(response["comment"]["id"])
+@dataclass(frozen=True)
+class BrowserUser(HttpClient):
+    cookies: list[dict[str, str]]
+    """For a browser context."""
 
     def reply(self, comment_id: str, content: str) -> str:
-        response = self.call_api("POST", f"/api/comments/{comment_id}/reply", {"content": content})
+        response = self.request_ok("POST", f"/api/comments/{comment_id}/reply", {"content": content})
         return str(response["comment"]["id"])
 
-    def follow(self, other_user: "BrowserUser") -> None:
-        self.call_api("PUT", f"/api/follows/{other_user.id}")
 
-    def unread_count(self) -> int:
-        return int(self.call_api("GET", f"/api/notifications/{self.id}/unread-count")["count"])
+class FormSession:
+    """Submits forms as a browser does, and keeps the cookies."""
 
-    def list_notifications(self) -> list[dict[str, Any]]:
-        return list(self.call_api("GET", f"/api/notifications/{self.id}")["notifications"])
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self.cookie_jar = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookie_jar))
 
-    def _csrf_token(self, path: str) -> str:
-        match = _CSRF_META.search(self._send_request(path).decode())
+    def read_csrf_token(self, path: str) -> str:
+        match = _CSRF_META.search(self.send(path).decode())
         assert match, f"no CSRF token on {path}"
         return match[1]
 
-    def _send_request(
-        self,
-        path: str,
-        data: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        method: str | None = None,
-    ) -> bytes:
-        request = urllib.request.Request(  # noqa: S310 - a local address
-            self.base_url + path, data, headers or {}, method=method
-        )
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookie_jar))
-        with opener.open(request, timeout=60) as response:
+    def send(self, path: str, data: bytes | None = None, **headers: str) -> bytes:
+        request = urllib.request.Request(self._base_url + path, data, headers)  # noqa: S310 - a local address
+        with self._opener.open(request, timeout=60) as response:
             return bytes(response.read())
 
 
 def register_browser_user(base_url: str, name: str) -> BrowserUser:
-    """Registers a user with a unique user name."""
+    """Registers a user with a unique user name through the form, then fetches an access token."""
     username = f"{re.sub('[^a-z0-9]', '', name.lower())}_{secrets.token_hex(4)}"
-    user = BrowserUser(base_url, name, username, f"{username}@example.org")
-    user.register()
-    return user
+    email, session = f"{username}@example.org", FormSession(base_url)
+    fields = {"email": email, "username": username, "name": name, "password": PASSWORD}
+    fields["csrf"] = session.read_csrf_token("/register")
+    session.send("/register", urllib.parse.urlencode(fields).encode())
+    headers = {"X-CSRF-Token": session.read_csrf_token("/"), "Accept": "application/json"}
+    token = json.loads(session.send("/session/token", b"", **headers))
+    cookies = [
+        {"name": cookie.name, "value": str(cookie.value), "url": base_url} for cookie in session.cookie_jar
+    ]
+    return BrowserUser(base_url, token["userId"], name, username, email, token["token"], cookies)
