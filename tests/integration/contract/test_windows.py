@@ -138,21 +138,6 @@ def test_window_keeps_the_newest_event_of_each_actor(
     }
 
 
-def test_other_posts_have_other_windows(
-    window_store: WindowStore, partition_harness: PartitionHarness
-) -> None:
-    other_post = replace(SAMPLE_USERS, post_id=new_id())
-
-    partition_harness.offer(
-        *like_events(ANN_ID), *like_events(ANN_ID, sample_users=other_post), instant_quota=0
-    )
-
-    assert {window.object_id for window in claim_due_windows(window_store)} == {
-        SAMPLE_USERS.post_id,
-        other_post.post_id,
-    }
-
-
 def test_kinds_without_windows_are_instant_and_store_nothing(
     redis_connection: redis.Redis, window_store: WindowStore, partition_harness: PartitionHarness
 ) -> None:
