@@ -17,8 +17,8 @@ from app.domain.grouping import AnnounceWhen
 from app.domain.windows import WindowDecision
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.persistence.event_writer import EventBatch, EventToWrite
+from app.persistence.written_memberships import WrittenMemberships
 from bench import write_baselines
-from bench.flush_profile import FlushProfiler
 from bench.harness import BenchHarness
 from bench.results import (
     BenchmarkResult,
@@ -40,16 +40,12 @@ PARTITION = "bench:0"
 MAX_TRANSACTIONS = 5
 (
     FLUSHER_VARIANT,
-    UNNEST_VARIANT,
     COPY_VARIANT,
-    EXECUTEMANY_VARIANT,
     ONE_BY_ONE_VARIANT,
     CONCURRENT_VARIANT,
 ) = (
     "flusher: likes, group, client events",
-    "INSERT ... SELECT unnest, one statement",
     "COPY to a temporary table, INSERT",
-    f"executemany, {SMALL_LIKE_COUNT:,} rows",
     f"INSERT + UPDATE + commit, {SMALL_LIKE_COUNT:,} rows",
     f"the same from {CONNECTION_COUNT} connections",
 )
@@ -63,17 +59,10 @@ _INSERT_PRELOADED_LIKES = """
 
 def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
     likers = _prepare_likers(harness)
-    profiler = FlushProfiler(harness.worker_services.services.engine)
     measure_by_variant: dict[str, Callable[[], Measurement]] = {
-        FLUSHER_VARIANT: _flusher_measurement(likers, profiler),
-        UNNEST_VARIANT: lambda: write_baselines.measure_write(
-            likers, LIKE_COUNT, write_baselines.write_with_unnest
-        ),
+        FLUSHER_VARIANT: _flusher_measurement(likers),
         COPY_VARIANT: lambda: write_baselines.measure_write(
             likers, LIKE_COUNT, write_baselines.write_with_copy
-        ),
-        EXECUTEMANY_VARIANT: lambda: write_baselines.measure_write(
-            likers, SMALL_LIKE_COUNT, write_baselines.write_with_executemany
         ),
         ONE_BY_ONE_VARIANT: lambda: write_baselines.measure_write(
             likers, SMALL_LIKE_COUNT, write_baselines.write_one_by_one
@@ -90,7 +79,7 @@ def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
         f"{LIKE_COUNT:,} likes on one post into the tables",
         "rows/s",
         measurements,
-        UNNEST_VARIANT,
+        COPY_VARIANT,
     )
     flush_ms = quartiles(
         [measurement.elapsed_seconds * 1000 for measurement in measurements[FLUSHER_VARIANT]]
@@ -99,9 +88,6 @@ def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
     benchmark_result.facts[f"flush of {LIKE_COUNT:,}"] = (
         f"{flush_ms.median:.0f} ms ({flush_ms.low:.0f}-{flush_ms.high:.0f})"
     )
-    for name in measurements[FLUSHER_VARIANT][0].phases_ms:
-        phase_ms = quartiles([measurement.phases_ms[name] for measurement in measurements[FLUSHER_VARIANT]])
-        benchmark_result.facts[f"  of that {name}"] = f"{phase_ms.median:.0f} ms"
     benchmark_result.notes = [
         f"{PRELOADED_LIKE_COUNT:,} likes in the table before the first round; a new post per measurement.",
         f"{SMALL_LIKE_COUNT:,} rows where each has its own statement; rates are comparable all the same.",
@@ -151,15 +137,15 @@ def _prepare_likers(harness: BenchHarness) -> Likers:
     return likers
 
 
-def _flusher_measurement(likers: Likers, profiler: FlushProfiler) -> Callable[[], Measurement]:
+def _flusher_measurement(likers: Likers) -> Callable[[], Measurement]:
     worker_services, services = likers.worker_services, likers.worker_services.services
-    window_store = profiler.profiled_window_store(services.redis)
+    window_store = services.windows
     max_rows = services.settings.window_rules.flush_max_rows
     flusher = Flusher(
         window_store,
         worker_services.event_writer,
         services.comments,
-        profiler.profiled_memberships(services.redis),
+        WrittenMemberships(services.redis),
         worker_services.dead_letters,
         max_rows,
         time.time,
@@ -184,20 +170,14 @@ def _flusher_measurement(likers: Likers, profiler: FlushProfiler) -> Callable[[]
             POST_LIKES.unwritten_key(post_id),
             mapping={str(offer.event.actor_id): f"{offer.event.seq} 1" for offer in offers},
         )
-        with profiler.profile() as phases_ms_of:
-            started_at = time.perf_counter()
-            closed_count = flusher.step()
-            seconds = time.perf_counter() - started_at
+        started_at = time.perf_counter()
+        closed_count = flusher.step()
+        seconds = time.perf_counter() - started_at
         transactions = likers.next_transaction_id() - first_transaction_id
         if closed_count != 1:
             raise RuntimeError(f"the flusher closed {closed_count} windows instead of one")
         _require_complete_flush(likers, post_id)
-        return Measurement(
-            LIKE_COUNT - len(instant_events),
-            seconds,
-            write_transactions=transactions,
-            phases_ms=phases_ms_of(seconds),
-        )
+        return Measurement(LIKE_COUNT - len(instant_events), seconds, write_transactions=transactions)
 
     return measure
 

@@ -18,7 +18,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from bench.subprocess_client import SubprocessClient, send_response
+from harness.helper_process import HelperProcess, send_response
 
 RESPONSE_TIMEOUT_SECONDS = 10.0
 
@@ -38,7 +38,7 @@ class LoadClient:
     """Starts this module as a process and sends it commands."""
 
     def __init__(self) -> None:
-        self._subprocess = SubprocessClient("bench.load")
+        self._subprocess = HelperProcess("bench.load")
 
     def close(self) -> None:
         self._subprocess.close()

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.subprocess_client import SubprocessClient, send_response
+from harness.helper_process import HelperProcess, send_response
 
 EVENT_NAME = "bench_event"
 REDIS_CHANNEL = "bench"
@@ -39,7 +39,7 @@ class SocketClients:
 
     def __init__(self, port: int, credentials: Sequence[tuple[str, str]]) -> None:
         """Connects one socket per (user id, credential). Returns when all have joined."""
-        self._subprocess = SubprocessClient("bench.socket_clients")
+        self._subprocess = HelperProcess("bench.socket_clients")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(credentials, file)
             file.flush()

@@ -1,21 +1,18 @@
 """S4: latency from a like request to the toast, compared with emitting in the request itself.
 
-Every like is the first of a new post, so that it is announced at once. The times in between are those
-that the pipeline records anyway: the event's seq, Kafka's append times, the outbox rows.
+Every like is the first of a new post, so that it is announced at once.
 """
 
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 
 import gevent
 
 from app.domain.worker_loops import WORKER_PROCESSES
 from bench.harness import BenchHarness
-from bench.latency_breakdown import break_down_latency
-from bench.like_timing import LikeTiming
 from bench.results import (
     BenchmarkResult,
     Goal,
@@ -53,17 +50,16 @@ class ToastServer:
     liker_tokens: list[str]
     listeners: list[ToastListener]
     http_connections: list[HTTPConnection]
-    like_timings: list[LikeTiming] = field(default_factory=list)
 
     def measure_sequential(self, like_count: int) -> Measurement:
         """Pauses are random, so that likes are not in phase with the pipeline's polling."""
-        like_timings = []
+        latencies_ms = []
         post_ids = self._prepare_posts(0, like_count)
         started_at = time.perf_counter()
         for post_id in post_ids:
             gevent.sleep(random.uniform(0.05, 0.15))
-            like_timings.append(self.like_and_await_toast(0, post_id))
-        return self._to_measurement(like_timings, started_at)
+            latencies_ms.append(self.like_and_await_toast(0, post_id))
+        return _to_measurement(latencies_ms, started_at)
 
     def measure_concurrent(self, like_count: int) -> Measurement:
         post_ids_by_pair = [
@@ -72,15 +68,14 @@ class ToastServer:
         cpu_seconds_before = self.cpu_seconds_by_process()
         started_at = time.perf_counter()
 
-        def run_pair(pair_index: int) -> list[LikeTiming]:
+        def run_pair(pair_index: int) -> list[float]:
             return [
-                self.like_and_await_toast(pair_index, post_id, is_sequential=False)
-                for post_id in post_ids_by_pair[pair_index]
+                self.like_and_await_toast(pair_index, post_id) for post_id in post_ids_by_pair[pair_index]
             ]
 
         greenlets = [gevent.spawn(run_pair, pair_index) for pair_index in range(PAIR_COUNT)]
-        measurement = self._to_measurement(
-            [like_timing for greenlet in greenlets for like_timing in greenlet.get()], started_at
+        measurement = _to_measurement(
+            [latency_ms for greenlet in greenlets for latency_ms in greenlet.get()], started_at
         )
         cpu_seconds_spent = {
             name: seconds - cpu_seconds_before[name]
@@ -97,12 +92,9 @@ class ToastServer:
         self.like_and_await_toast(0, post_id, FIRST_TOAST_TIMEOUT_SECONDS)
 
     def like_and_await_toast(
-        self,
-        pair_index: int,
-        post_id: str,
-        timeout_seconds: float = TOAST_TIMEOUT_SECONDS,
-        is_sequential: bool = True,
-    ) -> LikeTiming:
+        self, pair_index: int, post_id: str, timeout_seconds: float = TOAST_TIMEOUT_SECONDS
+    ) -> float:
+        """Milliseconds from the request to the toast."""
         owner_id = self.owner_ids[pair_index]
         headers = {"Authorization": f"Bearer {self.liker_tokens[pair_index]}", "X-Owner": owner_id}
         http_connection = self.http_connections[pair_index]
@@ -110,11 +102,10 @@ class ToastServer:
         http_connection.request("PUT", f"/api/posts/{post_id}/like", headers=headers)
         response = http_connection.getresponse()
         body = response.read()
-        answered_at = time.time()
         if response.status != 200:
             raise RuntimeError(f"a like was answered with {response.status}: {body[:200]!r}")
         toast_at = self.listeners[pair_index].wait_for_toast(post_id, timeout_seconds)
-        return LikeTiming(post_id, sent_at, answered_at, toast_at, is_sequential)
+        return (toast_at - sent_at) * 1000
 
     def close(self) -> None:
         for listener, http_connection in zip(self.listeners, self.http_connections, strict=True):
@@ -133,16 +124,13 @@ class ToastServer:
         init_caches(services.memberships, owner_id, post_ids)
         return post_ids
 
-    def _to_measurement(self, like_timings: Sequence[LikeTiming], started_at: float) -> Measurement:
-        self.like_timings += like_timings
-        latencies_ms = tuple(
-            (like_timing.toast_at - like_timing.sent_at) * 1000 for like_timing in like_timings
-        )
-        return Measurement(len(like_timings), time.perf_counter() - started_at, latencies_ms=latencies_ms)
-
     def cpu_seconds_by_process(self) -> dict[str, float]:
         """CPU seconds so far, of each process on the path of a like."""
         return {process.name: process.cpu_seconds() for process in self.processes}
+
+
+def _to_measurement(latencies_ms: Sequence[float], started_at: float) -> Measurement:
+    return Measurement(len(latencies_ms), time.perf_counter() - started_at, latencies_ms=tuple(latencies_ms))
 
 
 def run_benchmark(harness: BenchHarness, rounds: int, like_count: int) -> BenchmarkResult:
@@ -157,7 +145,6 @@ def run_benchmark(harness: BenchHarness, rounds: int, like_count: int) -> Benchm
     for server in (pipeline_server, direct_server):
         server.measure_sequential(like_count)
         server.measure_concurrent(like_count)
-        server.like_timings.clear()
     measure_by_variant = {
         SEQUENTIAL_VARIANT: lambda: pipeline_server.measure_sequential(like_count),
         DIRECT_SEQUENTIAL_VARIANT: lambda: direct_server.measure_sequential(like_count),
@@ -200,10 +187,6 @@ def run_benchmark(harness: BenchHarness, rounds: int, like_count: int) -> Benchm
             is_upper_bound=True,
         ),
     ]
-    benchmark_result.facts = break_down_latency(
-        harness,
-        [like_timing for like_timing in pipeline_server.like_timings if like_timing.is_sequential],
-    )
     concurrent_measurements = measurements[CONCURRENT_VARIANT]
     benchmark_result.facts[f"CPU ms per toast, {PAIR_COUNT} at once"] = ", ".join(
         f"{process_name} {_median_phase_ms(concurrent_measurements, process_name):.1f}"

@@ -19,10 +19,6 @@ from harness.fixtures import create_posts
 CONNECTION_COUNT = 64
 _COLUMNS = "(post_id, user_id, seq, active, created_at, updated_at)"
 _INSERT_LIKE = f"insert into likes {_COLUMNS} values (%s, %s, %s, true, now(), now())"  # noqa: S608
-_INSERT_LIKES_UNNEST = f"""
-    insert into likes {_COLUMNS} select %s, u, s, true, now(), now()
-    from unnest(%s::uuid[], %s::bigint[]) as n (u, s)
-"""  # noqa: S608 - constants only
 _INSERT_LIKES_FROM_COPY = f"insert into likes {_COLUMNS} select p, u, s, true, now(), now() from copied"  # noqa: S608
 
 
@@ -62,25 +58,12 @@ def measure_write(
     )
 
 
-def write_with_unnest(likers: Likers, conn: Any, post_id: str, row_count: int) -> None:
-    with conn.cursor() as cursor:
-        cursor.execute(
-            _INSERT_LIKES_UNNEST,
-            (post_id, likers.user_ids[:row_count], list(range(1, row_count + 1))),
-        )
-
-
 def write_with_copy(likers: Likers, conn: Any, post_id: str, row_count: int) -> None:
     lines = StringIO("".join(f"{post_id}\t{user_id}\t1\n" for user_id in likers.user_ids[:row_count]))
     with conn.cursor() as cursor:
         cursor.execute("create temporary table copied (p uuid, u uuid, s bigint) on commit drop")
         cursor.copy_expert("copy copied from stdin", lines)
         cursor.execute(_INSERT_LIKES_FROM_COPY)
-
-
-def write_with_executemany(likers: Likers, conn: Any, post_id: str, row_count: int) -> None:
-    with conn.cursor() as cursor:
-        cursor.executemany(_INSERT_LIKE, [(post_id, user_id, 1) for user_id in likers.user_ids[:row_count]])
 
 
 def write_one_by_one(likers: Likers, conn: Any, post_id: str, row_count: int) -> None:

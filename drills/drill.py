@@ -86,6 +86,14 @@ class Scenario:
             self.cluster.services.resume(*services)
             self._record_redis_recovery(services)
 
+    def freeze_process(self, process_name: str, frozen_seconds: float) -> None:
+        process = self.get_process(process_name)
+        process.freeze()
+        try:
+            self.run_load(frozen_seconds)
+        finally:
+            process.resume()
+
     def _record_redis_recovery(self, services: tuple[str, ...]) -> None:
         if "redis" in services:
             self.redis_recovery_times.append(time.time())

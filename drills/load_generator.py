@@ -1,7 +1,7 @@
 """The load generator: clients over HTTP and sockets, in a process of its own with a lower priority.
 
-Reads the file of drills/fixtures.py. Commands on stdin: `stop` (no new requests), `exit`; answers on
-stdout: `ready`, `stopped`. Appends to the request log.
+Reads the file of drills/fixtures.py. Responds when its sockets have joined; its only command stops new
+requests, and it ends with its stdin. Appends to the request log.
 """
 # ruff: noqa: E402 - monkey-patching must precede the other imports
 
@@ -27,6 +27,7 @@ from drills.http_client import LoggingHttpClient
 from drills.request_log import ENTRY_TYPE_FIELD
 from drills.socket_clients import SocketClient
 from drills.user_behaviour import SimulatedClient
+from harness.helper_process import send_response
 
 TIMER_CHECK_INTERVAL_SECONDS = 0.05
 SOCKETS_READY_TIMEOUT_SECONDS = 60.0
@@ -132,21 +133,16 @@ def main(config_path: str) -> int:
     fixtures, load_profile, ports, request_log_path = read_load_config(Path(config_path))
     load_generator = LoadGenerator(fixtures, load_profile, ports, RequestLogWriter(request_log_path))
     greenlets = load_generator.start()
-    _write_line("ready")
+    send_response({})
     # Reading stdin blocks the hub, so a thread of the pool does it.
     threadpool = gevent.get_hub().threadpool
-    while threadpool.apply(sys.stdin.readline).strip() == "stop":
+    while threadpool.apply(sys.stdin.readline):  # the command to stop the requests; then the end of stdin
         load_generator.stop_requested.set()
         gevent.joinall(greenlets)
-        _write_line("stopped")
+        send_response({})
     for socket_client in load_generator.socket_clients:
         socket_client.close()
     return 0
-
-
-def _write_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

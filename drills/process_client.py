@@ -1,52 +1,24 @@
 """What runs during a drill: the client of the load generator's process, and a sampler of memory."""
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from drills.cluster import Cluster
-from infra.paths import PROJECT_ROOT
+from harness.helper_process import HelperProcess
 
 MEMORY_SAMPLE_INTERVAL_SECONDS = 1.0
 
 
-class LoadGeneratorProcess:
+class LoadGeneratorProcess(HelperProcess):
     """Starts drills/load_generator.py and sends it commands. Returns when its sockets have joined."""
 
     def __init__(self, config_path: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "drills.load_generator", str(config_path)],
-            cwd=PROJECT_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._expect_line("ready")
+        super().__init__("drills.load_generator", str(config_path))
+        self.read_response()
 
     def stop_requests(self) -> None:
         """Returns when no new requests are sent and the last one is answered."""
-        self._send_line("stop")
-        self._expect_line("stopped")
-
-    def close(self) -> None:
-        if self._process.poll() is None:
-            try:
-                self._send_line("exit")
-                self._process.wait(10)
-            except (OSError, subprocess.TimeoutExpired):
-                self._process.kill()
-                self._process.wait()
-
-    def _send_line(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def _expect_line(self, expected: str) -> None:
-        assert self._process.stdout
-        if self._process.stdout.readline().strip() != expected:
-            raise RuntimeError("the load generator ended")
+        self.request({})
 
 
 class MemorySampler:

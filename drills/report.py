@@ -28,27 +28,6 @@ TABLE_COLUMNS = (
     "drain s",
     "outcome",
 )
-LEGACY_ROW_KEYS = {
-    "name": "drill_name",
-    "breaks": "fault_description",
-    "promises": "guarantee_ids",
-    "acknowledged": "acknowledged_count",
-    "refused": "refused_count",
-    "unknown": "unknown_count",
-    "lost": "lost_count",
-    "doubled": "unexpected_count",
-    "longest_seconds": "max_response_seconds",
-    "longest_allowed": "max_response_seconds_allowed",
-    "critical_p99_seconds": "otp_p99_seconds",
-    "critical_count": "delivered_otp_count",
-    "took_seconds": "duration_seconds",
-    "lateness_seconds": "timer_delay_seconds",
-    "memory_mb": "max_memory_mb",
-    "figures": "measurements",
-    "faults": "violations",
-    "verdict": "outcome",
-}
-"""Keys of last.json until November 2026 -> fields of DrillResult."""
 
 
 def print_table(results: Sequence[DrillResult], console: Console) -> None:
@@ -110,12 +89,8 @@ def _update_last_rows(last_path: Path, report: dict[str, Any]) -> None:
 
 
 def read_last_rows(last_path: Path) -> list[dict[str, Any]]:
-    """The rows of last.json, with the keys of earlier versions renamed."""
-    return [_rename_legacy_keys(row) for row in json.loads(last_path.read_text())["rows"]]
-
-
-def _rename_legacy_keys(row: dict[str, Any]) -> dict[str, Any]:
-    return {LEGACY_ROW_KEYS.get(key, key): value for key, value in row.items()}
+    """The rows of last.json."""
+    return list(json.loads(last_path.read_text())["rows"])
 
 
 def _read_git_commit() -> str:

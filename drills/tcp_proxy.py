@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from harness.helper_process import send_response
+
 CHUNK_BYTES = 65_536
 DROP_POLL_SECONDS = 0.02
 LINGER_RESET = struct.pack("ii", 1, 0)  # linger 0: close() sends RST
@@ -29,11 +31,8 @@ class Toxic:
     """Directions whose data is held back until the toxic is removed."""
     bytes_per_second: int = 0
     chunk_bytes: int = CHUNK_BYTES
-    reset_after_bytes: int = -1
-    """Resets a connection after so many bytes of responses (0: before the first; -1: never)."""
     responses_to_drop: int = 0
     """The number of responses to replace by a connection reset; their requests were forwarded."""
-    refuse_connections: bool = False
     stalled_connection_share: float = 0.0
     """The share of new connections that are accepted and never forward anything."""
 
@@ -44,7 +43,6 @@ class ProxiedConnection:
 
     client_writer: asyncio.StreamWriter
     service_writer: asyncio.StreamWriter
-    response_bytes: int = 0
     closed_directions: set[str] = field(default_factory=set)
     """Data in these directions is discarded."""
 
@@ -72,9 +70,6 @@ class ProxyRoute:
         self.server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.toxic.refuse_connections:
-            _send_rst(writer)
-            return
         is_stalled = random.random() < self.toxic.stalled_connection_share
         try:
             service_reader, service_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
@@ -106,20 +101,13 @@ class ProxyRoute:
         direction: str,
     ) -> None:
         while data := await reader.read(CHUNK_BYTES):
-            if direction == "down" and self._should_reset(connection, len(data)):
+            if direction == "down" and self.toxic.responses_to_drop > 0:
+                self.toxic.responses_to_drop -= 1
                 connection.reset()
                 return
             await self._write_with_toxic(connection, data, writer, direction)
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
-
-    def _should_reset(self, connection: ProxiedConnection, size: int) -> bool:
-        toxic = self.toxic
-        if toxic.responses_to_drop > 0:
-            toxic.responses_to_drop -= 1
-            return True
-        connection.response_bytes += size
-        return 0 <= toxic.reset_after_bytes < connection.response_bytes
 
     async def _write_with_toxic(
         self,
@@ -175,13 +163,11 @@ async def serve(routes: dict[str, ProxyRoute]) -> None:
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    send_response({})
     while line := await reader.readline():
         command = json.loads(line)
         routes[command.pop("route")].apply_command(command)
-        sys.stdout.write("done\n")
-        sys.stdout.flush()
+        send_response({})
 
 
 def main() -> None:

@@ -10,12 +10,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def accepts_connections(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def is_responding(port: int) -> bool:
     """GET /health is answered with a status below 500."""
     connection = HTTPConnection("127.0.0.1", port, timeout=2)

@@ -1,11 +1,10 @@
 """The rules of windows: which events are announced at once, which wait for the end of their window, and until
 when.
 
-app/aggregation/lua/gather_events.lua applies them in Redis in one atomic step. ReferenceWindow is the same
-rule in Python; tests compare the script with it.
+app/aggregation/lua/gather_events.lua decides about each event, in Redis and in one atomic step.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.backoff import jittered_delay
@@ -57,25 +56,3 @@ def parse_window_name(window: str) -> tuple[str, Kind, str]:
 def new_window_due_at_ms(now_ms: int, rules: AggregationRules, random_unit: float) -> int:
     """When a window that opens now is due; jitter spreads the due times of many windows."""
     return now_ms + int(1000 * jittered_delay(rules.window_seconds, rules.jitter_seconds, random_unit))
-
-
-@dataclass
-class ReferenceWindow:
-    """The rule of gather_events.lua in Python: the model that tests compare it with."""
-
-    decisions: dict[str, tuple[int, WindowDecision]] = field(default_factory=dict)
-
-    def offer_event(self, event: Event, quota: int) -> WindowDecision:
-        seq, decision = self.decisions.get(event.window_entry_key, (0, None))
-        if decision is None and not event.active:
-            # A retraction of something older is applied at once and does not use the quota.
-            return WindowDecision.INSTANT
-        if event.seq <= seq:
-            # An instant event may have been lost between this step and the tables, so its repetition is
-            # instant again; the tables recognize its seq.
-            is_repeat = decision is WindowDecision.INSTANT and event.seq == seq
-            return WindowDecision.INSTANT if is_repeat else WindowDecision.DUPLICATE
-        if decision is None:
-            decision = WindowDecision.INSTANT if len(self.decisions) < quota else WindowDecision.GATHERED
-        self.decisions[event.window_entry_key] = (event.seq, decision)
-        return decision

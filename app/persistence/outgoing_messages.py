@@ -64,7 +64,6 @@ class OutgoingMessages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-
     def claim(self, queue: SendQueue, max_messages: int, now: float) -> list[ClaimedMessage]:
         """Claims due messages, the longest due first, and renders them with current names. `now` in Unix
         seconds. Raises Unavailable."""

@@ -7,7 +7,7 @@ from statistics import median
 
 from drills.audience import LIGHT_LOAD_PROFILE, delete_posts, run_in_threads, send_json
 from drills.drill import Drill, Scenario
-from drills.faults.eviction_under_load import CLUSTER_SPEC, IDLE_SECONDS
+from drills.faults.service_outages import SMALL_CACHE, SMALL_CACHE_IDLE_SECONDS
 from harness.fixtures import create_posts, create_users
 
 FULL_POST_COUNT, SHORT_POST_COUNT = 5_000, 360
@@ -40,7 +40,7 @@ def like_posts_in_turn(scenario: Scenario) -> None:
         "cached keys, kB": [round(size / 1e3) for size in memory_sizes],
     }
     # The cache is full once the first posts have been idle long enough.
-    first_full_sample = min(SAMPLE_COUNT // 2, int(2 * IDLE_SECONDS / seconds_per_sample) + 1)
+    first_full_sample = min(SAMPLE_COUNT // 2, int(2 * SMALL_CACHE_IDLE_SECONDS / seconds_per_sample) + 1)
     middle = (first_full_sample + SAMPLE_COUNT) // 2
     for name, values in (("cached keys", key_counts), ("bytes of cached keys", memory_sizes)):
         before, after = median(values[first_full_sample:middle]), median(values[middle:])
@@ -98,7 +98,7 @@ DRILLS = (
         like_posts_in_turn,
         in_short_run=True,
         load_profile=LIGHT_LOAD_PROFILE,
-        cluster_spec=CLUSTER_SPEC,
+        cluster_spec=SMALL_CACHE,
         max_quiescence_seconds=300.0,
     ),
 )

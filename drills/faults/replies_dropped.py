@@ -3,53 +3,38 @@
 from drills.drill import ALL_REQUEST_KINDS, Drill, Scenario
 from drills.sandbox import ClusterSpec
 
-GUARANTEE_IDS = ("P1", "P2", "P3", "P4")
 
+def create_drill(
+    service: str,
+    fault_description: str,
+    short_rounds: int,
+    full_rounds: int,
+    pause_seconds: float,
+    retry_later_kinds: frozenset[str],
+) -> Drill:
+    def drop_replies(scenario: Scenario) -> None:
+        assert scenario.cluster.proxy
+        for _ in range(int(scenario.pick_short_or_full(short_rounds, full_rounds))):
+            scenario.cluster.proxy.configure(service, responses_to_drop=2)
+            scenario.run_load(pause_seconds)
 
-def drop_redis_replies(scenario: Scenario) -> None:
-    assert scenario.cluster.proxy
-    for _ in range(int(scenario.pick_short_or_full(15, 40))):
-        scenario.cluster.proxy.configure("redis", responses_to_drop=2)
-        scenario.run_load(0.5)
-
-
-def drop_postgres_replies(scenario: Scenario) -> None:
-    assert scenario.cluster.proxy
-    for _ in range(int(scenario.pick_short_or_full(10, 30))):
-        scenario.cluster.proxy.configure("postgres", responses_to_drop=2)
-        scenario.run_load(0.7)
-
-
-def drop_kafka_replies(scenario: Scenario) -> None:
-    assert scenario.cluster.proxy
-    for _ in range(int(scenario.pick_short_or_full(8, 20))):
-        scenario.cluster.proxy.configure("kafka", responses_to_drop=2)
-        scenario.run_load(1.5)
+    return Drill(
+        f"reply-lost-{service}",
+        fault_description,
+        ("P1", "P2", "P3", "P4"),
+        drop_replies,
+        in_short_run=service == "redis",
+        cluster_spec=ClusterSpec(use_tcp_proxy=True),
+        retry_later_kinds=retry_later_kinds,
+    )
 
 
 DRILLS = (
-    Drill(
-        "reply-lost-redis",
-        "responses of Redis: lost, the request took effect",
-        GUARANTEE_IDS,
-        drop_redis_replies,
-        in_short_run=True,
-        cluster_spec=ClusterSpec(use_tcp_proxy=True),
-        retry_later_kinds=ALL_REQUEST_KINDS,
+    create_drill(
+        "redis", "responses of Redis: lost, the request took effect", 15, 40, 0.5, ALL_REQUEST_KINDS
     ),
-    Drill(
-        "reply-lost-postgres",
-        "responses of PostgreSQL: lost after the commit",
-        GUARANTEE_IDS,
-        drop_postgres_replies,
-        cluster_spec=ClusterSpec(use_tcp_proxy=True),
-        retry_later_kinds=ALL_REQUEST_KINDS,
+    create_drill(
+        "postgres", "responses of PostgreSQL: lost after the commit", 10, 30, 0.7, ALL_REQUEST_KINDS
     ),
-    Drill(
-        "reply-lost-kafka",
-        "acknowledgements of Kafka: lost",
-        GUARANTEE_IDS,
-        drop_kafka_replies,
-        cluster_spec=ClusterSpec(use_tcp_proxy=True),
-    ),
+    create_drill("kafka", "acknowledgements of Kafka: lost", 8, 20, 1.5, frozenset()),
 )

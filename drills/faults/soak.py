@@ -28,15 +28,9 @@ def _create_kill_process_fault(process_name: str) -> NamedFault:
 
 
 def _create_freeze_worker_fault(worker_name: str) -> NamedFault:
-    def freeze_worker(scenario: Scenario) -> None:
-        worker = scenario.get_process(worker_name)
-        worker.freeze()
-        try:
-            scenario.run_load(scenario.rng.uniform(1, 12))
-        finally:
-            worker.resume()
-
-    return f"{worker_name} frozen", freeze_worker
+    return f"{worker_name} frozen", lambda scenario: scenario.freeze_process(
+        worker_name, scenario.rng.uniform(1, 12)
+    )
 
 
 RANDOM_FAULTS: list[NamedFault] = [

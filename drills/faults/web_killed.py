@@ -12,12 +12,7 @@ def kill_web_processes(scenario: Scenario) -> None:
 
 
 def freeze_web_process(scenario: Scenario) -> None:
-    web_process = scenario.get_process("web-1")
-    web_process.freeze()
-    try:
-        scenario.run_load(scenario.pick_short_or_full(3, 8))
-    finally:
-        web_process.resume()
+    scenario.freeze_process("web-1", scenario.pick_short_or_full(3, 8))
 
 
 DRILLS = (

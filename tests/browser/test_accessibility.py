@@ -50,9 +50,9 @@ def sample_content(shared_web_server: WebServer) -> SampleContent:
     for content in ("Where?", "At the bridge.", "Fine.", "Good.", "See you."):
         reply_id = cem.reply(reply_id, content)
     cem.comment(swim_post_id, "Brrr.")
-    ada.call_api("PATCH", f"/api/users/{ada.id}", {"bio": "Mathematics, engines, cold water."})
-    ada.call_api("PUT", f"/api/bookmarks/{bread_post_id}")
-    ada.call_api("PUT", f"/api/mutes/users/{cem.id}")
+    ada.request_ok("PATCH", f"/api/users/{ada.id}", {"bio": "Mathematics, engines, cold water."})
+    ada.request_ok("PUT", f"/api/bookmarks/{bread_post_id}")
+    ada.request_ok("PUT", f"/api/mutes/users/{cem.id}")
     return SampleContent(ada, ben, swim_post_id)
 
 

@@ -44,7 +44,7 @@ def test_comment_is_pending_until_its_window_closes_and_then_written(
     # Until the restarted aggregator has joined its consumer groups, the comment is in Kafka only.
     expect(pending_row).to_contain_text("in a window until", timeout=AGGREGATOR_START_TIMEOUT_MS)
     expect(page.locator("#written tr", has_text="A comment to follow")).to_have_count(0)
-    admin.call_api("POST", "/api/admin/windows/flush")
+    admin.request_ok("POST", "/api/admin/windows/flush")
 
     expect(page.locator("#written tr", has_text="A comment to follow")).to_have_count(1)
     expect(pending_row).to_have_count(0)
@@ -76,7 +76,7 @@ def test_older_rows_load_by_cursor_and_survive_a_refresh(
     ada = register_user("Ada")
     simulated_follows = {"targetUserId": ada.id, "count": 50}
     for _ in range(2):
-        ada.call_api("POST", "/api/test/simulate-follows", simulated_follows)
+        ada.request_ok("POST", "/api/test/simulate-follows", simulated_follows)
     page = open_page(ada)
     page.goto("/database")
     _select_tab(page, "follows")

@@ -87,7 +87,7 @@ def test_last_of_many_clicks_decides_the_like(page: Page, ada: BrowserUser) -> N
     )
     page.reload()
     expect(like_button).to_have_attribute("aria-pressed", "true")
-    assert ada.call_api("GET", f"/api/posts/{post_id}")["post"]["likesCount"] == 1
+    assert ada.request_ok("GET", f"/api/posts/{post_id}")["post"]["likesCount"] == 1
 
 
 def test_feed_does_not_shift_while_others_like(
@@ -140,7 +140,7 @@ def test_missing_image_breaks_nothing(page: Page, ada: BrowserUser, page_errors:
     page.goto(f"/users/{ada.username}")
     expect(page.get_by_role("article")).to_have_count(1)
     expect(page.get_by_alt_text("Picture of the post")).to_have_count(0)
-    ada.call_api("DELETE", f"/api/posts/{post_id}")  # otherwise the feeds of other tests would show it
+    ada.request_ok("DELETE", f"/api/posts/{post_id}")  # otherwise the feeds of other tests would show it
 
 
 def test_character_counter_counts_the_caption(page: Page) -> None:

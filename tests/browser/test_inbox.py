@@ -13,7 +13,7 @@ def test_inbox_lists_marks_and_archives_without_javascript(
     ada, ben = register_user("Ada"), register_user("Ben")
     post_ids = like_new_posts([ben], ada, 3)
     ben.create_post(f"Hello @{ada.username}")
-    wait_until(lambda: ada.unread_count() == 4, "four groups", 30)
+    wait_until(lambda: ada.unread_count == 4, "four groups", 30)
     page = open_page(ada, java_script_enabled=False)
     page.goto("/notifications")
     expect(notification_rows(page, INBOX_SELECTOR)).to_have_count(4)
@@ -33,7 +33,7 @@ def test_inbox_lists_marks_and_archives_without_javascript(
     page.locator(f"{INBOX_SELECTOR} [data-tab=all]").click()
     page.locator(INBOX_SELECTOR).get_by_role("button", name="Mark all as read").click()
     expect(page.get_by_role("button", name="Mark as read", exact=True)).to_have_count(0)
-    assert ada.unread_count() == 0
+    assert ada.unread_count == 0
 
 
 def test_inbox_continues_by_cursor_without_javascript(
@@ -41,7 +41,7 @@ def test_inbox_continues_by_cursor_without_javascript(
 ) -> None:
     ada, ben = register_user("Ada"), register_user("Ben")
     like_new_posts([ben], ada, 22)
-    wait_until(lambda: ada.unread_count() == 22, "all groups", 30)
+    wait_until(lambda: ada.unread_count == 22, "all groups", 30)
     page = open_page(ada, java_script_enabled=False)
     page.goto("/notifications")
     expect(notification_rows(page, INBOX_SELECTOR)).to_have_count(20)
@@ -53,7 +53,7 @@ def test_url_keeps_the_inbox_view(open_page: OpenPage, register_user: RegisterUs
     ada, ben = register_user("Ada"), register_user("Ben")
     like_new_posts([ben], ada, 2)
     ben.create_post(f"Hello @{ada.username}")
-    wait_until(lambda: ada.unread_count() == 3, "three groups", 30)
+    wait_until(lambda: ada.unread_count == 3, "three groups", 30)
     page = open_page(ada)
     open_inbox(page, 3)
     page.locator(f"{INBOX_SELECTOR} [data-tab=mentions]").click()
@@ -66,7 +66,7 @@ def test_url_keeps_the_inbox_view(open_page: OpenPage, register_user: RegisterUs
 def test_back_button_restores_the_scroll_position(open_page: OpenPage, register_user: RegisterUser) -> None:
     ada, ben = register_user("Ada"), register_user("Ben")
     like_new_posts([ben], ada, 25)
-    wait_until(lambda: ada.unread_count() == 25, "all groups", 30)
+    wait_until(lambda: ada.unread_count == 25, "all groups", 30)
     page = open_page(ada)
     open_inbox(page, 20)
     page.locator(f"{INBOX_SELECTOR} [data-more]").click()

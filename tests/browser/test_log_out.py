@@ -49,7 +49,7 @@ def test_page_leaves_at_once_when_its_session_is_ended_elsewhere(
 ) -> None:
     page = open_live_page(open_page(ada), "/notifications")
 
-    ada.call_api("POST", "/api/auth/logout-all", {})
+    ada.request_ok("POST", "/api/auth/logout-all", {})
 
     expect(page).to_have_url("/login?next=%2Fnotifications")
 
@@ -64,7 +64,7 @@ def test_action_after_the_session_ended_leads_to_the_log_in_page(
     page.add_init_script("delete window.BroadcastChannel; delete window.WebSocket;")
     page.add_init_script("window.BroadcastChannel = class extends EventTarget { postMessage() {} }")
     page.goto("/")
-    ada.call_api("POST", "/api/auth/logout-all", {})
+    ada.request_ok("POST", "/api/auth/logout-all", {})
 
     page.get_by_role("button", name="Like").first.click()
 

@@ -21,7 +21,7 @@ def page(open_page: OpenPage, ada: BrowserUser) -> Page:
 
 
 def saved_preferences(ada: BrowserUser) -> dict[str, object]:
-    return dict(ada.call_api("GET", f"/api/preferences/{ada.id}")["preferences"])
+    return dict(ada.request_ok("GET", f"/api/preferences/{ada.id}")["preferences"])
 
 
 def test_preference_cell_is_saved_at_once(page: Page, ada: BrowserUser) -> None:
@@ -59,7 +59,7 @@ def test_preference_refused_by_the_server_is_rolled_back(
 def test_quiet_hours_use_the_browser_time_zone_and_show_their_end(page: Page, ada: BrowserUser) -> None:
     expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
     expect(page.locator("#quiet-now")).to_contain_text("Now: everything rings at once")
-    ada.call_api("PATCH", f"/api/preferences/{ada.id}", {"dndStartTime": "00:00", "dndEndTime": "23:59"})
+    ada.request_ok("PATCH", f"/api/preferences/{ada.id}", {"dndStartTime": "00:00", "dndEndTime": "23:59"})
     page.reload()
     page.get_by_label("Keep quiet at night").check()
     expect(page.locator("#quiet-now")).to_contain_text("Now: held until 23:59 (Europe/Berlin)")
@@ -67,7 +67,7 @@ def test_quiet_hours_use_the_browser_time_zone_and_show_their_end(page: Page, ad
 
 
 def test_clearing_a_time_ends_the_quiet_hours(page: Page, ada: BrowserUser) -> None:
-    ada.call_api(
+    ada.request_ok(
         "PATCH",
         f"/api/preferences/{ada.id}",
         {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:59", "timezone": "UTC"},
@@ -93,10 +93,10 @@ def test_mute_can_be_lifted_and_set_again(page: Page, ada: BrowserUser, register
     page.goto("/preferences")
     page.get_by_role("button", name="Unmute").click()
     expect(page.get_by_role("button", name="Mute again")).to_be_visible()
-    assert ada.call_api("GET", "/api/mutes")["users"] == []
+    assert ada.request_ok("GET", "/api/mutes")["users"] == []
     page.get_by_role("button", name="Mute again").click()
     expect(page.get_by_role("button", name="Unmute")).to_be_visible()
-    assert [user["id"] for user in ada.call_api("GET", "/api/mutes")["users"]] == [ben.id]
+    assert [user["id"] for user in ada.request_ok("GET", "/api/mutes")["users"]] == [ben.id]
 
 
 def test_blocked_profile_is_hidden_until_unblocked(

@@ -50,7 +50,7 @@ def test_caption_field_accepts_exactly_what_the_server_accepts(
     page.get_by_role("button", name="Post", exact=True).click()
 
     expect(page.get_by_role("article")).not_to_have_count(0)
-    posts = ada.call_api("GET", f"/api/posts?userId={ada.id}")["posts"]
+    posts = ada.request_ok("GET", f"/api/posts?userId={ada.id}")["posts"]
     assert [post["caption"] for post in posts] == [normalize_text(longest_caption)]
 
 

@@ -40,8 +40,8 @@ def test_new_items_are_shown_by_the_clock_of_the_browser(
 ) -> None:
     ada, ben = register_user("Ada"), register_user("Ben")
     post_id = ada.create_post("Hello")
-    ada.call_api("POST", "/api/comments", {"postId": post_id, "content": "Mine"})
-    ben.call_api("PUT", f"/api/follows/{ada.id}")
+    ada.request_ok("POST", "/api/comments", {"postId": post_id, "content": "Mine"})
+    ben.request_ok("PUT", f"/api/follows/{ada.id}")
     page = open_page(ada)
     page.clock.set_fixed_time(datetime.now(UTC) - delay)
 

@@ -77,7 +77,7 @@ def test_toast_stays_while_hovered_and_then_disappears(
 
 def test_critical_toast_is_an_alert_and_stays_until_closed(feed_page: Page, ada: BrowserUser) -> None:
     feed_page.clock.install()
-    ada.call_api("POST", "/api/auth/otp/request", {})
+    ada.request_ok("POST", "/api/auth/otp/request", {})
     alert = feed_page.get_by_role("alert")
     expect(alert).to_contain_text("Your code is")
     feed_page.clock.run_for(600_000)
@@ -119,7 +119,7 @@ def test_toast_disappears_when_its_notification_is_read_elsewhere(
     like_new_posts(other_users, ada, 1)
     expect(feed_page.locator(".toast")).to_have_count(1)
     feed_page.locator(".toast").hover()
-    ada.call_api("PATCH", f"/api/notifications/{ada.list_notifications()[0]['id']}/read")
+    ada.request_ok("PATCH", f"/api/notifications/{ada.list_notifications()[0]['id']}/read")
     expect(feed_page.locator(".toast")).to_have_count(0)
 
 
@@ -175,7 +175,7 @@ def test_disabled_push_channel_shows_no_toast(
     feed_page: Page, ada: BrowserUser, other_users: list[BrowserUser]
 ) -> None:
     matrix = {"LIKE": {"push": False, "email": True, "sms": False}}
-    ada.call_api("PATCH", f"/api/preferences/{ada.id}", {"matrix": matrix})
+    ada.request_ok("PATCH", f"/api/preferences/{ada.id}", {"matrix": matrix})
     other_users[0].like(ada.create_post("Hello"))
     expect(feed_page.locator("#badge")).to_have_text("1")
     other_users[1].follow(ada)
@@ -200,7 +200,7 @@ def test_unread_count_increases_are_announced_to_screen_readers_and_decreases_ar
     like_new_posts(other_users, ada, 4)
     are_four_announced = "() => window.__announcements.at(-1)?.[1] === '4 unread notifications'"
     wait_until(lambda: feed_page.evaluate(are_four_announced), "four unread announced", 30)
-    ada.call_api("PATCH", f"/api/notifications/{ada.id}/read-all")
+    ada.request_ok("PATCH", f"/api/notifications/{ada.id}/read-all")
     expect(feed_page.locator("#badge")).to_be_hidden()
     announcements = feed_page.evaluate("window.__announcements")
     assert all(later - earlier >= 4900 for (earlier, _), (later, _) in pairwise(announcements))

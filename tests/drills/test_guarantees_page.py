@@ -1,6 +1,5 @@
 """docs/guarantees.md: every guarantee has drills, and a broken drill is marked."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -48,13 +47,3 @@ def test_later_run_replaces_a_result(last_report: Path) -> None:
     report.write_report(last_report.parent, [DrillResult("kafka-killed", "Kafka", ("P6",), 8)], {"seed": 8})
 
     assert "BROKEN" not in guarantees.render_page(last_report, DRILLS)
-
-
-def test_last_results_with_keys_of_earlier_versions_are_read(last_report: Path) -> None:
-    legacy_row = {"name": "poison", "breaks": "invalid records", "verdict": "holds", "lost": 0, "faults": {}}
-    last_report.write_text(json.dumps({"machine": {}, "rows": [legacy_row]}))
-
-    [row] = report.read_last_rows(last_report)
-
-    assert (row["drill_name"], row["outcome"], row["lost_count"]) == ("poison", "holds", 0)
-    assert row["violations"] == {}

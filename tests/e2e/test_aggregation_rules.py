@@ -1,6 +1,6 @@
 """The ten rules of aggregation over HTTP and sockets, through two web processes and the workers.
 
-tests/integration/pipeline/test_aggregation_rules.py checks the same rules with a manual clock.
+The decisions are tables in tests/unit/domain; tests/integration/persistence has what depends on SQL.
 """
 
 from collections.abc import Iterator
@@ -239,7 +239,7 @@ def test_rule_8_quiet_hours_defer_announcements_and_preferences_filter(cluster: 
 def test_rule_9_window_ends_are_spread_over_the_jitter_band(
     cluster: WebCluster, two_minute_windows: None
 ) -> None:
-    """300 posts over HTTP; tests/integration/pipeline and tests/unit/domain use 5,000."""
+    """300 posts over HTTP; tests/unit/domain uses 5,000."""
     alice, ann, admin = cluster.register_clients("Alice", "Ann", "Ada")
     make_admin(cluster, admin)
     posts = [alice.create_post(f"Post {number}") for number in range(POST_COUNT)]

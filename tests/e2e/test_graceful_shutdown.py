@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.network import accepts_connections
 from harness.processes import ManagedProcess
 from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
@@ -61,58 +60,6 @@ class KeepAliveClient(threading.Thread):
             is_new_connection = response.getheader("Connection", "").lower() == "close"
             if response.status != 200:
                 self.errors.append(f"{method}: {response.status}")
-
-
-@dataclass
-class ReconnectingClient(threading.Thread):
-    """Sends each request over a new connection; every accepted connection gets a response."""
-
-    web_process: ManagedProcess
-    response_count: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(daemon=True)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def run(self) -> None:
-        while True:
-            connection = http.client.HTTPConnection("127.0.0.1", self.web_process.port, timeout=STOP_SECONDS)
-            try:
-                connection.connect()
-            except OSError:
-                return  # not accepted
-            try:
-                connection.request("GET", "/health")
-                assert connection.getresponse().read()
-                self.response_count += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.errors.append(repr(error))
-            finally:
-                connection.close()
-
-
-def test_accepted_request_is_answered_during_shutdown(cluster: WebCluster) -> None:
-    web = cluster.scenario.processes.start_web(RATE_LIMIT_ENABLED="false")
-    slow = http.client.HTTPConnection("127.0.0.1", web.port, timeout=STOP_SECONDS)
-    clients = [ReconnectingClient(web) for _ in range(4 * CLIENT_COUNT)]
-    for client in clients:
-        client.start()
-    wait_until(lambda: all(client.response_count > 2 for client in clients), "some load", 60)
-
-    slow.connect()
-    web.terminate()
-    wait_until(lambda: not accepts_connections(web.port), "a closed port", STOP_SECONDS)
-    slow.request("GET", "/health")
-    response = slow.getresponse()
-    for client in clients:
-        client.join(STOP_SECONDS)
-
-    assert response.getheader("Connection") == "close"
-    assert web.wait_for_exit(STOP_SECONDS) == 0
-    assert [error for client in clients for error in client.errors] == []
 
 
 def test_web_process_stops_under_load_without_cutting_off_requests(cluster: WebCluster) -> None:

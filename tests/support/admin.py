@@ -35,4 +35,4 @@ def long_windows(web_server: WebServer, admin: BrowserUser) -> Iterator[None]:
     web_server.processes.restart("aggregator", **window_settings)
     yield
     web_server.processes.restart("aggregator")
-    admin.call_api("POST", "/api/admin/windows/flush")
+    admin.request_ok("POST", "/api/admin/windows/flush")

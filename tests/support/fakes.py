@@ -5,7 +5,7 @@ MemoryPushPublisher    records the client events that would be pushed to sockets
 ManualClock            a clock that moves only when the test moves it
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -178,15 +178,3 @@ class MemorySubscriber:
 
     def _committed_offset(self, partition: int) -> int:
         return self._memory_kafka.committed_offsets.get((self._consumer_group, self._topic, partition), 0)
-
-
-def sequential_uuids() -> Callable[[], str]:
-    """A generator of ascending UUIDs, for tests that know them in advance."""
-    last_number = 0
-
-    def new_id() -> str:
-        nonlocal last_number
-        last_number += 1
-        return f"00000000-0000-7000-8000-{last_number:012d}"
-
-    return new_id

@@ -78,8 +78,8 @@ class HttpClient:
         """The same user at another web process."""
         return HttpClient(base_url, self.id, self.name, self.username, self.email, self.token)
 
-    def create_post(self, caption: str = "Hello") -> str:
-        return str(self.request_ok("POST", "/api/posts", {"caption": caption})["post"]["id"])
+    def create_post(self, caption: str = "Hello", **fields: str) -> str:
+        return str(self.request_ok("POST", "/api/posts", {"caption": caption} | fields)["post"]["id"])
 
     def like(self, post_id: str) -> Any:
         return self.request_ok("PUT", f"/api/posts/{post_id}/like")

@@ -1,7 +1,5 @@
 """WorkerScenario: writes through the actions of the web process, and what the stores must contain then."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, text
@@ -28,39 +26,12 @@ class WorkerScenario:
     engine: Engine
     accepted_likes: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(post_id, user_id) -> the last accepted state."""
-    accepted_comment_counts: dict[str, int] = field(default_factory=dict)
-    """Number of accepted comments by post_id."""
 
     def create_users(self, count: int) -> list[str]:
         return insert_users(self.engine, *(f"P{n}" for n in range(count)))
 
     def create_post(self, owner_id: str) -> str:
         return self.services.actions.create_post(owner_id, "Hello", None)
-
-    def create_announced_post(self, owner_id: str, user_ids: list[str]) -> str:
-        """A post that mentions one user and is announced to the others."""
-        mentioned_id, *subscriber_ids = [user_id for user_id in user_ids if user_id != owner_id]
-        with self.engine.begin() as conn:
-            conn.execute(
-                text(
-                    "insert into bell_subscriptions (subscriber_id, target_user_id) "
-                    "select id, :owner from unnest(cast(:ids as uuid[])) as s (id) on conflict do nothing"
-                ),
-                {"owner": owner_id, "ids": subscriber_ids},
-            )
-        [(username,)] = self.query("select username from users where id = :id", id=mentioned_id)
-        return self.services.actions.create_post(owner_id, f"Hello @{username}", None)
-
-    def enable_like_mail(self) -> None:
-        """Sends an e-mail for each like to all users, so that the mailer has something to send."""
-        with self.engine.begin() as conn:
-            conn.execute(
-                text(
-                    "insert into notification_preferences (user_id, matrix) "
-                    "select id, :matrix from users on conflict (user_id) do nothing"
-                ),
-                {"matrix": '{"LIKE": {"email": true}}'},
-            )
 
     def set_like(self, user_id: str, post_id: str, is_on: bool) -> None:
         """Repeats the request until it is accepted, as a client does after 503."""
@@ -74,21 +45,6 @@ class WorkerScenario:
             return
         raise AssertionError("refused 50 times")
 
-    def create_comment(self, user_id: str, post_id: str) -> None:
-        self.services.actions.create_comment(user_id, post_id, "Nice one")
-        self.accepted_comment_counts[post_id] = self.accepted_comment_counts.get(post_id, 0) + 1
-
-    def act_randomly(self, user_ids: list[str], post_ids: list[str], rng: random.Random) -> None:
-        """One random write: 10 % comments, 2 % posts, otherwise a like is set or removed."""
-        user_id, post_id = rng.choice(user_ids), rng.choice(post_ids)
-        kind = rng.random()
-        if kind < 0.1:
-            self.create_comment(user_id, post_id)
-        elif kind < 0.12:
-            self.create_announced_post(user_id, user_ids)
-        else:
-            self.set_like(user_id, post_id, rng.random() < 0.7)
-
     def query(self, statement: str, **values: object) -> list[tuple[object, ...]]:
         with self.engine.connect() as conn:
             return [tuple(row) for row in conn.execute(text(statement), values)]
@@ -100,7 +56,6 @@ class WorkerScenario:
     def forget_accepted_writes(self) -> None:
         """For emptied tables."""
         self.accepted_likes.clear()
-        self.accepted_comment_counts.clear()
 
     def assert_consistent_when_idle(self) -> None:
         """Waits until all accepted writes are stored and nothing is pending, then checks all invariants."""
@@ -124,7 +79,7 @@ class WorkerScenario:
         return f"{self.invariants.find_pending_work()} {self._mismatches()[:5]} {self._consumer_lag()}"
 
     def _mismatches(self) -> list[str]:
-        """Likes and comment counts that differ from what was accepted."""
+        """Likes that differ from what was accepted."""
         stored_likes = self.invariants.read_memberships("likes")
         mismatches = [
             f"{pair}: {is_on}"
@@ -136,10 +91,6 @@ class WorkerScenario:
             for pair in stored_likes
             if pair not in self.accepted_likes
         ]
-        rows = self.query("select post_id::text, count(*) from comments group by post_id")
-        comment_counts = {str(post_id): int(str(count)) for post_id, count in rows}
-        if comment_counts != self.accepted_comment_counts:
-            mismatches.append(f"comments {comment_counts}, not {self.accepted_comment_counts}")
         return mismatches
 
     def _consumer_lag(self) -> dict[str, int]:
@@ -148,15 +99,3 @@ class WorkerScenario:
     @property
     def _kafka_connection(self) -> KafkaConnection:
         return self.services.settings.service_urls.kafka_connection
-
-
-def act_until(
-    act: Callable[[], None], condition: Callable[[], bool], timeout_seconds: float, description: str
-) -> None:
-    """Calls `act` until the condition is true."""
-
-    def act_and_check() -> bool:
-        act()
-        return condition()
-
-    wait_until(act_and_check, description, timeout_seconds)

@@ -1,4 +1,5 @@
--- Offers a batch of events of one partition to their windows. The rule is domain/windows.py's `Window`.
+-- Offers a batch of events of one partition to their windows. The first distinct actors of a window are instant,
+-- up to the quota; the others are gathered. An actor who returns keeps their decision.
 --
 -- KEYS[1] windows:epoch     lost with everything else when Redis is emptied: then the caller rewinds
 -- KEYS[2] windows:applied   partition -> highest offset whose effect is in Redis or the tables

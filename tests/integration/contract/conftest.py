@@ -1,10 +1,12 @@
-"""Fixtures for tests that run on the fake and on the real service, which must behave the same."""
+"""Fixtures of the contract tests: Redis of each supported version, and Kafka beside its fake.
+
+`make test` uses the embedded Redis; the other versions run with the marker `drill`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 
-import fakeredis
 import pytest
 import redis
 from sqlalchemy import Engine
@@ -18,7 +20,6 @@ from tests.support.fakes import ManualClock
 from tests.support.partition_harness import PartitionHarness
 from tests.support.redis_servers import SUPPORTED_SERVERS, redis_server
 
-REDIS_SERVERS = ["real", *SUPPORTED_SERVERS]
 OtherRedisUrl = Callable[[str], str]
 
 
@@ -34,15 +35,15 @@ def other_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherR
         yield start
 
 
-@pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.service) for name in REDIS_SERVERS)])
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.service),
+        *(pytest.param(name, marks=(pytest.mark.service, pytest.mark.drill)) for name in SUPPORTED_SERVERS),
+    ]
+)
 def redis_connection(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    """An empty Redis: fakeredis, or a server of each supported version through the application's client."""
-    if request.param == "fake":
-        fake_redis = fakeredis.FakeRedis(version=(6, 2), decode_responses=True)
-        empty_redis(fake_redis)
-        yield fake_redis
-        return
-    if request.param == "real":
+    """An empty Redis, through the application's client."""
+    if request.param == "embedded":
         url = request.getfixturevalue("environment")["REDIS_URL"]
     else:
         url = request.getfixturevalue("other_redis_url")(request.param)
@@ -71,14 +72,6 @@ def partition_harness(window_store: WindowStore) -> PartitionHarness:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-def expect_failure_on_fake(
-    request: pytest.FixtureRequest, redis_connection: redis.Redis, reason: str
-) -> None:
-    """Strict: the test fails once the fake behaves like the real service."""
-    if isinstance(redis_connection, fakeredis.FakeRedis):
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])

@@ -121,22 +121,6 @@ def test_late_cache_load_does_not_undo_a_newer_like(
     }
 
 
-def test_set_of_thousands_is_loaded_completely(
-    memberships: MembershipStore, engine: Engine, sample_users: SampleUsers
-) -> None:
-    with engine.begin() as conn:
-        conn.execute(
-            text(
-                "with new_users as (insert into users (email, username) "
-                "select n || '@x', 'n' || n from generate_series(1, 2500) n returning id) "
-                "insert into likes (post_id, user_id) select :post, id from new_users"
-            ),
-            {"post": sample_users.post_id},
-        )
-
-    assert set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON).count == 2501
-
-
 @pytest.mark.parametrize("desired_state", list(DesiredState))
 def test_like_of_an_unknown_post_is_refused(
     memberships: MembershipStore, desired_state: DesiredState

@@ -9,7 +9,6 @@ import redis
 from app.domain.errors import Unavailable
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits
-from tests.integration.contract.conftest import expect_failure_on_fake
 from tests.support.ingress_harness import (
     FIRST_OWNER,
     SHARD,
@@ -113,12 +112,7 @@ def test_deleted_pending_entry_is_read_without_fields(
     assert [entry.fields is None for entry in entries] == [True, False]
 
 
-def test_emptied_redis_is_detected(
-    redis_connection: redis.Redis, ingress_streams: IngressStreams, request: pytest.FixtureRequest
-) -> None:
-    expect_failure_on_fake(
-        request, redis_connection, "fakeredis has another error text for NOGROUP when the key does not exist"
-    )
+def test_emptied_redis_is_detected(redis_connection: redis.Redis, ingress_streams: IngressStreams) -> None:
     redis_connection.flushall()
 
     with pytest.raises(Unavailable) as error:

@@ -97,17 +97,6 @@ def test_first_like_of_a_large_post_loads_its_count_but_no_members(
     assert redis_connection.hkeys(POST_LIKES.unwritten_key(post_id)) == [sample_users.bob_id]
 
 
-def test_first_like_loads_no_followers_of_the_owner(
-    memberships: MembershipStore,
-    redis_connection: redis.Redis,
-    sample_users: SampleUsers,
-    post_id: str,
-) -> None:
-    set_like(memberships, sample_users.bob_id, post_id)
-
-    assert redis_connection.keys("follow:*") == [f"follow:blocked:{sample_users.alice_id}"]
-
-
 @pytest.mark.parametrize(
     ("desired_states", "expected_state"),
     [

@@ -1,6 +1,7 @@
 """Versions of Redis: commands that are used exist since 7.0, and an older server stops the start.
 
-The other modules of this folder run on each server of tests/support/redis_servers.py.
+With the marker `drill` the other modules of this folder run on each server of
+tests/support/redis_servers.py.
 """
 
 import inspect
@@ -50,8 +51,7 @@ def test_version_before_7_0_is_too_old(info: dict[str, Any], is_too_old: bool) -
 
 @pytest.mark.service
 def test_supported_server_is_accepted(redis_connection: redis.Redis) -> None:
-    if "host" in redis_connection.connection_pool.connection_kwargs:  # not the fake
-        raise_if_unsuitable(redis_connection)
+    raise_if_unsuitable(redis_connection)
 
 
 @pytest.mark.service

@@ -98,16 +98,6 @@ def test_like_is_appended_to_the_shard_of_its_post_as_a_complete_event(
     assert (event.object_type, event.traceparent) == ("POST", traceparent)
 
 
-def test_unlike_event_is_inactive(redis_connection: redis.Redis, memberships: MembershipStore) -> None:
-    set_like_of_post(memberships, BOB_ID, ON)
-
-    set_like_of_post(memberships, BOB_ID, OFF)
-
-    liked, unliked = (event_from_stream_fields(*entry) for entry in all_entries(redis_connection))
-    assert (liked.active, unliked.active) == (True, False)
-    assert liked.seq < unliked.seq
-
-
 def _event(entry: tuple[str, dict[str, str]]) -> Event:
     return event_from_stream_fields(*entry)
 
@@ -210,13 +200,6 @@ def test_ingress_is_never_trimmed(redis_connection: redis.Redis, memberships: Me
         set_like_of_post(memberships, actor_id, ON)
 
     assert [fields["actorId"] for _, fields in all_entries(redis_connection)] == actor_ids
-
-
-def test_set_membership_is_readable_at_once(memberships: MembershipStore) -> None:
-    set_like_of_post(memberships, BOB_ID, ON)
-
-    assert memberships.get_like_counts_and_states(BOB_ID, [POST_ID]) == {POST_ID: (1, True)}
-    assert memberships.get_like_counts_and_states(None, [POST_ID]) == {POST_ID: (1, False)}
 
 
 def test_disabled_ingress_refuses_set_membership(

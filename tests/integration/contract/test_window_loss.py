@@ -7,12 +7,7 @@ from app.aggregation.windows import WindowStateLost, WindowStore
 from tests.support.fixtures import new_id
 from tests.support.partition_harness import (
     ANN_ID,
-    BEN_ID,
-    CEM_ID,
-    DAN_ID,
     PartitionHarness,
-    actor_ids_of,
-    claim_due_windows,
     like_events,
 )
 
@@ -43,15 +38,3 @@ def test_epoch_is_shared_by_all_readers(window_store: WindowStore) -> None:
     epoch = window_store.get_or_set_epoch("first")
 
     assert (epoch, window_store.get_or_set_epoch("second")) == ("first", "first")
-
-
-def test_reading_kafka_again_rebuilds_lost_windows(
-    redis_connection: redis.Redis, window_store: WindowStore
-) -> None:
-    events = like_events(ANN_ID, BEN_ID, CEM_ID, DAN_ID)
-    PartitionHarness(window_store).offer(*events)
-    redis_connection.flushall()
-
-    PartitionHarness(window_store).offer_at_offset(0, *events)
-
-    assert [actor_ids_of(window) for window in claim_due_windows(window_store)] == [{DAN_ID}]

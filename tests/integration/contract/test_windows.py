@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 import redis
 
 from app.aggregation.windows import CLAIM_LEASE_MS, DUE_INDEX_KEY, WindowOffer, WindowStore
-from app.domain.events import Kind
-from app.domain.windows import window_name
+from app.domain.events import Event, Kind
+from app.domain.windows import WindowDecision, window_name
 from tests.support.fixtures import comment_event, follow_event, like_event, new_id, unlike_event
 from tests.support.partition_harness import (
     ANN_ID,
@@ -14,6 +15,7 @@ from tests.support.partition_harness import (
     CEM_ID,
     DAN_ID,
     DUE_MS,
+    DUPLICATE,
     EVA_ID,
     GATHERED,
     INSTANT,
@@ -43,6 +45,74 @@ def test_three_likes_are_instant_and_the_rest_is_gathered(
     )
 
 
+@pytest.mark.parametrize(
+    ("events", "decisions"),
+    [
+        pytest.param(
+            [
+                like_event(ANN_ID, SAMPLE_USERS, 1),
+                unlike_event(ANN_ID, SAMPLE_USERS, 2),
+                like_event(ANN_ID, SAMPLE_USERS, 3),
+            ],
+            [INSTANT, INSTANT, INSTANT],
+            id="like, unlike, like use the quota once",
+        ),
+        pytest.param(
+            [
+                like_event(ANN_ID, SAMPLE_USERS, 1),
+                like_event(ANN_ID, SAMPLE_USERS, 2),
+                like_event(BEN_ID, SAMPLE_USERS, 3),
+            ],
+            [INSTANT, INSTANT, INSTANT],
+            id="an actor is counted once",
+        ),
+        pytest.param(
+            [unlike_event(ANN_ID, SAMPLE_USERS, 1), like_event(BEN_ID, SAMPLE_USERS, 2)],
+            [INSTANT, INSTANT],
+            id="a retraction of something older does not use the quota",
+        ),
+        pytest.param(
+            [like_event(ANN_ID, SAMPLE_USERS, 5), unlike_event(ANN_ID, SAMPLE_USERS, 3)],
+            [INSTANT, DUPLICATE],
+            id="a late older event is a duplicate",
+        ),
+        pytest.param(
+            [
+                *like_events(ANN_ID, BEN_ID, CEM_ID, DAN_ID),
+                unlike_event(DAN_ID, SAMPLE_USERS, 5),
+                like_event(DAN_ID, SAMPLE_USERS, 6),
+            ],
+            [INSTANT] * 3 + [GATHERED] * 3,
+            id="a gathered actor who returns stays gathered",
+        ),
+        pytest.param(
+            [like_event(ANN_ID, SAMPLE_USERS, 1)] * 2,
+            [INSTANT] * 2,
+            id="a repeated instant event is instant again: the tables know its seq",
+        ),
+        pytest.param(
+            [*like_events(ANN_ID, BEN_ID, CEM_ID), *[like_event(DAN_ID, SAMPLE_USERS, 4)] * 2],
+            [INSTANT] * 3 + [GATHERED, DUPLICATE],
+            id="a repeated gathered event is waiting already",
+        ),
+    ],
+)
+def test_distinct_actors_use_the_instant_quota(
+    partition_harness: PartitionHarness, events: list[Event], decisions: list[WindowDecision]
+) -> None:
+    assert partition_harness.offer(*events) == decisions
+
+
+def test_comments_of_one_actor_are_gathered_separately(
+    window_store: WindowStore, partition_harness: PartitionHarness
+) -> None:
+    comments = [comment_event(ANN_ID, SAMPLE_USERS, seq) for seq in (1, 2)]
+
+    assert partition_harness.offer(*comments, instant_quota=0) == [GATHERED, GATHERED]
+    [window] = claim_due_windows(window_store)
+    assert len(window.events) == 2
+
+
 def test_gathered_event_is_stored_completely(
     window_store: WindowStore, partition_harness: PartitionHarness
 ) -> None:
@@ -65,21 +135,6 @@ def test_window_keeps_the_newest_event_of_each_actor(
     assert {event.actor_id: event.active for event in window.events} == {
         ANN_ID: False,
         BEN_ID: True,
-    }
-
-
-def test_other_posts_have_other_windows(
-    window_store: WindowStore, partition_harness: PartitionHarness
-) -> None:
-    other_post = replace(SAMPLE_USERS, post_id=new_id())
-
-    partition_harness.offer(
-        *like_events(ANN_ID), *like_events(ANN_ID, sample_users=other_post), instant_quota=0
-    )
-
-    assert {window.object_id for window in claim_due_windows(window_store)} == {
-        SAMPLE_USERS.post_id,
-        other_post.post_id,
     }
 
 

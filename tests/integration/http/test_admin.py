@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices, build_shared_services, new_id
@@ -17,35 +16,13 @@ from app.settings import load_settings
 from app.web import WebApplication
 from tests.support.admin_api import AdminApiUser
 from tests.support.admin_api import admin as admin
-from tests.support.fixtures import UNKNOWN_ID, insert_sample_users, otp_event
+from tests.support.fixtures import insert_sample_users, otp_event
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
 from tests.support.pipeline_harness import pipeline as pipeline
 from tests.support.pipeline_harness import worker_services as worker_services
 from tests.support.web_application import create_web_application
 
 pytestmark = pytest.mark.service
-ROUTES = (
-    "GET /stats",
-    "GET /pipeline",
-    f"GET /trace/{UNKNOWN_ID}",
-    "GET /windows",
-    "POST /windows/flush",
-    "GET /fallback",
-    "POST /fallback/replay",
-    "POST /fallback/discard",
-    "GET /dead-letters",
-    "POST /dead-letters/replay",
-    "POST /dead-letters/discard",
-    f"GET /delivery-log?userId={UNKNOWN_ID}",
-)
-VIEWER = (
-    "GET /db/likes",
-    "GET /db/comments",
-    "GET /db/follows",
-    "GET /db/notification-history",
-    "GET /db/stats",
-    "DELETE /db/clear",
-)
 
 
 def _create_web_application(
@@ -54,29 +31,6 @@ def _create_web_application(
     for name, value in (environment | {"APP_MODE": mode}).items():
         monkeypatch.setenv(name, value)
     return create_web_application(build_shared_services(load_settings()))
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_admin_route_is_refused_without_the_role_in_testing_mode(
-    isolated_app: Flask, engine: Engine, route: str
-) -> None:
-    method, _, path = route.partition(" ")
-    assert isolated_app.test_client().open(f"/api/admin{path}", method=method).status_code == 401
-    assert AdminApiUser(isolated_app, engine, "user")(route)["status"] == 403
-
-
-@pytest.mark.parametrize("route", VIEWER)
-def test_database_viewer_is_open_to_every_user_in_testing_mode_only(
-    isolated_app: Flask,
-    engine: Engine,
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    route: str,
-) -> None:
-    user = AdminApiUser(isolated_app, engine, "user")
-    assert user(route)["status"] == 200
-    user._client = _create_web_application(environment, monkeypatch, "production").flask_app.test_client()
-    assert user(route)["status"] == 403
 
 
 def test_revoked_role_is_effective_at_once(admin: AdminApiUser, engine: Engine) -> None:

@@ -4,26 +4,13 @@ from typing import Any
 
 import pytest
 import redis
+from flask import Flask
 from sqlalchemy import Engine, event, text
 
-from app.bootstrap import SharedServices, new_id
-from app.social.users import NewUser, Users
-from app.web import WebApplication
+from app.bootstrap import SharedServices
 from tests.integration.http.test_social_with_real_stores import ApiUser
-from tests.support.fake_app import auth_header
 
 pytestmark = pytest.mark.service
-
-
-class PasswordlessApiUser(ApiUser):
-    """A user whose account is created without hashing a password, which takes long."""
-
-    def __init__(self, application: WebApplication, name: str) -> None:
-        services = application.web_services.services
-        self.id = new_id()
-        Users(services.engine).create(NewUser(self.id, f"{name}@example.org", name, name, "-"))
-        self._client = application.flask_app.test_client()
-        self._headers = auth_header(self.id, secret=services.settings.web.jwt_secret_key)
 
 
 class BlockScenario:
@@ -50,10 +37,8 @@ class BlockScenario:
 
 
 @pytest.fixture
-def block_scenario(isolated_application: WebApplication) -> BlockScenario:
-    return BlockScenario(
-        *(PasswordlessApiUser(isolated_application, name) for name in ("alice", "bob", "carol"))
-    )
+def block_scenario(isolated_app: Flask) -> BlockScenario:
+    return BlockScenario(*(ApiUser(isolated_app.test_client(), name) for name in ("alice", "bob", "carol")))
 
 
 @pytest.fixture(params=["the author blocked the reader", "the reader blocked the author"])

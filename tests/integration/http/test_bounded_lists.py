@@ -13,9 +13,9 @@ from app.operations import database_viewer
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.social.posts import PageRequest
-from app.web import WebApplication
-from tests.integration.http.test_blocks import PasswordlessApiUser
+from tests.integration.http.test_social_with_real_stores import ApiUser, alice
 
+__all__ = ["alice"]
 pytestmark = pytest.mark.service
 _INSERT_POSTS = text("""
     insert into posts (id, user_id, caption, created_at)
@@ -28,11 +28,6 @@ _INSERT_NOTIFICATIONS = text("""
 """)
 _FROM = re.compile(r"\bfrom\s+(\S+)")
 _COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
-
-
-@pytest.fixture
-def alice(isolated_application: WebApplication) -> PasswordlessApiUser:
-    return PasswordlessApiUser(isolated_application, "alice")
 
 
 @pytest.fixture
@@ -60,7 +55,7 @@ def _insert(engine: Engine, statement: Any, user_id: str, rows: int) -> None:
 
 
 def test_total_is_exact_up_to_the_rows_that_page_numbers_reach(
-    isolated_engine: Engine, alice: PasswordlessApiUser
+    isolated_engine: Engine, alice: ApiUser
 ) -> None:
     _insert(isolated_engine, _INSERT_POSTS, alice.id, MAX_LISTED_ROWS)
     page = alice("GET", "/api/posts?limit=50")["pagination"]
@@ -73,7 +68,7 @@ def test_total_is_exact_up_to_the_rows_that_page_numbers_reach(
         assert (page["total"], page["totalPages"], page["totalIsExact"]) == (MAX_LISTED_ROWS, 20, False)
 
 
-def test_page_numbers_end_and_the_cursor_goes_on(isolated_engine: Engine, alice: PasswordlessApiUser) -> None:
+def test_page_numbers_end_and_the_cursor_goes_on(isolated_engine: Engine, alice: ApiUser) -> None:
     _insert(isolated_engine, _INSERT_POSTS, alice.id, MAX_LISTED_ROWS + 10)
     last_page = alice("GET", "/api/posts?limit=50&page=20")
     refused = alice("GET", "/api/posts?limit=50&page=21")
@@ -87,9 +82,7 @@ def test_page_numbers_end_and_the_cursor_goes_on(isolated_engine: Engine, alice:
     ]
 
 
-def test_notification_counts_stop_at_their_bounds(
-    isolated_engine: Engine, alice: PasswordlessApiUser
-) -> None:
+def test_notification_counts_stop_at_their_bounds(isolated_engine: Engine, alice: ApiUser) -> None:
     _insert(isolated_engine, _INSERT_NOTIFICATIONS, alice.id, MAX_LISTED_ROWS + 200)
     listed = alice("GET", f"/api/notifications/{alice.id}")["pagination"]
     highs = alice("GET", f"/api/notifications/{alice.id}?priority=HIGH")["pagination"]
@@ -103,7 +96,7 @@ def test_notification_counts_stop_at_their_bounds(
 
 
 def test_table_totals_are_exact_then_estimated(
-    isolated_engine: Engine, alice: PasswordlessApiUser, monkeypatch: pytest.MonkeyPatch
+    isolated_engine: Engine, alice: ApiUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _insert(isolated_engine, _INSERT_NOTIFICATIONS, alice.id, 300)
     viewer, view = DatabaseViewer(isolated_engine), TABLE_VIEWS["notification-history"]
@@ -117,9 +110,7 @@ def test_table_totals_are_exact_then_estimated(
     assert viewer.count_users() == 1
 
 
-def test_newest_rows_of_a_table_are_found_in_every_period(
-    isolated_engine: Engine, alice: PasswordlessApiUser
-) -> None:
+def test_newest_rows_of_a_table_are_found_in_every_period(isolated_engine: Engine, alice: ApiUser) -> None:
     ages = ("1 minute", "5 hours", "9 days", "90 days")
     with isolated_engine.begin() as conn:
         for age in ages:
@@ -140,9 +131,7 @@ def test_newest_rows_of_a_table_are_found_in_every_period(
     assert [row["title"] for row in (*first, *rest)] == list(ages)
 
 
-def test_no_request_counts_all_rows_of_a_growing_table(
-    isolated_engine: Engine, alice: PasswordlessApiUser
-) -> None:
+def test_no_request_counts_all_rows_of_a_growing_table(isolated_engine: Engine, alice: ApiUser) -> None:
     post_id = alice.create_post("Hello")
     paths = [
         "/api/posts",

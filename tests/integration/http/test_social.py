@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
-from app.social.users import NewUser, Users
 from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
 
 __all__ = ["alice", "bob"]
@@ -102,23 +101,6 @@ def test_profile_change_is_validated_and_shown(alice: ApiUser, changes: dict[str
 def test_empty_name_or_avatar_changes_nothing(alice: ApiUser) -> None:
     response = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
     assert (response["user"]["name"], response["user"]["avatarUrl"]) == ("alice", None)
-
-
-def test_profile_and_preferences_are_changed_by_their_owner_only(alice: ApiUser, bob: ApiUser) -> None:
-    assert bob("PATCH", f"/api/users/{alice.id}", {"bio": "x"})["status"] == 403
-    assert bob("GET", f"/api/preferences/{alice.id}")["status"] == 403
-    assert bob("PATCH", f"/api/preferences/{alice.id}", {})["status"] == 403
-
-
-@pytest.mark.parametrize("path", ["/api/users", "/api/users/search"])
-def test_search_ranks_prefixes_first_and_tolerates_typos(engine: Engine, alice: ApiUser, path: str) -> None:
-    people = [("anna_b", "Zoe"), ("joanna", "Jo"), ("xy", "Anna Lind"), ("anna", "A")]
-    for username, name in people:
-        Users(engine).create(NewUser(new_id(), f"{username}@x.org", username, name, ""))
-    usernames = [user["username"] for user in alice("GET", f"{path}?q=Anna")["users"]]
-    usernames_for_typo = [user["username"] for user in alice("GET", f"{path}?q=joana")["users"]]
-    assert usernames == ["anna", "anna_b", "xy", "joanna"]
-    assert usernames_for_typo[0] == "joanna"
 
 
 @pytest.mark.parametrize("query", ["%", "_", "\\"])
@@ -262,15 +244,3 @@ def test_account_is_deleted_by_its_owner_with_the_password_only(alice: ApiUser, 
     assert alice("DELETE", path, {"password": "Passw0rd"})["status"] == 200
     assert bob("GET", path)["status"] == 404
     assert bob("GET", f"/api/posts/{post}")["status"] == 404
-
-
-def test_post_or_comment_is_deleted_by_its_author_only(alice: ApiUser, bob: ApiUser) -> None:
-    post = alice.create_post()
-    comment_id = bob("POST", "/api/comments", {"postId": post, "content": "Nice"})["comment"]["id"]
-    assert alice("DELETE", f"/api/comments/{comment_id}")["status"] == 403
-    assert bob("DELETE", f"/api/comments/{comment_id}")["message"] == "Comment deleted"
-    assert bob("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 0
-    assert bob("DELETE", f"/api/posts/{post}")["status"] == 403
-    assert alice("DELETE", f"/api/posts/{post}")["message"] == "Post deleted"
-    assert alice("DELETE", f"/api/posts/{post}")["status"] == 404
-    assert bob("PUT", f"/api/posts/{post}/like")["status"] == 404

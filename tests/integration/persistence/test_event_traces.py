@@ -9,8 +9,6 @@ from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
 from app.operations.trace import EventProgress, EventTraces
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
-from tests.support.pipeline_harness import pipeline as pipeline
-from tests.support.pipeline_harness import worker_services as worker_services
 
 pytestmark = pytest.mark.service
 

@@ -9,7 +9,6 @@ from app.domain.events import Kind
 from app.domain.grouping import AnnounceWhen, GroupKey
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import (
-    comment_event,
     follow_event,
     insert_users,
     like_event,
@@ -67,29 +66,6 @@ def test_follower_is_named_first_and_raises_the_priority(event_writer_harness: E
     assert event_writer_harness.notification_row("priority, actor_id::text") == ("HIGH", sample_users.bob_id)
 
 
-def test_row_text_describes_the_whole_group(event_writer_harness: EventWriterHarness) -> None:
-    announce_three_likes(event_writer_harness)
-
-    assert event_writer_harness.notification_message == "Cem and 2 others liked your post"
-    assert event_writer_harness.notification_row("title, actor_count, unannounced_count, version") == (
-        "3 new likes",
-        3,
-        0,
-        3,
-    )
-
-
-def test_single_comment_is_quoted_and_more_are_counted(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.close_window(comment_event(sample_users.bob_id, sample_users, 1, "Lovely"))
-    event_writer_harness.close_window(comment_event(sample_users.carol_id, sample_users, 2, "Indeed"))
-
-    assert event_writer_harness.announcement_messages == [
-        'Bob commented: "Lovely"',
-        "Carol and 1 other commented on your post",
-    ]
-
-
 def test_retraction_updates_the_row_and_the_last_one_removes_it(
     event_writer_harness: EventWriterHarness,
 ) -> None:
@@ -103,41 +79,6 @@ def test_retraction_updates_the_row_and_the_last_one_removes_it(
     assert set(event_writer_harness.client_events()[-1]) == {"id", "version", "seq"}
     assert event_writer_harness.notification_row("removed_at is not null, actor_count") == (True, 0)
     assert event_writer_harness.unread_counts[-1][0] == 0
-
-
-def test_removed_row_returns_with_the_next_actor(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 1))
-    event_writer_harness.write(unlike_event(sample_users.bob_id, sample_users, 2))
-
-    event_writer_harness.write(like_event(sample_users.carol_id, sample_users, 3))
-
-    assert event_writer_harness.notification_message == "Carol liked your post"
-    assert event_writer_harness.notification_row("removed_at, version") == (None, 3)
-    assert event_writer_harness.unread_counts[-1][0] == 1
-
-
-def test_actor_after_reading_opens_a_new_row(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    announce_three_likes(event_writer_harness)
-    event_writer_harness.execute("update notifications set is_read = true")
-
-    event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 4))
-
-    assert event_writer_harness.query("select generation, actor_count from notifications order by 1") == [
-        (1, 3),
-        (2, 1),
-    ]
-
-
-def test_row_past_the_maximum_age_accepts_no_actor(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    announce_three_likes(event_writer_harness)
-    event_writer_harness.clock.advance(12 * 3600)
-
-    event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 4))
-
-    assert event_writer_harness.count_rows("notifications") == 2
 
 
 def test_actors_of_an_early_flush_are_not_visible_before_the_announcement(
@@ -159,20 +100,6 @@ def test_actors_of_an_early_flush_are_not_visible_before_the_announcement(
     assert event_writer_harness.announcement_messages == ["Bob liked your post"]
     assert event_writer_harness.notification_row("version, unannounced_count") == (1, 0)
     assert event_writer_harness.query("select announced from notification_actors") == [(True,)]
-
-
-def test_early_flushed_actor_is_announced_once_when_the_close_is_repeated(
-    event_writer_harness: EventWriterHarness,
-) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(
-        like_event(sample_users.bob_id, sample_users, 1), announce_when=AnnounceWhen.DEFERRED
-    )
-
-    for _ in range(2):
-        event_writer_harness.close_window(group_key=like_group_key(event_writer_harness))
-
-    assert len(event_writer_harness.client_events()) == 1
 
 
 def test_log_in_code_is_not_grouped_and_is_announced_once(event_writer_harness: EventWriterHarness) -> None:

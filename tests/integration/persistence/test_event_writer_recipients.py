@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,15 +46,6 @@ def test_own_action_is_counted_and_not_announced(event_writer_harness: EventWrit
     assert (
         write_and_get_outcome(event_writer_harness, like_event(sample_users.alice_id, sample_users, 1))
         == "self"
-    )
-    assert (event_writer_harness.like_count, event_writer_harness.client_events()) == (1, [])
-
-
-def test_muted_actor_is_counted_and_not_announced(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    assert (
-        write_and_get_outcome(event_writer_harness, like_event(sample_users.dave_id, sample_users, 1))
-        == "muted"
     )
     assert (event_writer_harness.like_count, event_writer_harness.client_events()) == (1, [])
 
@@ -114,28 +104,6 @@ def test_actor_muted_after_joining_is_still_removed_on_retraction(
     assert event_writer_harness.notification_row("actor_count, removed_at is not null") == (0, True)
 
 
-@pytest.mark.parametrize(
-    ("choices", "expected_outcome"),
-    [
-        pytest.param({"activity": False}, "preference", id="activity off"),
-        pytest.param({"push_enabled": False}, "preference", id="push off"),
-        pytest.param({"social": False}, "delivered", id="social off: a like is none"),
-        pytest.param({"matrix": '{"LIKE": {"push": false}}'}, "preference", id="a cell"),
-    ],
-)
-def test_disabled_kind_is_not_announced(
-    event_writer_harness: EventWriterHarness, choices: dict[str, object], expected_outcome: str
-) -> None:
-    sample_users = event_writer_harness.sample_users
-    insert_preferences(event_writer_harness, **choices)
-
-    assert (
-        write_and_get_outcome(event_writer_harness, like_event(sample_users.bob_id, sample_users, 1))
-        == expected_outcome
-    )
-    assert len(event_writer_harness.announcement_messages) == (1 if expected_outcome == "delivered" else 0)
-
-
 def test_marketing_is_not_announced_until_enabled(event_writer_harness: EventWriterHarness) -> None:
     marketing_event = replace(otp_event(event_writer_harness.sample_users, 1), kind=Kind.MARKETING)
     first = write_and_get_outcome(event_writer_harness, marketing_event)
@@ -144,56 +112,6 @@ def test_marketing_is_not_announced_until_enabled(event_writer_harness: EventWri
     second = write_and_get_outcome(event_writer_harness, replace(marketing_event, event_id=new_id()))
 
     assert (first, second) == ("preference", "delivered")
-
-
-def test_log_in_code_ignores_every_preference(event_writer_harness: EventWriterHarness) -> None:
-    insert_preferences(event_writer_harness, push_enabled=False, activity=False, dnd_enabled=True)
-
-    assert (
-        write_and_get_outcome(event_writer_harness, otp_event(event_writer_harness.sample_users, 1))
-        == "delivered"
-    )
-    assert event_writer_harness.client_events()[0]["metadata"]["channels"] == ["PUSH", "EMAIL", "SMS"]
-
-
-@pytest.mark.parametrize("missing_time", ["dnd_start_time", "dnd_end_time"])
-def test_quiet_hours_without_times_delay_nothing(
-    event_writer_harness: EventWriterHarness, missing_time: str
-) -> None:
-    sample_users = event_writer_harness.sample_users
-    now = datetime.fromtimestamp(event_writer_harness.clock.now(), UTC)
-    hours = {
-        "dnd_start_time": (now - timedelta(hours=1)).time(),
-        "dnd_end_time": (now + timedelta(hours=1)).time(),
-    }
-    insert_preferences(event_writer_harness, dnd_enabled=True, **hours | {missing_time: None})
-
-    event_writer_harness.write(follow_event(sample_users.carol_id, sample_users, 1))
-
-    assert event_writer_harness.announcement_messages == ["Carol started following you"]
-
-
-def test_notification_in_quiet_hours_is_listed_and_counted_but_not_announced(
-    event_writer_harness: EventWriterHarness,
-) -> None:
-    sample_users = event_writer_harness.sample_users
-    now = datetime.fromtimestamp(event_writer_harness.clock.now(), UTC)
-    insert_preferences(
-        event_writer_harness,
-        dnd_enabled=True,
-        dnd_start_time=(now - timedelta(hours=1)).time(),
-        dnd_end_time=(now + timedelta(hours=1)).time(),
-    )
-
-    event_writer_harness.write(follow_event(sample_users.carol_id, sample_users, 1))
-
-    until = (now + timedelta(hours=1)).replace(microsecond=0)
-    assert event_writer_harness.announcement_messages == []
-    assert [
-        client_event["message"] for client_event in event_writer_harness.client_events("notification_updated")
-    ] == ["Carol started following you"]
-    assert event_writer_harness.notification_row("date_trunc('second', deferred_until)") == (until,)
-    assert event_writer_harness.unread_counts == [(1, 1)]
 
 
 def test_preferences_of_each_recipient_are_applied_separately(

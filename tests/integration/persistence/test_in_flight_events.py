@@ -4,8 +4,6 @@ import pytest
 
 from app.operations.in_flight_events import InFlightEvents
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
-from tests.support.pipeline_harness import pipeline as pipeline
-from tests.support.pipeline_harness import worker_services as worker_services
 
 pytestmark = pytest.mark.service
 

@@ -12,9 +12,8 @@ from app.social.notification_status import (
     NotificationStatusStore,
     StatusChange,
 )
-from tests.support.pipeline_harness import PipelineHarness, pipeline, worker_services
+from tests.support.pipeline_harness import PipelineHarness
 
-__all__ = ["pipeline", "worker_services"]
 pytestmark = pytest.mark.service
 
 

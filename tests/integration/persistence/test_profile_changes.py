@@ -12,12 +12,11 @@ from app.persistence.profile_changes import ProfileChangeBroadcaster
 from app.social.users import Users
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import insert_users, like_event
-from tests.support.pipeline_harness import PipelineHarness, PipelineUser, pipeline, worker_services
+from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from tests.support.renamed_users import ann as ann
 from tests.support.renamed_users import liked_pipeline as liked_pipeline
 from tests.support.renamed_users import rename_user
 
-__all__ = ["pipeline", "worker_services"]
 pytestmark = pytest.mark.service
 
 

@@ -14,10 +14,9 @@ from app.domain.routing import Topic
 from app.persistence.delivery_log import build_delivery_log_item
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import comment_event, follow_event, insert_users, like_event, new_id, unlike_event
-from tests.support.pipeline_harness import USER_NAMES, PipelineHarness, pipeline, worker_services
+from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
 from workers.ready_records import parse_ready_record
 
-__all__ = ["pipeline", "worker_services"]
 pytestmark = pytest.mark.service
 OFF = '{"%s": {"push": false, "email": false, "sms": false}}'
 

@@ -64,41 +64,6 @@ def test_claim_not_written_by_postgresql_is_kept_and_retried(
     assert count_likes(pipeline) == 5
 
 
-def test_unwritten_claim_survives_its_flusher(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gather_likes(pipeline, *USER_NAMES[:5])
-    _fail_to_write(monkeypatch, pipeline)
-
-    pipeline.flusher = pipeline.new_flusher()  # the first one is killed
-    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
-
-    assert pipeline.flusher.step() == 1
-    assert count_likes(pipeline) == 5
-
-
-def test_claimed_window_is_not_claimed_by_a_second_flusher(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gather_likes(pipeline, *USER_NAMES[:5])
-    _fail_to_write(monkeypatch, pipeline)
-
-    assert pipeline.new_flusher().step() == 0
-
-
-def test_window_of_a_dead_flusher_is_taken_over_after_its_lease(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gather_likes(pipeline, *USER_NAMES[:5])
-    _kill_flusher_at(monkeypatch, "flusher.claimed", pipeline)
-    second_flusher = pipeline.new_flusher()
-    assert second_flusher.step() == 0
-
-    pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
-    assert second_flusher.step() == 1
-    assert announcement_texts(pipeline)[3:] == ["Eve and 4 others liked your post"]
-
-
 @pytest.mark.parametrize("point", ["flusher.claimed", "flusher.written", "flusher.settled"])
 def test_flusher_killed_at_any_fail_point_announces_once(
     pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch, point: str
@@ -143,20 +108,6 @@ def test_many_windows_close_in_one_transaction(pipeline: PipelineHarness) -> Non
         "(select id from users where name in ('Dan', 'Eve'))"
     )
     assert len(transaction_ids) == 1
-
-
-def test_unlike_before_the_window_closes_is_not_announced(pipeline: PipelineHarness) -> None:
-    pipeline.alice.create_post("Hello")
-    users = pipeline.create_users(*USER_NAMES[:5])
-    for user in users:
-        user.like("Hello")
-    pipeline.run_until_idle()
-    users[4].unlike("Hello")
-    users[3].unlike("Hello")
-    pipeline.close_windows()
-
-    assert len(pipeline.alice.toast_messages) == 3
-    assert count_likes(pipeline) == 3
 
 
 def test_rows_of_a_full_window_are_announced_though_its_flusher_died(

@@ -1,14 +1,12 @@
-"""Windows: which events are announced at once, which wait, and until when."""
+"""Windows: how many events are announced at once, until when the others wait, and names of windows."""
 
 from dataclasses import replace
 
 import pytest
 
-from app.domain.events import Event, Kind
+from app.domain.events import Kind
 from app.domain.windows import (
     AggregationRules,
-    ReferenceWindow,
-    WindowDecision,
     instant_announcement_quota,
     new_window_due_at_ms,
     parse_window_name,
@@ -24,14 +22,8 @@ from tests.support.fixtures import (
 )
 
 USERS = unsaved_sample_users()
-ANN, BEN, CEM, DAN, EVA = (new_id() for _ in range(5))
-INSTANT, GATHERED, DUPLICATE = WindowDecision.INSTANT, WindowDecision.GATHERED, WindowDecision.DUPLICATE
+ANN, BEN = new_id(), new_id()
 RULES = AggregationRules()
-
-
-def offer_all(*events: Event, quota: int = 3) -> list[WindowDecision]:
-    window = ReferenceWindow()
-    return [window.offer_event(event, quota) for event in events]
 
 
 @pytest.mark.parametrize(
@@ -54,68 +46,6 @@ def test_number_of_instant_announcements_per_kind(kind: Kind, quota: int | None)
 
 def test_operator_can_change_how_many_likes_are_instant() -> None:
     assert instant_announcement_quota(Kind.LIKE, AggregationRules(instant_likes=5)) == 5
-
-
-@pytest.mark.parametrize(
-    ("events", "decisions"),
-    [
-        pytest.param(
-            [like_event(actor_id, USERS, n) for n, actor_id in enumerate([ANN, BEN, CEM, DAN, EVA], 1)],
-            [INSTANT, INSTANT, INSTANT, GATHERED, GATHERED],
-            id="three are announced at once, the rest waits",
-        ),
-        pytest.param(
-            [like_event(ANN, USERS, 1), unlike_event(ANN, USERS, 2), like_event(ANN, USERS, 3)],
-            [INSTANT, INSTANT, INSTANT],
-            id="like, unlike, like use the quota once",
-        ),
-        pytest.param(
-            [like_event(ANN, USERS, 1), like_event(ANN, USERS, 2), like_event(BEN, USERS, 3)],
-            [INSTANT, INSTANT, INSTANT],
-            id="an actor is counted once",
-        ),
-        pytest.param(
-            [unlike_event(ANN, USERS, 1), like_event(BEN, USERS, 2)],
-            [INSTANT, INSTANT],
-            id="a retraction of something older does not use the quota",
-        ),
-        pytest.param(
-            [like_event(ANN, USERS, 5), unlike_event(ANN, USERS, 3)],
-            [INSTANT, DUPLICATE],
-            id="a late older event is a duplicate",
-        ),
-    ],
-)
-def test_distinct_actors_use_the_instant_quota(events: list[Event], decisions: list[WindowDecision]) -> None:
-    assert offer_all(*events) == decisions
-
-
-def test_gathered_actor_who_returns_stays_gathered() -> None:
-    first = [like_event(actor_id, USERS, n) for n, actor_id in enumerate([ANN, BEN, CEM, DAN], 1)]
-
-    decisions = offer_all(*first, unlike_event(DAN, USERS, 5), like_event(DAN, USERS, 6))
-
-    assert decisions[3:] == [GATHERED, GATHERED, GATHERED]
-
-
-@pytest.mark.parametrize(
-    ("quota", "repeat_decision"),
-    [
-        pytest.param(3, INSTANT, id="an instant one is instant again: the tables know its seq"),
-        pytest.param(0, DUPLICATE, id="a gathered one is already waiting"),
-    ],
-)
-def test_repeated_event_is_a_duplicate(quota: int, repeat_decision: WindowDecision) -> None:
-    event = like_event(ANN, USERS, 1)
-
-    assert offer_all(event, event, quota=quota)[1] is repeat_decision
-
-
-def test_comments_of_one_actor_are_gathered_separately() -> None:
-    first, second = comment_event(ANN, USERS, 1), comment_event(ANN, USERS, 2)
-
-    assert offer_all(first, second, quota=0) == [GATHERED, GATHERED]
-    assert first.window_entry_key != second.window_entry_key
 
 
 def test_due_times_are_spread_evenly_over_the_jitter_band() -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of the pipeline harness for this folder."""
+"""Fixtures of the pipeline harness."""
 
 from tests.support.pipeline_harness import pipeline, worker_services
 
