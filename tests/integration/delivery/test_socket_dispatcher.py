@@ -210,7 +210,7 @@ def test_notify_for_a_user_without_sockets_runs_no_query(harness: DispatcherHarn
 
     harness.dispatcher.on_notify(f"{harness.alice_id} 3")
     harness.dispatcher.deliver_just_written_critical_event(
-        CriticalClientEvent(harness.alice_id, 3, {"seq": 3})
+        CriticalClientEvent(harness.alice_id, 3, {"seq": 3}, "notification")
     )
     harness.dispatcher.catch_up()
 
