@@ -177,9 +177,9 @@ _EXPLAIN_CLIENT_EVENTS = text(
 )
 # One statement, so that counts and version are from one snapshot.
 _UNREAD_BY_PRIORITY = text(
-    "select u.client_seq, unread.priority, count(unread.priority) from users u left join lateral "  # noqa: S608 - constants only
-    f"(select priority from unread_notifications n where n.user_id = u.id limit {MAX_COUNTED_ROWS}) unread "
-    "on true where u.id = :user group by u.client_seq, unread.priority"
+    "select u.client_seq, by_priority.* from users u left join lateral (select priority, count(*) "  # noqa: S608 - constants only
+    f"from (select priority from unread_notifications n where n.user_id = u.id limit {MAX_COUNTED_ROWS}) "
+    "unread group by priority) by_priority on true where u.id = :user"
 )
 _ACTORS_AFTER_KEY = (
     "and (a.is_follower, a.seq, a.actor_id) < (:after_is_follower, :after_seq, cast(:after_id as uuid))"
