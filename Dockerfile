@@ -4,6 +4,12 @@ COPY requirements.txt /tmp/requirements.txt
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /tmp/requirements.txt
 
+# The browser library, checked against the lock file; nothing of infra/ goes on.
+FROM packages AS vendor
+WORKDIR /srv
+COPY infra infra
+RUN /opt/venv/bin/python -m infra setup --browser
+
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /srv chime \
     && install -d -o chime /var/lib/chime
@@ -20,6 +26,7 @@ COPY --from=packages /opt/venv /opt/venv
 COPY alembic.ini gunicorn.conf.py ./
 COPY migrations migrations
 COPY jinja jinja
+COPY --from=vendor /srv/jinja/static/vendor jinja/static/vendor
 COPY workers workers
 COPY blueprints blueprints
 COPY app app

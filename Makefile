@@ -10,7 +10,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## create .venv, install packages, download jars
+setup: ## create .venv, install packages, download jars and browser libraries
 	@./infra/bootstrap.sh
 	@$(PY) -m infra setup
 

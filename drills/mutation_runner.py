@@ -23,9 +23,9 @@ from drills.mutation import Mutation
 from drills.mutations import MUTATIONS
 from infra.paths import PROJECT_ROOT
 
-SHARED_PATHS = (".venv", ".cache")
+SHARED_PATHS = (".venv", ".cache", "jinja/static/vendor")
 """Downloaded; the copy has links to them."""
-IGNORED_PATTERNS = shutil.ignore_patterns(".git", ".venv", ".cache", ".data*", "__pycache__")
+IGNORED_PATTERNS = shutil.ignore_patterns(".git", ".venv", ".cache", ".data*", "__pycache__", "vendor")
 TEST_TIMEOUT_SECONDS = 900
 DETECTED, UNDETECTED, INCONCLUSIVE = "detected", "NOT DETECTED", "INCONCLUSIVE"
 

@@ -75,9 +75,9 @@ def _print_env(variables: dict[str, str]) -> None:
 
 # Each command imports what it needs, so that `status` starts fast.
 def _setup(args: argparse.Namespace) -> int:
-    from infra.downloads import fetch_missing_jars
+    from infra.downloads import fetch_missing_files
 
-    fetch_missing_jars()
+    fetch_missing_files(browser_only=args.browser)
     return 0
 
 
@@ -140,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--json", action="store_true", help="print JSON")
     for name, text in OTHER_COMMAND_HELP.items():
-        commands.add_parser(name, help=text)
+        command = commands.add_parser(name, help=text)
+        if name == "setup":
+            command.add_argument("--browser", action="store_true", help="only the browser libraries")
     command = commands.add_parser("exec", help="run a command with the service addresses in its environment")
     command.add_argument("command_line", nargs="+", metavar="ARGUMENT")
     return parser

