@@ -30,7 +30,7 @@ from app.messaging.publisher import event_to_record
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
 
-CALL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUT_SECONDS = 1.5, 1.0
+CALL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUT_SECONDS = 1.6, 1.5
 """Of grouped calls. A call that was given up is written within the second limit or not at all, so that it
 cannot undo a later one."""
 GROUP_INTERVAL_SECONDS = 0.1
