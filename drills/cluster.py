@@ -18,6 +18,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from app.clients.postgres import psycopg2_url
 from app.domain.worker_loops import WORKER_PROCESSES
+from app.operations.heartbeats import read_heartbeats
 from drills.sandbox import (
     ClusterSpec,
     claim_folder,
@@ -196,7 +197,7 @@ class Cluster:
             )
 
     def _has_heartbeat(self, process: ManagedProcess) -> bool:
-        return any(self.redis.scan_iter(f"heartbeat:*:{process.pid}", count=1000))
+        return any(heartbeat.pid == str(process.pid) for heartbeat in read_heartbeats(self.redis))
 
     def _build_environment(
         self, service_env: Mapping[str, str], service_ports: Mapping[str, int]
