@@ -12,8 +12,9 @@ def test_inbox_lists_marks_and_archives_without_javascript(
 ) -> None:
     ada, ben = register_user("Ada"), register_user("Ben")
     post_ids = like_new_posts([ben], ada, 3)
+    wait_until(lambda: ada.unread_count == 3, "a group of each post", 30)
     ben.create_post(f"Hello @{ada.username}")
-    wait_until(lambda: ada.unread_count == 4, "four groups", 30)
+    wait_until(lambda: ada.unread_count == 4, "the mention as the newest", 30)
     page = open_page(ada, java_script_enabled=False)
     page.goto("/notifications")
     expect(notification_rows(page, INBOX_SELECTOR)).to_have_count(4)

@@ -1,18 +1,18 @@
 """AuthClient: a registered user and the devices of the log-ins."""
 
-import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
-from app.domain.events import Kind
-from app.domain.redaction import ENCRYPTED_BODY_KEY
+from app.domain.event_codec import parse_event
+from app.domain.events import Event, Kind
+from app.domain.redaction import get_encrypted_body
+from app.messaging.fallback_queue import FallbackQueue
 from app.messaging.message_encryption import MessageEncryption
 
 PASSWORD, OTHER = "Passw0rd", "An0ther-one"
@@ -56,18 +56,18 @@ def alice(client: FlaskClient) -> AuthClient:
 
 
 @pytest.fixture
-def read_critical_texts(
-    real_redis: redis.Redis, isolated_services: SharedServices
-) -> Callable[[Kind], list[str]]:
-    """The decrypted texts of the events in the critical shard."""
+def read_critical_texts(isolated_services: SharedServices) -> Callable[[Kind], list[str]]:
+    """The decrypted texts of the critical events, in the copies that wait for Kafka."""
+    queue = FallbackQueue(isolated_services.engine, max_retries=0)
 
     def read_texts(kind: Kind) -> list[str]:
-        entries: Any = real_redis.xrange("ingress:0")
-        return [decrypt(fields) for _, fields in entries if fields["type"] == kind.value]
+        records = [row.record for row in queue.list_pending_rows(0, 100)]
+        events = [parse_event(record.value) for record in records if record is not None]
+        return [decrypt(event) for event in events if event.kind is kind]
 
-    def decrypt(fields: dict[str, str]) -> str:
-        encrypted = json.loads(fields.get("metadata", "{}")).get(ENCRYPTED_BODY_KEY)
+    def decrypt(event: Event) -> str:
+        encrypted = get_encrypted_body(event.metadata)
         secret = isolated_services.settings.web.secret_key
-        return MessageEncryption(secret).decrypt(encrypted) if encrypted else fields["message"]
+        return MessageEncryption(secret).decrypt(encrypted) if encrypted else event.message
 
     return read_texts

@@ -115,7 +115,7 @@ def _notify(engine: Engine, user_id: str, seq: int) -> str:
         conn.execute(
             text(
                 "insert into outbox (user_id, client_seq, client_event, payload) "
-                "values (:user, :seq, 'notification', '{}')"
+                "values (:user, :seq, 'notification', jsonb_build_object('seq', cast(:seq as int)))"
             ),
             values,
         )
