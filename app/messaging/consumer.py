@@ -169,7 +169,7 @@ class KafkaSubscriber:
                 heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
                 max_poll_interval_ms=60_000,
                 request_timeout_ms=4000,
-                fetch_max_wait_ms=200,
+                fetch_max_wait_ms=500,
                 max_poll_records=1000,
                 # Bounds the memory of fetched records.
                 fetch_max_bytes=8_000_000,

@@ -55,7 +55,7 @@ class BreakerWatchProcess:
     ("name", "fault", "cure"),
     [
         ("redis", "pause", "resume"),
-        ("kafka", "pause", "resume"),
+        pytest.param("kafka", "pause", "resume", marks=pytest.mark.drill),
         ("postgres", "kill", "start"),
         pytest.param("redis", "kill", "start", marks=pytest.mark.drill),
         pytest.param("kafka", "kill", "start", marks=pytest.mark.drill),

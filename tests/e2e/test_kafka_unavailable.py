@@ -31,7 +31,7 @@ from tests.support.http_client import BrowserTab, HttpClient
 from tests.support.processes import ProcessGroup
 from tests.support.scenario import WorkerScenario
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit, pytest.mark.drill]
 WINDOW_SECONDS = 1.5
 RESUME_SECONDS = 5.0
 OUTAGE_SECONDS = 12.0
@@ -177,7 +177,7 @@ OUTAGES: dict[str, tuple[Callable[[KafkaOutageSetup], None], Callable[[KafkaOuta
 
 @pytest.mark.parametrize(
     "outage",
-    ["killed", *(pytest.param(name, marks=pytest.mark.drill) for name in OUTAGES if name != "killed")],
+    OUTAGES,
 )
 def test_push_and_windows_resume_within_five_seconds_of_kafka_recovery(
     kafka_outage_setup: KafkaOutageSetup, toast_timer: ToastTimer, outage: str
@@ -222,7 +222,6 @@ def test_push_and_windows_resume_within_five_seconds_of_kafka_recovery(
     assert log_lines("aggregator")
 
 
-@pytest.mark.drill
 def test_last_write_during_the_kafka_outage_is_kept(
     kafka_outage_setup: KafkaOutageSetup, toast_timer: ToastTimer
 ) -> None:

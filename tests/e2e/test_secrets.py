@@ -101,7 +101,9 @@ def outage(services: EmbeddedServices, name: str | None) -> Iterator[None]:
             services.start(name)
 
 
-@pytest.mark.parametrize("unavailable_service", [None, "kafka", "redis"])
+@pytest.mark.parametrize(
+    "unavailable_service", [None, pytest.param("kafka", marks=pytest.mark.drill), "redis"]
+)
 def test_code_reaches_its_recipient_and_is_stored_nowhere_in_clear(
     cluster: WebCluster, services: EmbeddedServices, data_dir: str, unavailable_service: str | None
 ) -> None:

@@ -15,7 +15,7 @@ from tests.support.fixtures import new_id
 from tests.support.http_client import BrowserTab, HttpClient
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
-RECONNECT_COUNT, STEP_COUNT = 40, 300
+RECONNECT_COUNT, STEP_COUNT = 40, 150
 
 
 @contextmanager

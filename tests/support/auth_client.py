@@ -68,6 +68,6 @@ def read_critical_texts(isolated_services: SharedServices) -> Callable[[Kind], l
     def decrypt(event: Event) -> str:
         encrypted = get_encrypted_body(event.metadata)
         secret = isolated_services.settings.web.secret_key
-        return MessageEncryption(secret).decrypt(encrypted) if encrypted else event.message
+        return MessageEncryption(secret).decrypt(encrypted) if encrypted else str(event.message)
 
     return read_texts

@@ -325,7 +325,7 @@ def test_any_fault_ends_in_the_same_tables(
     run_state_machine_as_test(
         FaultStateMachine,
         settings=settings(
-            max_examples=10,
+            max_examples=7,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
