@@ -1,6 +1,7 @@
 """The admin API on real services: access, figures, windows, traces and the delivery log."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices, build_shared_services, new_id
 from app.clients.postgres import create_pg_engine
+from app.domain.errors import Unavailable
 from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
 from app.operations.heartbeats import Heartbeats
 from app.persistence.delivery_log import DeliveryLog, build_delivery_log_item, create_dynamodb_client
 from app.settings import load_settings
 from app.web import WebApplication
+from harness.waiting import wait_until
 from tests.support.admin_api import AdminApiUser
 from tests.support.admin_api import admin as admin
 from tests.support.fixtures import insert_sample_users, otp_event
@@ -171,11 +174,19 @@ def test_trace_of_an_unknown_event_is_404(admin: AdminApiUser) -> None:
     assert admin(f"GET /trace/{new_id()}")["status"] == 404
 
 
+def _has_created_table(log: DeliveryLog) -> bool:
+    """DynamoDB Local may answer late on a busy machine."""
+    with suppress(Unavailable):
+        log.create_table()
+        return True
+    return False
+
+
 def test_delivery_log_lists_the_newest_entries_of_a_user(
     admin: AdminApiUser, environment: dict[str, str]
 ) -> None:
     log = DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1"))
-    log.create_table()
+    wait_until(lambda: _has_created_table(log), "the table of DynamoDB", 60)
     user = new_id()
     ready_records = [
         {
