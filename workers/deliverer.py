@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from app.domain.errors import Poisoned, Unavailable
+from app.domain.grouping import UNREAD_COUNT_EVENT
 from app.domain.redaction import with_encrypted_login_code
 from app.failpoints import hit_failpoint
 from app.messaging.consumer import KafkaSubscriber
@@ -21,7 +22,6 @@ from workers.ready_records import (
     LOG_ONLY_EVENTS,
     MAX_BATCH_RECORDS,
     POLL_TIMEOUT_SECONDS,
-    UNREAD_COUNT_EVENT,
     last_offset_and_count_by_partition,
     next_offset_by_partition,
     parse_ready_record,

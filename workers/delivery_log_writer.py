@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.domain.errors import Poisoned
+from app.domain.grouping import UNREAD_COUNT_EVENT
 from app.failpoints import hit_failpoint
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.records import ConsumedRecord
@@ -18,7 +19,6 @@ from app.persistence.delivery_log import DeliveryLog, build_delivery_log_item
 from workers.ready_records import (
     MAX_BATCH_RECORDS,
     POLL_TIMEOUT_SECONDS,
-    UNREAD_COUNT_EVENT,
     last_offset_and_count_by_partition,
     next_offset_by_partition,
     parse_ready_record,

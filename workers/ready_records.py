@@ -11,6 +11,7 @@ import orjson
 
 from app.domain.errors import Poisoned
 from app.domain.events import Kind, Priority, canonical_uuid
+from app.domain.grouping import UNREAD_COUNT_EVENT, ClientEventType
 from app.domain.preferences import Channel
 from app.messaging.records import ConsumedRecord
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
@@ -19,15 +20,9 @@ from app.persistence.suppressed_events import SUPPRESSED_EVENT_NAME
 
 MAX_BATCH_RECORDS = 500
 POLL_TIMEOUT_SECONDS = 0.5
-UNREAD_COUNT_EVENT = "unread_count"
 LOG_ONLY_EVENTS = frozenset({SEEN_EVENT_NAME, SUPPRESSED_EVENT_NAME})
 """Written to the delivery log, never pushed to a socket."""
-CLIENT_EVENT_TYPES = LOG_ONLY_EVENTS | {
-    "notification",
-    "notification_updated",
-    "notification_removed",
-    UNREAD_COUNT_EVENT,
-}
+CLIENT_EVENT_TYPES = LOG_ONLY_EVENTS | {*ClientEventType, UNREAD_COUNT_EVENT}
 _ENVELOPE_FIELDS = {"id": int, "targetId": str, "at": str, "data": dict}
 _DATA_FIELDS = {"id": str, "type": str, "priority": str, "version": int, "metadata": dict}
 _ENDED_DATA_FIELDS = {"id": str, "status": str, "at": str, "count": int}

@@ -173,10 +173,6 @@ class WindowStore:
             applied: Any = self._redis.hgetall(APPLIED_KEY)
         return {str(partition): int(offset) for partition, offset in applied.items()}
 
-    def count_unsettled(self) -> int:
-        with translate_errors("count windows"):
-            return int(self._redis.zcard(DUE_INDEX_KEY))
-
 
 def _min_offset_key(partition: str) -> str:
     return redis_key("windows", "min_offset", partition)

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
-from app.delivery.socket_cursor import UNREAD_COUNT_EVENT, ClientEvent
+from app.delivery.socket_cursor import ClientEvent
+from app.domain.grouping import UNREAD_COUNT_EVENT
 from app.domain.redaction import with_encrypted_login_code
 from app.domain.resume import MAX_MISSED_EVENTS
 from app.persistence.bounded_counts import unread_count_sql

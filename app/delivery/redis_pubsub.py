@@ -49,7 +49,7 @@ class ClientEventSubscriber:
         self._deliver = deliver
 
     def deliver_forever(self) -> None:
-        """Endless."""
+        """Runs forever."""
         while True:
             try:
                 for message in self.subscribe():

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.events import Priority
-from app.domain.grouping import ClientEventType
+from app.domain.grouping import UNREAD_COUNT_EVENT, ClientEventType
 from app.domain.resume import MAX_MISSED_EVENTS
 
 MAX_WAITING_EVENTS = MAX_MISSED_EVENTS
 MAX_PREVIEW_IDS = 64
 """Copies of a preview arrive within seconds."""
-UNREAD_COUNT_EVENT = "unread_count"
 ClientEvent = tuple[str, dict[str, Any]]
 
 

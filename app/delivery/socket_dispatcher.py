@@ -19,13 +19,13 @@ from gevent.event import Event as GreenletEvent
 from app.clients.pg_notify import PgNotifyListener
 from app.delivery.history import ClientEventHistory, ResumeResult
 from app.delivery.socket_cursor import (
-    UNREAD_COUNT_EVENT,
     ClientEvent,
     SocketCursor,
     TooManyWaitingEvents,
     is_critical_announcement,
 )
 from app.domain.errors import Unavailable
+from app.domain.grouping import UNREAD_COUNT_EVENT
 from app.operations.metrics import CRITICAL_DELIVERY_SECONDS
 from app.persistence.critical_notify import CriticalClientEvent
 
@@ -81,8 +81,7 @@ class SocketDispatcher:
             try:
                 client_events = cursor.accept(event, data)
             except TooManyWaitingEvents:
-                self.remove_socket(user_id, cursor.sid)
-                self._close_socket(cursor.sid)
+                self._close(cursor)
                 continue
             self._send_events(cursor, client_events, delivery_path)
             must_wait |= cursor.has_waiting_events
@@ -114,7 +113,8 @@ class SocketDispatcher:
         self._mark_behind(list(self._cursors_by_user))
 
     def catch_up(self) -> None:
-        """Sends users what they miss. Raises Unavailable; those not reached stay marked."""
+        """Sends users what they miss. Raises Unavailable; those not reached stay marked. Any other error
+        closes the sockets that it concerns: their clients reconnect and resume, each for itself."""
         while user_ids := list(islice(self._users_behind, CATCH_UP_BATCH_SIZE)):
             for user_id in user_ids:
                 del self._users_behind[user_id]
@@ -123,9 +123,14 @@ class SocketDispatcher:
             except Unavailable:
                 self._mark_behind(user_ids)
                 raise
+            except Exception:
+                for user_id in user_ids:
+                    for cursor in self._cursors_of(user_id):
+                        self._close(cursor)
+                raise
 
     def catch_up_forever(self) -> None:
-        """Endless."""
+        """Runs forever."""
         is_unavailable = False
         while True:
             self._has_users_behind.wait(IDLE_WAIT_SECONDS)
@@ -167,6 +172,10 @@ class SocketDispatcher:
             self._users_behind[cursor.user_id] = None
             self._has_users_behind.set()
 
+    def _close(self, cursor: SocketCursor) -> None:
+        self.remove_socket(cursor.user_id, cursor.sid)
+        self._close_socket(cursor.sid)
+
     def _cursors_of(self, user_id: str) -> list[SocketCursor]:
         return list(self._cursors_by_user.get(user_id, {}).values())
 
@@ -179,7 +188,7 @@ class SocketDispatcher:
 
 
 def run_notify_loop(pg_listener: PgNotifyListener, dispatcher: SocketDispatcher) -> None:
-    """Endless. After each reconnect, connected users receive what they missed."""
+    """Runs forever. After each reconnect, connected users receive what they missed."""
     is_disconnected = True
     while True:
         try:

@@ -31,6 +31,10 @@ class ClientEventType(StrEnum):
     REMOVED = "notification_removed"
 
 
+UNREAD_COUNT_EVENT = "unread_count"
+"""The socket event that has no row: the number of unread notifications."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupKey:
     recipient_id: str

@@ -134,11 +134,6 @@ class RedisFailover:
             row = conn.execute(_SELECT_STATE).first()
         return FailoverState(*row) if row else FailoverState("not_initialized")
 
-    def is_ingress_enabled(self) -> bool:
-        """Whether the key is set in Redis."""
-        with translate_errors("read the ingress key"):
-            return bool(self._redis.exists(INGRESS_ENABLED_KEY))
-
     def start_failover(self, reason: str, changed_at: str | None = None) -> None:
         """Sets the row to failover, which allows failover writes; the commit notifies the web processes
         before the first one. `changed_at`: only if the state is normal since then."""

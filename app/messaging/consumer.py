@@ -169,6 +169,8 @@ class KafkaSubscriber:
                 heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
                 max_poll_interval_ms=60_000,
                 request_timeout_ms=4000,
+                # Of a fetch that finds nothing; records are answered at once. With 200 ms the processes
+                # of an idle system took 28 % of a core, with 500 ms 20 %.
                 fetch_max_wait_ms=500,
                 max_poll_records=1000,
                 # Bounds the memory of fetched records.

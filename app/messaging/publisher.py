@@ -36,10 +36,6 @@ class CircuitBreakingPublisher:
         with self.circuit_breaker.guard_call(_is_unavailable):
             self._publisher.publish(records)
 
-    @property
-    def circuit_state(self) -> str:
-        return self.circuit_breaker.state
-
 
 def _is_unavailable(exc: BaseException) -> bool:
     return isinstance(exc, Unavailable)

@@ -42,7 +42,7 @@ def build_payload(
     newly_announced_count: int,
 ) -> Json:
     """A client event about a row as the outbox stores it (docs/socket-api.md). `actor_ids`: the first actors
-    of the row; `actor_count`: how many this event tells of."""
+    of the row; `actor_count`: how many this event announces."""
     if event_type is ClientEventType.REMOVED:
         return {"id": row["id"], "version": row["version"], "seq": row["client_seq"]}
     # What is announced has not been seen yet.

@@ -17,7 +17,6 @@ from app.domain.preferences import NotificationPreferences, current_quiet_hours_
 from app.persistence.groups import lock_recipients
 from app.social.users import NOT_FOUND
 
-PreferenceMatrix = Mapping[str, Mapping[str, bool]]
 COLUMN_BY_FIELD = {
     "emailEnabled": "email_enabled",
     "smsEnabled": "sms_enabled",

@@ -146,12 +146,6 @@ class Users:
             rows = conn.execute(_SELECT_SUMMARIES, {"ids": list(set(user_ids))})
             return {row[0]: UserSummary(*row) for row in rows}
 
-    def get_emails(self, user_ids: Sequence[str]) -> dict[str, str]:
-        """By id. Users that do not exist and simulated users are left out."""
-        with translate_errors("read e-mail addresses"), self._engine.connect() as conn:
-            rows = conn.execute(_SELECT_EMAILS, {"ids": list(set(user_ids))})
-            return {row[0]: row[1] for row in rows}
-
     def get_summary_of_token_user(self, user_id: str) -> UserSummary:
         """The user of the request. Raises Rejected (401), because a token can outlive its account."""
         summary = self.get_summaries([user_id]).get(user_id)
@@ -222,9 +216,6 @@ _SELECT_PROFILE = text(f"""
 """)  # noqa: S608 - constants only
 _SELECT_SUMMARIES = text(
     "select id::text, username, name, avatar_url from users where id = any(cast(:ids as uuid[]))"
-)
-_SELECT_EMAILS = text(
-    "select id::text, email from users where id = any(cast(:ids as uuid[])) and not is_simulated"
 )
 # Ordered by users.id, which rises with time and is indexed; `order by id` would sort the text of all ids.
 _LIST_NEWEST = text(

@@ -80,6 +80,11 @@ def _page_response(
     }
 
 
+def _change_entries(change: Callable[[AdminSelection], int], admin_id: str, body: JsonObject) -> JsonObject:
+    """The number of entries that changed; unknown ids change nothing."""
+    return {"success": True, "changed": change(AdminSelection(admin_id, tuple(body["ids"])))}
+
+
 def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBlueprint:
     routes = ApiBlueprint("admin_queues", __name__, url_prefix="/api/admin")
 
@@ -112,8 +117,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Try rows of the fallback queue again. Unknown ids change nothing."""
-        selection = AdminSelection(admin_id, tuple(body["ids"]))
-        return {"success": True, "changed": admin_queues.reset_fallback_retries(selection)}
+        return _change_entries(admin_queues.reset_fallback_retries, admin_id, body)
 
     @routes.post("/fallback/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -121,8 +125,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop rows of the fallback queue."""
-        selection = AdminSelection(admin_id, tuple(body["ids"]))
-        return {"success": True, "changed": admin_queues.discard_fallback_rows(selection)}
+        return _change_entries(admin_queues.discard_fallback_rows, admin_id, body)
 
     @routes.post("/dead-letters/replay")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -130,8 +133,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Process dead letters again."""
-        selection = AdminSelection(admin_id, tuple(body["ids"]))
-        return {"success": True, "changed": admin_queues.replay_dead_letters(selection)}
+        return _change_entries(admin_queues.replay_dead_letters, admin_id, body)
 
     @routes.post("/dead-letters/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -139,7 +141,6 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop dead letters."""
-        selection = AdminSelection(admin_id, tuple(body["ids"]))
-        return {"success": True, "changed": admin_queues.discard_dead_letters(selection)}
+        return _change_entries(admin_queues.discard_dead_letters, admin_id, body)
 
     return routes

@@ -1,7 +1,7 @@
 """Fields and base class of the marshmallow schemas that validate request bodies, queries and forms, with the
 error messages of the seed.
 
-The schemas stand beside their routes. Validation returns a dictionary or raises ValidationFailed (400) with
+The schemas are beside their routes. Validation returns a dictionary or raises ValidationFailed (400) with
 details per field.
 """
 

@@ -12,7 +12,6 @@ from app.persistence.event_writer import BatchOutcome, EventBatch, EventToWrite,
 from app.persistence.serializer import NotificationRenderer
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import SampleUsers, new_id
-from tests.support.mail_folder import list_notifications
 
 
 @dataclass
@@ -63,12 +62,6 @@ class EventWriterHarness:
             name=event_type_pattern,
         )
         return NotificationRenderer(self.engine).render_payloads([row[0] for row in rows])
-
-    @property
-    def notification_message(self) -> str:
-        """The text of Alice's only notification in her list."""
-        [row] = list_notifications(self.engine, self.sample_users.alice_id)
-        return str(row["message"])
 
     @property
     def announcement_messages(self) -> list[str]:

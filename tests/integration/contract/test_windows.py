@@ -177,7 +177,7 @@ def test_window_with_instant_events_only_closes_without_events(
     partition_harness.offer(*like_events(ANN_ID, BEN_ID))
 
     assert claim_due_windows(window_store) == []
-    assert (window_store.count_unsettled(), redis_connection.keys("window:*")) == (0, [])
+    assert (redis_connection.zcard(DUE_INDEX_KEY), redis_connection.keys("window:*")) == (0, [])
 
 
 def test_event_after_the_claim_opens_a_new_window(

@@ -204,6 +204,24 @@ def test_user_stays_marked_until_postgresql_answers(harness: DispatcherHarness) 
     assert harness.seqs() == [1]
 
 
+def test_sockets_whose_history_cannot_be_read_are_closed(
+    harness: DispatcherHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their clients reconnect and resume. Nothing is lost, and the others are not held up."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("a payload that cannot be rendered")
+
+    monkeypatch.setattr(harness.dispatcher._history, "load_events_after_by_user", fail)
+    harness.dispatcher.mark_all_behind()
+
+    with pytest.raises(ValueError, match="cannot be rendered"):
+        harness.dispatcher.catch_up()
+
+    assert harness.closed_sids == [PHONE]
+    harness.dispatcher.catch_up()  # nobody is left who is behind
+
+
 def test_notify_for_a_user_without_sockets_runs_no_query(harness: DispatcherHarness) -> None:
     harness.lose_postgresql()
     harness.dispatcher.remove_socket(harness.alice_id, PHONE)

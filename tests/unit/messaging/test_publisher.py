@@ -32,7 +32,7 @@ def test_breaker_calls_kafka_until_the_failure_threshold(memory_kafka: MemoryKaf
 
     assert len(set(errors[:3])) == 1
     assert errors[3] != errors[0]  # raised by the breaker, not by Kafka
-    assert publisher.circuit_state == "open"
+    assert publisher.circuit_breaker.state == "open"
 
 
 def test_open_breaker_makes_no_call(memory_kafka: MemoryKafka) -> None:
@@ -53,7 +53,7 @@ def test_breaker_closes_when_a_probe_succeeds(memory_kafka: MemoryKafka) -> None
     memory_kafka.is_unavailable = False
 
     assert poll_until(lambda: can_publish(publisher))
-    assert publisher.circuit_state == "closed"
+    assert publisher.circuit_breaker.state == "closed"
 
 
 def test_failed_probe_keeps_the_breaker_open(memory_kafka: MemoryKafka) -> None:
@@ -63,7 +63,7 @@ def test_failed_probe_keeps_the_breaker_open(memory_kafka: MemoryKafka) -> None:
     publish_error(publisher)
 
     assert not poll_until(lambda: can_publish(publisher), timeout_seconds=0.1)
-    assert publisher.circuit_state == "open"
+    assert publisher.circuit_breaker.state == "open"
 
 
 def can_publish(publisher: CircuitBreakingPublisher) -> bool:
