@@ -28,6 +28,7 @@ from app.domain.routing import (
 )
 from app.operations.audit_log import insert_audit_entry
 from app.persistence import outgoing_messages
+from app.persistence.pages import Page, PageRequest, cut_page
 
 TRUNCATED_AT = 10_000
 """A payload this long may have been truncated when it was stored, so it cannot be replayed."""
@@ -57,19 +58,23 @@ class AdminQueues:
         self._shard_count = shard_count
         self._now = now
 
-    def list_fallback_rows(self, limit: int, before_id: int | None) -> list[dict[str, Any]]:
-        """Rows not published yet, newest first."""
-        params = {"limit": limit, "before": before_id or MAX_ID, "retries": self._max_retries}
-        return self._fetch_rows(_LIST_FALLBACK, params)
+    def list_fallback_rows(self, page: PageRequest) -> Page[dict[str, Any]]:
+        """Rows not published yet, newest first: sorted by id."""
+        (before_id,) = page.after_key or (MAX_ID,)
+        params = {"before": before_id, "retries": self._max_retries}
+        return self._fetch_page(_LIST_FALLBACK, params, page, ("id",))
 
-    def list_dead_letters(self, limit: int, before_key: tuple[Any, str] | None) -> list[dict[str, Any]]:
-        """Dead letters not resolved yet, newest first."""
-        before_created_at, before_id = before_key or (None, None)
-        rows = self._fetch_rows(
-            _LIST_DEAD_LETTERS,
-            {"limit": limit, "before_created_at": before_created_at, "before_id": before_id},
+    def list_dead_letters(self, page: PageRequest) -> Page[dict[str, Any]]:
+        """Dead letters not resolved yet, newest first: sorted by time and id."""
+        before_created_at, before_id = page.after_key or (None, None)
+        params = {"before_created_at": before_created_at, "before_id": before_id}
+        letters = self._fetch_page(_LIST_DEAD_LETTERS, params, page, ("createdAt", "id"))
+        return letters.with_items(
+            [
+                row | {"payload": row["payload"] and redact_for_display(row["payload"])}
+                for row in letters.items
+            ]
         )
-        return [row | {"payload": row["payload"] and redact_for_display(row["payload"])} for row in rows]
 
     def reset_fallback_retries(self, action: AdminSelection) -> int:
         """Resets the retry count, so that the bridge tries them again."""
@@ -129,9 +134,13 @@ class AdminQueues:
             )
         ]
 
-    def _fetch_rows(self, query: TextClause, params: dict[str, Any]) -> list[dict[str, Any]]:
+    def _fetch_page(
+        self, query: TextClause, params: dict[str, Any], page: PageRequest, sort_names: Sequence[str]
+    ) -> Page[dict[str, Any]]:
         with translate_errors("list a queue"), self._engine.connect() as conn:
-            return [dict(row) for row in conn.execute(query, params).mappings()]
+            rows = conn.execute(query, params | {"limit": page.limit + 1}).mappings()
+            items = [dict(row) for row in rows]
+        return cut_page(items, page.limit, lambda row: tuple(row[name] for name in sort_names))
 
     def _update_rows_and_audit(
         self, action_name: str, action: AdminSelection, ids: Sequence[Any], statement: TextClause

@@ -22,6 +22,7 @@ from app.persistence.pending_follows import (
     pending_follow_params,
 )
 from app.persistence.profile_changes import record_profile_change
+from app.persistence.tables import users
 from app.social.user_search import normalize_search_query, search_users
 
 NOT_FOUND = Rejected("User not found", "user_not_found", 404)
@@ -41,6 +42,10 @@ class UserSummary:
     username: str
     name: str | None
     avatar_url: str | None
+
+
+SUMMARY_COLUMNS = (users.c.id, users.c.username, users.c.name, users.c.avatar_url)
+"""In the order of UserSummary."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 from marshmallow import fields, validate
 
 from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.persistence.pages import Page
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor, value_of
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, PageResponse, ResponseSchema
 from blueprints.http.schemas import RequestSchema, TextField
@@ -34,6 +35,10 @@ class QueueEntryIdsBody(RequestSchema):
     ids = fields.List(
         IdField(validate=validate.Length(max=40)), required=True, validate=validate.Length(max=1000)
     )
+
+
+class FallbackQuery(PageQuery):
+    cursor_parsers = (value_of(int),)
 
 
 class FallbackRowSchema(ObjectSchema):
@@ -70,14 +75,8 @@ class ChangedResponse(ResponseSchema):
     changed = fields.Integer()
 
 
-def _page_response(
-    entries: list[JsonObject], limit: int, cursor_key_of: Callable[[JsonObject], tuple[object, ...]]
-) -> JsonObject:
-    return {
-        "success": True,
-        "items": entries[:limit],
-        "nextCursor": next_cursor(entries, limit, cursor_key_of),
-    }
+def _page_response(entries: Page[JsonObject]) -> JsonObject:
+    return {"success": True, "items": entries.items, "nextCursor": encode_cursor(entries.next_key)}
 
 
 def _change_entries(change: Callable[[AdminSelection], int], admin_id: str, body: JsonObject) -> JsonObject:
@@ -90,16 +89,11 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
 
     @routes.get("/fallback")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(PageQuery, location="query")
+    @routes.arguments(FallbackQuery, location="query")
     @routes.returns(FallbackResponse)
     def list_fallback(_: str, query: JsonObject) -> JsonObject:
         """Rows of the fallback queue that are not published yet, newest first."""
-        page_params: PageParams = query["page"]
-        before_id = page_params.cursor_values[0] if page_params.cursor_values else None
-        if before_id is not None and not isinstance(before_id, int):
-            raise invalid_cursor()
-        entries = admin_queues.list_fallback_rows(page_params.limit + 1, before_id)
-        return _page_response(entries, page_params.limit, lambda row: (row["id"],))
+        return _page_response(admin_queues.list_fallback_rows(query["page"]))
 
     @routes.get("/dead-letters")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -107,9 +101,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(DeadLettersResponse)
     def list_dead_letters(_: str, query: JsonObject) -> JsonObject:
         """Dead letters that are not resolved yet, newest first."""
-        page_params: PageParams = query["page"]
-        entries = admin_queues.list_dead_letters(page_params.limit + 1, page_params.cursor_key)
-        return _page_response(entries, page_params.limit, lambda row: (row["createdAt"], row["id"]))
+        return _page_response(admin_queues.list_dead_letters(query["page"]))
 
     @routes.post("/fallback/replay")
     @requires(Authority.ADMIN, request_auth.require_admin)

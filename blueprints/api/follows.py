@@ -2,21 +2,20 @@
 both lists.
 """
 
-from datetime import datetime
-
 from marshmallow import fields
 
 from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
-from app.social.follows import FollowDirection, FollowEntry, FollowPageRequest, Follows
+from app.persistence.pages import Page, PageRequest
+from app.social.follows import FollowDirection, FollowEntry, Follows
 from app.social.users import NOT_FOUND, Users
 from app.trace_context import get_or_create_traceparent
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, PageQuery, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import PageResponse, ResponseSchema, UserSummarySchema
 from blueprints.http.serializers import JsonObject, user_summaries_json
@@ -48,23 +47,18 @@ def load_follows(
     follow_store: Follows,
     direction: FollowDirection,
     user_id: str,
-    page_params: PageParams,
+    page: PageRequest,
     viewer_id: str | None,
-) -> list[FollowEntry]:
-    """One page and one row more, if there is one. Includes follows that are accepted but not written
-    yet; they are read before the rows, so that none is missed."""
+) -> Page[FollowEntry]:
+    """Includes follows that are accepted but not written yet; they are read before the rows, so that none is
+    missed."""
     pending_memberships = memberships.pending_follows
     unwritten_follows = (
         pending_memberships.get_pending_following(user_id)
         if direction == "following"
         else pending_memberships.get_pending_follow_of_viewer(user_id, viewer_id)
     )
-    follow_page = FollowPageRequest(page_params.limit + 1, page_params.cursor_key, viewer_id)
-    return follow_store.list_followers_or_following(direction, user_id, follow_page, unwritten_follows)
-
-
-def follow_cursor_key(follow: FollowEntry) -> tuple[datetime, str]:
-    return follow.followed_at, follow.user.id
+    return follow_store.list_followers_or_following(direction, user_id, page, viewer_id, unwritten_follows)
 
 
 def blueprint(
@@ -105,14 +99,14 @@ def blueprint(
         """Users whom the user follows, newest first."""
         return _list_follows("following", user_id, query["page"])
 
-    def _list_follows(direction: FollowDirection, user_id: str, page_params: PageParams) -> JsonObject:
+    def _list_follows(direction: FollowDirection, user_id: str, page: PageRequest) -> JsonObject:
         target_id, viewer_id = parse_uuid(user_id), request_auth.optional_user_id()
         block_store.raise_if_blocked(viewer_id, target_id, NOT_FOUND)
-        follows = load_follows(memberships, follow_store, direction, target_id, page_params, viewer_id)
+        follows = load_follows(memberships, follow_store, direction, target_id, page, viewer_id)
         return {
             "success": True,
-            direction: user_summaries_json(follow.user for follow in follows[: page_params.limit]),
-            "nextCursor": next_cursor(follows, page_params.limit, follow_cursor_key),
+            direction: user_summaries_json(follow.user for follow in follows.items),
+            "nextCursor": encode_cursor(follows.next_key),
         }
 
     @routes.toggle("/<user_id>/bell")

@@ -2,20 +2,19 @@
 /api/mutes and /api/blocks.
 """
 
-from datetime import datetime
-
 from marshmallow import fields
 
-from app.social.mutes import BlockedUser, MutedEntry, MutesAndBlocks
+from app.persistence.pages import PageRequest
+from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
 from app.trace_context import get_or_create_traceparent
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, PageQuery, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import PostSchema, ResponseSchema, UsersResponse
-from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
+from blueprints.http.serializers import JsonObject, PostSerializer, user_summaries_json
 from blueprints.http.write_actions import WriteActions
 
 
@@ -29,14 +28,6 @@ class BlockResponse(ResponseSchema):
 
 class MutesResponse(UsersResponse):
     posts = fields.List(fields.Nested(PostSchema))
-
-
-def _mute_cursor_key(mute: MutedEntry) -> tuple[datetime, str]:
-    return mute.created_at, mute.id
-
-
-def _block_cursor_key(block: BlockedUser) -> tuple[datetime, str]:
-    return block.created_at, block.user.id
 
 
 def blueprint(
@@ -105,16 +96,14 @@ def blueprint(
 
         Users and posts share one order and one cursor, and are returned in two lists.
         """
-        page_params: PageParams = query["page"]
-        mute_rows = mute_store.list_muted(viewer_id, page_params.page_request)
-        page_rows = mute_rows[: page_params.limit]
-        post_ids = [mute.post_id for mute in page_rows if mute.post_id]
-        posts = post_store.get_by_ids(post_ids, viewer_id)
+        page: PageRequest = query["page"]
+        muted = mute_store.list_muted(viewer_id, page)
+        posts = post_store.get_by_ids([mute.post_id for mute in muted.items if mute.post_id], viewer_id)
         return {
             "success": True,
-            "users": [user_summary_json(mute.user) for mute in page_rows if mute.user],
+            "users": user_summaries_json(mute.user for mute in muted.items if mute.user),
             "posts": post_serializer.posts_json(posts, viewer_id),
-            "nextCursor": next_cursor(mute_rows, page_params.limit, _mute_cursor_key),
+            "nextCursor": encode_cursor(muted.next_key),
         }
 
     @routes.get("/blocks")
@@ -123,12 +112,12 @@ def blueprint(
     @routes.returns(UsersResponse)
     def list_blocks(viewer_id: str, query: JsonObject) -> JsonObject:
         """Blocked users, newest block first."""
-        page_params: PageParams = query["page"]
-        block_rows = mute_store.list_blocked(viewer_id, page_params.page_request)
+        page: PageRequest = query["page"]
+        blocked = mute_store.list_blocked(viewer_id, page)
         return {
             "success": True,
-            "users": [user_summary_json(block.user) for block in block_rows[: page_params.limit]],
-            "nextCursor": next_cursor(block_rows, page_params.limit, _block_cursor_key),
+            "users": user_summaries_json(blocked.items),
+            "nextCursor": encode_cursor(blocked.next_key),
         }
 
     return routes

@@ -9,19 +9,14 @@ from app.accounts.passwords import PasswordHashing
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
+from app.persistence.pages import Page, PageRequest
 from app.social.follows import Follows
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import NOT_FOUND, Users, UserSummary
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import requires_path_user
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import (
-    IntegerParam,
-    PageParams,
-    PageQuery,
-    encode_cursor,
-    invalid_cursor,
-)
+from blueprints.http.pagination import INVALID_CURSOR, IntegerParam, PageQuery, encode_cursor, value_of
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
     MessageResponse,
@@ -85,6 +80,7 @@ class SearchQuery(RequestSchema):
 
 class UsersQuery(PageQuery):
     required_message = "Search query required"
+    cursor_parsers = (value_of(int),)
     limit = IntegerParam(20, 100)
     q = SearchTextField(required=True)
 
@@ -143,23 +139,18 @@ class UserDirectory:
         self._memberships = memberships
         self._follow_store = follow_store
 
-    def find(
-        self, search_text: str, page_params: PageParams, viewer_id: str | None
-    ) -> tuple[list[UserSummary], str | None]:
-        """One page of matches, best first, and the next cursor. Users whom a block hides from the
-        viewer are left out."""
-        offset = (page_params.page_number - 1) * page_params.limit
-        if page_params.cursor_values is not None:
-            match page_params.cursor_values:
-                case [int(offset)] if 0 < offset < MAX_SEARCH_RESULTS:
-                    pass
-                case _:
-                    raise invalid_cursor()
-        users = self._user_store.search(search_text, page_params.limit + 1, offset)
-        has_more = len(users) > page_params.limit and offset + page_params.limit < MAX_SEARCH_RESULTS
+    def find(self, search_text: str, page: PageRequest, viewer_id: str | None) -> Page[UserSummary]:
+        """Matches, best first, without users whom a block hides from the viewer. The key of a page is the
+        position of its end."""
+        (offset,) = page.after_key or (page.offset,)
+        if page.after_key and not 0 < offset < MAX_SEARCH_RESULTS:
+            raise INVALID_CURSOR
+        users = self._user_store.search(search_text, page.limit + 1, offset)
+        end = offset + page.limit
+        has_more = len(users) > page.limit and end < MAX_SEARCH_RESULTS
         hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, [user.id for user in users])
-        visible_users = [user for user in users[: page_params.limit] if user.id not in hidden_ids]
-        return visible_users, encode_cursor(offset + page_params.limit) if has_more else None
+        visible_users = [user for user in users[: page.limit] if user.id not in hidden_ids]
+        return Page(visible_users, (end,) if has_more else None)
 
     def with_follower_counts(self, users: list[UserSummary]) -> list[JsonObject]:
         follow_by_user_id = self._memberships.get_follower_counts_and_states(
@@ -220,13 +211,11 @@ def blueprint(
         """Search users by name and username, best match first."""
         if not query["q"]:
             raise Rejected("Search query required", "invalid", 400)
-        users, next_page_cursor = user_directory.find(
-            query["q"], query["page"], request_auth.optional_user_id()
-        )
+        users = user_directory.find(query["q"], query["page"], request_auth.optional_user_id())
         return {
             "success": True,
-            "users": user_directory.with_follower_counts(users),
-            "nextCursor": next_page_cursor,
+            "users": user_directory.with_follower_counts(users.items),
+            "nextCursor": encode_cursor(users.next_key),
         }
 
     @routes.get("/<user_id>")

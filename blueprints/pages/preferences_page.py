@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import preference_category, selectable_time_zones, time_zone_or_utc
+from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
 from app.social.preferences import PreferenceStore, stored_quiet_hours_end
@@ -20,9 +21,8 @@ from blueprints.api.preferences import (
     PreferencesBody,
     preferences_json,
 )
-from blueprints.http.pagination import parse_page_params
 from blueprints.http.schemas import validate_data
-from blueprints.http.serializers import JsonObject, user_summary_json
+from blueprints.http.serializers import JsonObject, user_summaries_json
 from blueprints.pages.form_auth import FormAuth
 from blueprints.pages.page_session import PageSessions
 
@@ -116,14 +116,14 @@ def blueprint(
         )
 
     def _muted_and_blocked(user_id: str) -> JsonObject:
-        page_params = parse_page_params(MAX_LISTED)
-        muted = mute_store.list_muted(user_id, page_params.page_request)
-        blocked = mute_store.list_blocked(user_id, page_params.page_request)
-        posts = post_store.get_by_ids([entry.post_id for entry in muted if entry.post_id], user_id)
+        muted = mute_store.list_muted(user_id, PageRequest(MAX_LISTED)).items
+        blocked = mute_store.list_blocked(user_id, PageRequest(MAX_LISTED)).items
         return {
-            "muted_users": [user_summary_json(entry.user) for entry in muted if entry.user],
-            "muted_posts": posts,
-            "blocked_users": [user_summary_json(entry.user) for entry in blocked],
+            "muted_users": user_summaries_json(entry.user for entry in muted if entry.user),
+            "muted_posts": post_store.get_by_ids(
+                [entry.post_id for entry in muted if entry.post_id], user_id
+            ),
+            "blocked_users": user_summaries_json(blocked),
         }
 
     @routes.post("/preferences")
