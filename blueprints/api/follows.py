@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from app.domain.errors import Rejected
 from app.ingest.actions import DesiredState
-from app.ingest.memberships import MembershipStore
+from app.ingest.memberships import MembershipState, MembershipStore
 from app.persistence.blocks import Blocks
 from app.persistence.pages import Page, PageRequest
 from app.social.follows import FollowDirection, FollowEntry, Follows
@@ -42,6 +42,47 @@ class FollowingResponse(PageResponse):
     following = fields.List(fields.Nested(UserSummarySchema))
 
 
+class FollowSwitches:
+    """Switches follows and post alerts, for the API and the pages."""
+
+    def __init__(
+        self,
+        write_actions: WriteActions,
+        memberships: MembershipStore,
+        follow_store: Follows,
+        user_store: Users,
+        block_store: Blocks,
+    ) -> None:
+        self._write_actions = write_actions
+        self._memberships = memberships
+        self._follow_store = follow_store
+        self._user_store = user_store
+        self._block_store = block_store
+
+    def set_follow(self, actor_id: str, target_id: str, desired_state: DesiredState) -> MembershipState:
+        membership = self._write_actions.checked().set_follow(
+            actor_id, target_id, desired_state, get_or_create_traceparent()
+        )
+        if not membership.active:
+            # Post alerts need a follow. If this fails, repeating the request repeats it.
+            self._follow_store.set_bell_subscription(actor_id, target_id, False)
+        return membership
+
+    def set_post_alerts(self, actor_id: str, target_id: str, desired_state: DesiredState) -> bool:
+        """Whether they are on now. Raises Rejected (400, 404)."""
+        if not self._user_store.exists(target_id):
+            raise NOT_FOUND
+        self._block_store.raise_if_blocked(actor_id, target_id, NOT_FOUND)
+        follow_states = self._memberships.get_follower_counts_and_states(actor_id, [target_id])
+        if desired_state is not DesiredState.OFF and not follow_states[target_id][1]:
+            raise NOT_FOLLOWING
+        is_enabled = target_id in self._follow_store.filter_bell_subscribed(actor_id, [target_id])
+        enable = not is_enabled if desired_state is DesiredState.TOGGLE else desired_state is DesiredState.ON
+        if enable != is_enabled:
+            self._follow_store.set_bell_subscription(actor_id, target_id, enable)
+        return enable
+
+
 def load_follows(
     memberships: MembershipStore,
     follow_store: Follows,
@@ -63,10 +104,9 @@ def load_follows(
 
 def blueprint(
     request_auth: RequestAuth,
-    write_actions: WriteActions,
+    follow_switches: FollowSwitches,
     memberships: MembershipStore,
     follow_store: Follows,
-    user_store: Users,
     block_store: Blocks,
 ) -> ApiBlueprint:
     routes = ApiBlueprint("follows", __name__, url_prefix="/api/follows")
@@ -76,13 +116,7 @@ def blueprint(
     @routes.returns(FollowResponse, errors=(404,))
     def set_follow(actor_id: str, user_id: str) -> JsonObject:
         """Follow a user, or stop following. That ends post alerts too."""
-        target_id = parse_uuid(user_id)
-        membership = write_actions.checked().set_follow(
-            actor_id, target_id, desired_state_from_method(), get_or_create_traceparent()
-        )
-        if not membership.active:
-            # Post alerts need a follow. If this fails, repeating the request repeats it.
-            follow_store.set_bell_subscription(actor_id, target_id, False)
+        membership = follow_switches.set_follow(actor_id, parse_uuid(user_id), desired_state_from_method())
         return {"success": True, "following": membership.active, "followersCount": membership.count}
 
     @routes.get("/<user_id>/followers")
@@ -114,17 +148,8 @@ def blueprint(
     @routes.returns(PostAlertsResponse, errors=(404,))
     def set_post_alerts(actor_id: str, user_id: str) -> JsonObject:
         """Switch alerts about new posts of a followed user on or off."""
-        desired_state, target_id = desired_state_from_method(), parse_uuid(user_id)
-        if not user_store.exists(target_id):
-            raise NOT_FOUND
-        block_store.raise_if_blocked(actor_id, target_id, NOT_FOUND)
-        is_following = memberships.get_follower_counts_and_states(actor_id, [target_id])[target_id][1]
-        if desired_state is not DesiredState.OFF and not is_following:
-            raise NOT_FOLLOWING
-        is_enabled = target_id in follow_store.filter_bell_subscribed(actor_id, [target_id])
-        enable = not is_enabled if desired_state is DesiredState.TOGGLE else desired_state is DesiredState.ON
-        if enable != is_enabled:
-            follow_store.set_bell_subscription(actor_id, target_id, enable)
-        return {"success": True, "bellEnabled": enable}
+        desired_state = desired_state_from_method()
+        is_enabled = follow_switches.set_post_alerts(actor_id, parse_uuid(user_id), desired_state)
+        return {"success": True, "bellEnabled": is_enabled}
 
     return routes

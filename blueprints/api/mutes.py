@@ -4,6 +4,7 @@
 
 from marshmallow import fields
 
+from app.ingest.actions import DesiredState
 from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
@@ -15,6 +16,7 @@ from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import PostSchema, ResponseSchema, UsersResponse
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summaries_json
+from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
 
@@ -39,53 +41,36 @@ def blueprint(
 ) -> ApiBlueprint:
     routes = ApiBlueprint("mutes", __name__, url_prefix="/api")
 
-    @routes.put("/mutes/users/<user_id>")
+    @routes.switch("/mutes/users/<user_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(MuteResponse, errors=(404,))
-    def mute_user(actor_id: str, user_id: str) -> JsonObject:
-        """Silence future notifications caused by a user."""
-        mute_store.set_user_mute(actor_id, parse_uuid(user_id), True)
-        return {"success": True, "muted": True}
+    def set_user_mute(actor_id: str, user_id: str) -> JsonObject:
+        """Silence future notifications caused by a user, or end that."""
+        muted = desired_state_from_method() is DesiredState.ON
+        mute_store.set_user_mute(actor_id, parse_uuid(user_id), muted)
+        return {"success": True, "muted": muted}
 
-    @routes.delete("/mutes/users/<user_id>")
+    @routes.switch("/mutes/posts/<post_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(MuteResponse, errors=(404,))
-    def unmute_user(actor_id: str, user_id: str) -> JsonObject:
-        """End the mute of a user."""
-        mute_store.set_user_mute(actor_id, parse_uuid(user_id), False)
-        return {"success": True, "muted": False}
+    def set_post_mute(actor_id: str, post_id: str) -> JsonObject:
+        """Silence future notifications about a post, or end that."""
+        muted = desired_state_from_method() is DesiredState.ON
+        mute_store.set_post_mute(actor_id, parse_uuid(post_id), muted)
+        return {"success": True, "muted": muted}
 
-    @routes.put("/mutes/posts/<post_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(MuteResponse, errors=(404,))
-    def mute_post(actor_id: str, post_id: str) -> JsonObject:
-        """Silence future notifications about a post."""
-        mute_store.set_post_mute(actor_id, parse_uuid(post_id), True)
-        return {"success": True, "muted": True}
-
-    @routes.delete("/mutes/posts/<post_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(MuteResponse, errors=(404,))
-    def unmute_post(actor_id: str, post_id: str) -> JsonObject:
-        """End the mute of a post."""
-        mute_store.set_post_mute(actor_id, parse_uuid(post_id), False)
-        return {"success": True, "muted": False}
-
-    @routes.put("/blocks/<user_id>")
+    @routes.switch("/blocks/<user_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(BlockResponse, errors=(404,))
-    def block_user(actor_id: str, user_id: str) -> JsonObject:
-        """Block a user: ends both follows and hides each side from the other."""
-        write_actions.checked().block_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
-        return {"success": True, "blocked": True}
+    def set_block(actor_id: str, user_id: str) -> JsonObject:
+        """Block a user, or end the block.
 
-    @routes.delete("/blocks/<user_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(BlockResponse, errors=(404,))
-    def unblock_user(actor_id: str, user_id: str) -> JsonObject:
-        """End a block. Restores nothing by itself."""
-        write_actions.checked().unblock_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
-        return {"success": True, "blocked": False}
+        A block ends both follows and hides each side from the other. Its end restores nothing by itself.
+        """
+        blocked, actions = desired_state_from_method() is DesiredState.ON, write_actions.checked()
+        change = actions.block_user if blocked else actions.unblock_user
+        change(actor_id, parse_uuid(user_id), get_or_create_traceparent())
+        return {"success": True, "blocked": blocked}
 
     @routes.get("/mutes")
     @requires(Authority.USER, request_auth.current_user_id)

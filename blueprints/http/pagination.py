@@ -22,6 +22,7 @@ from blueprints.http.ids import parse_uuid
 from blueprints.http.schemas import RequestSchema, validate_data
 
 MAX_PAGE_NUMBER = 1_000_000
+MAX_BIGINT = 2**63 - 1
 PAGE_TOO_FAR = Rejected(
     f"Page numbers reach the first {MAX_LISTED_ROWS:,} rows only; "
     "for more, send the nextCursor of the page before as cursor",
@@ -40,8 +41,10 @@ def ids_value(value: Any) -> str:
 
 
 def value_of(expected: type) -> Callable[[Any], Any]:
+    """Integers are at most a bigint of PostgreSQL."""
+
     def check(value: Any) -> Any:
-        if type(value) is not expected:
+        if type(value) is not expected or (expected is int and abs(value) > MAX_BIGINT):
             raise TypeError(expected)
         return value
 
