@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, case, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.redaction import REDACTED
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, select_bounded_count
-from app.persistence.pages import Page, PageRequest, fetch_page
+from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.serializer import message_text
 from app.persistence.tables import (
     comments,
@@ -124,7 +124,7 @@ class DatabaseViewer:
         query = select(*(column.label(name) for name, column in view.columns.items())).where(view.row_filter)
         created_at, ends_at = view.columns["createdAt"], page.after_key[0] if page.after_key else func.now()
 
-        def to_dict(row: Row[Any]) -> dict[str, Any]:
+        def to_dict(row: AnyRow) -> dict[str, Any]:
             return view.to_dict(dict(zip(view.columns, row, strict=False)))
 
         with translate_errors("list rows"), self._engine.connect() as conn:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
 
 Item = TypeVar("Item")
 Other = TypeVar("Other")
+AnyRow = Row[*tuple[Any, ...]]
 SortKey = tuple[Any, ...]
 
 
@@ -44,7 +45,7 @@ def fetch_page(
     query: Select[Any],
     sort_columns: Sequence[ColumnElement[Any]],
     page: PageRequest,
-    to_item: Callable[[Row[Any]], Item],
+    to_item: Callable[[AnyRow], Item],
 ) -> Page[Item]:
     """Sorted from the highest to the lowest; the sort columns together are unique. `to_item` gets the columns
     of the query, and after them the sort columns."""

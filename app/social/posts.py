@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, select, text
+from sqlalchemy import Engine, Select, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.errors import Rejected
 from app.persistence.blocks import not_blocked_condition
 from app.persistence.bounded_counts import MAX_LISTED_ROWS, select_bounded_count
-from app.persistence.pages import Page, PageRequest, fetch_page
+from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.tables import posts, users
 from app.social.users import SUMMARY_COLUMNS, UserSummary
 
@@ -107,7 +107,7 @@ def _select_posts_with_author() -> Select[Any]:
     return select(*columns, *times, *SUMMARY_COLUMNS).join(users, users.c.id == posts.c.user_id)
 
 
-def _to_post(row: Row[Any]) -> Post:
+def _to_post(row: AnyRow) -> Post:
     return Post(*row[:6], UserSummary(*row[6:10]))
 
 
