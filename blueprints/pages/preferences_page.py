@@ -14,7 +14,7 @@ from app.domain.preferences import preference_category, selectable_time_zones, t
 from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
-from app.social.preferences import PreferenceStore, stored_quiet_hours_end
+from app.social.preferences import DEFAULTS, PreferenceStore, stored_quiet_hours_end
 from blueprints.api.preferences import (
     CHANNELS,
     CONFIGURABLE_KINDS,
@@ -28,15 +28,7 @@ from blueprints.pages.page_session import PageSessions
 
 _PREFERENCES_SCHEMA = PreferencesBody()
 MAX_LISTED = 100
-BOOLEAN_PREFERENCES = (
-    "pushEnabled",
-    "emailEnabled",
-    "smsEnabled",
-    "activity",
-    "social",
-    "marketing",
-    "dndEnabled",
-)
+BOOLEAN_PREFERENCES = [name for name, default in DEFAULTS.items() if isinstance(default, bool)]
 KIND_DESCRIPTIONS = {
     Kind.LIKE: "Likes of your posts",
     Kind.COMMENT: "Comments on your posts",
@@ -99,7 +91,7 @@ def blueprint(
     def show_preferences() -> str:
         viewer = sessions.require_user()
         preferences = preference_store.get(viewer.id)
-        quiet_until = stored_quiet_hours_end(preferences.value_by_field, datetime.fromtimestamp(now(), UTC))
+        quiet_until = stored_quiet_hours_end(preferences, datetime.fromtimestamp(now(), UTC))
         return render_template(
             "preferences.html",
             preferences=preferences_json(viewer.id, preferences),
@@ -109,7 +101,7 @@ def blueprint(
             },
             channels=CHANNELS,
             time_zones=sorted(selectable_time_zones()),
-            quiet_until=quiet_until.astimezone(time_zone_or_utc(preferences.value_by_field["timezone"]))
+            quiet_until=quiet_until.astimezone(time_zone_or_utc(preferences["timezone"]))
             if quiet_until
             else None,
             **_muted_and_blocked(viewer.id),
