@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from environs import Env, EnvError, validate
 
-from app.domain.mail_policy import MailFromAddress
 from app.domain.windows import AggregationRules
 from app.kafka_settings import KafkaConnection, read_kafka_connection
 from app.setting_readers import (
@@ -139,7 +139,7 @@ class Settings:
     data_dir: Path
     smtp_url: str | None = field(repr=False)
     sms_webhook_url: str | None = field(repr=False)
-    mail_from: MailFromAddress
+    mail_from: Address
     public_url: str
     """The address under which users reach the site, without a trailing slash."""
     log_level: str

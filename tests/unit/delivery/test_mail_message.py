@@ -2,6 +2,7 @@
 
 import email
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from app.delivery.mail_message import OutboundEmailOrSms, render_email, render_sms_json
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import CRITICAL_KINDS, Kind
-from app.domain.mail_policy import MailFromAddress
 
-SENDER = MailFromAddress("Chime, notifications", "hello@chime.example.org")
+SENDER = Address("Chime, notifications", addr_spec="hello@chime.example.org")
 AT = datetime(2026, 5, 28, 20, 26, 40, tzinfo=UTC)
 UNSUBSCRIBE_URL = "https://chime.example.org/unsubscribe/" + "t" * 150
 HEADERS = {
