@@ -108,7 +108,7 @@ def _select_posts_with_author() -> Select[Any]:
 
 
 def _to_post(row: AnyRow) -> Post:
-    return Post(*row[:6], UserSummary(*row[6:10]))
+    return Post(row[0], row[1], row[2], row[3], row[4], row[5], UserSummary(*row[6:10]))
 
 
 _LIST_LIKERS = text("""

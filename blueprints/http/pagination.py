@@ -44,7 +44,7 @@ def value_of(expected: type) -> Callable[[Any], Any]:
     """Integers are at most a bigint of PostgreSQL."""
 
     def check(value: Any) -> Any:
-        if type(value) is not expected or (expected is int and abs(value) > MAX_BIGINT):
+        if type(value) is not expected or (isinstance(value, int) and abs(value) > MAX_BIGINT):
             raise TypeError(expected)
         return value
 
