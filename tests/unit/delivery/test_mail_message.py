@@ -65,7 +65,7 @@ def test_message_has_the_standard_headers() -> None:
     assert set(mail.keys()) == HEADERS
     assert mail["Date"].datetime == AT
     (sender,) = mail["From"].addresses
-    assert (sender.display_name, sender.addr_spec) == (SENDER.name, SENDER.address)
+    assert sender == SENDER
     assert mail["Message-ID"] == "<0190-1@chime.example.org>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
