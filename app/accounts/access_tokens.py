@@ -7,7 +7,6 @@ are checked on each use. The cache is bounded and holds claims only.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from jwt import PyJWTError
 
 from app.accounts.revocations import RevocationCache
 from app.domain.errors import Rejected
+from app.settings import WebSettings
 
 MAX_CACHED_TOKENS = 20_000
 MAX_TOKEN_LENGTH = 4_096
@@ -37,28 +37,20 @@ def invalid_token_error() -> Rejected:
     return Rejected("Invalid or expired token", "invalid_token", 401)
 
 
-@dataclass(frozen=True, slots=True)
-class JwtConfig:
-    """Signing key and lifetime of tokens."""
-
-    secret: str
-    access_token_minutes: float
-
-
 class AccessTokens:
     """issue() and verify() need the Flask application context."""
 
     def __init__(
         self,
         app: Flask,
-        jwt_config: JwtConfig,
+        web_settings: WebSettings,
         now: Callable[[], float],
         revocations: RevocationCache,
     ) -> None:
-        app.config["JWT_SECRET_KEY"] = jwt_config.secret
+        app.config["JWT_SECRET_KEY"] = web_settings.jwt_secret_key
         app.config["JWT_ALGORITHM"] = "HS256"
         app.config["JWT_COOKIE_CSRF_PROTECT"] = False  # tokens are never sent in cookies
-        app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=jwt_config.access_token_minutes)
+        app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=web_settings.access_token_minutes)
         JWTManager(app)
         self._now = now
         self._is_session_revoked = revocations.is_session_or_user_revoked

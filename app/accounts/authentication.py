@@ -18,7 +18,6 @@ from app.accounts.revocations import RevocationCache
 from app.accounts.sessions import (
     ActiveSession,
     ClientDevice,
-    NewSession,
     RefreshTokenFailureReason,
     Sessions,
     hash_token,
@@ -188,13 +187,10 @@ class AccountAuthentication:
             account, services.new_id(), secrets.token_urlsafe(32), cookie
         )
         services.sessions.create(
-            NewSession(
-                authenticated_session.session_id,
-                account.id,
-                client_device,
-                authenticated_session.refresh_token,
-                services.refresh_token_days,
-            )
+            ActiveSession(authenticated_session.session_id, account.id),
+            client_device,
+            authenticated_session.refresh_token,
+            services.refresh_token_days,
         )
         return authenticated_session
 

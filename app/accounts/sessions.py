@@ -47,15 +47,6 @@ class ClientDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class NewSession:
-    id: str
-    user_id: str
-    device: ClientDevice
-    refresh_token: str
-    lifetime_days: float
-
-
-@dataclass(frozen=True, slots=True)
 class ActiveSession:
     """A session that is not revoked."""
 
@@ -84,15 +75,12 @@ class Sessions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(self, new_session: NewSession) -> None:
-        device = new_session.device
+    def create(self, session: ActiveSession, device: ClientDevice, token: str, lifetime_days: float) -> None:
+        """`token`: its first refresh token."""
+        params = {"agent": device.user_agent[:_MAX_USER_AGENT_LENGTH], "address": device.ip_address}
         with translate_errors("open a session"), self._engine.begin() as conn:
-            params = {
-                "agent": device.user_agent[:_MAX_USER_AGENT_LENGTH],
-                "address": device.ip_address,
-            }
-            conn.execute(_INSERT_SESSION, params | {"id": new_session.id, "user": new_session.user_id})
-            _insert_refresh_token(conn, new_session.id, new_session.refresh_token, new_session.lifetime_days)
+            conn.execute(_INSERT_SESSION, params | {"id": session.id, "user": session.user_id})
+            _insert_refresh_token(conn, session.id, token, lifetime_days)
 
     def rotate_refresh_token(
         self, old_token: str, new_token: str, lifetime_days: float
@@ -172,12 +160,8 @@ class Sessions:
 
 def _device_params(user_id: str, device: ClientDevice) -> dict[str, str]:
     agent = device.parsed_user_agent
-    device_columns = {
-        "browser": agent.browser,
-        "system": agent.operating_system,
-        "network": device.network,
-    }
-    return {"user": user_id} | device_columns
+    families = {"browser": agent.browser, "system": agent.operating_system}
+    return {"user": user_id, "network": device.network} | families
 
 
 def _insert_refresh_token(conn: Connection, session_id: str, token: str, lifetime_days: float) -> None:

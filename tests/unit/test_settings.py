@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_contract(load: LoadSettings) -> None:
     assert list(settings.kafka.partitions.values())[:4] == [3, 6, 6, 6]
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8000)
     assert (settings.web.access_token_minutes, settings.web.refresh_token_days) == (15, 30)
-    assert settings.web.rate_limit_register == "1000 per hour"
+    assert settings.web.rate_limits.registration == "1000 per hour"
     assert settings.mail_from == Address("Notifications", addr_spec="notifications@localhost")
     assert settings.public_url == "http://127.0.0.1:8000"
 
@@ -97,7 +97,7 @@ def test_production_mode_is_the_default_and_stricter(load: LoadSettings) -> None
     settings = load(**PRODUCTION | {"APP_MODE": None})
 
     assert not settings.web.is_testing
-    assert settings.web.rate_limit_register == "3 per hour"
+    assert settings.web.rate_limits.registration == "3 per hour"
 
 
 def test_list_settings_are_split(load: LoadSettings) -> None:
