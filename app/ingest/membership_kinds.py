@@ -5,7 +5,7 @@ Constants for app/ingest/cache_loader.py, app/ingest/memberships.py and app/inge
 
 from dataclasses import dataclass
 
-from app.domain.errors import Rejected
+from app.domain.errors import FixedRejection
 from app.domain.events import Kind
 from app.persistence import membership_keys
 
@@ -14,7 +14,7 @@ from app.persistence import membership_keys
 class MembershipKind:
     event_kind: Kind
     key_prefix: str
-    not_found_error: Rejected
+    not_found_error: type[FixedRejection]
     select_object_sql: str
     """Owner, count, and the members, or null if they are more than `max_members`. One more may be returned.
     One statement, so that the parts agree."""

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, TextClause, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.clock import Clock
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, rejection
 from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
 from app.persistence.groups import lock_recipients
 from app.persistence.pages import Page, PageRequest, fetch_page
@@ -22,8 +22,8 @@ from app.persistence.tables import users as users_table
 from app.social import posts, users
 from app.social.users import SUMMARY_COLUMNS, UserSummary
 
-CANNOT_MUTE_SELF = Rejected("Cannot mute yourself", "cannot_mute_self", 400)
-CANNOT_BLOCK_SELF = Rejected("Cannot block yourself", "cannot_block_self", 400)
+CANNOT_MUTE_SELF = rejection("Cannot mute yourself", "cannot_mute_self", 400)
+CANNOT_BLOCK_SELF = rejection("Cannot block yourself", "cannot_block_self", 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class MutesAndBlocks:
         existence_query: TextClause,
         user_id: str,
         other_id: str,
-        not_found_error: Rejected,
+        not_found_error: type[Rejected],
     ) -> None:
         params = {"id": self._clock.new_id(), "user": user_id, "other": other_id}
         with translate_errors("store a mute or block"), self._engine.begin() as conn:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, RowMapping, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.events import Priority
 from app.persistence import groups
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, MAX_LISTED_ROWS, select_bounded_count
@@ -20,7 +20,7 @@ from app.persistence.pages import Page, PageRequest, cut_page, fetch_page
 from app.persistence.tables import notifications
 from app.social.users import UserSummary
 
-NOT_FOUND = Rejected("Notification not found", "notification_not_found", 404)
+NOT_FOUND = rejection("Notification not found", "notification_not_found", 404)
 MAX_GROUPED = 100
 _COLUMNS = notifications.c
 

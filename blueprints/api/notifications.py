@@ -8,7 +8,7 @@ from functools import partial
 from marshmallow import fields
 from sqlalchemy import RowMapping
 
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.events import Kind, Priority
 from app.persistence.pages import PageRequest
 from app.persistence.serializer import notification_json
@@ -39,7 +39,7 @@ from blueprints.http.serializers import JsonObject, user_summaries_json
 
 FORBIDDEN_MESSAGE = "Forbidden: You can only access your own resources"
 MISSING_TOKEN_MESSAGE = "Authorization required. Please provide a valid token."  # noqa: S105 - a message
-NOT_OWNER = Rejected(FORBIDDEN_MESSAGE, "forbidden", 403)
+NOT_OWNER = rejection(FORBIDDEN_MESSAGE, "forbidden", 403)
 
 
 class ActorsQuery(PageQuery):
