@@ -21,6 +21,7 @@ _MAX_USER_AGENT_LENGTH = 300
 
 
 def hash_token(secret: str) -> str:
+    """Tokens and keys are long and random, so a fast hash is sufficient."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -5,7 +5,6 @@ audit_log per change. Replayed items go through the fallback queue: the bridge p
 a dead letter keeps its seq, so an old event stays older than newer ones.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, Engine, TextClause, text
 from app.clients.postgres import translate_errors
 from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
-from app.domain.events import Event
+from app.domain.events import CANONICAL_UUID, Event
 from app.domain.redaction import redact_for_display
 from app.domain.routing import (
     PRIORITY_TOPICS,
@@ -32,7 +31,6 @@ from app.persistence.pages import Page, PageRequest, cut_page
 
 TRUNCATED_AT = 10_000
 """A payload this long may have been truncated when it was stored, so it cannot be replayed."""
-_UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_ID = 2**63 - 1
 REPLAYABLE_TOPICS = PRIORITY_TOPICS | {Topic.READY.value}
 
@@ -160,7 +158,7 @@ def _parse_valid_row_ids(ids: Sequence[str]) -> list[int]:
 
 def _drop_invalid_uuids(ids: Sequence[str]) -> list[str]:
     """Invalid ids are ignored, like unknown ones."""
-    return [value for value in ids if _UUID_PATTERN.fullmatch(value)]
+    return [value for value in ids if CANONICAL_UUID.fullmatch(value.lower())]
 
 
 def _is_email_or_sms(dead_letter: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected, rejection
+from app.domain.errors import rejection
 from app.domain.text import user_search_key
 from app.persistence.blocks import not_blocked_sql
 from app.persistence.bounded_counts import bounded_count_sql
@@ -26,6 +26,7 @@ from app.persistence.tables import users
 from app.social.user_search import normalize_search_query, search_users
 
 NOT_FOUND = rejection("User not found", "user_not_found", 404)
+INVALID_TOKEN = rejection("Invalid or expired token", "invalid_token", 401)
 DEFAULT_SEARCH_LIMIT = 20
 _UNIQUE_VIOLATIONS = {
     "uq_users_email": rejection("Email already registered", "email_taken", 409),
@@ -155,7 +156,7 @@ class Users:
         """The user of the request. Raises Rejected (401), because a token can outlive its account."""
         summary = self.get_summaries([user_id]).get(user_id)
         if summary is None:
-            raise Rejected("Invalid or expired token", "invalid_token", 401)
+            raise INVALID_TOKEN
         return summary
 
     def update_profile(
