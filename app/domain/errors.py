@@ -22,8 +22,8 @@ class FixedRejection(Rejected):
 
 
 def rejection(message: str, code: str, status: int) -> type[FixedRejection]:
-    """For constants that are raised. An instance would not do: each time it is raised, the frames of that call
-    are added to its traceback, and none is ever released."""
+    """For constants that are raised. An instance would not do: each time it is raised, the frames of that
+    call are added to its traceback, and none is ever released."""
     return type("Rejected", (FixedRejection,), {"arguments": (message, code, status)})
 
 

@@ -8,6 +8,7 @@ import pytest
 from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, Unavailable, rejection
 
 ROOT = Path(__file__).resolve().parents[3]
+CONSTANT_ERROR = re.compile(r"^(\w+ = | +)(Rejected|Poisoned|Unavailable)\(.*", re.MULTILINE)
 
 
 def test_rejected_request_has_a_code_and_a_status() -> None:
@@ -46,7 +47,7 @@ def test_no_error_is_a_constant_instance() -> None:
         match[0]
         for folder in ("app", "blueprints", "workers")
         for path in (ROOT / folder).rglob("*.py")
-        for match in re.finditer(r"^\w+ = (Rejected|Poisoned|Unavailable)\(.*", path.read_text(), re.MULTILINE)
+        for match in CONSTANT_ERROR.finditer(path.read_text())
     ]
 
     assert constants == []
