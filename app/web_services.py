@@ -7,7 +7,7 @@ to a service.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -47,7 +47,7 @@ from app.operations.open_windows import OpenWindows
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
-from app.persistence.seen_receipts import SeenReceipts
+from app.persistence.seen_receipts import record_seen_receipts
 from app.settings import Settings
 from app.social.bookmarks import Bookmarks
 from app.social.follows import Follows
@@ -132,7 +132,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         cors_origins=settings.web.cors_origins,
         access_tokens=access_tokens,
         history=ClientEventHistory(engine),
-        read_receipts=ReadReceiptBuffer(SeenReceipts(engine).record),
+        read_receipts=ReadReceiptBuffer(partial(record_seen_receipts, engine)),
         live_counts=LivePostCounts(
             PostCountReader(services.memberships, services.comments),
             local_sockets.post_watchers,
