@@ -6,7 +6,6 @@ a dead letter keeps its seq, so an old event stays older than newer ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -33,14 +32,6 @@ TRUNCATED_AT = 10_000
 """A payload this long may have been truncated when it was stored, so it cannot be replayed."""
 MAX_ID = 2**63 - 1
 REPLAYABLE_TOPICS = PRIORITY_TOPICS | {Topic.READY.value}
-
-
-@dataclass(frozen=True, slots=True)
-class AdminSelection:
-    """The administrator and the selected items."""
-
-    actor_id: str
-    ids: tuple[str, ...]
 
 
 class AdminQueues:
@@ -74,44 +65,41 @@ class AdminQueues:
             ]
         )
 
-    def reset_fallback_retries(self, action: AdminSelection) -> int:
+    def reset_fallback_retries(self, admin_id: str, ids: Sequence[str]) -> int:
         """Resets the retry count, so that the bridge tries them again."""
         return self._update_rows_and_audit(
-            "fallback.replay", action, _parse_valid_row_ids(action.ids), _RETRY_FALLBACK
+            "fallback.replay", admin_id, _parse_valid_row_ids(ids), _RETRY_FALLBACK
         )
 
-    def discard_fallback_rows(self, action: AdminSelection) -> int:
+    def discard_fallback_rows(self, admin_id: str, ids: Sequence[str]) -> int:
         """Marks them as processed; they are never published."""
         return self._update_rows_and_audit(
-            "fallback.discard", action, _parse_valid_row_ids(action.ids), _DISCARD_FALLBACK
+            "fallback.discard", admin_id, _parse_valid_row_ids(ids), _DISCARD_FALLBACK
         )
 
-    def discard_dead_letters(self, action: AdminSelection) -> int:
+    def discard_dead_letters(self, admin_id: str, ids: Sequence[str]) -> int:
         return self._update_rows_and_audit(
-            "dead_letters.discard", action, _drop_invalid_uuids(action.ids), _DISCARD_DEAD_LETTERS
+            "dead_letters.discard", admin_id, _drop_invalid_uuids(ids), _DISCARD_DEAD_LETTERS
         )
 
-    def replay_dead_letters(self, action: AdminSelection) -> int:
+    def replay_dead_letters(self, admin_id: str, ids: Sequence[str]) -> int:
         """Publishes them to the topic they were read from. One that fails again becomes a new dead letter;
         an outgoing message that fails again, the same one."""
         with translate_errors("replay dead letters"), self._engine.begin() as conn:
-            dead_letters = (
-                conn.execute(_LOCK_WAITING_LETTERS, {"ids": _drop_invalid_uuids(action.ids)}).mappings().all()
-            )
+            rows = conn.execute(_LOCK_WAITING_LETTERS, {"ids": _drop_invalid_uuids(ids)}).mappings()
+            dead_letters = [dict(row) for row in rows]
             fallback_rows = [
-                (dead_letter["id"], dead_letter_to_fallback_row(dict(dead_letter), self._shard_count))
+                fallback_row
                 for dead_letter in dead_letters
+                if (fallback_row := dead_letter_to_fallback_row(dead_letter, self._shard_count))
             ]
-            rows = [row for _, row in fallback_rows if row is not None]
-            replayed_ids = [letter_id for letter_id, row in fallback_rows if row is not None]
-            replayed_ids += self._requeue_emails_and_texts(
-                conn, [dict(dead_letter) for dead_letter in dead_letters]
-            )
+            replayed_ids = [row["eventId"] for row in fallback_rows]
+            replayed_ids += self._requeue_emails_and_texts(conn, dead_letters)
             if not replayed_ids:
                 return 0
-            conn.execute(_INSERT_FALLBACK, {"rows": orjson.dumps(rows).decode()})
+            conn.execute(_INSERT_FALLBACK, {"rows": orjson.dumps(fallback_rows).decode()})
             conn.execute(_MARK_REPLAYED, {"ids": replayed_ids})
-            insert_audit_entry(conn, action.actor_id, "dead_letters.replay", " ".join(replayed_ids))
+            insert_audit_entry(conn, admin_id, "dead_letters.replay", " ".join(replayed_ids))
             return len(replayed_ids)
 
     def _requeue_emails_and_texts(
@@ -141,14 +129,12 @@ class AdminQueues:
         return cut_page(items, page.limit, lambda row: tuple(row[name] for name in sort_names))
 
     def _update_rows_and_audit(
-        self, action_name: str, action: AdminSelection, ids: Sequence[Any], statement: TextClause
+        self, action_name: str, admin_id: str, ids: Sequence[Any], statement: TextClause
     ) -> int:
         with translate_errors("change a queue"), self._engine.begin() as conn:
-            changed_ids = [
-                str(changed_id) for changed_id in conn.execute(statement, {"ids": list(ids)}).scalars()
-            ]
+            changed_ids = [str(changed_id) for changed_id in conn.execute(statement, {"ids": ids}).scalars()]
             if changed_ids:
-                insert_audit_entry(conn, action.actor_id, action_name, " ".join(changed_ids))
+                insert_audit_entry(conn, admin_id, action_name, " ".join(changed_ids))
             return len(changed_ids)
 
 

@@ -2,12 +2,11 @@
 .../discard with ids. Administrators only; each change is written to the audit log.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from marshmallow import fields, validate
 
-from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.operations.admin_queues import AdminQueues
 from app.persistence.pages import Page
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
@@ -79,9 +78,8 @@ def _page_response(entries: Page[JsonObject]) -> JsonObject:
     return {"success": True, "items": entries.items, "nextCursor": encode_cursor(entries.next_key)}
 
 
-def _change_entries(change: Callable[[AdminSelection], int], admin_id: str, body: JsonObject) -> JsonObject:
-    """The number of entries that changed; unknown ids change nothing."""
-    return {"success": True, "changed": change(AdminSelection(admin_id, tuple(body["ids"])))}
+def _changed_response(changed_count: int) -> JsonObject:
+    return {"success": True, "changed": changed_count}
 
 
 def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBlueprint:
@@ -109,7 +107,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Try rows of the fallback queue again. Unknown ids change nothing."""
-        return _change_entries(admin_queues.reset_fallback_retries, admin_id, body)
+        return _changed_response(admin_queues.reset_fallback_retries(admin_id, body["ids"]))
 
     @routes.post("/fallback/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -117,7 +115,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop rows of the fallback queue."""
-        return _change_entries(admin_queues.discard_fallback_rows, admin_id, body)
+        return _changed_response(admin_queues.discard_fallback_rows(admin_id, body["ids"]))
 
     @routes.post("/dead-letters/replay")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -125,7 +123,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Process dead letters again."""
-        return _change_entries(admin_queues.replay_dead_letters, admin_id, body)
+        return _changed_response(admin_queues.replay_dead_letters(admin_id, body["ids"]))
 
     @routes.post("/dead-letters/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -133,6 +131,6 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop dead letters."""
-        return _change_entries(admin_queues.discard_dead_letters, admin_id, body)
+        return _changed_response(admin_queues.discard_dead_letters(admin_id, body["ids"]))
 
     return routes

@@ -9,7 +9,7 @@ from app.delivery.message_transport import DeliveryDeferred, TransportTimeouts
 from app.delivery.smtp_transport import SmtpTransport
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Kind
-from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.operations.admin_queues import AdminQueues
 from tests.support.fixtures import (
     insert_users,
 )
@@ -185,14 +185,8 @@ def test_replayed_dead_letter_is_sent_if_it_is_still_valid(
     mailer_harness.clock.advance(2 * DAY_SECONDS)
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
 
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.alice_id, (dead_letter_id,)))
-        == 1
-    )
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.alice_id, (dead_letter_id,)))
-        == 0
-    )
+    assert queues.replay_dead_letters(mailer_harness.sample_users.alice_id, [dead_letter_id]) == 1
+    assert queues.replay_dead_letters(mailer_harness.sample_users.alice_id, [dead_letter_id]) == 0
     mailer_harness.run_until_idle()
 
     assert mailer_harness.statuses()[0][0] == outcome
@@ -211,9 +205,7 @@ def test_message_of_a_removed_account_is_not_replayed(mailer_harness: MailerHarn
     )
     [(dead_letter_id,)] = mailer_harness.event_writer_harness.query("select id::text from dead_letters")
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.bob_id, (dead_letter_id,))) == 0
-    )
+    assert queues.replay_dead_letters(mailer_harness.sample_users.bob_id, [dead_letter_id]) == 0
 
 
 def test_real_smtp_server_that_refuses_defers_hangs_and_drops_affects_no_other_recipient(
