@@ -2,9 +2,7 @@
 /api/posts/:id/share. Likes are in blueprints/api/likes.py.
 """
 
-import re
-
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
@@ -32,25 +30,17 @@ from blueprints.http.response_schemas import (
 )
 from blueprints.http.schemas import (
     MAX_CAPTION_LENGTH,
-    MAX_URL_LENGTH,
+    HttpsUrlField,
     RequestSchema,
-    SingleLineField,
     TextField,
 )
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
 from blueprints.http.write_actions import WriteActions
 
 
-def _validate_https_url(value: str) -> None:
-    if value and not (value.startswith("https://") and re.fullmatch(r"\S+", value)):
-        raise ValidationError("imageUrl must be an https address")
-
-
 class PostBody(RequestSchema):
     caption = TextField(allow_none=True, validate=validate.Length(max=MAX_CAPTION_LENGTH))
-    imageUrl = SingleLineField(
-        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
-    )
+    imageUrl = HttpsUrlField()
 
 
 class PostsQuery(PageQuery):
