@@ -114,16 +114,14 @@ class Sessions:
         with translate_errors("look up a session"), self._engine.connect() as conn:
             return conn.execute(_IS_ACTIVE, {"id": session_id}).first() is not None
 
-    def revoke(self, session_id: str) -> list[str]:
-        return self._revoke(_REVOKE_SESSION, {"id": session_id})
-
-    def revoke_all(self, user_id: str, except_id: str | None = None) -> list[str]:
-        """Revokes all sessions of a user except one; returns the ids of those revoked."""
-        return self._revoke(_REVOKE_ALL, {"user": user_id, "except_id": except_id})
-
-    def _revoke(self, statement: object, params: dict[str, str | None]) -> list[str]:
+    def revoke(self, session_id: str) -> None:
         with translate_errors("end a session"), self._engine.begin() as conn:
-            return list(conn.execute(statement, params).scalars())  # type: ignore[call-overload]
+            conn.execute(_REVOKE_SESSION, {"id": session_id})
+
+    def revoke_all(self, user_id: str) -> list[str]:
+        """Revokes all sessions of a user; returns the ids of those revoked."""
+        with translate_errors("end all sessions"), self._engine.begin() as conn:
+            return revoke_all_sessions_in_transaction(conn, user_id)
 
     def list_recent_revocations(self, max_age_seconds: float) -> RecentRevocations:
         """Revocations of the last `max_age_seconds`."""
@@ -175,7 +173,8 @@ def _insert_refresh_token(conn: Connection, session_id: str, token: str, lifetim
 def revoke_all_sessions_in_transaction(
     conn: Connection, user_id: str, except_id: str | None = None
 ) -> list[str]:
-    """Like Sessions.revoke_all, in the transaction of the caller that changes the password."""
+    """Except one; returns the ids of those revoked. In the transaction of the caller, who may change the
+    password in it."""
     return list(conn.execute(_REVOKE_ALL, {"user": user_id, "except_id": except_id}).scalars())
 
 
@@ -201,9 +200,7 @@ _SESSION_OF_TOKEN = text(
     "select s.id::text, s.user_id::text from refresh_tokens r "
     "join sessions s on s.id = r.session_id where r.token_hash = :hash"
 )
-_REVOKE_SESSION = text(
-    "update sessions set revoked_at = now() where id = :id and revoked_at is null returning id::text"
-)
+_REVOKE_SESSION = text("update sessions set revoked_at = now() where id = :id and revoked_at is null")
 _REVOKE_ALL = text(
     "update sessions set revoked_at = now() where user_id = :user and revoked_at is null "
     "and id is distinct from cast(:except_id as uuid) returning id::text"
