@@ -77,17 +77,17 @@ def _read_sasl_credentials(env: Env, protocol: str) -> SaslCredentials | None:
 
 
 def _read_ca_file(env: Env, protocol: str) -> str | None:
-    path = env.str("KAFKA_SSL_CA_FILE", "")
+    path = env.str("KAFKA_SSL_CAFILE", "")
     if not protocol.endswith("SSL"):
-        _require_unset("KAFKA_SSL_CA_FILE", path, protocol, "SASL_SSL or SSL")
+        _require_unset("KAFKA_SSL_CAFILE", path, protocol, "SASL_SSL or SSL")
     if not path:
         return None
     try:
         is_certificate = b"-----BEGIN CERTIFICATE-----" in Path(path).read_bytes()
     except OSError as exc:
-        raise SettingsError(f"KAFKA_SSL_CA_FILE {path} cannot be read: {exc.strerror}.") from exc
+        raise SettingsError(f"KAFKA_SSL_CAFILE {path} cannot be read: {exc.strerror}.") from exc
     if not is_certificate:
-        raise SettingsError(f"KAFKA_SSL_CA_FILE {path} contains no certificate in PEM format.")
+        raise SettingsError(f"KAFKA_SSL_CAFILE {path} contains no certificate in PEM format.")
     return path
 
 

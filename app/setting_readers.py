@@ -9,15 +9,13 @@ import re
 import secrets
 from collections.abc import Sequence
 from email.errors import MessageError
-from email.headerregistry import HeaderRegistry
+from email.headerregistry import Address, HeaderRegistry
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 from environs import Env, ValidationError, validate
 from limits import parse
-
-from app.domain.mail_policy import MailFromAddress
 
 MIN_SECRET_BYTES = 32
 _AUTHORITY = r"([^@\s/?#]*@)?(\[[^\]\s]+\]|[^@\s/?#:\[\]]*)(:\d+)?"
@@ -84,17 +82,18 @@ def check_scheme(*schemes: str) -> validate.Regexp:
     )
 
 
-def read_mail_from_address(env: Env, name: str, default: str) -> MailFromAddress:
+def read_mail_from_address(env: Env, name: str, default: str) -> Address:
     value = env.str(name, "") or default
     try:
         header: Any = HeaderRegistry()("from", value)
+        address: Address
         (address,) = header.addresses
         # Its domain is in every Message-ID, which has to be ASCII.
         if header.defects or not address.domain or not address.addr_spec.isascii():
             raise ValueError(value)
     except (MessageError, ValueError, IndexError) as exc:
         raise SettingsError(f"{name} is {value!r}; expected something like {default}.") from exc
-    return MailFromAddress(address.display_name, address.addr_spec)
+    return address
 
 
 def read_networks(env: Env, name: str) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from environs import Env, EnvError, validate
 
-from app.domain.mail_policy import MailFromAddress
 from app.domain.windows import AggregationRules
 from app.kafka_settings import KafkaConnection, read_kafka_connection
 from app.setting_readers import (
@@ -100,6 +100,16 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitRules:
+    """Each as `5 per 15 minutes`."""
+
+    is_enabled: bool
+    login: str
+    registration: str
+    write: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     host: str
     port: int
@@ -109,10 +119,7 @@ class WebSettings:
     access_token_minutes: float
     refresh_token_days: float
     cors_origins: tuple[str, ...]
-    is_rate_limit_enabled: bool
-    rate_limit_login: str
-    rate_limit_register: str
-    rate_limit_write: str
+    rate_limits: RateLimitRules
     metrics_token: str | None = field(repr=False)
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
@@ -139,7 +146,7 @@ class Settings:
     data_dir: Path
     smtp_url: str | None = field(repr=False)
     sms_webhook_url: str | None = field(repr=False)
-    mail_from: MailFromAddress
+    mail_from: Address
     public_url: str
     """The address under which users reach the site, without a trailing slash."""
     log_level: str
@@ -284,7 +291,6 @@ def _read_aggregation_rules(env: Env) -> AggregationRules:
 
 
 def _read_web_settings(env: Env, mode: str, data_dir: Path) -> WebSettings:
-    default_register_rate = "3 per hour" if mode == "production" else "1000 per hour"
     host, port = _read_host_and_port(env)
     return WebSettings(
         host=host,
@@ -297,12 +303,19 @@ def _read_web_settings(env: Env, mode: str, data_dir: Path) -> WebSettings:
         cors_origins=tuple(
             origin.strip() for origin in env.str("CORS_ORIGINS", "").split(",") if origin.strip()
         ),
-        is_rate_limit_enabled=env.bool("RATE_LIMIT_ENABLED", True),
-        rate_limit_login=env.str("RATE_LIMIT_LOGIN", "5 per 15 minutes", validate=check_rate_limit),
-        rate_limit_register=env.str("RATE_LIMIT_REGISTER", default_register_rate, validate=check_rate_limit),
+        rate_limits=_read_rate_limit_rules(env, mode),
         metrics_token=env.str("METRICS_TOKEN", None) or None,
-        rate_limit_write=env.str("RATE_LIMIT_WRITE", "120 per minute", validate=check_rate_limit),
         trusted_proxies=read_networks(env, "TRUSTED_PROXIES"),
+    )
+
+
+def _read_rate_limit_rules(env: Env, mode: str) -> RateLimitRules:
+    default_register_rate = "3 per hour" if mode == "production" else "1000 per hour"
+    return RateLimitRules(
+        is_enabled=env.bool("RATE_LIMIT_ENABLED", True),
+        login=env.str("RATE_LIMIT_LOGIN", "5 per 15 minutes", validate=check_rate_limit),
+        registration=env.str("RATE_LIMIT_REGISTER", default_register_rate, validate=check_rate_limit),
+        write=env.str("RATE_LIMIT_WRITE", "120 per minute", validate=check_rate_limit),
     )
 
 

@@ -6,14 +6,15 @@ log formatter (app/log_config.py) finds them.
 
 import os
 import re
+from uuid import uuid4
 
 from flask import request
 
+from app.domain.events import CANONICAL_UUID
 from app.log_config import CORRELATION_ID_KEY, TRACEPARENT_KEY
 
 _CORRELATION_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT_PATTERN = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def get_or_create_correlation_id() -> str:
@@ -23,14 +24,9 @@ def get_or_create_correlation_id() -> str:
     current: str | None = environ.get(CORRELATION_ID_KEY)
     if current is None:
         header = environ.get("HTTP_X_CORRELATION_ID", "")
-        current = header if _CORRELATION_ID_PATTERN.fullmatch(header) else _new_correlation_id()
+        current = header if _CORRELATION_ID_PATTERN.fullmatch(header) else str(uuid4())
         environ[CORRELATION_ID_KEY] = current
     return current
-
-
-def _new_correlation_id() -> str:
-    hex_digits = os.urandom(16).hex()
-    return f"{hex_digits[:8]}-{hex_digits[8:12]}-{hex_digits[12:16]}-{hex_digits[16:20]}-{hex_digits[20:]}"
 
 
 def get_or_create_traceparent() -> str:
@@ -48,5 +44,5 @@ def get_or_create_traceparent() -> str:
 
 def _new_traceparent() -> str:
     request_id = get_or_create_correlation_id()
-    trace_id = request_id.replace("-", "") if _UUID_PATTERN.fullmatch(request_id) else os.urandom(16).hex()
+    trace_id = request_id.replace("-", "") if CANONICAL_UUID.fullmatch(request_id) else os.urandom(16).hex()
     return f"00-{trace_id}-{os.urandom(8).hex()}-01"

@@ -7,18 +7,18 @@ to a service.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from flask import Flask
 from sqlalchemy import Engine
 
-from app.accounts.access_tokens import AccessTokens, JwtConfig
+from app.accounts.access_tokens import AccessTokens
 from app.accounts.authentication import AccountAuthentication, AuthServices
 from app.accounts.credentials import PasswordsAndOneTimeCodes
 from app.accounts.known_devices import KnownDeviceCookies
 from app.accounts.one_time_tokens import OneTimeTokens
 from app.accounts.passwords import PasswordHashing
-from app.accounts.rate_limits import RateLimitRules, RateLimits
+from app.accounts.rate_limits import RateLimits
 from app.accounts.revocations import RevocationCache
 from app.accounts.service_keys import ServiceKeys
 from app.accounts.sessions import Sessions
@@ -47,7 +47,7 @@ from app.operations.open_windows import OpenWindows
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
-from app.persistence.seen_receipts import SeenReceipts
+from app.persistence.seen_receipts import record_seen_receipts
 from app.settings import Settings
 from app.social.bookmarks import Bookmarks
 from app.social.follows import Follows
@@ -124,8 +124,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
     """`app` gets the configuration of the access tokens, and Socket.IO in front of its wsgi_app."""
     settings, engine = services.settings, services.engine
     auth = _build_auth_services(services)
-    jwt_config = JwtConfig(settings.web.jwt_secret_key, settings.web.access_token_minutes)
-    access_tokens = AccessTokens(app, jwt_config, services.now, auth.revocations)
+    access_tokens = AccessTokens(app, settings.web, services.now, auth.revocations)
     socket_server = SocketServer(
         app,
         local_sockets,
@@ -133,7 +132,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         cors_origins=settings.web.cors_origins,
         access_tokens=access_tokens,
         history=ClientEventHistory(engine),
-        read_receipts=ReadReceiptBuffer(SeenReceipts(engine).record),
+        read_receipts=ReadReceiptBuffer(partial(record_seen_receipts, engine)),
         live_counts=LivePostCounts(
             PostCountReader(services.memberships, services.comments),
             local_sockets.post_watchers,
@@ -173,19 +172,14 @@ def _all_ingress_shards(services: SharedServices) -> range:
 
 def _build_auth_services(services: SharedServices) -> AuthServices:
     web_settings, sessions = services.settings.web, Sessions(services.engine)
-    rate_limit_rules = RateLimitRules(
-        web_settings.is_rate_limit_enabled,
-        web_settings.rate_limit_login,
-        web_settings.rate_limit_register,
-        web_settings.rate_limit_write,
-    )
+    redis_url = services.settings.service_urls.redis_url
     return AuthServices(
         users=Users(services.engine),
         sessions=sessions,
         password_hashing=PasswordHashing(),
         revocations=RevocationCache(sessions, web_settings.access_token_minutes),
         known_devices=KnownDeviceCookies(web_settings.secret_key),
-        rate_limits=RateLimits(rate_limit_rules, services.settings.service_urls.redis_url, time.monotonic),
+        rate_limits=RateLimits(web_settings.rate_limits, redis_url, time.monotonic),
         publish_event=lambda event: services.actions.publish_event(event),
         on_user_created=lambda user_id: services.memberships.cache_loader.cache_as_empty(
             USER_FOLLOWS, user_id, user_id

@@ -13,7 +13,8 @@ import gevent
 from sqlalchemy import text
 
 from app.domain.worker_loops import WORKER_PROCESSES
-from app.social.posts import PageRequest, Posts
+from app.persistence.pages import PageRequest
+from app.social.posts import Posts
 from bench.harness import BenchHarness
 from bench.like_throughput import CONNECTION_COUNT
 from bench.load import LoadClient, build_request

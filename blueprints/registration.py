@@ -66,6 +66,9 @@ class _SharedCollaborators:
         self.notification_serializer = notifications.NotificationSerializer(stores.notifications)
         self.comment_trees = comments.CommentTrees(services.comments, stores.blocks, stores.users)
         self.likers = posts.Likers(services.memberships, stores.posts, stores.users, stores.blocks)
+        self.follow_switches = follows.FollowSwitches(
+            self.write_actions, services.memberships, stores.follows, stores.users, stores.blocks
+        )
         self.user_directory = users.UserDirectory(
             stores.users, stores.blocks, services.memberships, stores.follows
         )
@@ -117,7 +120,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
             shared.comment_trees,
         ),
         follows.blueprint(
-            request_auth, write_actions, services.memberships, stores.follows, stores.users, stores.blocks
+            request_auth, shared.follow_switches, services.memberships, stores.follows, stores.blocks
         ),
         users.blueprint(
             request_auth, stores.users, shared.user_directory, web.auth.password_hashing, services.removals
@@ -201,15 +204,7 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
             stores.notification_status,
             services.removals,
         ),
-        user_forms.blueprint(
-            form_auth,
-            write_actions,
-            stores.users,
-            stores.follows,
-            stores.blocks,
-            stores.mutes,
-            services.memberships,
-        ),
+        user_forms.blueprint(form_auth, write_actions, shared.follow_switches, stores.users, stores.mutes),
         preferences_page.blueprint(
             sessions, form_auth, stores.preferences, stores.mutes, stores.posts, services.now
         ),

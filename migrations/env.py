@@ -4,7 +4,6 @@ from alembic import context
 from sqlalchemy import create_engine, text
 
 from app.clients.postgres import psycopg2_url
-from app.persistence.tables import metadata
 from app.settings import load_database_url
 
 ADVISORY_LOCK_ID = 4_711_001
@@ -15,7 +14,7 @@ def run() -> None:
     engine = create_engine(psycopg2_url(load_database_url()))
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK_ID})
-        context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+        context.configure(connection=connection)
         context.run_migrations()
 
 

@@ -5,9 +5,7 @@ signature is checked once per token (measured: about 150 us, too much for each l
 are checked on each use. The cache is bounded and holds claims only.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,11 +16,12 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import PyJWTError
 
 from app.accounts.revocations import RevocationCache
-from app.domain.errors import Rejected
+from app.domain.events import CANONICAL_UUID
+from app.settings import WebSettings
+from app.social.users import INVALID_TOKEN
 
 MAX_CACHED_TOKENS = 20_000
 MAX_TOKEN_LENGTH = 4_096
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Claims(NamedTuple):
@@ -33,32 +32,20 @@ class Claims(NamedTuple):
     """None: the token was made from the secret alone, without a log-in."""
 
 
-def invalid_token_error() -> Rejected:
-    return Rejected("Invalid or expired token", "invalid_token", 401)
-
-
-@dataclass(frozen=True, slots=True)
-class JwtConfig:
-    """Signing key and lifetime of tokens."""
-
-    secret: str
-    access_token_minutes: float
-
-
 class AccessTokens:
     """issue() and verify() need the Flask application context."""
 
     def __init__(
         self,
         app: Flask,
-        jwt_config: JwtConfig,
+        web_settings: WebSettings,
         now: Callable[[], float],
         revocations: RevocationCache,
     ) -> None:
-        app.config["JWT_SECRET_KEY"] = jwt_config.secret
+        app.config["JWT_SECRET_KEY"] = web_settings.jwt_secret_key
         app.config["JWT_ALGORITHM"] = "HS256"
         app.config["JWT_COOKIE_CSRF_PROTECT"] = False  # tokens are never sent in cookies
-        app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=jwt_config.access_token_minutes)
+        app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(minutes=web_settings.access_token_minutes)
         JWTManager(app)
         self._now = now
         self._is_session_revoked = revocations.is_session_or_user_revoked
@@ -72,7 +59,7 @@ class AccessTokens:
         """The claims of a valid token. Raises Rejected (401)."""
         claims = self._decode_cached(token)
         if self.is_expired_or_revoked(claims):
-            raise invalid_token_error()
+            raise INVALID_TOKEN
         return claims
 
     def is_expired_or_revoked(self, claims: Claims) -> bool:
@@ -86,16 +73,16 @@ class AccessTokens:
 
 def _decode_claims(token: str) -> Claims:
     if len(token) > MAX_TOKEN_LENGTH:
-        raise invalid_token_error()
+        raise INVALID_TOKEN
     try:
         payload: dict[str, Any] = decode_token(token)
     except (PyJWTError, JWTExtendedException, ValueError, TypeError) as exc:
-        raise invalid_token_error() from exc
+        raise INVALID_TOKEN from exc
     user_id, expires_at, jti = payload.get("sub"), payload.get("exp"), payload.get("jti")
-    is_well_formed = isinstance(user_id, str) and _UUID.fullmatch(user_id) and isinstance(jti, str)
+    is_well_formed = isinstance(user_id, str) and CANONICAL_UUID.fullmatch(user_id) and isinstance(jti, str)
     if not is_well_formed or payload.get("type") != "access" or not isinstance(expires_at, int | float):
-        raise invalid_token_error()
+        raise INVALID_TOKEN
     session_id = payload.get("sid")
     if session_id is not None and not isinstance(session_id, str):
-        raise invalid_token_error()
+        raise INVALID_TOKEN
     return Claims(str(user_id), float(expires_at), str(jti), session_id)

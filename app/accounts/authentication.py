@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
-from app.accounts.access_tokens import invalid_token_error
 from app.accounts.known_devices import KnownDevice, KnownDeviceCookies
 from app.accounts.passwords import PasswordHashing
 from app.accounts.rate_limits import RateLimits
@@ -18,14 +17,13 @@ from app.accounts.revocations import RevocationCache
 from app.accounts.sessions import (
     ActiveSession,
     ClientDevice,
-    NewSession,
     RefreshTokenFailureReason,
     Sessions,
     hash_token,
 )
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
-from app.social.users import Account, NewUser, Users
+from app.social.users import INVALID_TOKEN, Account, NewUser, Users
 
 log = logging.getLogger(__name__)
 WRONG_CREDENTIALS_MESSAGE = "Invalid email or password"
@@ -135,7 +133,7 @@ class AccountAuthentication:
                         "user_id": reused_session.user_id,
                     },
                 )
-        raise invalid_token_error()
+        raise INVALID_TOKEN
 
     def log_out(self, user_id: str, session_id: str | None, refresh_token: str | None) -> None:
         """Revokes the session of the access token, and that of the refresh token if it is the user's."""
@@ -188,13 +186,10 @@ class AccountAuthentication:
             account, services.new_id(), secrets.token_urlsafe(32), cookie
         )
         services.sessions.create(
-            NewSession(
-                authenticated_session.session_id,
-                account.id,
-                client_device,
-                authenticated_session.refresh_token,
-                services.refresh_token_days,
-            )
+            ActiveSession(authenticated_session.session_id, account.id),
+            client_device,
+            authenticated_session.refresh_token,
+            services.refresh_token_days,
         )
         return authenticated_session
 

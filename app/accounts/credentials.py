@@ -12,14 +12,15 @@ import time
 
 import gevent
 
-from app.accounts.access_tokens import Claims, invalid_token_error
+from app.accounts.access_tokens import Claims
 from app.accounts.authentication import AuthServices, build_security_alert_event
 from app.accounts.one_time_tokens import OneTimeTokens
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable, rejection
 from app.domain.events import Event, Kind
 from app.domain.mail_policy import RESET_TOKEN_TTL_MINUTES
 from app.domain.redaction import LOGIN_CODE_VALID_MINUTES
 from app.messaging.message_encryption import MessageEncryption
+from app.social.users import INVALID_TOKEN
 
 log = logging.getLogger(__name__)
 # Longer than the whole work takes, so that the time does not reveal whether the account exists.
@@ -30,9 +31,9 @@ RESET_TOAST_TEXT = (
     "not you, do nothing."
 )
 """Text of the toast: someone who sees an open screen must not be able to reset the password."""
-INVALID_RESET_TOKEN = Rejected("Invalid or expired reset token", "invalid_reset_token", 400)
-INVALID_CODE = Rejected("Invalid or expired code", "invalid_code", 400)
-WRONG_CURRENT_PASSWORD = Rejected("The current password is wrong", "wrong_password", 400)
+INVALID_RESET_TOKEN = rejection("Invalid or expired reset token", "invalid_reset_token", 400)
+INVALID_CODE = rejection("Invalid or expired code", "invalid_code", 400)
+WRONG_CURRENT_PASSWORD = rejection("The current password is wrong", "wrong_password", 400)
 
 
 class PasswordsAndOneTimeCodes:
@@ -47,7 +48,7 @@ class PasswordsAndOneTimeCodes:
         services = self._services
         user = services.users.find_account_by_id(claims.user_id)
         if user is None:
-            raise invalid_token_error()
+            raise INVALID_TOKEN
         services.rate_limits.count_password_attempt("password", user.id)
         if not services.password_hashing.verify(current_password, user.password_hash):
             raise WRONG_CURRENT_PASSWORD

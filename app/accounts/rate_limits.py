@@ -6,7 +6,6 @@ limit guards against floods and may be exceeded by a factor of the number of web
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import redis
 from limits import RateLimitItem, parse
@@ -17,6 +16,7 @@ from redis.retry import Retry
 from app.clients import circuit_breaker
 from app.clients.client_ip import rate_limit_ip_or_subnet
 from app.domain.errors import Rejected
+from app.settings import RateLimitRules
 
 REDIS_TIMEOUT_SECONDS = 0.2
 REDIS_RETRY_DELAY_SECONDS = 5.0
@@ -33,16 +33,6 @@ class RateLimited(Rejected):
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message, "too_many", 429)
         self.retry_after_seconds = retry_after_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitRules:
-    """Already validated by settings.py."""
-
-    is_enabled: bool
-    login: str
-    registration: str
-    write: str
 
 
 class CountersWithMemoryFallback:

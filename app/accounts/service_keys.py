@@ -1,15 +1,9 @@
 """API keys of other servers, which may publish events (header X-Api-Key). Stored as hashes."""
 
-import hashlib
-
 from sqlalchemy import Engine, text
 
+from app.accounts.sessions import hash_token
 from app.clients.postgres import translate_errors
-
-
-def hash_service_key(key: str) -> str:
-    """Keys are long and random, so a fast hash is sufficient."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 class ServiceKeys:
@@ -17,13 +11,13 @@ class ServiceKeys:
         self._engine = engine
 
     def store_key_hash(self, key_id: str, name: str, key: str) -> None:
-        params = {"id": key_id, "name": name, "hash": hash_service_key(key)}
+        params = {"id": key_id, "name": name, "hash": hash_token(key)}
         with translate_errors("store the key"), self._engine.begin() as conn:
             conn.execute(_INSERT_KEY, params)
 
     def is_valid(self, key: str) -> bool:
         with translate_errors("check the key"), self._engine.connect() as conn:
-            return conn.execute(_FIND_KEY, {"hash": hash_service_key(key)}).first() is not None
+            return conn.execute(_FIND_KEY, {"hash": hash_token(key)}).first() is not None
 
 
 _INSERT_KEY = text("insert into service_keys (id, name, key_hash) values (:id, :name, :hash)")

@@ -21,6 +21,7 @@ _MAX_USER_AGENT_LENGTH = 300
 
 
 def hash_token(secret: str) -> str:
+    """Tokens and keys are long and random, so a fast hash is sufficient."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -44,15 +45,6 @@ class ClientDevice:
     def fingerprint(self) -> str:
         """Equal for all log-ins that count as the same device and network."""
         return f"{self.parsed_user_agent.browser}|{self.parsed_user_agent.operating_system}|{self.network}"
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    id: str
-    user_id: str
-    device: ClientDevice
-    refresh_token: str
-    lifetime_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +76,12 @@ class Sessions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(self, new_session: NewSession) -> None:
-        device = new_session.device
+    def create(self, session: ActiveSession, device: ClientDevice, token: str, lifetime_days: float) -> None:
+        """`token`: its first refresh token."""
+        params = {"agent": device.user_agent[:_MAX_USER_AGENT_LENGTH], "address": device.ip_address}
         with translate_errors("open a session"), self._engine.begin() as conn:
-            params = {
-                "agent": device.user_agent[:_MAX_USER_AGENT_LENGTH],
-                "address": device.ip_address,
-            }
-            conn.execute(_INSERT_SESSION, params | {"id": new_session.id, "user": new_session.user_id})
-            _insert_refresh_token(conn, new_session.id, new_session.refresh_token, new_session.lifetime_days)
+            conn.execute(_INSERT_SESSION, params | {"id": session.id, "user": session.user_id})
+            _insert_refresh_token(conn, session.id, token, lifetime_days)
 
     def rotate_refresh_token(
         self, old_token: str, new_token: str, lifetime_days: float
@@ -125,16 +114,14 @@ class Sessions:
         with translate_errors("look up a session"), self._engine.connect() as conn:
             return conn.execute(_IS_ACTIVE, {"id": session_id}).first() is not None
 
-    def revoke(self, session_id: str) -> list[str]:
-        return self._revoke(_REVOKE_SESSION, {"id": session_id})
-
-    def revoke_all(self, user_id: str, except_id: str | None = None) -> list[str]:
-        """Revokes all sessions of a user except one; returns the ids of those revoked."""
-        return self._revoke(_REVOKE_ALL, {"user": user_id, "except_id": except_id})
-
-    def _revoke(self, statement: object, params: dict[str, str | None]) -> list[str]:
+    def revoke(self, session_id: str) -> None:
         with translate_errors("end a session"), self._engine.begin() as conn:
-            return list(conn.execute(statement, params).scalars())  # type: ignore[call-overload]
+            conn.execute(_REVOKE_SESSION, {"id": session_id})
+
+    def revoke_all(self, user_id: str) -> list[str]:
+        """Revokes all sessions of a user; returns the ids of those revoked."""
+        with translate_errors("end all sessions"), self._engine.begin() as conn:
+            return revoke_all_sessions_in_transaction(conn, user_id)
 
     def list_recent_revocations(self, max_age_seconds: float) -> RecentRevocations:
         """Revocations of the last `max_age_seconds`."""
@@ -172,12 +159,8 @@ class Sessions:
 
 def _device_params(user_id: str, device: ClientDevice) -> dict[str, str]:
     agent = device.parsed_user_agent
-    device_columns = {
-        "browser": agent.browser,
-        "system": agent.operating_system,
-        "network": device.network,
-    }
-    return {"user": user_id} | device_columns
+    families = {"browser": agent.browser, "system": agent.operating_system}
+    return {"user": user_id, "network": device.network} | families
 
 
 def _insert_refresh_token(conn: Connection, session_id: str, token: str, lifetime_days: float) -> None:
@@ -190,7 +173,8 @@ def _insert_refresh_token(conn: Connection, session_id: str, token: str, lifetim
 def revoke_all_sessions_in_transaction(
     conn: Connection, user_id: str, except_id: str | None = None
 ) -> list[str]:
-    """Like Sessions.revoke_all, in the transaction of the caller that changes the password."""
+    """Except one; returns the ids of those revoked. In the transaction of the caller, who may change the
+    password in it."""
     return list(conn.execute(_REVOKE_ALL, {"user": user_id, "except_id": except_id}).scalars())
 
 
@@ -216,9 +200,7 @@ _SESSION_OF_TOKEN = text(
     "select s.id::text, s.user_id::text from refresh_tokens r "
     "join sessions s on s.id = r.session_id where r.token_hash = :hash"
 )
-_REVOKE_SESSION = text(
-    "update sessions set revoked_at = now() where id = :id and revoked_at is null returning id::text"
-)
+_REVOKE_SESSION = text("update sessions set revoked_at = now() where id = :id and revoked_at is null")
 _REVOKE_ALL = text(
     "update sessions set revoked_at = now() where user_id = :user and revoked_at is null "
     "and id is distinct from cast(:except_id as uuid) returning id::text"

@@ -107,7 +107,7 @@ def to_unavailable(exc: Exception, message: str) -> Unavailable:
         )
     if _is_certificate_refused(exc):
         return Unavailable(
-            "The certificate of Kafka could not be verified: check KAFKA_SSL_CA_FILE and the host names in "
+            "The certificate of Kafka could not be verified: check KAFKA_SSL_CAFILE and the host names in "
             "KAFKA_BOOTSTRAP_SERVERS",
             "kafka_certificate",
         )

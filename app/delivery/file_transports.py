@@ -4,17 +4,17 @@ Output: DATA_DIR/outbox/<message id>.eml or .json.
 """
 
 import os
+from email.headerregistry import Address
 from pathlib import Path
 
 from app.clients import circuit_breaker
 from app.delivery.mail_message import OutboundEmailOrSms, render_email, render_sms_json
 from app.delivery.message_transport import is_server_unavailable_error
 from app.domain.errors import Unavailable
-from app.domain.mail_policy import MailFromAddress
 
 
 class FileEmailTransport:
-    def __init__(self, folder: Path, sender: MailFromAddress) -> None:
+    def __init__(self, folder: Path, sender: Address) -> None:
         self._folder = folder
         self._sender = sender
 

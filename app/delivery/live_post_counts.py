@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from gevent.event import Event as GreenletEvent
@@ -54,8 +54,8 @@ class PostCountReader:
         return {post_id: PostCounts(like_states[post_id][0], comment_counts[post_id]) for post_id in post_ids}
 
 
-class EmitToSockets(Protocol):
-    def __call__(self, event: str, data: dict[str, Any], sids: Collection[str]) -> None: ...
+EmitToSockets = Callable[[str, dict[str, Any], Collection[str]], None]
+"""Event, data and the sockets."""
 
 
 class LivePostCounts:

@@ -17,7 +17,6 @@ import orjson
 
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
-from app.domain.mail_policy import MailFromAddress
 
 MAX_LINE_BYTES = 998
 """RFC 5322, 2.1.1. A longer line needs a transfer encoding."""
@@ -73,9 +72,7 @@ def _parse_address(address: str) -> Address:
         raise Rejected("not a valid e-mail address", "refused") from exc
 
 
-def render_email(
-    message: OutboundEmailOrSms, sender: MailFromAddress, allow_eight_bit: bool = False
-) -> bytes:
+def render_email(message: OutboundEmailOrSms, sender: Address, allow_eight_bit: bool = False) -> bytes:
     """The e-mail with CRLF line ends, in ASCII unless `allow_eight_bit` or a non-ASCII address.
 
     Raises Rejected for an invalid address, Poisoned for a message that cannot be rendered.
@@ -102,14 +99,14 @@ def render_sms_json(message: OutboundEmailOrSms) -> bytes:
 
 def _build_email(
     message: OutboundEmailOrSms,
-    sender: MailFromAddress,
+    sender: Address,
     recipient: Address,
     policy: Policy,
     allow_eight_bit: bool,
 ) -> EmailMessage:
     email_message = EmailMessage(policy=policy.clone(cte_type="8bit" if allow_eight_bit else "7bit"))
     email_message["Date"] = message.created_at
-    email_message["From"] = Address(sender.name, addr_spec=sender.address)
+    email_message["From"] = sender
     email_message["To"] = recipient  # an Address, because a string could contain two
     email_message["Subject"] = _to_single_line(message.title)
     email_message["Message-ID"] = f"<{message.id}@{sender.domain}>"

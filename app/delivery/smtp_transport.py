@@ -4,6 +4,7 @@ import re
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.headerregistry import Address
 from urllib.parse import unquote, urlsplit
 
 import gevent
@@ -12,7 +13,6 @@ from app.clients import circuit_breaker
 from app.delivery.mail_message import OutboundEmailOrSms, parse_recipient_email, render_email
 from app.delivery.message_transport import DeliveryDeferred, TransportTimeouts, is_server_unavailable_error
 from app.domain.errors import Rejected, Unavailable
-from app.domain.mail_policy import MailFromAddress
 
 _ENHANCED_STATUS_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 MAX_REPLY_CHARS = 200
@@ -24,7 +24,7 @@ class SmtpTransport:
     One connection per message: messages are few, and a kept connection would need supervision.
     """
 
-    def __init__(self, url: str, sender: MailFromAddress, timeouts: TransportTimeouts | None = None) -> None:
+    def __init__(self, url: str, sender: Address, timeouts: TransportTimeouts | None = None) -> None:
         self._url = urlsplit(url)
         self._sender = sender
         self._timeouts = timeouts or TransportTimeouts()
@@ -80,7 +80,7 @@ class SmtpTransport:
         if server.sock is not None:
             server.sock.settimeout(self._timeouts.response_seconds)
         options = () if ascii_only else ("SMTPUTF8", "BODY=8BITMIME")
-        code, _ = server.mail(self._sender.address, options)
+        code, _ = server.mail(self._sender.addr_spec, options)
         if not 200 <= code < 300:
             raise Unavailable(f"The mail server refuses the sender: {code}", "smtp_unavailable")
 

@@ -1,16 +1,16 @@
 """Choice of the transport for each channel: SMTP and SMS webhook, or files where no URL is set."""
 
+from email.headerregistry import Address
 from pathlib import Path
 
 from app.delivery.file_transports import FileEmailTransport, FileSmsTransport
 from app.delivery.message_transport import EMAIL, SMS, MessageTransport
 from app.delivery.sms_webhook_transport import SmsWebhookTransport
 from app.delivery.smtp_transport import SmtpTransport
-from app.domain.mail_policy import MailFromAddress
 
 
 def create_transports_by_channel(
-    data_dir: Path, smtp_url: str | None, webhook_url: str | None, sender: MailFromAddress
+    data_dir: Path, smtp_url: str | None, webhook_url: str | None, sender: Address
 ) -> dict[str, MessageTransport]:
     """The transport by channel."""
     folder = data_dir / "outbox"

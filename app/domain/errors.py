@@ -1,5 +1,7 @@
 """The three classes of errors: the caller's fault, can never succeed, try again later."""
 
+from typing import ClassVar
+
 
 class Rejected(Exception):
     """The request is not acceptable as it is."""
@@ -8,6 +10,21 @@ class Rejected(Exception):
         super().__init__(message)
         self.code = code
         self.status = status
+
+
+class FixedRejection(Rejected):
+    """A rejection that is the same whenever it is raised; rejection() makes its classes."""
+
+    arguments: ClassVar[tuple[str, str, int]]
+
+    def __init__(self) -> None:
+        super().__init__(*self.arguments)
+
+
+def rejection(message: str, code: str, status: int) -> type[FixedRejection]:
+    """For constants that are raised. An instance would not do: each time it is raised, the frames of that
+    call are added to its traceback, and none is ever released."""
+    return type("Rejected", (FixedRejection,), {"arguments": (message, code, status)})
 
 
 class Poisoned(Exception):

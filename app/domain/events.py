@@ -66,7 +66,7 @@ doubles of Lua and JavaScript until the year 2248."""
 MAX_SEQ = 2**53 - 1
 MAX_METADATA_BYTES = 300_000
 """Together with the event's texts well below the maximum size of a Kafka record (1 MB)."""
-_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def seq_from_stream_id(stream_id: str) -> int:
@@ -90,7 +90,7 @@ def to_iso_utc(timestamp: datetime) -> str:
 
 def canonical_uuid(value: object, field_name: str) -> str:
     """The UUID in its canonical form. Raises Poisoned for anything else."""
-    if isinstance(value, str) and _CANONICAL_UUID.fullmatch(value):
+    if isinstance(value, str) and CANONICAL_UUID.fullmatch(value):
         return value
     try:
         return str(UUID(str(value))) if isinstance(value, str) else _raise_not_a_uuid(value, field_name)

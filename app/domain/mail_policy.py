@@ -1,24 +1,10 @@
-"""E-mail and SMS: the sender, and the delay before a deferred message is sent again."""
-
-from dataclasses import dataclass
+"""E-mail and SMS: the delay before a deferred message is sent again."""
 
 FIRST_RETRY_SECONDS = 30.0
 MAX_RETRY_SECONDS = 15 * 60.0
 RETRY_JITTER_FRACTION = 0.1
 RESET_TOKEN_TTL_MINUTES = 30
 """A link to reset a password is valid for this long, and its e-mail is not sent later."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailFromAddress:
-    """Name (may be empty) and address of MAIL_FROM."""
-
-    name: str
-    address: str
-
-    @property
-    def domain(self) -> str:
-        return self.address.rpartition("@")[2]
 
 
 def mail_retry_delay_seconds(attempt_count: int, random_unit: float) -> float:

@@ -33,7 +33,6 @@ from app.persistence.membership_keys import comment_key
 __all__ = ["COMMENT_NOT_FOUND", "POST_NOT_FOUND", "Comment", "Comments"]
 
 log = logging.getLogger(__name__)
-TEMPORARILY_UNAVAILABLE = Unavailable("Temporarily unavailable, please retry", "busy")
 INDEX_TTL_SECONDS = 7 * 24 * 3600
 
 
@@ -139,7 +138,9 @@ class Comments:
         comments; those are written before failback completes."""
         with translate_errors("read the state of the ingress"):
             is_same_token = ingress_token is not None and self._read_enabled_ingress_token() == ingress_token
-        return COMMENT_NOT_FOUND if is_same_token else TEMPORARILY_UNAVAILABLE
+        if is_same_token:
+            return COMMENT_NOT_FOUND()
+        return Unavailable("Temporarily unavailable, please retry", "busy")
 
     def find_author_id(self, comment_id: str) -> str | None:
         """The author of a comment, also of a deleted one; None if neither store has it."""

@@ -93,14 +93,14 @@ class FailoverEvents:
         membership_kind = request.membership_kind
         stored = stored_memberships.get((membership_kind.event_kind, request.object_id, request.actor_id))
         if stored is None:
-            return membership_kind.not_found_error
+            return membership_kind.not_found_error()
         is_active = (
             not stored.is_active
             if request.desired_state is DesiredState.TOGGLE
             else request.desired_state is DesiredState.ON
         )
         if stored.is_blocked and (membership_kind is POST_LIKES or is_active):
-            return membership_kind.not_found_error  # as set_membership.lua does
+            return membership_kind.not_found_error()  # as set_membership.lua does
         stored.seq, stored.is_active = self._seq_generator.next_seq(stored.seq), is_active
         event = Event(
             request.event_id,

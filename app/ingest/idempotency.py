@@ -14,14 +14,14 @@ from datetime import datetime
 from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable, rejection
 
 RESPONSE_TTL_SECONDS = 24 * 3600
 RUNNING_SECONDS = 15
 """Longer than a request runs. What the process of a frozen one does later is refused by its deadline."""
 
-BODY_MISMATCH = Rejected("This Idempotency-Key was used with another body", "idempotency_key_reused", 422)
-STILL_RUNNING = Rejected(
+BODY_MISMATCH = rejection("This Idempotency-Key was used with another body", "idempotency_key_reused", 422)
+STILL_RUNNING = rejection(
     "The first request with this Idempotency-Key is still running", "idempotency_running", 409
 )
 

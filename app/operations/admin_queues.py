@@ -5,9 +5,7 @@ audit_log per change. Replayed items go through the fallback queue: the bridge p
 a dead letter keeps its seq, so an old event stays older than newer ones.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,7 +14,7 @@ from sqlalchemy import Connection, Engine, TextClause, text
 from app.clients.postgres import translate_errors
 from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
-from app.domain.events import Event
+from app.domain.events import CANONICAL_UUID, Event
 from app.domain.redaction import redact_for_display
 from app.domain.routing import (
     PRIORITY_TOPICS,
@@ -28,20 +26,12 @@ from app.domain.routing import (
 )
 from app.operations.audit_log import insert_audit_entry
 from app.persistence import outgoing_messages
+from app.persistence.pages import Page, PageRequest, cut_page
 
 TRUNCATED_AT = 10_000
 """A payload this long may have been truncated when it was stored, so it cannot be replayed."""
-_UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_ID = 2**63 - 1
 REPLAYABLE_TOPICS = PRIORITY_TOPICS | {Topic.READY.value}
-
-
-@dataclass(frozen=True, slots=True)
-class AdminSelection:
-    """The administrator and the selected items."""
-
-    actor_id: str
-    ids: tuple[str, ...]
 
 
 class AdminQueues:
@@ -57,58 +47,59 @@ class AdminQueues:
         self._shard_count = shard_count
         self._now = now
 
-    def list_fallback_rows(self, limit: int, before_id: int | None) -> list[dict[str, Any]]:
-        """Rows not published yet, newest first."""
-        params = {"limit": limit, "before": before_id or MAX_ID, "retries": self._max_retries}
-        return self._fetch_rows(_LIST_FALLBACK, params)
+    def list_fallback_rows(self, page: PageRequest) -> Page[dict[str, Any]]:
+        """Rows not published yet, newest first: sorted by id."""
+        (before_id,) = page.after_key or (MAX_ID,)
+        params = {"before": before_id, "retries": self._max_retries}
+        return self._fetch_page(_LIST_FALLBACK, params, page, ("id",))
 
-    def list_dead_letters(self, limit: int, before_key: tuple[Any, str] | None) -> list[dict[str, Any]]:
-        """Dead letters not resolved yet, newest first."""
-        before_created_at, before_id = before_key or (None, None)
-        rows = self._fetch_rows(
-            _LIST_DEAD_LETTERS,
-            {"limit": limit, "before_created_at": before_created_at, "before_id": before_id},
+    def list_dead_letters(self, page: PageRequest) -> Page[dict[str, Any]]:
+        """Dead letters not resolved yet, newest first: sorted by time and id."""
+        before_created_at, before_id = page.after_key or (None, None)
+        params = {"before_created_at": before_created_at, "before_id": before_id}
+        letters = self._fetch_page(_LIST_DEAD_LETTERS, params, page, ("createdAt", "id"))
+        return letters.with_items(
+            [
+                row | {"payload": row["payload"] and redact_for_display(row["payload"])}
+                for row in letters.items
+            ]
         )
-        return [row | {"payload": row["payload"] and redact_for_display(row["payload"])} for row in rows]
 
-    def reset_fallback_retries(self, action: AdminSelection) -> int:
+    def reset_fallback_retries(self, admin_id: str, ids: Sequence[str]) -> int:
         """Resets the retry count, so that the bridge tries them again."""
         return self._update_rows_and_audit(
-            "fallback.replay", action, _parse_valid_row_ids(action.ids), _RETRY_FALLBACK
+            "fallback.replay", admin_id, _parse_valid_row_ids(ids), _RETRY_FALLBACK
         )
 
-    def discard_fallback_rows(self, action: AdminSelection) -> int:
+    def discard_fallback_rows(self, admin_id: str, ids: Sequence[str]) -> int:
         """Marks them as processed; they are never published."""
         return self._update_rows_and_audit(
-            "fallback.discard", action, _parse_valid_row_ids(action.ids), _DISCARD_FALLBACK
+            "fallback.discard", admin_id, _parse_valid_row_ids(ids), _DISCARD_FALLBACK
         )
 
-    def discard_dead_letters(self, action: AdminSelection) -> int:
+    def discard_dead_letters(self, admin_id: str, ids: Sequence[str]) -> int:
         return self._update_rows_and_audit(
-            "dead_letters.discard", action, _drop_invalid_uuids(action.ids), _DISCARD_DEAD_LETTERS
+            "dead_letters.discard", admin_id, _drop_invalid_uuids(ids), _DISCARD_DEAD_LETTERS
         )
 
-    def replay_dead_letters(self, action: AdminSelection) -> int:
+    def replay_dead_letters(self, admin_id: str, ids: Sequence[str]) -> int:
         """Publishes them to the topic they were read from. One that fails again becomes a new dead letter;
         an outgoing message that fails again, the same one."""
         with translate_errors("replay dead letters"), self._engine.begin() as conn:
-            dead_letters = (
-                conn.execute(_LOCK_WAITING_LETTERS, {"ids": _drop_invalid_uuids(action.ids)}).mappings().all()
-            )
+            rows = conn.execute(_LOCK_WAITING_LETTERS, {"ids": _drop_invalid_uuids(ids)}).mappings()
+            dead_letters = [dict(row) for row in rows]
             fallback_rows = [
-                (dead_letter["id"], dead_letter_to_fallback_row(dict(dead_letter), self._shard_count))
+                fallback_row
                 for dead_letter in dead_letters
+                if (fallback_row := dead_letter_to_fallback_row(dead_letter, self._shard_count))
             ]
-            rows = [row for _, row in fallback_rows if row is not None]
-            replayed_ids = [letter_id for letter_id, row in fallback_rows if row is not None]
-            replayed_ids += self._requeue_emails_and_texts(
-                conn, [dict(dead_letter) for dead_letter in dead_letters]
-            )
+            replayed_ids = [row["eventId"] for row in fallback_rows]
+            replayed_ids += self._requeue_emails_and_texts(conn, dead_letters)
             if not replayed_ids:
                 return 0
-            conn.execute(_INSERT_FALLBACK, {"rows": orjson.dumps(rows).decode()})
+            conn.execute(_INSERT_FALLBACK, {"rows": orjson.dumps(fallback_rows).decode()})
             conn.execute(_MARK_REPLAYED, {"ids": replayed_ids})
-            insert_audit_entry(conn, action.actor_id, "dead_letters.replay", " ".join(replayed_ids))
+            insert_audit_entry(conn, admin_id, "dead_letters.replay", " ".join(replayed_ids))
             return len(replayed_ids)
 
     def _requeue_emails_and_texts(
@@ -129,19 +120,21 @@ class AdminQueues:
             )
         ]
 
-    def _fetch_rows(self, query: TextClause, params: dict[str, Any]) -> list[dict[str, Any]]:
+    def _fetch_page(
+        self, query: TextClause, params: dict[str, Any], page: PageRequest, sort_names: Sequence[str]
+    ) -> Page[dict[str, Any]]:
         with translate_errors("list a queue"), self._engine.connect() as conn:
-            return [dict(row) for row in conn.execute(query, params).mappings()]
+            rows = conn.execute(query, params | {"limit": page.limit + 1}).mappings()
+            items = [dict(row) for row in rows]
+        return cut_page(items, page.limit, lambda row: tuple(row[name] for name in sort_names))
 
     def _update_rows_and_audit(
-        self, action_name: str, action: AdminSelection, ids: Sequence[Any], statement: TextClause
+        self, action_name: str, admin_id: str, ids: Sequence[Any], statement: TextClause
     ) -> int:
         with translate_errors("change a queue"), self._engine.begin() as conn:
-            changed_ids = [
-                str(changed_id) for changed_id in conn.execute(statement, {"ids": list(ids)}).scalars()
-            ]
+            changed_ids = [str(changed_id) for changed_id in conn.execute(statement, {"ids": ids}).scalars()]
             if changed_ids:
-                insert_audit_entry(conn, action.actor_id, action_name, " ".join(changed_ids))
+                insert_audit_entry(conn, admin_id, action_name, " ".join(changed_ids))
             return len(changed_ids)
 
 
@@ -151,7 +144,7 @@ def _parse_valid_row_ids(ids: Sequence[str]) -> list[int]:
 
 def _drop_invalid_uuids(ids: Sequence[str]) -> list[str]:
     """Invalid ids are ignored, like unknown ones."""
-    return [value for value in ids if _UUID_PATTERN.fullmatch(value)]
+    return [value for value in ids if CANONICAL_UUID.fullmatch(value.lower())]
 
 
 def _is_email_or_sms(dead_letter: Mapping[str, Any]) -> bool:

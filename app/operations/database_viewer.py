@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.redaction import REDACTED
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, select_bounded_count
+from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.serializer import message_text
 from app.persistence.tables import (
     comments,
@@ -22,7 +23,6 @@ from app.persistence.tables import (
     notifications,
     users,
 )
-from app.social.posts import PageRequest
 
 LIST_PERIODS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
 """Searched one after the other for the newest rows. Likes and follows have only a BRIN index on their time,
@@ -120,21 +120,20 @@ class DatabaseViewer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list_newest_rows(self, view: TableView, page: PageRequest) -> list[dict[str, Any]]:
-        columns = [column.label(name) for name, column in view.columns.items()]
-        query = select(*columns).where(view.row_filter)
-        if page.after_key is not None:
-            query = query.where(tuple_(*view.sort_key_columns) < page.after_key)
-        query = query.order_by(*(column.desc() for column in view.sort_key_columns)).limit(page.limit)
+    def list_newest_rows(self, view: TableView, page: PageRequest) -> Page[dict[str, Any]]:
+        query = select(*(column.label(name) for name, column in view.columns.items())).where(view.row_filter)
         created_at, ends_at = view.columns["createdAt"], page.after_key[0] if page.after_key else func.now()
+
+        def to_dict(row: AnyRow) -> dict[str, Any]:
+            return view.to_dict(dict(zip(view.columns, row, strict=False)))
+
         with translate_errors("list rows"), self._engine.connect() as conn:
             for period in LIST_PERIODS:
-                rows = conn.execute(query.where(created_at >= ends_at - period)).mappings().all()
-                if len(rows) == page.limit:
-                    break
-            else:
-                rows = conn.execute(query).mappings().all()
-        return [view.to_dict(dict(row)) for row in rows]
+                recent = query.where(created_at >= ends_at - period)
+                rows = fetch_page(conn, recent, view.sort_key_columns, page, to_dict)
+                if rows.next_key is not None:
+                    return rows
+            return fetch_page(conn, query, view.sort_key_columns, page, to_dict)
 
     def count_rows(self, view: TableView) -> int:
         """Exact up to MAX_COUNTED_ROWS, then PostgreSQL's estimate, which includes retracted rows."""

@@ -17,9 +17,9 @@ from app.clients.redis import redis_key, register_script, translate_errors
 from app.domain.event_codec import event_from_wire
 from app.domain.events import Event
 from app.domain.windows import WindowDecision, parse_window_name
+from app.persistence.pages import SortKey
 
 PAGE_SIZE, MAX_PAGES = 1_000, 20
-DueCursor = tuple[float, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class OpenWindows:
         self._redis = connection
         self._expire_now = register_script(connection, "operations/expire_now")
 
-    def list_by_due(self, limit: int, after_entry: DueCursor | None = None) -> list[OpenWindow]:
-        """Ordered by due time."""
+    def list_by_due(self, limit: int, after_entry: SortKey | None = None) -> list[OpenWindow]:
+        """Ordered by due time. `after_entry`: (due_ms, name)."""
         min_score = after_entry[0] if after_entry else "-inf"
         windows: list[OpenWindow] = []
         with translate_errors("list windows"):
@@ -103,7 +103,7 @@ class OpenWindows:
             expire_at_ms = int(time.time() * 1000) if now_ms is None else now_ms
             return int(self._expire_now(keys=[DUE_INDEX_KEY], args=[expire_at_ms]))
 
-    def _read_windows(self, due_entries: Sequence[DueCursor]) -> list[OpenWindow]:
+    def _read_windows(self, due_entries: Sequence[tuple[float, str]]) -> list[OpenWindow]:
         pipeline = self._redis.pipeline(transaction=False)
         for _, name in due_entries:
             pipeline.hget(_window_key(name), "~gathered")

@@ -103,8 +103,6 @@ class RetentionCategory:
     table: str
     condition: str
     """SQL: whether row `t` of the table is past its retention."""
-    index: str
-    """The index that finds these rows."""
     batch_size: int = BATCH_SIZE
     delete_batch: DeleteBatch = _delete_rows
     order: str = ""
@@ -117,6 +115,7 @@ class RetentionCategory:
 _TOMBSTONE_CUTOFF = "now() - make_interval(days => :tombstone_days)"
 _SETTLED_CUTOFF = "now() - make_interval(days => :settled_days)"
 _READ_CUTOFF = "now() - make_interval(days => :read_days)"
+_IS_OLD_TOMBSTONE = f"not t.active and t.updated_at < {_TOMBSTONE_CUTOFF}"
 # A message that may still be sent takes its text from its outbox row.
 _NO_MESSAGE_NEEDS_IT = (
     "not exists (select from outgoing_messages m where m.user_id = t.user_id "
@@ -149,137 +148,71 @@ _RECORD_POSITION = text("""
 """)
 _DELETE_UNNUMBERED = text("delete from outbox where id = any(cast(:ids as bigint[]))")
 
-RETENTION_CATEGORIES = {
-    category.name: category
-    for category in (
-        RetentionCategory(
-            "withdrawn likes",
-            "likes",
-            f"not t.active and t.updated_at < {_TOMBSTONE_CUTOFF}",
-            "ix_likes_withdrawn",
-        ),
-        RetentionCategory(
-            "withdrawn follows",
-            "follows",
-            f"not t.active and t.updated_at < {_TOMBSTONE_CUTOFF}",
-            "ix_follows_withdrawn",
-        ),
-        RetentionCategory(
-            "deleted comments",
-            "comments",
-            f"not t.active and t.updated_at < {_TOMBSTONE_CUTOFF}",
-            "ix_comments_deleted",
-        ),
-        # Before the notifications: a client that resumes does not receive the announcement of a deleted one.
-        RetentionCategory(
-            "old client events",
-            "outbox",
-            f"t.published_at < {_READ_CUTOFF} and {_NO_MESSAGE_NEEDS_IT}",
-            "ix_outbox_published_at",
-        ),
-        RetentionCategory(
-            "published client events",
-            "outbox",
-            "(t.published_at, t.id) > (cast(:at as timestamptz), :id) "
-            f"and t.published_at < {_SETTLED_CUTOFF}",
-            "ix_outbox_published_at",
-            delete_batch=_delete_superseded_client_events,
-            order="t.published_at, t.id",
-        ),
-        RetentionCategory(
-            "removed notifications",
-            "notifications",
-            f"t.removed_at < {_TOMBSTONE_CUTOFF} and t.updated_at < {_TOMBSTONE_CUTOFF}",
-            "ix_notifications_removed_at",
-            CASCADING_BATCH_SIZE,
-            _delete_notifications,
-        ),
-        RetentionCategory(
-            "read notifications",
-            "notifications",
-            f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}",
-            "ix_notifications_read_at",
-            CASCADING_BATCH_SIZE,
-            _delete_notifications,
-        ),
-        # In no list and no badge, read or not.
-        RetentionCategory(
-            "archived notifications",
-            "notifications",
-            f"t.archived_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}",
-            "ix_notifications_archived_at",
-            CASCADING_BATCH_SIZE,
-            _delete_notifications,
-        ),
-        RetentionCategory(
-            "sent messages",
-            "outgoing_messages",
-            f"t.ended_at < {_SETTLED_CUTOFF} and not exists (select from dead_letters d "
-            "where d.origin = 'outgoing_messages' and d.position = t.id::text and d.status = 'waiting')",
-            "ix_outgoing_messages_ended_at",
-        ),
-        RetentionCategory(
-            "rows of the fallback queue",
-            "kafka_fallback_queue",
-            f"t.processed and t.processed_at < {_SETTLED_CUTOFF}",
-            "ix_kafka_fallback_queue_processed_at",
-        ),
-        RetentionCategory(
-            "finished fan-outs",
-            "fan_outs",
-            f"t.finished_at < {_SETTLED_CUTOFF}",
-            "ix_fan_outs_finished_at",
-        ),
-        RetentionCategory(
-            "resolved dead letters",
-            "dead_letters",
-            f"t.status <> 'waiting' and t.resolved_at < {_SETTLED_CUTOFF}",
-            "ix_dead_letters_resolved_at",
-        ),
-        RetentionCategory(
-            "one-time tokens",
-            "one_time_tokens",
-            f"t.expires_at < {_SETTLED_CUTOFF}",
-            "ix_one_time_tokens_expires_at",
-        ),
-        RetentionCategory(
-            "revoked sessions",
-            "sessions",
-            f"t.revoked_at < {_SETTLED_CUTOFF}",
-            "ix_sessions_revoked_at",
-            CASCADING_BATCH_SIZE,
-        ),
-        # A used token is kept until it expires, so that one that was stolen is recognized. An expired one is
-        # refused, known or not.
-        RetentionCategory(
-            "used refresh tokens",
-            "refresh_tokens",
-            f"t.expires_at < {_SETTLED_CUTOFF} and t.used_at is not null",
-            "ix_refresh_tokens_expires_at",
-        ),
-        # The newest token of a session is its only unused one.
-        RetentionCategory(
-            "expired sessions",
-            "sessions",
-            "t.id in (select r.session_id from refresh_tokens r "  # noqa: S608 - constants only
-            f"where r.expires_at < {_SETTLED_CUTOFF} and r.used_at is null) "
-            "and not exists (select from refresh_tokens r "
-            f"where r.session_id = t.id and r.expires_at >= {_SETTLED_CUTOFF})",
-            "ix_refresh_tokens_expires_at",
-            CASCADING_BATCH_SIZE,
-        ),
-        RetentionCategory(
-            "idempotency keys",
-            "idempotency_keys",
-            "t.expires_at < now()",
-            "ix_idempotency_keys_expires_at",
-        ),
-        RetentionCategory(
-            "removed accounts",
-            "removed_accounts",
-            f"t.removed_at < {_TOMBSTONE_CUTOFF}",
-            "ix_removed_accounts_removed_at",
-        ),
-    )
-}
+
+def _of_notifications(name: str, condition: str) -> RetentionCategory:
+    return RetentionCategory(name, "notifications", condition, CASCADING_BATCH_SIZE, _delete_notifications)
+
+
+def _settled(name: str, table: str, column: str, condition: str = "true") -> RetentionCategory:
+    """Rows that ended at the time in `column` and that nothing needs any more."""
+    return RetentionCategory(name, table, f"t.{column} < {_SETTLED_CUTOFF} and {condition}")
+
+
+_ALL_CATEGORIES = (
+    RetentionCategory("withdrawn likes", "likes", _IS_OLD_TOMBSTONE),
+    RetentionCategory("withdrawn follows", "follows", _IS_OLD_TOMBSTONE),
+    RetentionCategory("deleted comments", "comments", _IS_OLD_TOMBSTONE),
+    # Before the notifications: a client that resumes does not receive the announcement of a deleted one.
+    RetentionCategory(
+        "old client events", "outbox", f"t.published_at < {_READ_CUTOFF} and {_NO_MESSAGE_NEEDS_IT}"
+    ),
+    RetentionCategory(
+        "published client events",
+        "outbox",
+        f"(t.published_at, t.id) > (cast(:at as timestamptz), :id) and t.published_at < {_SETTLED_CUTOFF}",
+        delete_batch=_delete_superseded_client_events,
+        order="t.published_at, t.id",
+    ),
+    _of_notifications(
+        "removed notifications", f"t.removed_at < {_TOMBSTONE_CUTOFF} and t.updated_at < {_TOMBSTONE_CUTOFF}"
+    ),
+    _of_notifications(
+        "read notifications",
+        f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}",
+    ),
+    # In no list and no badge, read or not.
+    _of_notifications(
+        "archived notifications", f"t.archived_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}"
+    ),
+    _settled(
+        "sent messages",
+        "outgoing_messages",
+        "ended_at",
+        "not exists (select from dead_letters d where d.origin = 'outgoing_messages' "
+        "and d.position = t.id::text and d.status = 'waiting')",
+    ),
+    _settled("rows of the fallback queue", "kafka_fallback_queue", "processed_at", "t.processed"),
+    _settled("finished fan-outs", "fan_outs", "finished_at"),
+    _settled("resolved dead letters", "dead_letters", "resolved_at", "t.status <> 'waiting'"),
+    _settled("one-time tokens", "one_time_tokens", "expires_at"),
+    RetentionCategory(
+        "revoked sessions", "sessions", f"t.revoked_at < {_SETTLED_CUTOFF}", CASCADING_BATCH_SIZE
+    ),
+    # A used token is kept until it expires, so that one that was stolen is recognized. An expired one is
+    # refused, known or not.
+    _settled("used refresh tokens", "refresh_tokens", "expires_at", "t.used_at is not null"),
+    # The newest token of a session is its only unused one.
+    RetentionCategory(
+        "expired sessions",
+        "sessions",
+        "t.id in (select r.session_id from refresh_tokens r "  # noqa: S608 - constants only
+        f"where r.expires_at < {_SETTLED_CUTOFF} and r.used_at is null) "
+        "and not exists (select from refresh_tokens r "
+        f"where r.session_id = t.id and r.expires_at >= {_SETTLED_CUTOFF})",
+        CASCADING_BATCH_SIZE,
+    ),
+    RetentionCategory("idempotency keys", "idempotency_keys", "t.expires_at < now()"),
+    RetentionCategory("removed accounts", "removed_accounts", f"t.removed_at < {_TOMBSTONE_CUTOFF}"),
+)
+RETENTION_CATEGORIES = {category.name: category for category in _ALL_CATEGORIES}
 """By name, in the order of a round."""

@@ -32,7 +32,9 @@ class Blocks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def raise_if_blocked(self, viewer_id: str | None, other_user_id: str, not_found_error: Rejected) -> None:
+    def raise_if_blocked(
+        self, viewer_id: str | None, other_user_id: str, not_found_error: type[Rejected]
+    ) -> None:
         """Raises `not_found_error` if a block exists between the two, as if the object did not exist."""
         if viewer_id is not None and self.filter_hidden_user_ids(viewer_id, [other_user_id]):
             raise not_found_error

@@ -8,7 +8,6 @@ client and loses no receipt.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import Engine, text
 
 from app.clients.pg_notify import NOTIFY
@@ -26,29 +25,19 @@ class SeenReceipt:
     version: int
 
 
-class SeenReceipts:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def record(self, receipts: Sequence[SeenReceipt]) -> int:
-        """Returns the number of new receipts. Receipts for other users' rows, unknown rows or versions that
-        do not exist are ignored; a repeated receipt changes nothing. Raises Unavailable."""
-        rows = [
-            {
-                "user": receipt.user_id,
-                "id": receipt.notification_id,
-                "version": receipt.version,
-                "position": position,
-            }
-            for position, receipt in enumerate(receipts)
-        ]
-        with translate_errors("record receipts"), self._engine.begin() as conn:
-            inserted_count = conn.execute(
-                _INSERT_RECEIPTS, {"receipts": orjson.dumps(rows).decode()}
-            ).rowcount
-            if inserted_count:
-                conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
-        return int(inserted_count)
+def record_seen_receipts(engine: Engine, receipts: Sequence[SeenReceipt]) -> int:
+    """Returns the number of new receipts. Receipts for other users' rows, unknown rows or versions that do
+    not exist are ignored; a repeated receipt changes nothing. Raises Unavailable."""
+    params = {
+        "users": [receipt.user_id for receipt in receipts],
+        "ids": [receipt.notification_id for receipt in receipts],
+        "versions": [receipt.version for receipt in receipts],
+    }
+    with translate_errors("record receipts"), engine.begin() as conn:
+        inserted_count = conn.execute(_INSERT_RECEIPTS, params).rowcount
+        if inserted_count:
+            conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
+    return int(inserted_count)
 
 
 _INSERT_RECEIPTS = text("""
@@ -56,9 +45,9 @@ _INSERT_RECEIPTS = text("""
     select n.user_id, null, 'seen', jsonb_build_object('id', n.id, 'version', r.version,
         'type', n.type, 'priority', n.priority,
         'metadata', jsonb_build_object('channels', jsonb_build_array('PUSH')))
-    from jsonb_to_recordset(cast(:receipts as jsonb))
-        as r ("user" uuid, id uuid, version int, position int)
-    join notifications n on n.id = r.id and n.user_id = r."user"
+    from unnest(cast(:users as uuid[]), cast(:ids as uuid[]), cast(:versions as int[]))
+        with ordinality as r (user_id, id, version, position)
+    join notifications n on n.id = r.id and n.user_id = r.user_id
     where r.version between 1 and n.version
     order by r.position
     on conflict ((payload->>'id'), (payload->>'version')) where client_event = 'seen' do nothing

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from app.clients.postgres import translate_errors
 from app.persistence.blocks import not_blocked_sql
-from app.social.posts import NOT_FOUND, PageRequest
+from app.persistence.pages import Page, PageRequest, fetch_page
+from app.persistence.tables import bookmarks
+from app.social.posts import NOT_FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,12 @@ class Bookmarks:
             conn.execute(_INSERT, values)
             return True
 
-    def list_newest(self, user_id: str, page: PageRequest) -> list[Bookmark]:
-        after_created_at, after_post_id = page.after_key or (None, None)
-        keyset_condition = (
-            "and (created_at, post_id) < (:after_created_at, cast(:after_id as uuid))"
-            if page.after_key
-            else ""
-        )
-        values: dict[str, object] = {
-            "user": user_id,
-            "after_created_at": after_created_at,
-            "after_id": after_post_id,
-        }
-        values |= {"limit": page.limit, "offset": page.offset}
+    def list_newest(self, user_id: str, page: PageRequest) -> Page[Bookmark]:
+        columns = bookmarks.c
+        query = select(columns.post_id, columns.created_at).where(columns.user_id == user_id)
+        sort_columns = (columns.created_at, columns.post_id)
         with translate_errors("list bookmarks"), self._engine.connect() as conn:
-            rows = conn.execute(text(_SELECT_NEWEST.format(keyset_condition=keyset_condition)), values)
-            return [Bookmark(*row) for row in rows]
+            return fetch_page(conn, query, sort_columns, page, lambda row: Bookmark(row[0], row[1]))
 
     def filter_bookmarked(self, user_id: str, post_ids: Sequence[str]) -> list[str]:
         """The posts that are bookmarked, in the order of `post_ids`."""
@@ -77,10 +69,6 @@ _DELETE = text("delete from bookmarks where user_id = :user and post_id = :post"
 _INSERT = text(
     "insert into bookmarks (user_id, post_id) select u.id, p.id from users u, posts p "
     "where u.id = :user and p.id = :post on conflict do nothing"
-)
-_SELECT_NEWEST = (
-    "select post_id::text, created_at from bookmarks where user_id = :user {keyset_condition} "
-    "order by created_at desc, bookmarks.post_id desc limit :limit offset :offset"
 )
 _SELECT_BOOKMARKED = text(
     "select post_id::text from bookmarks where user_id = :user and post_id = any(cast(:posts as uuid[]))"

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, TextClause, text
 
 from app.clients.postgres import translate_errors
 from app.persistence.blocks import not_blocked_sql
+from app.persistence.pages import Page, PageRequest, cut_page
 from app.persistence.pending_follows import (
     PENDING_FOLLOWS_SQL,
     PendingFollow,
@@ -38,15 +39,6 @@ class FollowEntry:
     followed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class FollowPageRequest:
-    """A page of a list for a viewer. `after`: (followed_at, user id) of the last entry before the page."""
-
-    limit: int
-    after: tuple[datetime, str] | None = None
-    viewer_id: str | None = None
-
-
 class Follows:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -55,17 +47,19 @@ class Follows:
         self,
         direction: FollowDirection,
         user_id: str,
-        page: FollowPageRequest,
+        page: PageRequest,
+        viewer_id: str | None = None,
         pending_follows: Sequence[PendingFollow] = (),
-    ) -> list[FollowEntry]:
-        """Newest first, at most `page.limit`, without users that a block hides from the viewer."""
-        after_followed_at, after_user_id = page.after or (None, None)
-        values: dict[str, object] = {"user": user_id, "viewer": page.viewer_id}
-        values |= {"limit": page.limit, "after_followed_at": after_followed_at, "after_id": after_user_id}
+    ) -> Page[FollowEntry]:
+        """Newest first, without users that a block hides from the viewer."""
+        after_followed_at, after_user_id = page.after_key or (None, None)
+        values: dict[str, object] = {"user": user_id, "viewer": viewer_id, "limit": page.limit + 1}
+        values |= {"after_followed_at": after_followed_at, "after_id": after_user_id}
         values |= pending_follow_params(pending_follows)
-        statement = _LIST_STATEMENTS[direction, page.after is not None]
+        statement = _LIST_STATEMENTS[direction, page.after_key is not None]
         with translate_errors("list follows"), self._engine.connect() as conn:
-            return [FollowEntry(UserSummary(*row[:4]), row[4]) for row in conn.execute(statement, values)]
+            rows = [FollowEntry(UserSummary(*row[:4]), row[4]) for row in conn.execute(statement, values)]
+        return cut_page(rows, page.limit, lambda follow: (follow.followed_at, follow.user.id))
 
     def set_bell_subscription(self, subscriber_id: str, target_user_id: str, subscribed: bool) -> None:
         values = {"subscriber": subscriber_id, "target": target_user_id}

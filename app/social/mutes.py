@@ -8,37 +8,30 @@ groups, in one transaction under the recipient locks that the event writer takes
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine, TextClause, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.clock import Clock
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, rejection
 from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
 from app.persistence.groups import lock_recipients
+from app.persistence.pages import Page, PageRequest, fetch_page
+from app.persistence.tables import blocks, mutes
+from app.persistence.tables import users as users_table
 from app.social import posts, users
-from app.social.posts import PageRequest
-from app.social.users import UserSummary
+from app.social.users import SUMMARY_COLUMNS, UserSummary
 
-CANNOT_MUTE_SELF = Rejected("Cannot mute yourself", "cannot_mute_self", 400)
-CANNOT_BLOCK_SELF = Rejected("Cannot block yourself", "cannot_block_self", 400)
+CANNOT_MUTE_SELF = rejection("Cannot mute yourself", "cannot_mute_self", 400)
+CANNOT_BLOCK_SELF = rejection("Cannot block yourself", "cannot_block_self", 400)
 
 
 @dataclass(frozen=True, slots=True)
 class MutedEntry:
     """A muted user or a muted post."""
 
-    id: str
-    created_at: datetime
     user: UserSummary | None
     post_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class BlockedUser:
-    user: UserSummary
-    created_at: datetime
 
 
 class MutesAndBlocks:
@@ -94,7 +87,7 @@ class MutesAndBlocks:
         existence_query: TextClause,
         user_id: str,
         other_id: str,
-        not_found_error: Rejected,
+        not_found_error: type[Rejected],
     ) -> None:
         params = {"id": self._clock.new_id(), "user": user_id, "other": other_id}
         with translate_errors("store a mute or block"), self._engine.begin() as conn:
@@ -107,40 +100,27 @@ class MutesAndBlocks:
         with translate_errors("read mutes"), self._engine.connect() as conn:
             return conn.execute(_HAS_MUTED, params).first() is not None
 
-    def list_muted(self, user_id: str, page: PageRequest) -> list[MutedEntry]:
+    def list_muted(self, user_id: str, page: PageRequest) -> Page[MutedEntry]:
         """Newest first, users and posts together."""
+        query = select(mutes.c.muted_post_id, *SUMMARY_COLUMNS).where(mutes.c.user_id == user_id)
+        query = query.outerjoin(users_table, users_table.c.id == mutes.c.muted_user_id)
+        sort_columns = (mutes.c.created_at, mutes.c.id)
         with translate_errors("list mutes"), self._engine.connect() as conn:
-            rows = conn.execute(
-                _paginated_statement(_LIST_MUTED, "m.created_at, m.id", page), _page_params(user_id, page)
+            return fetch_page(
+                conn,
+                query,
+                sort_columns,
+                page,
+                lambda row: MutedEntry(UserSummary(*row[1:5]) if row[1] else None, row[0]),
             )
-            return [
-                MutedEntry(row[0], row[1], UserSummary(*row[3:7]) if row[3] else None, row[2]) for row in rows
-            ]
 
-    def list_blocked(self, user_id: str, page: PageRequest) -> list[BlockedUser]:
+    def list_blocked(self, user_id: str, page: PageRequest) -> Page[UserSummary]:
+        """Newest block first."""
+        query = select(*SUMMARY_COLUMNS).where(blocks.c.user_id == user_id)
+        query = query.join(blocks, users_table.c.id == blocks.c.blocked_user_id)
+        sort_columns = (blocks.c.created_at, blocks.c.blocked_user_id)
         with translate_errors("list blocks"), self._engine.connect() as conn:
-            statement = _paginated_statement(_LIST_BLOCKED, "b.created_at, b.blocked_user_id", page)
-            rows = conn.execute(statement, _page_params(user_id, page))
-            return [BlockedUser(UserSummary(*row[1:5]), row[0]) for row in rows]
-
-
-def _paginated_statement(statement: str, sort_columns: str, page: PageRequest) -> TextClause:
-    keyset_condition = (
-        f"and ({sort_columns}) < (:after_created_at, cast(:after_id as uuid))" if page.after_key else ""
-    )
-    order_by = ", ".join(f"{column} desc" for column in sort_columns.split(", "))
-    return text(f"{statement} {keyset_condition} order by {order_by} limit :limit offset :offset")
-
-
-def _page_params(user_id: str, page: PageRequest) -> dict[str, object]:
-    after_created_at, after_id = page.after_key or (None, None)
-    return {
-        "user": user_id,
-        "after_created_at": after_created_at,
-        "after_id": after_id,
-        "limit": page.limit,
-        "offset": page.offset,
-    }
+            return fetch_page(conn, query, sort_columns, page, lambda row: UserSummary(*row[:4]))
 
 
 _USER_EXISTS = text("select 1 from users where id = :other")
@@ -172,11 +152,3 @@ _END_BELL_SUBSCRIPTIONS = text(
 )
 _UNBLOCK = text("delete from blocks where user_id = :user and blocked_user_id = :other")
 _HAS_MUTED = text("select 1 from mutes where user_id = :user and muted_user_id = :other")
-_LIST_MUTED = (
-    "select m.id::text, m.created_at, m.muted_post_id::text, u.id::text, u.username, u.name, "
-    "u.avatar_url from mutes m left join users u on u.id = m.muted_user_id where m.user_id = :user"
-)
-_LIST_BLOCKED = (
-    "select b.created_at, u.id::text, u.username, u.name, u.avatar_url "
-    "from blocks b join users u on u.id = b.blocked_user_id where b.user_id = :user"
-)

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, select, text, update
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, rejection
 from app.domain.events import UNGROUPED_KINDS
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import lock_recipients
@@ -19,7 +19,7 @@ from app.persistence.row_updates import NotificationRowUpdate, publish_row_updat
 from app.persistence.tables import notifications
 from app.social.notifications import NOT_FOUND
 
-NOT_OWNER = Rejected("Forbidden: Cannot modify another user's notification", "forbidden", 403)
+NOT_OWNER = rejection("Forbidden: Cannot modify another user's notification", "forbidden", 403)
 MAX_SEQ = 2**63 - 1
 _COLUMNS = notifications.c
 _SQL_NOW = text("now()")
@@ -77,7 +77,7 @@ class NotificationStatusStore:
         recipient_id: str,
         notification_id: str,
         change: StatusChange,
-        not_owner_error: Rejected = NOT_OWNER,
+        not_owner_error: type[Rejected] = NOT_OWNER,
     ) -> RowMapping:
         """Returns the row after the change. Repeating a change has no effect. Raises Rejected (404, 403)."""
         with translate_errors("change a notification"), self._engine.begin() as conn:

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, select, text, tuple_
+from sqlalchemy import ColumnElement, Engine, RowMapping, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.events import Priority
 from app.persistence import groups
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
+from app.persistence.pages import Page, PageRequest, cut_page, fetch_page
 from app.persistence.tables import notifications
-from app.social.posts import PageRequest
 from app.social.users import UserSummary
 
-NOT_FOUND = Rejected("Notification not found", "notification_not_found", 404)
+NOT_FOUND = rejection("Notification not found", "notification_not_found", 404)
 MAX_GROUPED = 100
 _COLUMNS = notifications.c
 
@@ -43,15 +43,6 @@ class UnreadCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupActorView:
-    """An actor of a group. The list is sorted by (is_follower, seq, user id)."""
-
-    user: UserSummary
-    is_follower: bool
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
 class NotificationExplanation:
     """How a notification came about: the row, its first actors with the event of each, and its client events,
     oldest first."""
@@ -65,15 +56,12 @@ class Notifications:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list_newest(self, user_id: str, filters: NotificationFilter, page: PageRequest) -> list[RowMapping]:
+    def list_newest(self, user_id: str, filters: NotificationFilter, page: PageRequest) -> Page[RowMapping]:
         """Sorted by the last change, newest first."""
         query = select(notifications).where(*_filter_conditions(user_id, filters))
-        if page.after_key is not None:
-            query = query.where(tuple_(_COLUMNS.updated_at, _COLUMNS.id) < page.after_key)
-        query = query.order_by(_COLUMNS.updated_at.desc(), _COLUMNS.id.desc())
+        sort_columns = (_COLUMNS.updated_at, _COLUMNS.id)
         with translate_errors("read notifications"), self._engine.connect() as conn:
-            result = conn.execute(query.limit(page.limit).offset(page.offset))
-            return list(result.mappings())
+            return fetch_page(conn, query, sort_columns, page, lambda row: row._mapping)
 
     def count_matching(self, user_id: str, filters: NotificationFilter) -> int:
         """At most MAX_LISTED_ROWS + 1."""
@@ -91,7 +79,7 @@ class Notifications:
 
     def list_newest_groups(self, user_id: str) -> list[RowMapping]:
         """The newest MAX_GROUPED groups of all kinds."""
-        return self.list_newest(user_id, NotificationFilter(), PageRequest(MAX_GROUPED))
+        return self.list_newest(user_id, NotificationFilter(), PageRequest(MAX_GROUPED)).items
 
     def count_by_kind(self, user_id: str) -> list[RowMapping]:
         """Per kind: number of rows, number of unread rows, time of the last change. Of the newest
@@ -131,19 +119,17 @@ class Notifications:
             for notification_id, actors in actors_by_notification.items()
         }
 
-    def list_group_actors(
-        self, notification_id: str, limit: int, after_key: tuple[bool, int, str] | None
-    ) -> list[GroupActorView]:
-        """The actors of a group, followers first, then the newest."""
-        after_is_follower, after_seq, after_id = after_key or (None, None, None)
-        params: dict[str, Any] = {"id": notification_id, "limit": limit}
+    def list_group_actors(self, notification_id: str, page: PageRequest) -> Page[UserSummary]:
+        """The actors of a group, followers first, then the newest: sorted by (is_follower, seq, user id)."""
+        after_is_follower, after_seq, after_id = page.after_key or (None, None, None)
+        params: dict[str, Any] = {"id": notification_id, "limit": page.limit + 1}
         params |= {"after_is_follower": after_is_follower, "after_seq": after_seq, "after_id": after_id}
-        statement = text(_LIST_ACTORS.format(keyset_condition=_ACTORS_AFTER_KEY if after_key else ""))
+        statement = text(_LIST_ACTORS.format(keyset_condition=_ACTORS_AFTER_KEY if page.after_key else ""))
         with translate_errors("read actors"), self._engine.connect() as conn:
-            return [
-                GroupActorView(UserSummary(*row[:4]), row[4], row[5])
-                for row in conn.execute(statement, params)
-            ]
+            rows = cut_page(
+                conn.execute(statement, params).all(), page.limit, lambda row: (row[4], row[5], row[0])
+            )
+        return rows.with_items([UserSummary(*row[:4]) for row in rows.items])
 
 
 def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[ColumnElement[bool]]:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, select, text, tuple_
+from sqlalchemy import Engine, Select, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.persistence.blocks import not_blocked_condition
 from app.persistence.bounded_counts import MAX_LISTED_ROWS, select_bounded_count
+from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.tables import posts, users
-from app.social.users import UserSummary
+from app.social.users import SUMMARY_COLUMNS, UserSummary
 
-NOT_FOUND = Rejected("Post not found", "post_not_found", 404)
+NOT_FOUND = rejection("Post not found", "post_not_found", 404)
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -33,30 +34,17 @@ class Post:
     author: UserSummary
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """A page of a list, by keyset (`after_key`: sort key of the last item before it) or by offset."""
-
-    limit: int
-    offset: int = 0
-    after_key: tuple[datetime, str] | None = None
-
-
 class Posts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list_newest(self, user_id: str | None, page: PageRequest, viewer_id: str | None = None) -> list[Post]:
+    def list_newest(self, user_id: str | None, page: PageRequest, viewer_id: str | None = None) -> Page[Post]:
         """Newest first, of one user or of all; without posts that a block hides from the viewer."""
         query = _select_posts_with_author().where(not_blocked_condition(viewer_id, "posts.user_id"))
-        query = query.order_by(posts.c.created_at.desc(), posts.c.id.desc())
         if user_id is not None:
             query = query.where(posts.c.user_id == user_id)
-        if page.after_key is not None:
-            query = query.where(tuple_(posts.c.created_at, posts.c.id) < page.after_key)
         with translate_errors("read the feed"), self._engine.connect() as conn:
-            rows = conn.execute(query.limit(page.limit).offset(page.offset))
-            return [_to_post(tuple(row)) for row in rows]
+            return fetch_page(conn, query, (posts.c.created_at, posts.c.id), page, _to_post)
 
     def get(self, post_id: str, viewer_id: str | None = None) -> Post:
         """Raises Rejected (404), also for a post that a block hides from the viewer."""
@@ -67,7 +55,7 @@ class Posts:
             row = conn.execute(query).first()
         if row is None:
             raise NOT_FOUND
-        return _to_post(tuple(row))
+        return _to_post(row)
 
     def get_by_ids(self, post_ids: Sequence[str], viewer_id: str | None = None) -> list[Post]:
         """The posts that exist and that the viewer may see, in the order of `post_ids`."""
@@ -77,8 +65,7 @@ class Posts:
             posts.c.id.in_(post_ids), not_blocked_condition(viewer_id, "posts.user_id")
         )
         with translate_errors("find posts"), self._engine.connect() as conn:
-            rows = conn.execute(query)
-            posts_by_id = {post.id: post for post in (_to_post(tuple(row)) for row in rows)}
+            posts_by_id = {post.id: post for post in map(_to_post, conn.execute(query))}
         return [posts_by_id[post_id] for post_id in post_ids if post_id in posts_by_id]
 
     def filter_visible_ids(self, post_ids: Sequence[str], viewer_id: str) -> list[str]:
@@ -114,24 +101,14 @@ class Posts:
             return int(conn.execute(select_bounded_count(rows, MAX_LISTED_ROWS + 1)).scalar_one())
 
 
-def _select_posts_with_author() -> Select[tuple[object, ...]]:
-    return select(
-        posts.c.id,
-        posts.c.user_id,
-        posts.c.caption,
-        posts.c.image_url,
-        posts.c.created_at,
-        posts.c.updated_at,
-        users.c.id,
-        users.c.username,
-        users.c.name,
-        users.c.avatar_url,
-    ).join(users, users.c.id == posts.c.user_id)
+def _select_posts_with_author() -> Select[Any]:
+    columns = (posts.c.id, posts.c.user_id, posts.c.caption, posts.c.image_url)
+    times = (posts.c.created_at, posts.c.updated_at)
+    return select(*columns, *times, *SUMMARY_COLUMNS).join(users, users.c.id == posts.c.user_id)
 
 
-def _to_post(row: tuple[Any, ...]) -> Post:
-    author = UserSummary(*row[6:])
-    return Post(row[0], row[1], row[2], row[3], row[4], row[5], author)
+def _to_post(row: AnyRow) -> Post:
+    return Post(row[0], row[1], row[2], row[3], row[4], row[5], UserSummary(*row[6:10]))
 
 
 _LIST_LIKERS = text("""

@@ -9,14 +9,15 @@ transaction (app/persistence/pending_cache_updates.py).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import redis
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from app.clients.postgres import translate_errors
 from app.clients.redis import CLUSTER_TAGS, redis_key
 from app.domain.clock import Clock
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Unavailable, rejection
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
 from app.persistence import membership_keys
@@ -32,7 +33,7 @@ from app.persistence.pending_cache_updates import PendingRedisUpdate, RedisUpdat
 from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
 from app.social import posts, users
 
-NOT_POST_OWNER = Rejected("Cannot delete another user's post", "forbidden", 403)
+NOT_POST_OWNER = rejection("Cannot delete another user's post", "forbidden", 403)
 MAX_ATTEMPTS = 5
 RECIPIENT_BATCH_SIZE = 200
 MAX_SUBSCRIBERS_AT_ONCE = 200
@@ -48,15 +49,6 @@ class PostNotification:
     id: str
     recipient_id: str
     is_visible: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFootprint:
-    """The posts and users that a deleted account had liked, followed and commented on."""
-
-    liked_post_ids: Sequence[str]
-    followed_user_ids: Sequence[str]
-    commented_post_ids: Sequence[str] = ()
 
 
 def run_redis_update_now(action: Callable[[], None]) -> None:
@@ -154,10 +146,8 @@ class PostAndAccountRemoval:
                     lock_recipients(conn, recipient_ids)
                     remove_actor_from_groups(conn, ActorRemoval(user_id, tuple(recipient_ids)), self._clock)
             with translate_errors("delete the account"), self._engine.begin() as conn:
-                if (footprint := self._try_delete_account(conn, user_id)) is not None:
-                    update_id = self.redis_updates.enqueue_in_transaction(
-                        conn, _build_account_redis_update(user_id, footprint)
-                    )
+                if (redis_update := self._try_delete_account(conn, user_id)) is not None:
+                    update_id = self.redis_updates.enqueue_in_transaction(conn, redis_update)
                     break
                 conn.rollback()
         else:
@@ -170,7 +160,7 @@ class PostAndAccountRemoval:
             if has_unfinished_withdrawal(conn, user_id):
                 raise Unavailable("Notifications about deleted posts are still being withdrawn", "busy")
 
-    def _try_delete_account(self, conn: Connection, user_id: str) -> AccountFootprint | None:
+    def _try_delete_account(self, conn: Connection, user_id: str) -> PendingRedisUpdate | None:
         """None: meanwhile the user did something that affects a user who is not locked."""
         params = {"user": user_id, "limit": RECIPIENT_BATCH_SIZE}
 
@@ -189,15 +179,7 @@ class PostAndAccountRemoval:
             return None
         recipient_ids = tuple(conn.execute(_RECIPIENTS_OF_ACTOR, params).scalars())
         remove_actor_from_groups(conn, ActorRemoval(user_id, recipient_ids), self._clock)
-        id_lists = (
-            list(conn.execute(statement, params).scalars())
-            for statement in (_LIKED_POSTS, _FOLLOWED_USERS, _COMMENTED_POSTS)
-        )
-        footprint = AccountFootprint(*id_lists)
-        for statement in _COUNT_CORRECTIONS:
-            conn.execute(statement, params)
-        conn.execute(text("delete from users where id = :user"), params)
-        return footprint
+        return delete_users(conn, [user_id])
 
     def _select_ids(self, statement: object, user_id: str) -> list[str]:
         params = {"user": user_id, "limit": RECIPIENT_BATCH_SIZE}
@@ -205,18 +187,25 @@ class PostAndAccountRemoval:
             return list(conn.execute(statement, params).scalars())  # type: ignore[call-overload]
 
 
-def _build_account_redis_update(user_id: str, footprint: AccountFootprint) -> PendingRedisUpdate:
-    likes = [(Kind.LIKE.value, post_id, user_id) for post_id in footprint.liked_post_ids]
-    follows = [(Kind.FOLLOW.value, other_id, user_id) for other_id in footprint.followed_user_ids]
-    # Counted from the rows again at the next comment or read.
-    comments = [membership_keys.comment_key("count", post_id) for post_id in footprint.commented_post_ids]
-    own_keys = [
-        redis_key("follow", name, user_id, slot_of=slot)
-        for name in ("blocked", "pending")
-        for slot in CLUSTER_TAGS.slots()
+def delete_users(conn: Connection, user_ids: Sequence[str]) -> PendingRedisUpdate:
+    """Deletes users, who are locked, with all their rows, and corrects the counts of other objects. Returns
+    the update that Redis needs."""
+    params = {"users": list(user_ids)}
+    members = [
+        (kind.value, object_id, user_id)
+        for kind, statement in ACTIVE_MEMBERSHIPS.items()
+        for user_id, object_id in conn.execute(statement, params)
     ]
-    own_keys += membership_keys.all_keys(Kind.FOLLOW, user_id)
-    return PendingRedisUpdate(removed_members=[*likes, *follows], invalidated_keys=[*comments, *own_keys])
+    # Counted from the rows again at the next comment or read.
+    commented_post_ids = conn.execute(_COMMENTED_POSTS, params).scalars()
+    keys = [membership_keys.comment_key("count", post_id) for post_id in commented_post_ids]
+    for user_id in user_ids:
+        keys += membership_keys.all_keys(Kind.FOLLOW, user_id)
+        for name, slot in product(("blocked", "pending"), CLUSTER_TAGS.slots()):
+            keys.append(redis_key("follow", name, user_id, slot_of=slot))
+    for statement in (*_COUNT_CORRECTIONS, _DELETE_USERS):
+        conn.execute(statement, params)
+    return PendingRedisUpdate(removed_members=members, invalidated_keys=keys)
 
 
 def _find_notifications_about_post(conn: Connection, params: Mapping[str, object]) -> list[PostNotification]:
@@ -254,21 +243,36 @@ _RECIPIENTS_OF_ACTOR = text(
     "join notifications n on n.id = a.notification_id "
     "where a.actor_id = :user and a.active and n.user_id <> :user limit :limit"
 )
-_LIKED_POSTS = text("select post_id::text from likes where user_id = :user and active")
 _FOLLOWED_USERS = text("select following_id::text from follows where follower_id = :user and active")
-_COMMENTED_POSTS = text("select distinct post_id::text from comments where user_id = :user")
-_COUNT_CORRECTIONS = (
-    text(
-        "update posts set like_count = greatest(0, like_count - 1) where id in "
-        "(select post_id from likes where user_id = :user and active)"
+ACTIVE_MEMBERSHIPS = {
+    Kind.LIKE: text(
+        "select user_id::text, post_id::text from likes "
+        "where user_id = any(cast(:users as uuid[])) and active"
     ),
-    text(
-        "update posts set comment_count = greatest(0, comment_count - n.deleted_count) from "
-        "(select post_id, count(*) as deleted_count from comments where user_id = :user and active "
-        "group by post_id) n where posts.id = n.post_id"
+    Kind.FOLLOW: text(
+        "select follower_id::text, following_id::text from follows "
+        "where follower_id = any(cast(:users as uuid[])) and active"
     ),
-    text(
-        "update users set follower_count = greatest(0, follower_count - 1) where id in "
-        "(select following_id from follows where follower_id = :user and active)"
-    ),
+}
+"""The likes and follows of users: the user, and the post or the other user."""
+_COMMENTED_POSTS = text(
+    "select distinct post_id::text from comments where user_id = any(cast(:users as uuid[]))"
 )
+
+
+def _count_correction_sql(counter: str, rows: str, object_column: str, user_column: str) -> TextClause:
+    table, column = counter.split(".")
+    return text(
+        f"update {table} set {column} = greatest(0, {column} - n.deleted_count) from "  # noqa: S608 - constants
+        f"(select {object_column} as id, count(*) as deleted_count from {rows} "
+        f"where {user_column} = any(cast(:users as uuid[])) and active group by {object_column}) n "
+        f"where {table}.id = n.id"
+    )
+
+
+_COUNT_CORRECTIONS = (
+    _count_correction_sql("posts.like_count", "likes", "post_id", "user_id"),
+    _count_correction_sql("posts.comment_count", "comments", "post_id", "user_id"),
+    _count_correction_sql("users.follower_count", "follows", "following_id", "follower_id"),
+)
+_DELETE_USERS = text("delete from users where id = any(cast(:users as uuid[]))")

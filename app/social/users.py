@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.text import user_search_key
 from app.persistence.blocks import not_blocked_sql
 from app.persistence.bounded_counts import bounded_count_sql
@@ -22,15 +22,17 @@ from app.persistence.pending_follows import (
     pending_follow_params,
 )
 from app.persistence.profile_changes import record_profile_change
+from app.persistence.tables import users
 from app.social.user_search import normalize_search_query, search_users
 
-NOT_FOUND = Rejected("User not found", "user_not_found", 404)
+NOT_FOUND = rejection("User not found", "user_not_found", 404)
+INVALID_TOKEN = rejection("Invalid or expired token", "invalid_token", 401)
 DEFAULT_SEARCH_LIMIT = 20
 _UNIQUE_VIOLATIONS = {
-    "uq_users_email": Rejected("Email already registered", "email_taken", 409),
-    "uq_users_username": Rejected("Username already taken", "username_taken", 409),
+    "uq_users_email": rejection("Email already registered", "email_taken", 409),
+    "uq_users_username": rejection("Username already taken", "username_taken", 409),
 }
-_ACCOUNT_COLUMNS = "id::text, email, username, name, bio, avatar_url, created_at, password_hash, role"
+_ACCOUNT_COLUMNS = "id::text, username, name, avatar_url, bio, created_at, email, password_hash, role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +45,30 @@ class UserSummary:
     avatar_url: str | None
 
 
+SUMMARY_COLUMNS = (users.c.id, users.c.username, users.c.name, users.c.avatar_url)
+"""In the order of UserSummary."""
+
+
 @dataclass(frozen=True, slots=True)
-class Account:
-    id: str
-    email: str
-    username: str
-    name: str | None
+class UserDetails(UserSummary):
+    """What everybody may see of a user."""
+
     bio: str | None
-    avatar_url: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account(UserDetails):
+    email: str
     password_hash: str
     role: str
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(UserDetails):
     """A public profile. The number of followers comes from app/ingest/memberships.py; the other two are at
     most MAX_COUNTED_ROWS."""
 
-    id: str
-    username: str
-    name: str | None
-    bio: str | None
-    avatar_url: str | None
-    created_at: datetime
     post_count: int
     following_count: int
 
@@ -150,7 +152,7 @@ class Users:
         """The user of the request. Raises Rejected (401), because a token can outlive its account."""
         summary = self.get_summaries([user_id]).get(user_id)
         if summary is None:
-            raise Rejected("Invalid or expired token", "invalid_token", 401)
+            raise INVALID_TOKEN
         return summary
 
     def update_profile(
@@ -206,7 +208,7 @@ _SELECT_PROFILE = text(f"""
     with pending as (
         select distinct on (other) other, active, seq from {PENDING_FOLLOWS_SQL}
         order by other, seq desc)
-    select u.id::text, username, name, bio, avatar_url, u.created_at,
+    select u.id::text, username, name, avatar_url, bio, u.created_at,
         {bounded_count_sql("select from posts p where p.user_id = u.id")},
         {bounded_count_sql("select from follows f where f.follower_id = u.id and f.active")}
         + (select coalesce(sum(p.active::int - coalesce(f.active, false)::int), 0) from pending p

@@ -2,15 +2,15 @@
 .../discard with ids. Administrators only; each change is written to the audit log.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from marshmallow import fields, validate
 
-from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.operations.admin_queues import AdminQueues
+from app.persistence.pages import Page
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor, value_of
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, PageResponse, ResponseSchema
 from blueprints.http.schemas import RequestSchema, TextField
@@ -34,6 +34,10 @@ class QueueEntryIdsBody(RequestSchema):
     ids = fields.List(
         IdField(validate=validate.Length(max=40)), required=True, validate=validate.Length(max=1000)
     )
+
+
+class FallbackQuery(PageQuery):
+    cursor_parsers = (value_of(int),)
 
 
 class FallbackRowSchema(ObjectSchema):
@@ -70,19 +74,12 @@ class ChangedResponse(ResponseSchema):
     changed = fields.Integer()
 
 
-def _page_response(
-    entries: list[JsonObject], limit: int, cursor_key_of: Callable[[JsonObject], tuple[object, ...]]
-) -> JsonObject:
-    return {
-        "success": True,
-        "items": entries[:limit],
-        "nextCursor": next_cursor(entries, limit, cursor_key_of),
-    }
+def _page_response(entries: Page[JsonObject]) -> JsonObject:
+    return {"success": True, "items": entries.items, "nextCursor": encode_cursor(entries.next_key)}
 
 
-def _change_entries(change: Callable[[AdminSelection], int], admin_id: str, body: JsonObject) -> JsonObject:
-    """The number of entries that changed; unknown ids change nothing."""
-    return {"success": True, "changed": change(AdminSelection(admin_id, tuple(body["ids"])))}
+def _changed_response(changed_count: int) -> JsonObject:
+    return {"success": True, "changed": changed_count}
 
 
 def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBlueprint:
@@ -90,16 +87,11 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
 
     @routes.get("/fallback")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(PageQuery, location="query")
+    @routes.arguments(FallbackQuery, location="query")
     @routes.returns(FallbackResponse)
     def list_fallback(_: str, query: JsonObject) -> JsonObject:
         """Rows of the fallback queue that are not published yet, newest first."""
-        page_params: PageParams = query["page"]
-        before_id = page_params.cursor_values[0] if page_params.cursor_values else None
-        if before_id is not None and not isinstance(before_id, int):
-            raise invalid_cursor()
-        entries = admin_queues.list_fallback_rows(page_params.limit + 1, before_id)
-        return _page_response(entries, page_params.limit, lambda row: (row["id"],))
+        return _page_response(admin_queues.list_fallback_rows(query["page"]))
 
     @routes.get("/dead-letters")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -107,9 +99,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(DeadLettersResponse)
     def list_dead_letters(_: str, query: JsonObject) -> JsonObject:
         """Dead letters that are not resolved yet, newest first."""
-        page_params: PageParams = query["page"]
-        entries = admin_queues.list_dead_letters(page_params.limit + 1, page_params.cursor_key)
-        return _page_response(entries, page_params.limit, lambda row: (row["createdAt"], row["id"]))
+        return _page_response(admin_queues.list_dead_letters(query["page"]))
 
     @routes.post("/fallback/replay")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -117,7 +107,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Try rows of the fallback queue again. Unknown ids change nothing."""
-        return _change_entries(admin_queues.reset_fallback_retries, admin_id, body)
+        return _changed_response(admin_queues.reset_fallback_retries(admin_id, body["ids"]))
 
     @routes.post("/fallback/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -125,7 +115,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_fallback(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop rows of the fallback queue."""
-        return _change_entries(admin_queues.discard_fallback_rows, admin_id, body)
+        return _changed_response(admin_queues.discard_fallback_rows(admin_id, body["ids"]))
 
     @routes.post("/dead-letters/replay")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -133,7 +123,7 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def replay_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Process dead letters again."""
-        return _change_entries(admin_queues.replay_dead_letters, admin_id, body)
+        return _changed_response(admin_queues.replay_dead_letters(admin_id, body["ids"]))
 
     @routes.post("/dead-letters/discard")
     @requires(Authority.ADMIN, request_auth.require_admin)
@@ -141,6 +131,6 @@ def blueprint(request_auth: RequestAuth, admin_queues: AdminQueues) -> ApiBluepr
     @routes.returns(ChangedResponse)
     def discard_dead_letters(admin_id: str, body: JsonObject) -> JsonObject:
         """Drop dead letters."""
-        return _change_entries(admin_queues.discard_dead_letters, admin_id, body)
+        return _changed_response(admin_queues.discard_dead_letters(admin_id, body["ids"]))
 
     return routes

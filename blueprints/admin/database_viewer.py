@@ -17,7 +17,7 @@ from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.operations.in_flight_events import InFlightEvents
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, next_cursor
+from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor
 from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import MessageResponse, ObjectSchema, PageResponse, ResponseSchema
@@ -123,17 +123,16 @@ def blueprint(
     @routes.returns(TableRowsResponse, errors=(404,))
     def list_table_rows(_: str, query: JsonObject, name: str) -> JsonObject:
         """The newest rows of a table."""
-        page_params: PageParams = query["page"]
         table_view = TABLE_VIEWS.get(name)
         if table_view is None:
             abort(404)
-        rows = database_viewer.list_newest_rows(table_view, page_params.page_request)
+        rows = database_viewer.list_newest_rows(table_view, query["page"])
         return {
             "success": True,
-            "data": rows[: page_params.limit],
+            "data": rows.items,
             "total": database_viewer.count_rows(table_view),
             "timestamp": _now_iso(),
-            "nextCursor": next_cursor(rows, page_params.limit, lambda row: (row["createdAt"], row["id"])),
+            "nextCursor": encode_cursor(rows.next_key),
         }
 
     @routes.get("/db/pending")

@@ -14,9 +14,10 @@ from app.domain.events import Kind, Priority, to_iso_utc
 from app.operations.audit_log import AuditLog
 from app.operations.open_windows import OpenWindow, OpenWindows
 from app.persistence.delivery_log import DeliveryLog
+from app.persistence.pages import PageRequest, cut_page
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor, value_of
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, PageResponse, ResponseSchema
@@ -28,6 +29,10 @@ DELIVERY_LOG_TIMEOUT_SECONDS = 1.8
 class DeliveryLogQuery(PageQuery):
     required_message = "userId required"
     userId = IdParam(required=True)
+
+
+class WindowsQuery(PageQuery):
+    cursor_parsers = (value_of(int), value_of(str))
 
 
 class WindowSchema(ObjectSchema):
@@ -67,14 +72,6 @@ class DeliveryLogResponse(PageResponse):
     entries = fields.List(fields.Nested(DeliveryLogEntrySchema))
 
 
-def _parse_window_cursor(cursor: list[Any] | None) -> tuple[float, str] | None:
-    if cursor is None:
-        return None
-    if len(cursor) != 2 or not isinstance(cursor[0], int) or not isinstance(cursor[1], str):
-        raise invalid_cursor()
-    return float(cursor[0]), cursor[1]
-
-
 def _window_json(window: OpenWindow) -> JsonObject:
     return {
         "name": window.name,
@@ -105,21 +102,19 @@ def blueprint(
 
     @routes.get("/windows")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(PageQuery, location="query")
+    @routes.arguments(WindowsQuery, location="query")
     @routes.returns(WindowsResponse)
     def list_windows(_: str, query: JsonObject) -> JsonObject:
         """Open windows, by due time."""
-        page_params: PageParams = query["page"]
-        cursor_key = _parse_window_cursor(page_params.cursor_values)
-        windows: list[OpenWindow] = []
+        page: PageRequest = query["page"]
+        rows: list[OpenWindow] = []
         with stale_reads.mark_stale_if_redis_unavailable():
-            windows = open_windows.list_by_due(page_params.limit + 1, cursor_key)
+            rows = open_windows.list_by_due(page.limit + 1, page.after_key)
+        windows = cut_page(rows, page.limit, lambda window: (window.due_ms, window.name))
         return {
             "success": True,
-            "items": [_window_json(window) for window in windows[: page_params.limit]],
-            "nextCursor": next_cursor(
-                windows, page_params.limit, lambda window: (window.due_ms, window.name)
-            ),
+            "items": [_window_json(window) for window in windows.items],
+            "nextCursor": encode_cursor(windows.next_key),
         }
 
     @routes.post("/windows/flush")
@@ -137,18 +132,16 @@ def blueprint(
     @routes.returns(DeliveryLogResponse)
     def list_delivery_log(_: str, query: JsonObject) -> JsonObject:
         """The delivery log of a user, newest first."""
-        page_params: PageParams = query["page"]
-        cursor_key = page_params.cursor_key
-        after = (to_iso_utc(cursor_key[0]), cursor_key[1]) if cursor_key else None
+        page: PageRequest = query["page"]
+        after = (to_iso_utc(page.after_key[0]), page.after_key[1]) if page.after_key else None
         # A frozen DynamoDB must not block a request longer than other services may.
         with gevent.Timeout(DELIVERY_LOG_TIMEOUT_SECONDS, Unavailable("DynamoDB did not answer in time")):
-            entries = open_delivery_log().list_by_user(query["userId"], page_params.limit + 1, after)
+            rows = open_delivery_log().list_by_user(query["userId"], page.limit + 1, after)
+        entries = cut_page(rows, page.limit, lambda entry: (entry["createdAt"], entry["id"]))
         return {
             "success": True,
-            "entries": [_entry_json(entry) for entry in entries[: page_params.limit]],
-            "nextCursor": next_cursor(
-                entries, page_params.limit, lambda entry: (entry["createdAt"], entry["id"])
-            ),
+            "entries": [_entry_json(entry) for entry in entries.items],
+            "nextCursor": encode_cursor(entries.next_key),
         }
 
     return routes

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from marshmallow import INCLUDE, fields
 
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.events import Kind
 from app.operations.health.checks import LOOPS_STAGE, is_alive
 from app.operations.health.report import Health
@@ -23,7 +23,7 @@ from blueprints.http.response_schemas import EventProgressSchema, ObjectSchema, 
 from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
-EVENT_NOT_FOUND = Rejected("Event not found", "event_not_found", 404)
+EVENT_NOT_FOUND = rejection("Event not found", "event_not_found", 404)
 
 
 class EventsQuery(RequestSchema):

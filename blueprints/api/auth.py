@@ -8,8 +8,7 @@ from marshmallow import ValidationError, fields, validate
 
 from app.accounts.access_tokens import AccessTokens, Claims
 from app.accounts.authentication import AccountAuthentication, AuthenticatedSession, Registration
-from app.domain.errors import Rejected
-from app.social.users import Users
+from app.social.users import INVALID_TOKEN, Users
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.devices import RequestDevices
@@ -139,7 +138,7 @@ def blueprint(
         """The account of the token."""
         user = user_store.find_account_by_id(user_id)
         if user is None:
-            raise Rejected("Invalid or expired token", "invalid_token", 401)
+            raise INVALID_TOKEN
         return {"success": True, "user": account_json(user) | {"role": user.role}}
 
     def _session_response(authenticated: AuthenticatedSession) -> JsonObject:

@@ -1,16 +1,15 @@
 """Bookmarks: PUT, DELETE, POST (toggle) /api/bookmarks/:id; GET /api/bookmarks and /api/bookmarks/check."""
 
-from datetime import datetime
-
 from marshmallow import fields
 
 from app.ingest.actions import DesiredState
+from app.persistence.pages import PageRequest
 from app.social.bookmarks import Bookmark, Bookmarks
 from app.social.posts import Posts
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, PageQuery, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.query_fields import IdsParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import PageResponse, PostSchema, ResponseSchema
@@ -54,10 +53,6 @@ def bookmarked_posts_json(
     ]
 
 
-def bookmark_cursor_key(bookmark: Bookmark) -> tuple[datetime, str]:
-    return bookmark.bookmarked_at, bookmark.post_id
-
-
 def blueprint(
     request_auth: RequestAuth, bookmark_store: Bookmarks, post_store: Posts, post_serializer: PostSerializer
 ) -> ApiBlueprint:
@@ -78,14 +73,12 @@ def blueprint(
     @routes.returns(BookmarksResponse)
     def list_bookmarks(viewer_id: str, query: JsonObject) -> JsonObject:
         """Bookmarked posts, newest bookmark first."""
-        page_params: PageParams = query["page"]
-        bookmarks = bookmark_store.list_newest(viewer_id, page_params.page_request)
+        page: PageRequest = query["page"]
+        bookmarks = bookmark_store.list_newest(viewer_id, page)
         return {
             "success": True,
-            "bookmarks": bookmarked_posts_json(
-                post_store, post_serializer, bookmarks[: page_params.limit], viewer_id
-            ),
-            "nextCursor": next_cursor(bookmarks, page_params.limit, bookmark_cursor_key),
+            "bookmarks": bookmarked_posts_json(post_store, post_serializer, bookmarks.items, viewer_id),
+            "nextCursor": encode_cursor(bookmarks.next_key),
         }
 
     @routes.get("/check")

@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 from app.domain.errors import Rejected
 from app.ingest.comments import Comment, Comments
 from app.persistence.blocks import Blocks
+from app.persistence.pages import PageRequest, cut_page
 from app.social.posts import NOT_FOUND
 from app.social.users import Users, UserSummary
 from app.trace_context import get_or_create_traceparent
@@ -17,7 +18,7 @@ from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor, ids_value
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -46,6 +47,7 @@ class CommentBody(ReplyBody):
 
 class CommentsQuery(PageQuery):
     required_message = "PostId required"
+    cursor_parsers = (ids_value,)
     postId = IdParam(required=True)
 
 
@@ -113,13 +115,6 @@ class CommentTrees:
             else:
                 top_level.append(comment)
         return top_level[::-1], replies_by_parent, author_by_id
-
-
-def _comments_after(top_level: Sequence[Comment], last_comment_id: str) -> list[Comment]:
-    """Comments older than the last one of the previous page. Ids are time-ordered, so this works
-    also when that comment is deleted."""
-    cursor_id = parse_uuid(last_comment_id)
-    return [comment for comment in top_level if comment.id < cursor_id]
 
 
 def encode_comment_tree(
@@ -206,19 +201,19 @@ def blueprint(
     @routes.returns(CommentsResponse, errors=(404,))
     def list_comments(query: JsonObject) -> Response:
         """The comments of a post, newest first, with nested replies, oldest first."""
-        page_params: PageParams = query["page"]
+        page: PageRequest = query["page"]
         viewer_id, post_id = request_auth.optional_user_id(), query["postId"]
         if block_store.is_post_hidden(viewer_id, post_id):
             raise NOT_FOUND
         top_level, replies_by_parent, author_by_id = comment_trees.load(post_id, viewer_id)
-        if page_params.cursor_values is not None:
-            if len(page_params.cursor_values) != 1:
-                raise invalid_cursor()
-            top_level = _comments_after(top_level, str(page_params.cursor_values[0]))
-        next_page_cursor = next_cursor(top_level, page_params.limit, lambda comment: (comment.id,))
+        if page.after_key is not None:
+            # Ids are time-ordered, so this works also when the last comment of the page before is deleted.
+            top_level = [comment for comment in top_level if (comment.id,) < page.after_key]
+        comments = cut_page(top_level, page.limit, lambda comment: (comment.id,))
         chunks = [b'{"success":true,"comments":[']
-        chunks += encode_comment_tree(top_level[: page_params.limit], replies_by_parent, author_by_id)
-        chunks.append(b'],"nextCursor":' + current_app.json.dumps(next_page_cursor).encode() + b"}")
+        chunks += encode_comment_tree(comments.items, replies_by_parent, author_by_id)
+        next_cursor = current_app.json.dumps(encode_cursor(comments.next_key))
+        chunks.append(b'],"nextCursor":' + next_cursor.encode() + b"}")
         return Response(b"".join(chunks), content_type="application/json")
 
     return routes

@@ -2,20 +2,21 @@
 /api/mutes and /api/blocks.
 """
 
-from datetime import datetime
-
 from marshmallow import fields
 
-from app.social.mutes import BlockedUser, MutedEntry, MutesAndBlocks
+from app.ingest.actions import DesiredState
+from app.persistence.pages import PageRequest
+from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
 from app.trace_context import get_or_create_traceparent
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageParams, PageQuery, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import PostSchema, ResponseSchema, UsersResponse
-from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
+from blueprints.http.serializers import JsonObject, PostSerializer, user_summaries_json
+from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
 
@@ -31,14 +32,6 @@ class MutesResponse(UsersResponse):
     posts = fields.List(fields.Nested(PostSchema))
 
 
-def _mute_cursor_key(mute: MutedEntry) -> tuple[datetime, str]:
-    return mute.created_at, mute.id
-
-
-def _block_cursor_key(block: BlockedUser) -> tuple[datetime, str]:
-    return block.created_at, block.user.id
-
-
 def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
@@ -48,53 +41,36 @@ def blueprint(
 ) -> ApiBlueprint:
     routes = ApiBlueprint("mutes", __name__, url_prefix="/api")
 
-    @routes.put("/mutes/users/<user_id>")
+    @routes.switch("/mutes/users/<user_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(MuteResponse, errors=(404,))
-    def mute_user(actor_id: str, user_id: str) -> JsonObject:
-        """Silence future notifications caused by a user."""
-        mute_store.set_user_mute(actor_id, parse_uuid(user_id), True)
-        return {"success": True, "muted": True}
+    def set_user_mute(actor_id: str, user_id: str) -> JsonObject:
+        """Silence future notifications caused by a user, or end that."""
+        muted = desired_state_from_method() is DesiredState.ON
+        mute_store.set_user_mute(actor_id, parse_uuid(user_id), muted)
+        return {"success": True, "muted": muted}
 
-    @routes.delete("/mutes/users/<user_id>")
+    @routes.switch("/mutes/posts/<post_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(MuteResponse, errors=(404,))
-    def unmute_user(actor_id: str, user_id: str) -> JsonObject:
-        """End the mute of a user."""
-        mute_store.set_user_mute(actor_id, parse_uuid(user_id), False)
-        return {"success": True, "muted": False}
+    def set_post_mute(actor_id: str, post_id: str) -> JsonObject:
+        """Silence future notifications about a post, or end that."""
+        muted = desired_state_from_method() is DesiredState.ON
+        mute_store.set_post_mute(actor_id, parse_uuid(post_id), muted)
+        return {"success": True, "muted": muted}
 
-    @routes.put("/mutes/posts/<post_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(MuteResponse, errors=(404,))
-    def mute_post(actor_id: str, post_id: str) -> JsonObject:
-        """Silence future notifications about a post."""
-        mute_store.set_post_mute(actor_id, parse_uuid(post_id), True)
-        return {"success": True, "muted": True}
-
-    @routes.delete("/mutes/posts/<post_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(MuteResponse, errors=(404,))
-    def unmute_post(actor_id: str, post_id: str) -> JsonObject:
-        """End the mute of a post."""
-        mute_store.set_post_mute(actor_id, parse_uuid(post_id), False)
-        return {"success": True, "muted": False}
-
-    @routes.put("/blocks/<user_id>")
+    @routes.switch("/blocks/<user_id>")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(BlockResponse, errors=(404,))
-    def block_user(actor_id: str, user_id: str) -> JsonObject:
-        """Block a user: ends both follows and hides each side from the other."""
-        write_actions.checked().block_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
-        return {"success": True, "blocked": True}
+    def set_block(actor_id: str, user_id: str) -> JsonObject:
+        """Block a user, or end the block.
 
-    @routes.delete("/blocks/<user_id>")
-    @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(BlockResponse, errors=(404,))
-    def unblock_user(actor_id: str, user_id: str) -> JsonObject:
-        """End a block. Restores nothing by itself."""
-        write_actions.checked().unblock_user(actor_id, parse_uuid(user_id), get_or_create_traceparent())
-        return {"success": True, "blocked": False}
+        A block ends both follows and hides each side from the other. Its end restores nothing by itself.
+        """
+        blocked, actions = desired_state_from_method() is DesiredState.ON, write_actions.checked()
+        change = actions.block_user if blocked else actions.unblock_user
+        change(actor_id, parse_uuid(user_id), get_or_create_traceparent())
+        return {"success": True, "blocked": blocked}
 
     @routes.get("/mutes")
     @requires(Authority.USER, request_auth.current_user_id)
@@ -105,16 +81,14 @@ def blueprint(
 
         Users and posts share one order and one cursor, and are returned in two lists.
         """
-        page_params: PageParams = query["page"]
-        mute_rows = mute_store.list_muted(viewer_id, page_params.page_request)
-        page_rows = mute_rows[: page_params.limit]
-        post_ids = [mute.post_id for mute in page_rows if mute.post_id]
-        posts = post_store.get_by_ids(post_ids, viewer_id)
+        page: PageRequest = query["page"]
+        muted = mute_store.list_muted(viewer_id, page)
+        posts = post_store.get_by_ids([mute.post_id for mute in muted.items if mute.post_id], viewer_id)
         return {
             "success": True,
-            "users": [user_summary_json(mute.user) for mute in page_rows if mute.user],
+            "users": user_summaries_json(mute.user for mute in muted.items if mute.user),
             "posts": post_serializer.posts_json(posts, viewer_id),
-            "nextCursor": next_cursor(mute_rows, page_params.limit, _mute_cursor_key),
+            "nextCursor": encode_cursor(muted.next_key),
         }
 
     @routes.get("/blocks")
@@ -123,12 +97,12 @@ def blueprint(
     @routes.returns(UsersResponse)
     def list_blocks(viewer_id: str, query: JsonObject) -> JsonObject:
         """Blocked users, newest block first."""
-        page_params: PageParams = query["page"]
-        block_rows = mute_store.list_blocked(viewer_id, page_params.page_request)
+        page: PageRequest = query["page"]
+        blocked = mute_store.list_blocked(viewer_id, page)
         return {
             "success": True,
-            "users": [user_summary_json(block.user) for block in block_rows[: page_params.limit]],
-            "nextCursor": next_cursor(block_rows, page_params.limit, _block_cursor_key),
+            "users": user_summaries_json(blocked.items),
+            "nextCursor": encode_cursor(blocked.next_key),
         }
 
     return routes

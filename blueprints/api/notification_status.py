@@ -7,7 +7,7 @@ from functools import partial
 
 from marshmallow import fields, validate
 
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.social.notification_status import (
     ARCHIVE,
     DELETE,
@@ -29,7 +29,7 @@ from blueprints.http.response_schemas import MessageResponse, NotificationSchema
 from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
-DELETE_FORBIDDEN = Rejected("Forbidden: Cannot delete another user's notification", "forbidden", 403)
+DELETE_FORBIDDEN = rejection("Forbidden: Cannot delete another user's notification", "forbidden", 403)
 
 
 class ReadAllBody(RequestSchema):

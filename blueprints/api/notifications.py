@@ -3,21 +3,28 @@
 Changes of status are in blueprints/api/notification_status.py, explanations in explain.py.
 """
 
-from datetime import datetime
 from functools import partial
 
 from marshmallow import fields
 from sqlalchemy import RowMapping
 
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 from app.domain.events import Kind, Priority
+from app.persistence.pages import PageRequest
 from app.persistence.serializer import notification_json
-from app.social.notifications import NOT_FOUND, GroupActorView, NotificationFilter, Notifications
+from app.social.notifications import NOT_FOUND, NotificationFilter, Notifications
 from blueprints.api.explain import ExplanationResponse, explanation_json
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires, requires_path_user
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import (
+    IntegerParam,
+    PageQuery,
+    encode_cursor,
+    ids_value,
+    pagination_totals,
+    value_of,
+)
 from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -28,14 +35,15 @@ from blueprints.http.response_schemas import (
     ResponseSchema,
     UserSummarySchema,
 )
-from blueprints.http.serializers import JsonObject, user_summary_json
+from blueprints.http.serializers import JsonObject, user_summaries_json
 
 FORBIDDEN_MESSAGE = "Forbidden: You can only access your own resources"
 MISSING_TOKEN_MESSAGE = "Authorization required. Please provide a valid token."  # noqa: S105 - a message
-NOT_OWNER = Rejected(FORBIDDEN_MESSAGE, "forbidden", 403)
+NOT_OWNER = rejection(FORBIDDEN_MESSAGE, "forbidden", 403)
 
 
 class ActorsQuery(PageQuery):
+    cursor_parsers = (value_of(bool), value_of(int), ids_value)
     limit = IntegerParam(20, 100)
 
 
@@ -92,23 +100,6 @@ class ActorsResponse(PageResponse):
     actors = fields.List(fields.Nested(UserSummarySchema))
 
 
-def notification_cursor_key(row: RowMapping) -> tuple[datetime, str]:
-    return row["updated_at"], row["id"]
-
-
-def _actor_cursor_key(actor: GroupActorView) -> tuple[bool, int, str]:
-    return actor.is_follower, actor.seq, actor.user.id
-
-
-def _parse_actor_cursor(page_params: PageParams) -> tuple[bool, int, str] | None:
-    if page_params.cursor_values is None:
-        return None
-    match page_params.cursor_values:
-        case [bool(follower), int(seq), str(last)]:
-            return follower, seq, parse_uuid(last)
-    raise invalid_cursor()
-
-
 class NotificationSerializer:
     def __init__(self, notification_store: Notifications) -> None:
         self._notification_store = notification_store
@@ -135,23 +126,20 @@ def blueprint(
     @routes.returns(NotificationsResponse)
     def list_notifications(recipient_id: str, query: JsonObject) -> JsonObject:
         """The notifications of a user, last changed first."""
-        page_params: PageParams = query["page"]
+        page: PageRequest = query["page"]
         notification_filter = NotificationFilter(
             query.get("unreadOnly") == "true", query.get("priority"), query.get("type")
         )
-        page_rows = notification_store.list_newest(
-            recipient_id, notification_filter, page_params.page_request
-        )
+        rows = notification_store.list_newest(recipient_id, notification_filter, page)
         payload: JsonObject = {
             "success": True,
-            "notifications": notification_serializer.notifications_json(page_rows[: page_params.limit]),
+            "notifications": notification_serializer.notifications_json(rows.items),
         }
-        if page_params.cursor_values is None:
-            pagination = page_params.pagination_totals(
-                notification_store.count_matching(recipient_id, notification_filter)
-            )
-            payload["pagination"] = pagination | {"hasMore": len(page_rows) > page_params.limit}
-        payload["nextCursor"] = next_cursor(page_rows, page_params.limit, notification_cursor_key)
+        if page.after_key is None:
+            counted_rows = notification_store.count_matching(recipient_id, notification_filter)
+            has_more = {"hasMore": rows.next_key is not None}
+            payload["pagination"] = pagination_totals(page, counted_rows) | has_more
+        payload["nextCursor"] = encode_cursor(rows.next_key)
         return payload
 
     @routes.get("/<user_id>/unread-count")
@@ -214,17 +202,15 @@ def blueprint(
     @routes.returns(ActorsResponse, errors=(404,))
     def list_actors(viewer_id: str, query: JsonObject, notification_id: str) -> JsonObject:
         """All actors of a notification: followers first, then the newest."""
-        page_params: PageParams = query["page"]
+        page: PageRequest = query["page"]
         parsed_id = parse_uuid(notification_id)
         if notification_store.get_recipient_id(parsed_id) != viewer_id:
             raise NOT_OWNER
-        actor_rows = notification_store.list_group_actors(
-            parsed_id, page_params.limit + 1, _parse_actor_cursor(page_params)
-        )
+        actors = notification_store.list_group_actors(parsed_id, page)
         return {
             "success": True,
-            "actors": [user_summary_json(actor.user) for actor in actor_rows[: page_params.limit]],
-            "nextCursor": next_cursor(actor_rows, page_params.limit, _actor_cursor_key),
+            "actors": user_summaries_json(actors.items),
+            "nextCursor": encode_cursor(actors.next_key),
         }
 
     return routes

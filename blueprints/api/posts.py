@@ -2,15 +2,13 @@
 /api/posts/:id/share. Likes are in blueprints/api/likes.py.
 """
 
-import re
-from datetime import datetime
-
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
-from app.social.posts import Post, Posts
+from app.persistence.pages import Page, PageRequest, cut_page
+from app.social.posts import Posts
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import Users
 from app.trace_context import get_or_create_traceparent
@@ -18,7 +16,7 @@ from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor, ids_value, pagination_totals
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -32,25 +30,17 @@ from blueprints.http.response_schemas import (
 )
 from blueprints.http.schemas import (
     MAX_CAPTION_LENGTH,
-    MAX_URL_LENGTH,
+    HttpsUrlField,
     RequestSchema,
-    SingleLineField,
     TextField,
 )
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
 from blueprints.http.write_actions import WriteActions
 
 
-def _validate_https_url(value: str) -> None:
-    if value and not (value.startswith("https://") and re.fullmatch(r"\S+", value)):
-        raise ValidationError("imageUrl must be an https address")
-
-
 class PostBody(RequestSchema):
     caption = TextField(allow_none=True, validate=validate.Length(max=MAX_CAPTION_LENGTH))
-    imageUrl = SingleLineField(
-        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
-    )
+    imageUrl = HttpsUrlField()
 
 
 class PostsQuery(PageQuery):
@@ -59,6 +49,7 @@ class PostsQuery(PageQuery):
 
 
 class LikersQuery(PageQuery):
+    cursor_parsers = (ids_value,)
     limit = IntegerParam(20, 100)
 
 
@@ -78,10 +69,6 @@ class NewPostResponse(ResponseSchema):
 
 class ShareResponse(ResponseSchema):
     shared = fields.Boolean()
-
-
-def post_cursor_key(post: Post) -> tuple[datetime, str]:
-    return post.created_at, post.id
 
 
 def parse_post_content(payload: JsonObject) -> tuple[str | None, str | None]:
@@ -112,29 +99,21 @@ class Likers:
         self._user_store = user_store
         self._block_store = block_store
 
-    def load(
-        self, post_id: str, page_params: PageParams, viewer_id: str | None
-    ) -> tuple[list[JsonObject], str | None]:
-        """One page and the next cursor.
-
-        Sorted by user id, so that new likes do not shift later pages. Users whom a block hides from
+    def load(self, post_id: str, page: PageRequest, viewer_id: str | None) -> Page[JsonObject]:
+        """Sorted by user id, so that new likes do not shift later pages. Users whom a block hides from
         the viewer are left out, so a page may be shorter than its limit.
         """
-        liker_ids = self._list_liker_ids(post_id, page_params, viewer_id)
-        page_ids = liker_ids[: page_params.limit]
-        liker_by_id = self._user_store.get_summaries(page_ids)
+        liker_ids = self._list_liker_ids(post_id, page, viewer_id)
+        ids = cut_page(liker_ids, page.limit, lambda liker_id: (liker_id,))
+        liker_by_id = self._user_store.get_summaries(ids.items)
         hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, liker_by_id)
-        likers_json = [
-            user_summary_json(liker_by_id[liker_id])
-            for liker_id in page_ids
-            if liker_id in liker_by_id.keys() - hidden_ids
-        ]
-        return likers_json, next_cursor(liker_ids, page_params.limit, lambda liker_id: (liker_id,))
+        visible_ids = [liker_id for liker_id in ids.items if liker_id in liker_by_id.keys() - hidden_ids]
+        return ids.with_items([user_summary_json(liker_by_id[liker_id]) for liker_id in visible_ids])
 
-    def _list_liker_ids(self, post_id: str, page_params: PageParams, viewer_id: str | None) -> list[str]:
+    def _list_liker_ids(self, post_id: str, page: PageRequest, viewer_id: str | None) -> list[str]:
         """The ids of one page and one more: from Redis if it has them, else from PostgreSQL with the
         viewer's own like as Redis knows it."""
-        after_user_id, limit = _parse_liker_cursor(page_params), page_params.limit + 1
+        (after_user_id,), limit = page.after_key or (None,), page.limit + 1
         cached_liker_ids = self._memberships.list_cached_liker_ids(post_id)
         if cached_liker_ids is not None:
             return [
@@ -145,14 +124,6 @@ class Likers:
 
     def _is_liked(self, viewer_id: str, post_id: str) -> bool:
         return self._memberships.get_like_counts_and_states(viewer_id, [post_id])[post_id][1]
-
-
-def _parse_liker_cursor(page_params: PageParams) -> str | None:
-    if page_params.cursor_values is None:
-        return None
-    if len(page_params.cursor_values) != 1:
-        raise invalid_cursor()
-    return parse_uuid(str(page_params.cursor_values[0]))
 
 
 def blueprint(
@@ -172,18 +143,14 @@ def blueprint(
     @routes.returns(PostsResponse)
     def list_posts(query: JsonObject) -> JsonObject:
         """All posts, newest first."""
-        page_params: PageParams = query["page"]
+        page: PageRequest = query["page"]
         author_id, viewer_id = query.get("userId"), request_auth.optional_user_id()
-        posts = post_store.list_newest(author_id, page_params.page_request, viewer_id)
-        payload: JsonObject = {
-            "success": True,
-            "posts": post_serializer.posts_json(posts[: page_params.limit], viewer_id),
-        }
-        if page_params.cursor_values is None:
-            payload["pagination"] = page_params.pagination_totals(
-                post_store.count_visible(author_id, viewer_id)
-            )
-        payload["nextCursor"] = next_cursor(posts, page_params.limit, post_cursor_key)
+        posts = post_store.list_newest(author_id, page, viewer_id)
+        payload: JsonObject = {"success": True, "posts": post_serializer.posts_json(posts.items, viewer_id)}
+        if page.after_key is None:
+            counted_rows = post_store.count_visible(author_id, viewer_id)
+            payload["pagination"] = pagination_totals(page, counted_rows)
+        payload["nextCursor"] = encode_cursor(posts.next_key)
         return payload
 
     @routes.get("/<post_id>")
@@ -220,11 +187,10 @@ def blueprint(
     @routes.returns(UsersResponse, errors=(404,))
     def list_likes(query: JsonObject, post_id: str) -> JsonObject:
         """The users who like a post, by id."""
-        page_params: PageParams = query["page"]
         parsed_id, viewer_id = parse_uuid(post_id), request_auth.optional_user_id()
         post_store.get(parsed_id, viewer_id)
-        users, next_page_cursor = likers.load(parsed_id, page_params, viewer_id)
-        return {"success": True, "users": users, "nextCursor": next_page_cursor}
+        users = likers.load(parsed_id, query["page"], viewer_id)
+        return {"success": True, "users": users.items, "nextCursor": encode_cursor(users.next_key)}
 
     @routes.post("/<post_id>/share")
     @requires(Authority.USER, request_auth.current_user_id)

@@ -12,7 +12,7 @@ from marshmallow import ValidationError, fields
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import selectable_time_zones
 from app.domain.text import truncate_graphemes
-from app.social.preferences import PreferenceStore, StoredPreferences
+from app.social.preferences import Preferences, PreferenceStore
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import requires_path_user
 from blueprints.http.request_auth import RequestAuth
@@ -82,7 +82,9 @@ def _validate_time_zone(value: str) -> None:
         raise ValidationError("Must be a time zone such as Europe/Berlin")
 
 
-class PreferencesBody(RequestSchema):
+class PreferenceFields:
+    """Of the body and of the response."""
+
     emailEnabled = StrictBooleanField()
     smsEnabled = StrictBooleanField()
     pushEnabled = StrictBooleanField()
@@ -92,40 +94,33 @@ class PreferencesBody(RequestSchema):
     dndEnabled = StrictBooleanField()
     dndStartTime = TimeOfDayField(allow_none=True)
     dndEndTime = TimeOfDayField(allow_none=True)
-    timezone = TextField(validate=_validate_time_zone)
-    matrix = ChannelMatrixField()
+    timezone = TextField(validate=_validate_time_zone, metadata={"example": "Europe/Berlin"})
+    matrix = ChannelMatrixField(metadata={"description": "complete in a response"})
 
 
-class PreferencesSchema(ObjectSchema):
+class PreferencesBody(PreferenceFields, RequestSchema):
+    """Values that are missing keep theirs (PATCH) or get their defaults (PUT)."""
+
+
+class PreferencesSchema(PreferenceFields, ObjectSchema):
     id = fields.UUID()
     userId = fields.UUID()
-    emailEnabled = fields.Boolean()
-    smsEnabled = fields.Boolean()
-    pushEnabled = fields.Boolean()
-    marketing = fields.Boolean()
-    activity = fields.Boolean()
-    social = fields.Boolean()
-    dndEnabled = fields.Boolean()
-    dndStartTime = TimeOfDayField(allow_none=True)
-    dndEndTime = TimeOfDayField(allow_none=True)
-    timezone = fields.String(metadata={"example": "Europe/Berlin"})
-    matrix = ChannelMatrixField(metadata={"description": "complete"})
 
 
 class PreferencesResponse(ResponseSchema):
     preferences = fields.Nested(PreferencesSchema)
 
 
-def _preferences_response(user_id: str, preferences: StoredPreferences) -> JsonObject:
+def _preferences_response(user_id: str, preferences: Preferences) -> JsonObject:
     return {"success": True, "preferences": preferences_json(user_id, preferences)}
 
 
-def preferences_json(user_id: str, preferences: StoredPreferences) -> JsonObject:
+def preferences_json(user_id: str, preferences: Preferences) -> JsonObject:
     """The seed's fields in the seed's order, then the time zone and the complete matrix."""
     payload: JsonObject = {"id": user_id, "userId": user_id}
-    for name, value in preferences.value_by_field.items():
+    for name, value in preferences.items():
         payload[name] = value.strftime("%H:%M") if isinstance(value, time) else value
-    return payload | {"matrix": _channel_matrix(preferences.value_by_field["matrix"])}
+    return payload | {"matrix": _channel_matrix(preferences["matrix"])}
 
 
 def _channel_matrix(saved_matrix: dict[str, dict[str, bool]]) -> JsonObject:

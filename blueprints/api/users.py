@@ -3,25 +3,20 @@
 from typing import Any
 
 from flask import request
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from app.accounts.passwords import PasswordHashing
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
+from app.persistence.pages import Page, PageRequest
 from app.social.follows import Follows
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import NOT_FOUND, Users, UserSummary
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import requires_path_user
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import (
-    IntegerParam,
-    PageParams,
-    PageQuery,
-    encode_cursor,
-    invalid_cursor,
-)
+from blueprints.http.pagination import INVALID_CURSOR, IntegerParam, PageQuery, encode_cursor, value_of
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
     MessageResponse,
@@ -34,14 +29,14 @@ from blueprints.http.response_schemas import (
 from blueprints.http.schemas import (
     MAX_NAME_LENGTH,
     MAX_RAW_PASSWORD_LENGTH,
-    MAX_URL_LENGTH,
+    HttpsUrlField,
     PasswordField,
     RequestSchema,
     SingleLineField,
     TextField,
     validate_data,
 )
-from blueprints.http.serializers import JsonObject, account_json, user_summary_json
+from blueprints.http.serializers import JsonObject, user_details_json, user_summary_json
 
 MAX_SEARCH_LENGTH = 100
 MAX_BIO_LENGTH = 160
@@ -50,17 +45,10 @@ UPDATE_FORBIDDEN_MESSAGE = "Cannot update another user's profile"
 DELETE_FORBIDDEN_MESSAGE = "Cannot remove another user's account"
 
 
-def _validate_https_url(value: str) -> None:
-    if value and not (value.startswith("https://") and value.isprintable() and " " not in value):
-        raise ValidationError("avatarUrl must be an https address")
-
-
 class ProfileBody(RequestSchema):
     name = SingleLineField(allow_none=True, validate=validate.Length(max=MAX_NAME_LENGTH))
     bio = TextField(allow_none=True, validate=validate.Length(max=MAX_BIO_LENGTH))
-    avatarUrl = SingleLineField(
-        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
-    )
+    avatarUrl = HttpsUrlField()
 
 
 class DeleteAccountBody(RequestSchema):
@@ -85,6 +73,7 @@ class SearchQuery(RequestSchema):
 
 class UsersQuery(PageQuery):
     required_message = "Search query required"
+    cursor_parsers = (value_of(int),)
     limit = IntegerParam(20, 100)
     q = SearchTextField(required=True)
 
@@ -143,23 +132,18 @@ class UserDirectory:
         self._memberships = memberships
         self._follow_store = follow_store
 
-    def find(
-        self, search_text: str, page_params: PageParams, viewer_id: str | None
-    ) -> tuple[list[UserSummary], str | None]:
-        """One page of matches, best first, and the next cursor. Users whom a block hides from the
-        viewer are left out."""
-        offset = (page_params.page_number - 1) * page_params.limit
-        if page_params.cursor_values is not None:
-            match page_params.cursor_values:
-                case [int(offset)] if 0 < offset < MAX_SEARCH_RESULTS:
-                    pass
-                case _:
-                    raise invalid_cursor()
-        users = self._user_store.search(search_text, page_params.limit + 1, offset)
-        has_more = len(users) > page_params.limit and offset + page_params.limit < MAX_SEARCH_RESULTS
+    def find(self, search_text: str, page: PageRequest, viewer_id: str | None) -> Page[UserSummary]:
+        """Matches, best first, without users whom a block hides from the viewer. The key of a page is the
+        position of its end."""
+        (offset,) = page.after_key or (page.offset,)
+        if page.after_key and not 0 < offset < MAX_SEARCH_RESULTS:
+            raise INVALID_CURSOR
+        users = self._user_store.search(search_text, page.limit + 1, offset)
+        end = offset + page.limit
+        has_more = len(users) > page.limit and end < MAX_SEARCH_RESULTS
         hidden_ids = self._block_store.filter_hidden_user_ids(viewer_id, [user.id for user in users])
-        visible_users = [user for user in users[: page_params.limit] if user.id not in hidden_ids]
-        return visible_users, encode_cursor(offset + page_params.limit) if has_more else None
+        visible_users = [user for user in users[: page.limit] if user.id not in hidden_ids]
+        return Page(visible_users, (end,) if has_more else None)
 
     def with_follower_counts(self, users: list[UserSummary]) -> list[JsonObject]:
         follow_by_user_id = self._memberships.get_follower_counts_and_states(
@@ -183,13 +167,7 @@ class UserDirectory:
             viewer_id, [user_id]
         )[user_id]
         bell_user_ids = self._follow_store.filter_bell_subscribed(viewer_id, [user_id])
-        return {
-            "id": user.id,
-            "username": user.username,
-            "name": user.name,
-            "bio": user.bio,
-            "avatarUrl": user.avatar_url,
-            "createdAt": user.created_at,
+        return user_details_json(user) | {
             "_count": {
                 "posts": user.post_count,
                 "followers": followers_count,
@@ -220,13 +198,11 @@ def blueprint(
         """Search users by name and username, best match first."""
         if not query["q"]:
             raise Rejected("Search query required", "invalid", 400)
-        users, next_page_cursor = user_directory.find(
-            query["q"], query["page"], request_auth.optional_user_id()
-        )
+        users = user_directory.find(query["q"], query["page"], request_auth.optional_user_id())
         return {
             "success": True,
-            "users": user_directory.with_follower_counts(users),
-            "nextCursor": next_page_cursor,
+            "users": user_directory.with_follower_counts(users.items),
+            "nextCursor": encode_cursor(users.next_key),
         }
 
     @routes.get("/<user_id>")
@@ -249,9 +225,7 @@ def blueprint(
         """
         name, avatar_url = (body.get("name") or "").strip(), body.get("avatarUrl")
         updated = user_store.update_profile(owner_id, name or None, body.get("bio"), avatar_url or None)
-        account_fields = account_json(updated)
-        del account_fields["email"]
-        return {"success": True, "user": account_fields}
+        return {"success": True, "user": user_details_json(updated)}
 
     @routes.delete("/<user_id>")
     @requires_path_user(request_auth.require_self, DELETE_FORBIDDEN_MESSAGE)

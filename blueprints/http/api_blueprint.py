@@ -13,7 +13,7 @@ from marshmallow import Schema
 
 from blueprints.http.request_parser import RequestParser
 from blueprints.http.schemas import RequestSchema
-from blueprints.http.toggle_methods import TOGGLE_METHODS
+from blueprints.http.toggle_methods import SWITCH_METHODS, TOGGLE_METHODS
 
 Result = TypeVar("Result")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -40,7 +40,11 @@ class ApiBlueprint(Blueprint):
 
     def toggle(self, rule: str) -> Callable[[View], View]:
         """A route that switches a state (toggle_methods.py)."""
-        decorate: Callable[[View], View] = self.route(rule, methods=TOGGLE_METHODS)
+        return self.switch(rule, TOGGLE_METHODS)
+
+    def switch(self, rule: str, methods: tuple[str, ...] = SWITCH_METHODS) -> Callable[[View], View]:
+        """The same without POST."""
+        decorate: Callable[[View], View] = self.route(rule, methods=methods)
         return decorate
 
     def arguments(  # type: ignore[override]  # fewer options

@@ -13,7 +13,7 @@ from app.accounts.access_tokens import AccessTokens, Claims
 from app.accounts.rate_limits import RateLimits
 from app.domain.errors import Rejected, Unavailable
 from app.social.users import Users
-from blueprints.http.ids import invalid_id, is_uuid, parse_uuid
+from blueprints.http.ids import parse_uuid
 
 MISSING_TOKEN_MESSAGE = "No token provided"  # noqa: S105 - a message
 ROLE_LOOKUP_TIMEOUT_SECONDS = 1.5
@@ -57,11 +57,8 @@ class RequestAuth:
 
     def require_self(self, user_id: str, forbidden_message: str) -> str:
         """The signed-in user, who must be the user of the path. Raises Rejected (400, 401, 403)."""
-        owner_id = parse_uuid(user_id) if is_uuid(user_id) else None
         current_id = self.current_user_id("Authorization required. Please provide a valid token.")
-        if owner_id is None:
-            raise invalid_id(user_id)
-        if current_id != owner_id:
+        if current_id != parse_uuid(user_id):
             raise Rejected(forbidden_message, "forbidden", 403)
         return current_id
 

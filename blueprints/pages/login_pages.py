@@ -2,13 +2,14 @@
 /session/token, which gives the page's scripts an access token.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.accounts.access_tokens import AccessTokens
-from app.accounts.authentication import AccountAuthentication, Registration
+from app.accounts.authentication import AccountAuthentication, AuthenticatedSession, Registration
 from app.domain.errors import Rejected
 from blueprints.api.auth import LoginBody, RegisterBody
 from blueprints.http.devices import RequestDevices
@@ -47,38 +48,38 @@ def blueprint(
 
     @routes.get("/login")
     def show_login() -> PageResponse:
-        return (
-            redirect(_next_url(), 303)
-            if sessions.current_user()
-            else render_template("login.html", return_path=_next_url())
-        )
-
-    @routes.post("/login")
-    def submit_login() -> PageResponse:
-        try:
-            payload = validate_data(_LOGIN_SCHEMA, request.form.to_dict())
-            authenticated = accounts.log_in(payload["email"], payload["password"], devices.current())
-        except Rejected as error:
-            return _form_with_error("login.html", error)
-        devices.set_cookie(authenticated)
-        start_session(authenticated.account.id, authenticated.session_id)
-        return redirect(_next_url(), 303)
+        return _show_form("login.html")
 
     @routes.get("/register")
     def show_registration() -> PageResponse:
-        return (
-            redirect(_next_url(), 303)
-            if sessions.current_user()
-            else render_template("register.html", return_path=_next_url())
-        )
+        return _show_form("register.html")
+
+    def _show_form(template_name: str) -> PageResponse:
+        if sessions.current_user():
+            return redirect(_next_url(), 303)
+        return render_template(template_name, return_path=_next_url())
+
+    @routes.post("/login")
+    def submit_login() -> PageResponse:
+        def log_in() -> AuthenticatedSession:
+            payload = validate_data(_LOGIN_SCHEMA, request.form.to_dict())
+            return accounts.log_in(payload["email"], payload["password"], devices.current())
+
+        return _open_session("login.html", log_in)
 
     @routes.post("/register")
     def submit_registration() -> PageResponse:
-        try:
+        def register() -> AuthenticatedSession:
             registration = Registration(**validate_data(_REGISTER_SCHEMA, request.form.to_dict()))
-            authenticated = accounts.register(registration, devices.current())
+            return accounts.register(registration, devices.current())
+
+        return _open_session("register.html", register)
+
+    def _open_session(template_name: str, authenticate: Callable[[], AuthenticatedSession]) -> PageResponse:
+        try:
+            authenticated = authenticate()
         except Rejected as error:
-            return _form_with_error("register.html", error)
+            return _form_with_error(template_name, error)
         devices.set_cookie(authenticated)
         start_session(authenticated.account.id, authenticated.session_id)
         return redirect(_next_url(), 303)

@@ -13,11 +13,10 @@ from flask import Blueprint, render_template, request
 from app.delivery.links import notification_path
 from app.domain.events import Kind
 from app.social.notifications import NotificationFilter, Notifications
-from blueprints.api.notifications import NotificationSerializer, notification_cursor_key
-from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.api.notifications import NotificationSerializer
+from blueprints.http.pagination import encode_cursor, parse_page
 from blueprints.pages.page_session import PageSessions
 
-PAGE_SIZE = 20
 TABS = ("all", "unread", "mentions")
 KIND_LABELS = {
     Kind.LIKE: "Likes",
@@ -71,13 +70,13 @@ def blueprint(
 
     @routes.get("/notifications")
     def show_notifications() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
+        viewer = sessions.require_user()
         selection = _selection_from_query()
         notification_filter = _filter_for(selection)
-        page_rows = notification_store.list_newest(viewer.id, notification_filter, page_params.page_request)
+        rows = notification_store.list_newest(viewer.id, notification_filter, parse_page())
         rows_with_links = [
             row | {"href": notification_path(row)}
-            for row in notification_serializer.notifications_json(page_rows[:PAGE_SIZE])
+            for row in notification_serializer.notifications_json(rows.items)
         ]
         tab_counts = _tab_counts(
             [dict(kind_stats) for kind_stats in notification_store.count_by_kind(viewer.id)],
@@ -89,7 +88,7 @@ def blueprint(
             view=selection,
             tab_counts=tab_counts,
             displayed_count=len(rows_with_links),
-            next_cursor=next_cursor(page_rows, PAGE_SIZE, notification_cursor_key),
+            next_cursor=encode_cursor(rows.next_key),
             current_path=f"/notifications?{urlencode(selection)}",
             up_to=max((row["seq"] for row in rows_with_links), default=None),
         )

@@ -10,19 +10,25 @@ from app.ingest.memberships import MembershipStore
 from app.social.bookmarks import Bookmarks
 from app.social.posts import Posts
 from app.social.users import UserSummary
-from blueprints.api.bookmarks import bookmark_cursor_key, bookmarked_posts_json
+from blueprints.api.bookmarks import bookmarked_posts_json
 from blueprints.api.comments import CommentTrees
-from blueprints.api.posts import Likers, post_cursor_key
+from blueprints.api.posts import Likers
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.http.pagination import HtmlPageQuery, encode_cursor, ids_value, parse_page
 from blueprints.http.serializers import PostSerializer
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
 from blueprints.pages.profiles import add_follow_fields
 
-PAGE_SIZE = 20
 MAX_REPLY_DEPTH = 6
 """Replies deeper than this are shown at this depth: a phone has no room for more."""
+
+
+class LikersPageQuery(HtmlPageQuery):
+    cursor_parsers = (ids_value,)
+
+
+_LIKERS_QUERY = LikersPageQuery()
 
 
 def blueprint(
@@ -39,11 +45,12 @@ def blueprint(
 
     @routes.get("/")
     def show_feed() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
-        posts = post_store.list_newest(None, page_params.page_request, viewer.id)
-        next_page_cursor = next_cursor(posts, PAGE_SIZE, post_cursor_key)
+        viewer = sessions.require_user()
+        posts = post_store.list_newest(None, parse_page(), viewer.id)
         return render_template(
-            "feed.html", posts=post_cards.build(posts[:PAGE_SIZE], viewer.id), next_cursor=next_page_cursor
+            "feed.html",
+            posts=post_cards.build(posts.items, viewer.id),
+            next_cursor=encode_cursor(posts.next_key),
         )
 
     @routes.get("/posts/<post_id>")
@@ -68,24 +75,25 @@ def blueprint(
 
     @routes.get("/posts/<post_id>/likes")
     def show_likes(post_id: str) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
+        viewer = sessions.require_user()
         post = post_store.get(parse_uuid(post_id), viewer.id)
-        users, next_page_cursor = likers.load(post.id, page_params, viewer.id)
+        users = likers.load(post.id, parse_page(_LIKERS_QUERY), viewer.id)
         return render_template(
             "post_likes.html",
             post=post_cards.build([post], viewer.id)[0],
-            users=add_follow_fields(memberships, users, viewer.id),
-            next_cursor=next_page_cursor,
+            users=add_follow_fields(memberships, users.items, viewer.id),
+            next_cursor=encode_cursor(users.next_key),
         )
 
     @routes.get("/bookmarks")
     def show_bookmarks() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
-        bookmarks = bookmark_store.list_newest(viewer.id, page_params.page_request)
-        posts = bookmarked_posts_json(post_store, post_serializer, bookmarks[:PAGE_SIZE], viewer.id)
-        next_page_cursor = next_cursor(bookmarks, PAGE_SIZE, bookmark_cursor_key)
+        viewer = sessions.require_user()
+        bookmarks = bookmark_store.list_newest(viewer.id, parse_page())
+        posts = bookmarked_posts_json(post_store, post_serializer, bookmarks.items, viewer.id)
         return render_template(
-            "bookmarks.html", posts=post_cards.add_flags(posts, viewer.id), next_cursor=next_page_cursor
+            "bookmarks.html",
+            posts=post_cards.add_flags(posts, viewer.id),
+            next_cursor=encode_cursor(bookmarks.next_key),
         )
 
     return routes

@@ -11,32 +11,24 @@ from werkzeug.wrappers import Response
 
 from app.domain.events import CRITICAL_KINDS, Kind
 from app.domain.preferences import preference_category, selectable_time_zones, time_zone_or_utc
+from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
-from app.social.preferences import PreferenceStore, stored_quiet_hours_end
+from app.social.preferences import DEFAULTS, PreferenceStore, stored_quiet_hours_end
 from blueprints.api.preferences import (
     CHANNELS,
     CONFIGURABLE_KINDS,
     PreferencesBody,
     preferences_json,
 )
-from blueprints.http.pagination import parse_page_params
 from blueprints.http.schemas import validate_data
-from blueprints.http.serializers import JsonObject, user_summary_json
+from blueprints.http.serializers import JsonObject, user_summaries_json
 from blueprints.pages.form_auth import FormAuth
 from blueprints.pages.page_session import PageSessions
 
 _PREFERENCES_SCHEMA = PreferencesBody()
 MAX_LISTED = 100
-BOOLEAN_PREFERENCES = (
-    "pushEnabled",
-    "emailEnabled",
-    "smsEnabled",
-    "activity",
-    "social",
-    "marketing",
-    "dndEnabled",
-)
+BOOLEAN_PREFERENCES = [name for name, default in DEFAULTS.items() if isinstance(default, bool)]
 KIND_DESCRIPTIONS = {
     Kind.LIKE: "Likes of your posts",
     Kind.COMMENT: "Comments on your posts",
@@ -99,7 +91,7 @@ def blueprint(
     def show_preferences() -> str:
         viewer = sessions.require_user()
         preferences = preference_store.get(viewer.id)
-        quiet_until = stored_quiet_hours_end(preferences.value_by_field, datetime.fromtimestamp(now(), UTC))
+        quiet_until = stored_quiet_hours_end(preferences, datetime.fromtimestamp(now(), UTC))
         return render_template(
             "preferences.html",
             preferences=preferences_json(viewer.id, preferences),
@@ -109,21 +101,21 @@ def blueprint(
             },
             channels=CHANNELS,
             time_zones=sorted(selectable_time_zones()),
-            quiet_until=quiet_until.astimezone(time_zone_or_utc(preferences.value_by_field["timezone"]))
+            quiet_until=quiet_until.astimezone(time_zone_or_utc(preferences["timezone"]))
             if quiet_until
             else None,
             **_muted_and_blocked(viewer.id),
         )
 
     def _muted_and_blocked(user_id: str) -> JsonObject:
-        page_params = parse_page_params(MAX_LISTED)
-        muted = mute_store.list_muted(user_id, page_params.page_request)
-        blocked = mute_store.list_blocked(user_id, page_params.page_request)
-        posts = post_store.get_by_ids([entry.post_id for entry in muted if entry.post_id], user_id)
+        muted = mute_store.list_muted(user_id, PageRequest(MAX_LISTED)).items
+        blocked = mute_store.list_blocked(user_id, PageRequest(MAX_LISTED)).items
         return {
-            "muted_users": [user_summary_json(entry.user) for entry in muted if entry.user],
-            "muted_posts": posts,
-            "blocked_users": [user_summary_json(entry.user) for entry in blocked],
+            "muted_users": user_summaries_json(entry.user for entry in muted if entry.user),
+            "muted_posts": post_store.get_by_ids(
+                [entry.post_id for entry in muted if entry.post_id], user_id
+            ),
+            "blocked_users": user_summaries_json(blocked),
         }
 
     @routes.post("/preferences")

@@ -7,16 +7,21 @@ from app.social.follows import FollowDirection, Follows
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
 from app.social.users import Users
-from blueprints.api.follows import follow_cursor_key, load_follows
-from blueprints.api.posts import post_cursor_key
+from blueprints.api.follows import load_follows
 from blueprints.api.users import UserDirectory, parse_search_text
-from blueprints.http.pagination import next_cursor, parse_page_params
+from blueprints.http.pagination import HtmlPageQuery, encode_cursor, parse_page, value_of
 from blueprints.http.serializers import JsonObject, user_summaries_json
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
 
-PAGE_SIZE = 20
 MAX_SUGGESTED_USERS = 12
+
+
+class SearchPageQuery(HtmlPageQuery):
+    cursor_parsers = (value_of(int),)
+
+
+_SEARCH_PAGE_QUERY = SearchPageQuery()
 
 
 def add_follow_fields(
@@ -48,15 +53,15 @@ def blueprint(
 
     @routes.get("/users/<username>")
     def show_profile(username: str) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
+        viewer = sessions.require_user()
         user_id = user_store.get_id_by_username(username)
         profile_fields = user_directory.profile_json(user_id, viewer.id)
-        posts = post_store.list_newest(user_id, page_params.page_request, viewer.id)
+        posts = post_store.list_newest(user_id, parse_page(), viewer.id)
         return render_template(
             "profile.html",
             profile=profile_fields | {"isMuted": mute_store.has_muted_user(viewer.id, user_id)},
-            posts=post_cards.build(posts[:PAGE_SIZE], viewer.id),
-            next_cursor=next_cursor(posts, PAGE_SIZE, post_cursor_key),
+            posts=post_cards.build(posts.items, viewer.id),
+            next_cursor=encode_cursor(posts.next_key),
         )
 
     @routes.get("/users/<username>/followers")
@@ -68,17 +73,17 @@ def blueprint(
         return _show_follows(username, "following")
 
     def _show_follows(username: str, direction: FollowDirection) -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
+        viewer = sessions.require_user()
         user_id = user_store.get_id_by_username(username)
         profile_fields = user_directory.profile_json(user_id, viewer.id)
-        follows = load_follows(memberships, follow_store, direction, user_id, page_params, viewer.id)
-        users = user_summaries_json(follow.user for follow in follows[: page_params.limit])
+        follows = load_follows(memberships, follow_store, direction, user_id, parse_page(), viewer.id)
+        users = user_summaries_json(follow.user for follow in follows.items)
         return render_template(
             "follow_list.html",
             direction=direction,
             profile=profile_fields,
             users=add_follow_fields(memberships, users, viewer.id),
-            next_cursor=next_cursor(follows, page_params.limit, follow_cursor_key),
+            next_cursor=encode_cursor(follows.next_key),
         )
 
     @routes.get("/search")
@@ -90,8 +95,9 @@ def blueprint(
             newest = user_summaries_json(user_store.list_newest(MAX_SUGGESTED_USERS, viewer.id))
             users = add_follow_fields(memberships, newest, viewer.id)
             return render_template("search.html", query="", users=users, next_cursor=None)
-        matches, next_page_cursor = user_directory.find(search_text, parse_page_params(PAGE_SIZE), viewer.id)
-        users = add_follow_fields(memberships, user_directory.with_follower_counts(matches), viewer.id)
-        return render_template("search.html", query=search_text, users=users, next_cursor=next_page_cursor)
+        matches = user_directory.find(search_text, parse_page(_SEARCH_PAGE_QUERY), viewer.id)
+        users = add_follow_fields(memberships, user_summaries_json(matches.items), viewer.id)
+        next_cursor = encode_cursor(matches.next_key)
+        return render_template("search.html", query=search_text, users=users, next_cursor=next_cursor)
 
     return routes

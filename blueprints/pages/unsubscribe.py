@@ -20,7 +20,7 @@ def blueprint(links: NotificationLinks, preference_store: PreferenceStore, user_
     @routes.get("/unsubscribe/<token>")
     def show_unsubscribe(token: str) -> str:
         user_id, kind = links.read_unsubscribe_token(token)
-        preferences = preference_store.get(user_id).value_by_field
+        preferences = preference_store.get(user_id)
         channels = preferences["matrix"].get(kind.value, {})
         return _render_unsubscribe(
             user_id,

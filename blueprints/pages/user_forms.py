@@ -6,13 +6,10 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from app.ingest.actions import DesiredState
-from app.ingest.memberships import MembershipStore
-from app.persistence.blocks import Blocks
-from app.social.follows import Follows
 from app.social.mutes import MutesAndBlocks
-from app.social.users import NOT_FOUND, Users
+from app.social.users import Users
 from app.trace_context import get_or_create_traceparent
-from blueprints.api.follows import NOT_FOLLOWING
+from blueprints.api.follows import FollowSwitches
 from blueprints.api.users import ProfileBody
 from blueprints.http.ids import parse_uuid
 from blueprints.http.schemas import validate_data
@@ -25,34 +22,23 @@ _PROFILE_SCHEMA = ProfileBody()
 def blueprint(
     form_auth: FormAuth,
     write_actions: WriteActions,
+    follow_switches: FollowSwitches,
     user_store: Users,
-    follow_store: Follows,
-    block_store: Blocks,
     mute_store: MutesAndBlocks,
-    memberships: MembershipStore,
 ) -> Blueprint:
     routes = Blueprint("user_forms", __name__)
 
     @routes.post("/users/<username>/follow")
     def submit_follow(username: str) -> Response:
         user = form_auth.require_user()
-        target_id = user_store.get_id_by_username(username)
-        membership = write_actions.checked().set_follow(
-            user.id, target_id, parse_desired_state(), get_or_create_traceparent()
-        )
-        if not membership.active:
-            follow_store.set_bell_subscription(user.id, target_id, False)
+        follow_switches.set_follow(user.id, user_store.get_id_by_username(username), parse_desired_state())
         return redirect_back()
 
     @routes.post("/users/<username>/bell")
     def submit_post_alerts(username: str) -> Response:
         user = form_auth.require_user()
         target_id = user_store.get_id_by_username(username)
-        enable = parse_desired_state() is DesiredState.ON
-        block_store.raise_if_blocked(user.id, target_id, NOT_FOUND)
-        if enable and not memberships.get_follower_counts_and_states(user.id, [target_id])[target_id][1]:
-            raise NOT_FOLLOWING
-        follow_store.set_bell_subscription(user.id, target_id, enable)
+        follow_switches.set_post_alerts(user.id, target_id, parse_desired_state())
         return redirect_back()
 
     @routes.post("/users/<username>/mute")

@@ -10,7 +10,8 @@ from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from app.ingest.actions import Actions, DesiredState
 from app.operations.trace import EventTraces
-from app.social.posts import PageRequest, Posts
+from app.persistence.pages import PageRequest
+from app.social.posts import Posts
 from app.social.users import Users
 from blueprints.api.posts import publish_post
 from blueprints.http.api_blueprint import ApiBlueprint
@@ -85,7 +86,7 @@ def blueprint(
 
     def _latest_post_id(author_id: str) -> str:
         """The author's newest post; creates one if there is none."""
-        posts = post_store.list_newest(author_id, PageRequest(1))
+        posts = post_store.list_newest(author_id, PageRequest(1)).items
         return (
             posts[0].id if posts else publish_post(user_store, write_actions, author_id, DEMO_CAPTION, None)
         )

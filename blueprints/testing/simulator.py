@@ -10,8 +10,9 @@ from marshmallow import fields, validate
 
 from app.accounts.passwords import PasswordHashing
 from app.clients.request_deadline import reset_request_timeout_budget
-from app.devtools.simulated_users import SimulatedUsers, UserObjectPair
+from app.devtools.simulated_users import SimulatedUsers
 from app.domain.errors import Rejected, Unavailable
+from app.domain.events import Kind
 from app.domain.windows import AggregationRules
 from app.ingest.actions import Actions, DesiredState
 from app.social.posts import Posts
@@ -100,8 +101,8 @@ def _comment_action(user_id: str, post_id: str, content: str) -> UserAction:
     return lambda actions: actions.create_comment(user_id, post_id, content)
 
 
-def _delete_comment_action(comment_row: UserObjectPair) -> UserAction:
-    return lambda actions: actions.delete_comment(comment_row.user_id, comment_row.object_id)
+def _delete_comment_action(user_id: str, comment_id: str) -> UserAction:
+    return lambda actions: actions.delete_comment(user_id, comment_id)
 
 
 class Simulator:
@@ -248,12 +249,12 @@ def blueprint(
         removed = 0
         while user_ids := simulated_users.list_first_batch():
             reset_request_timeout_budget()
-            for membership in simulated_users.list_likes(user_ids):
-                simulator.run(_like_action(membership.user_id, membership.object_id, DesiredState.OFF))
-            for membership in simulated_users.list_follows(user_ids):
-                simulator.run(_follow_action(membership.user_id, membership.object_id, DesiredState.OFF))
-            for membership in simulated_users.list_comments(user_ids):
-                simulator.run(_delete_comment_action(membership))
+            for pair in simulated_users.list_memberships(Kind.LIKE, user_ids):
+                simulator.run(_like_action(*pair, DesiredState.OFF))
+            for pair in simulated_users.list_memberships(Kind.FOLLOW, user_ids):
+                simulator.run(_follow_action(*pair, DesiredState.OFF))
+            for pair in simulated_users.list_comments(user_ids):
+                simulator.run(_delete_comment_action(*pair))
             simulated_users.wait_until_retracted(user_ids, WITHDRAWAL_TIMEOUT_SECONDS)
             removed += simulated_users.delete(user_ids)
         return {"success": True, "message": f"Cleaned up {removed} test users and their data"}

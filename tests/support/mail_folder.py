@@ -5,15 +5,15 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from app.domain.events import Kind
+from app.persistence.pages import PageRequest
 from app.persistence.serializer import message_and_actor_fields, render_payloads
 from app.social.notifications import NotificationFilter, Notifications
-from app.social.posts import PageRequest
 
 
 def list_notifications(engine: Engine, user_id: str) -> list[dict[str, Any]]:
     """Rows of the table, newest change first, with message, actorId, actorName and actors."""
     notifications = Notifications(engine)
-    rows = notifications.list_newest(user_id, NotificationFilter(), PageRequest(100))
+    rows = notifications.list_newest(user_id, NotificationFilter(), PageRequest(100)).items
     actors_by_row = notifications.get_first_actors([row["id"] for row in rows])
     return [
         dict(row)

@@ -72,7 +72,7 @@ class SecuredKafka:
             "KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
             "KAFKA_SASL_USERNAME": USERNAME,
             "KAFKA_SASL_PASSWORD": PASSWORD,
-            "KAFKA_SSL_CA_FILE": str(self._certificates.ca_file),
+            "KAFKA_SSL_CAFILE": str(self._certificates.ca_file),
         }
 
     def _properties(self, ports: Mapping[str, int]) -> str:

@@ -14,7 +14,7 @@ SETTING_NAMES = (
     "KAFKA_SASL_MECHANISM",
     "KAFKA_SASL_USERNAME",
     "KAFKA_SASL_PASSWORD",
-    "KAFKA_SSL_CA_FILE",
+    "KAFKA_SSL_CAFILE",
 )
 PASSWORD = "hunter2-hunter2"
 SASL_SETTINGS = {
@@ -55,7 +55,7 @@ def test_default_is_plaintext_without_credentials(
 def test_credentials_and_authority_are_options_of_the_client(
     monkeypatch: pytest.MonkeyPatch, ca_file: Path
 ) -> None:
-    settings = SASL_SETTINGS | {"KAFKA_SSL_CA_FILE": str(ca_file), "KAFKA_SECURITY_PROTOCOL": "sasl_ssl"}
+    settings = SASL_SETTINGS | {"KAFKA_SSL_CAFILE": str(ca_file), "KAFKA_SECURITY_PROTOCOL": "sasl_ssl"}
 
     options = read(monkeypatch, settings).client_options()
 
@@ -86,8 +86,8 @@ def test_text_of_a_connection_does_not_contain_the_password(monkeypatch: pytest.
         pytest.param({"KAFKA_SASL_PASSWORD": ""}, "KAFKA_SASL_PASSWORD is not set", id="no password"),
         pytest.param({"KAFKA_SECURITY_PROTOCOL": "SSL"}, "expected SASL_SSL", id="a user without SASL"),
         pytest.param({"KAFKA_SECURITY_PROTOCOL": ""}, "expected SASL_SSL", id="a user on PLAINTEXT"),
-        pytest.param({"KAFKA_SSL_CA_FILE": "/no/such/file"}, "cannot be read", id="a missing authority file"),
-        pytest.param({"KAFKA_SSL_CA_FILE": os.devnull}, "no certificate", id="another file"),
+        pytest.param({"KAFKA_SSL_CAFILE": "/no/such/file"}, "cannot be read", id="a missing authority file"),
+        pytest.param({"KAFKA_SSL_CAFILE": os.devnull}, "no certificate", id="another file"),
     ],
 )
 def test_bad_combination_is_refused_without_showing_the_password(
@@ -103,7 +103,7 @@ def test_bad_combination_is_refused_without_showing_the_password(
 def test_authority_without_tls_is_refused(monkeypatch: pytest.MonkeyPatch, ca_file: Path) -> None:
     settings = SASL_SETTINGS | {
         "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-        "KAFKA_SSL_CA_FILE": str(ca_file),
+        "KAFKA_SSL_CAFILE": str(ca_file),
     }
 
     with pytest.raises(SettingsError, match="expected SASL_SSL or SSL"):

@@ -1,12 +1,12 @@
 """Settings: defaults, formats, and the errors that stop the start."""
 
+from email.headerregistry import Address
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from gunicorn.util import parse_address
 
-from app.domain.mail_policy import MailFromAddress
 from app.operations.retention_categories import TOMBSTONE_RETENTION_DAYS
 from app.setting_readers import SettingsError
 from app.settings import (
@@ -63,22 +63,20 @@ def test_defaults_are_those_of_the_contract(load: LoadSettings) -> None:
     assert list(settings.kafka.partitions.values())[:4] == [3, 6, 6, 6]
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8000)
     assert (settings.web.access_token_minutes, settings.web.refresh_token_days) == (15, 30)
-    assert settings.web.rate_limit_register == "1000 per hour"
-    assert settings.mail_from == MailFromAddress("Notifications", "notifications@localhost")
+    assert settings.web.rate_limits.registration == "1000 per hour"
+    assert settings.mail_from == Address("Notifications", addr_spec="notifications@localhost")
     assert settings.public_url == "http://127.0.0.1:8000"
 
 
 @pytest.mark.parametrize(
     ("value", "sender"),
     [
-        ("us@example.org", MailFromAddress("", "us@example.org")),
-        ('"Chime, Inc." <us@example.org>', MailFromAddress("Chime, Inc.", "us@example.org")),
-        ("Schöne Grüße <us@example.org>", MailFromAddress("Schöne Grüße", "us@example.org")),
+        ("us@example.org", Address("", addr_spec="us@example.org")),
+        ('"Chime, Inc." <us@example.org>', Address("Chime, Inc.", addr_spec="us@example.org")),
+        ("Schöne Grüße <us@example.org>", Address("Schöne Grüße", addr_spec="us@example.org")),
     ],
 )
-def test_mail_sender_has_a_name_and_an_address(
-    load: LoadSettings, value: str, sender: MailFromAddress
-) -> None:
+def test_mail_sender_has_a_name_and_an_address(load: LoadSettings, value: str, sender: Address) -> None:
     assert load(MAIL_FROM=value).mail_from == sender
 
 
@@ -99,7 +97,7 @@ def test_production_mode_is_the_default_and_stricter(load: LoadSettings) -> None
     settings = load(**PRODUCTION | {"APP_MODE": None})
 
     assert not settings.web.is_testing
-    assert settings.web.rate_limit_register == "3 per hour"
+    assert settings.web.rate_limits.registration == "3 per hour"
 
 
 def test_list_settings_are_split(load: LoadSettings) -> None:

@@ -12,7 +12,7 @@ from app.bootstrap import SharedServices, new_id
 from app.operations import database_viewer
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
-from app.social.posts import PageRequest
+from app.persistence.pages import PageRequest
 from tests.integration.http.test_social_with_real_stores import ApiUser, alice
 
 __all__ = ["alice"]
@@ -126,9 +126,9 @@ def test_newest_rows_of_a_table_are_found_in_every_period(isolated_engine: Engin
     viewer, view = DatabaseViewer(isolated_engine), TABLE_VIEWS["notification-history"]
 
     first = viewer.list_newest_rows(view, PageRequest(2))
-    rest = viewer.list_newest_rows(view, PageRequest(10, 0, (first[1]["createdAt"], first[1]["id"])))
+    rest = viewer.list_newest_rows(view, PageRequest(10, after_key=first.next_key))
 
-    assert [row["title"] for row in (*first, *rest)] == list(ages)
+    assert [row["title"] for row in (*first.items, *rest.items)] == list(ages)
 
 
 def test_no_request_counts_all_rows_of_a_growing_table(isolated_engine: Engine, alice: ApiUser) -> None:

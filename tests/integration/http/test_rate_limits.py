@@ -9,8 +9,9 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app.accounts.rate_limits import RateLimited, RateLimitRules, RateLimits
+from app.accounts.rate_limits import RateLimited, RateLimits
 from app.clients.client_ip import client_ip, rate_limit_ip_or_subnet
+from app.settings import RateLimitRules
 from app.web import WebApplication
 from tests.support.fake_app import auth_header
 from tests.support.fakes import ManualClock

@@ -63,7 +63,7 @@ def test_external_service_cannot_be_controlled(dedicated_services: EmbeddedServi
     )
 
     assert switches.embedded_service_states() == {}
-    with pytest.raises(Rejected, match=str(NOT_EMBEDDED)):
+    with pytest.raises(Rejected, match=str(NOT_EMBEDDED())):
         switches.start_command("dynamodb", ServiceCommand.STOP)
     assert dedicated_services.status("dynamodb")["dynamodb"].state == "running"
 
@@ -99,7 +99,7 @@ def test_second_command_is_refused_and_a_repeated_one_is_accepted(
     assert set(service_control.embedded_service_states()) == {"dynamodb"}
     service_control.start_command("dynamodb", ServiceCommand.RESUME)
     service_control.start_command("dynamodb", ServiceCommand.RESUME)
-    with pytest.raises(Rejected, match=str(COMMAND_RUNNING)):
+    with pytest.raises(Rejected, match=str(COMMAND_RUNNING())):
         service_control.start_command("dynamodb", ServiceCommand.STOP)
     _wait_for_state(service_control, "running")
 

@@ -35,7 +35,7 @@ def unsubscribe_path(app_services: SharedServices, route_data: RouteTestData) ->
 
 
 def _matrix(app_services: SharedServices, route_data: RouteTestData) -> Any:
-    return _store(app_services).get(route_data.owner).value_by_field["matrix"]
+    return _store(app_services).get(route_data.owner)["matrix"]
 
 
 def test_get_shows_what_will_be_disabled_and_changes_nothing(

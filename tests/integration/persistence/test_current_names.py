@@ -13,6 +13,7 @@ from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.message_encryption import MessageEncryption
 from app.persistence.outgoing_messages import OutgoingMessages
+from app.persistence.pages import PageRequest
 from app.social.notifications import Notifications
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import comment_event
@@ -190,7 +191,9 @@ def test_actors_are_listed_in_the_same_order_everywhere(pipeline: PipelineHarnes
     assert [actor["name"] for actor in row["actors"]] == expected
     assert [actor["name"] for actor in last_event["actors"]] == expected
     assert [names[actor_id] for actor_id in last_event["metadata"]["aggregatedActors"]] == expected
-    assert [actor.user.name for actor in notifications.list_group_actors(row["id"], 10, None)] == expected
+    assert [
+        actor.name for actor in notifications.list_group_actors(row["id"], PageRequest(10)).items
+    ] == expected
     assert explanation is not None
     assert [actor["name"] for actor in explanation.actors] == expected
     assert row["message"] == "Fan and 3 others liked your post"

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from app.persistence.seen_receipts import SeenReceipt, SeenReceipts
+from app.persistence.seen_receipts import SeenReceipt, record_seen_receipts
 from tests.support.fixtures import SampleUsers, insert_sample_users, new_id
 
 pytestmark = pytest.mark.service
@@ -41,10 +41,10 @@ def seen_outbox_rows(engine: Engine) -> list[tuple[object, ...]]:
 
 def test_seen_receipt_is_recorded_once_per_version(engine: Engine) -> None:
     sample_users = insert_sample_users(engine)
-    row, seen_receipts = insert_notification(engine, sample_users), SeenReceipts(engine)
+    row = insert_notification(engine, sample_users)
     first, second = SeenReceipt(sample_users.alice_id, row, 1), SeenReceipt(sample_users.alice_id, row, 2)
-    assert seen_receipts.record([first, second]) == 2
-    assert seen_receipts.record([second, first]) == 0
+    assert record_seen_receipts(engine, [first, second]) == 2
+    assert record_seen_receipts(engine, [second, first]) == 0
     assert seen_outbox_rows(engine) == [
         (sample_users.alice_id, None, row, 1),
         (sample_users.alice_id, None, row, 2),
@@ -59,5 +59,5 @@ def test_seen_receipts_for_foreign_rows_and_unknown_versions_are_ignored(engine:
         SeenReceipt(sample_users.alice_id, row, 3),
         SeenReceipt(sample_users.alice_id, new_id(), 1),
     ]
-    assert SeenReceipts(engine).record(receipts) == 0
+    assert record_seen_receipts(engine, receipts) == 0
     assert seen_outbox_rows(engine) == []

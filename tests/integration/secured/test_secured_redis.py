@@ -16,7 +16,8 @@ ALL_CLIENTS_PROGRAM = """
 import sys, time
 import gevent
 from gevent.event import Event
-from app.accounts.rate_limits import RateLimitRules, RateLimits
+from app.accounts.rate_limits import RateLimits
+from app.settings import RateLimitRules
 from app.clients.pipelined_client import PipelinedRedisClient
 from app.clients.redis import create_redis_client
 from app.clients.redis_health import ping_or_raise

@@ -9,7 +9,7 @@ import pytest
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic, ingress_shard_of_object
 from app.messaging.records import ProducerRecord
-from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.operations.admin_queues import AdminQueues
 from tests.conftest import empty_redis
 from tests.support.fakes import MemoryPublisher
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
@@ -305,7 +305,7 @@ def test_failed_fallback_entry_can_be_replayed_by_an_administrator(
 
     pipeline.memory_kafka.max_record_bytes = 1_000_000
     queues = AdminQueues(pipeline.engine, 5, 4, pipeline.clock.now)
-    replayed_count = queues.reset_fallback_retries(AdminSelection(pipeline.alice.id, (row_id,)))
+    replayed_count = queues.reset_fallback_retries(pipeline.alice.id, [row_id])
     pipeline.bridge = pipeline.new_bridge()
     pipeline.expire_leases()
     while pipeline.bridge.step():

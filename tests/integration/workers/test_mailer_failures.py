@@ -1,5 +1,7 @@
 """Mailer: a message that fails is retried, given up or set aside by itself, and delays no other."""
 
+from email.headerregistry import Address
+
 import pytest
 
 from app.clients import circuit_breaker
@@ -7,8 +9,7 @@ from app.delivery.message_transport import DeliveryDeferred, TransportTimeouts
 from app.delivery.smtp_transport import SmtpTransport
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Kind
-from app.domain.mail_policy import MailFromAddress
-from app.operations.admin_queues import AdminQueues, AdminSelection
+from app.operations.admin_queues import AdminQueues
 from tests.support.fixtures import (
     insert_users,
 )
@@ -118,7 +119,7 @@ def test_unwritable_message_is_a_dead_letter_at_once(mailer_harness: MailerHarne
     mailer_harness.enable_channels(Kind.FOLLOW, "email")
     mailer_harness.add_follower()
     mailer_harness.event_writer_harness.execute(statement.replace("email = 'a", "email = id::text || 'a"))
-    smtp = SmtpTransport("smtp://127.0.0.1:1", MailFromAddress("", "us@example.org"))
+    smtp = SmtpTransport("smtp://127.0.0.1:1", Address("", addr_spec="us@example.org"))
     mailer_harness.run_until_idle(mailer_harness.new_mailer({"EMAIL": smtp, "SMS": mailer_harness.sms}))
 
     assert mailer_harness.statuses()[0][0] == "failed"
@@ -184,14 +185,8 @@ def test_replayed_dead_letter_is_sent_if_it_is_still_valid(
     mailer_harness.clock.advance(2 * DAY_SECONDS)
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
 
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.alice_id, (dead_letter_id,)))
-        == 1
-    )
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.alice_id, (dead_letter_id,)))
-        == 0
-    )
+    assert queues.replay_dead_letters(mailer_harness.sample_users.alice_id, [dead_letter_id]) == 1
+    assert queues.replay_dead_letters(mailer_harness.sample_users.alice_id, [dead_letter_id]) == 0
     mailer_harness.run_until_idle()
 
     assert mailer_harness.statuses()[0][0] == outcome
@@ -210,9 +205,7 @@ def test_message_of_a_removed_account_is_not_replayed(mailer_harness: MailerHarn
     )
     [(dead_letter_id,)] = mailer_harness.event_writer_harness.query("select id::text from dead_letters")
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
-    assert (
-        queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.bob_id, (dead_letter_id,))) == 0
-    )
+    assert queues.replay_dead_letters(mailer_harness.sample_users.bob_id, [dead_letter_id]) == 0
 
 
 def test_real_smtp_server_that_refuses_defers_hangs_and_drops_affects_no_other_recipient(
@@ -220,7 +213,7 @@ def test_real_smtp_server_that_refuses_defers_hangs_and_drops_affects_no_other_r
 ) -> None:
     failing_ids = insert_users(mailer_harness.engine, "Refused", "Deferred", "Hangs", "Drops")
     working_ids = insert_users(mailer_harness.engine, *(f"P{n}" for n in range(6)))
-    sender = MailFromAddress("Chime", "hello@chime.example.org")
+    sender = Address("Chime", addr_spec="hello@chime.example.org")
     timeouts = TransportTimeouts(connect_seconds=2.0, response_seconds=0.3, attempt_seconds=2.0)
     with MailServer() as server:
         rules = ("550 5.1.1 No such user", "450 4.1.2 Domain not found", HANG, DROP_AFTER_DATA)

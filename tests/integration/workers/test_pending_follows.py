@@ -4,7 +4,8 @@ import pytest
 
 from app.domain.routing import Topic
 from app.ingest.actions import DesiredState
-from app.social.follows import FollowEntry, FollowPageRequest, Follows
+from app.persistence.pages import PageRequest
+from app.social.follows import FollowEntry, Follows
 from app.social.posts import Posts
 from tests.integration.workers.test_aggregator import die_at
 from tests.support.pipeline_harness import LaneAggregators, PipelineHarness, PipelineUser
@@ -15,9 +16,10 @@ pytestmark = pytest.mark.service
 
 def following(pipeline: PipelineHarness, user: PipelineUser) -> list[FollowEntry]:
     pending = pipeline.pending_follows.get_pending_following(user.id)
-    return Follows(pipeline.engine).list_followers_or_following(
-        "following", user.id, FollowPageRequest(10), pending
-    )
+    follows = Follows(pipeline.engine)
+    return follows.list_followers_or_following(
+        "following", user.id, PageRequest(10), pending_follows=pending
+    ).items
 
 
 def ids_and_times(follows: list[FollowEntry]) -> list[tuple[str, str]]:

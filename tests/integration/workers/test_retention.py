@@ -1,6 +1,7 @@
 """The retention loop on PostgreSQL: leases, restarts, progress, metrics, and the indexes it relies on."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -211,19 +212,30 @@ PARAMS = {
 }
 
 
+INDEXES = {
+    "withdrawn likes": "ix_likes_withdrawn",
+    "withdrawn follows": "ix_follows_withdrawn",
+    "deleted comments": "ix_comments_deleted",
+    "expired sessions": "ix_refresh_tokens_expires_at",
+}
+"""Those that are not named by the table and the first time in the condition."""
+
+
 @pytest.mark.parametrize("name", RETENTION_CATEGORIES)
 def test_rows_past_their_retention_are_found_by_an_index(filled_engine: Engine, name: str) -> None:
     category = RETENTION_CATEGORIES[name]
+    column = re.search(r"t\.(\w+) < now", category.condition)
+    index = INDEXES.get(name) or f"ix_{category.table}_{column and column[1]}"
     with filled_engine.begin() as conn:
         conn.exec_driver_sql("set local enable_seqscan = off")
         statement = text(f"explain (format json) {category.selection('t.*')}")
         rows: Any = conn.execute(statement, PARAMS).scalar_one()
 
     nodes = _plan_nodes((json.loads(rows) if isinstance(rows, str) else rows)[0]["Plan"])
-    assert category.index in {node.get("Index Name") for node in nodes}
+    assert index in {node.get("Index Name") for node in nodes}
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     conditions = {node["Index Name"]: node.get("Index Cond") for node in nodes if "Index Name" in node}
-    assert conditions[category.index]
+    assert conditions[index]
 
 
 def test_superseded_client_events_of_many_users_are_found_without_reading_the_outbox(

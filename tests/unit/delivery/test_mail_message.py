@@ -2,6 +2,7 @@
 
 import email
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from app.delivery.mail_message import OutboundEmailOrSms, render_email, render_sms_json
 from app.domain.errors import Poisoned, Rejected
 from app.domain.events import CRITICAL_KINDS, Kind
-from app.domain.mail_policy import MailFromAddress
 
-SENDER = MailFromAddress("Chime, notifications", "hello@chime.example.org")
+SENDER = Address("Chime, notifications", addr_spec="hello@chime.example.org")
 AT = datetime(2026, 5, 28, 20, 26, 40, tzinfo=UTC)
 UNSUBSCRIBE_URL = "https://chime.example.org/unsubscribe/" + "t" * 150
 HEADERS = {
@@ -65,7 +65,7 @@ def test_message_has_the_standard_headers() -> None:
     assert set(mail.keys()) == HEADERS
     assert mail["Date"].datetime == AT
     (sender,) = mail["From"].addresses
-    assert (sender.display_name, sender.addr_spec) == (SENDER.name, SENDER.address)
+    assert sender == SENDER
     assert mail["Message-ID"] == "<0190-1@chime.example.org>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from app.delivery.smtp_transport import SmtpTransport
 from app.delivery.transports import create_transports_by_channel
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Kind
-from app.domain.mail_policy import MailFromAddress, mail_retry_delay_seconds
+from app.domain.mail_policy import mail_retry_delay_seconds
 from harness.waiting import wait_until
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, HANG_AFTER_DATA, MailServer
 
-SENDER = MailFromAddress("Chime", "hello@chime.example.org")
+SENDER = Address("Chime", addr_spec="hello@chime.example.org")
 SHORT_TIMEOUTS = TransportTimeouts(connect_seconds=2.0, response_seconds=0.3, attempt_seconds=2.0)
 ANN = "ann@example.org"
 

@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 
 from app.domain.errors import Rejected
-from blueprints.http.pagination import encode_cursor, next_cursor, parse_page_params
+from app.persistence.pages import Page, cut_page
+from blueprints.http.pagination import encode_cursor, parse_page
 from blueprints.pages.page_session import safe_local_path
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -14,22 +15,23 @@ ID = "01a20a11-d09a-71d1-afcb-471ee183a627"
 
 
 def test_cursor_is_decoded_to_its_key(app: Flask) -> None:
-    with app.test_request_context(f"/?cursor={encode_cursor(MOMENT, ID)}"):
-        assert parse_page_params(50).cursor_key == (MOMENT, ID)
+    with app.test_request_context(f"/?cursor={encode_cursor((MOMENT, ID))}"):
+        assert parse_page().after_key == (MOMENT, ID)
 
 
 @pytest.mark.parametrize("values", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
 def test_cursor_of_another_list_is_refused(app: Flask, values: tuple[object, ...]) -> None:
     with (
-        app.test_request_context(f"/?cursor={encode_cursor(*values)}"),
+        app.test_request_context(f"/?cursor={encode_cursor(values)}"),
         pytest.raises(Rejected, match="cursor"),
     ):
-        _ = parse_page_params(50).cursor_key
+        parse_page()
 
 
-def test_next_cursor_exists_only_if_there_is_more() -> None:
-    assert next_cursor([1, 2], 2, lambda n: (n,)) is None
-    assert next_cursor([1, 2, 3], 2, lambda n: (n,)) == encode_cursor(2)
+def test_next_key_exists_only_if_there_is_more() -> None:
+    assert cut_page([1, 2], 2, lambda n: (n,)) == Page([1, 2], None)
+    assert cut_page([1, 2, 3], 2, lambda n: (n,)) == Page([1, 2], (2,))
+    assert encode_cursor(None) is None
 
 
 @pytest.mark.parametrize(
