@@ -1,4 +1,5 @@
 """The feed, one post, the users who like it, and bookmarks: /, /posts/:id, /posts/:id/likes, /bookmarks.
+Anonymous users see the front page at /.
 
 The pages work without scripts; scripts update them live.
 """
@@ -39,7 +40,11 @@ def blueprint(
 
     @routes.get("/")
     def show_feed() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(PAGE_SIZE)
+        """The feed; for anonymous users what this is, and how to get in."""
+        viewer = sessions.current_user()
+        if viewer is None:
+            return render_template("front_page.html", return_path="/")
+        page_params = parse_page_params(PAGE_SIZE)
         posts = post_store.list_newest(None, page_params.page_request, viewer.id)
         next_page_cursor = next_cursor(posts, PAGE_SIZE, post_cursor_key)
         return render_template(
