@@ -64,7 +64,6 @@ class TrackedEvents {
     this.scope = count > MAX_TRACKED_EVENTS ? `Of the first ${MAX_TRACKED_EVENTS}: ` : "";
     const sent = results.filter((result) => result.eventId).slice(0, MAX_TRACKED_EVENTS);
     this.namesByEventId = new Map(sent.map((result) => [result.eventId, result.username.split("_")[1] ?? result.username]));
-    this.list.replaceChildren();
     this.root.hidden = sent.length === 0;
     if (sent.length) this.startTracker();
   }
@@ -135,8 +134,9 @@ export function startSimulator(postCard) {
     const results = [];
     setText(result, "Making people…");
     for await (const newResults of senders[kind](count)) {
-      if (!results.length) trackedEvents.track(newResults, count);
+      const isTracked = results.length < MAX_TRACKED_EVENTS;
       results.push(...newResults);
+      if (isTracked) trackedEvents.track(results, count);
       setText(result, `${results.filter(({ success }) => success).length} of ${count} sent`);
     }
   };

@@ -15,7 +15,7 @@ export const STEPS = [
     path: "/users/{username}",
     target: "#bell",
     text: [
-      "The first three likes were announced at once, by name. The others wait until their window closes, by default after about two minutes.",
+      "The first three likes were announced at once: three toasts, each with a name. The others wait for the end of their window, about two minutes.",
       "Do not wait: close it now. One toast and one line in the bell are for all of them.",
     ],
     actions: ["sendLikes", "closeWindows"],
@@ -52,7 +52,7 @@ export const STEPS = [
   {
     title: "Run a storm",
     path: "/storm",
-    target: "#main form",
+    target: "#storm-form",
     text: [
       "Thousands of likes, first with one row per like, then through the pipeline, on this machine. Choose a size and start.",
       "Break something meanwhile. The count of lost and doubled likes stays at zero.",
