@@ -40,6 +40,7 @@ from app.operations.admin_queues import AdminQueues
 from app.operations.audit_log import AuditLog
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import DatabaseViewer
+from app.operations.health.public_figures import PublicFiguresReader
 from app.operations.health.report import Health
 from app.operations.in_flight_events import InFlightEvents
 from app.operations.metrics import Metrics
@@ -104,6 +105,7 @@ class WebServices:
     idempotency_keys: IdempotencyKeys
     redis_server_check: RedisServerCheck
     health: Health
+    public_figures: PublicFiguresReader
     metrics: Metrics
     socket_server: SocketServer
     admin: AdminServices
@@ -157,6 +159,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         idempotency_keys=IdempotencyKeys(engine),
         redis_server_check=RedisServerCheck(services.redis),
         health=health,
+        public_figures=PublicFiguresReader(health),
         metrics=Metrics(health, socket_server.count_connected_users),
         socket_server=socket_server,
         admin=_build_admin_services(services),

@@ -3,6 +3,7 @@
 from flask import Blueprint, Flask
 
 from app.delivery.links import NotificationLinks
+from app.devtools.demo_people import DemoPeople
 from app.web_services import WebServices
 from blueprints.admin import admin_queues, database_viewer, operations, pipeline
 from blueprints.api import (
@@ -10,6 +11,7 @@ from blueprints.api import (
     bookmarks,
     comments,
     events,
+    figures,
     follows,
     health,
     likes,
@@ -33,6 +35,7 @@ from blueprints.http.serializers import PostSerializer
 from blueprints.http.write_actions import WriteActions
 from blueprints.pages import (
     admin_pages,
+    demo_login,
     login_pages,
     notifications_page,
     page_context,
@@ -48,6 +51,7 @@ from blueprints.pages.csrf import protect_forms
 from blueprints.pages.form_auth import FormAuth
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
+from blueprints.testing import demo_people as demo_people_api
 from blueprints.testing import event_demo, service_control, simulator
 
 
@@ -72,10 +76,13 @@ class _SharedCollaborators:
         self.user_directory = users.UserDirectory(
             stores.users, stores.blocks, services.memberships, stores.follows
         )
+        self.demo_people = DemoPeople(
+            stores.users, stores.posts, self.write_actions.checked, web.auth.password_hashing, web.auth.new_id
+        )
 
 
 def register_blueprints(app: Flask, web: WebServices) -> None:
-    """Registers the error handlers and all blueprints; the simulator in testing mode only."""
+    """Registers the error handlers and all blueprints; simulator and demo in testing mode only."""
     document, shared = OpenApiDocument(app), _SharedCollaborators(web)
     errors.register_error_handlers(app)
     routes = _api_blueprints(web, shared) + _admin_blueprints(web, shared)
@@ -85,6 +92,8 @@ def register_blueprints(app: Flask, web: WebServices) -> None:
     for api_blueprint in routes:
         document.register(api_blueprint)
     pages = _page_blueprints(web, shared)
+    if web.services.settings.web.is_testing:
+        pages.append(demo_login.blueprint(web.accounts, shared.devices, shared.demo_people))
     protect_forms(app, pages)
     for blueprint in (*pages, _unsubscribe_blueprint(web)):
         app.register_blueprint(blueprint)
@@ -136,6 +145,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
             web.socket_server.count_connected_users,
             services.now,
         ),
+        figures.blueprint(web.public_figures),
         metrics.blueprint(web.metrics, web_settings),
     ]
 
@@ -241,4 +251,5 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             web.admin.event_traces,
         ),
         service_control.blueprint(request_auth, web.service_control),
+        demo_people_api.blueprint(shared.demo_people),
     ]

@@ -92,7 +92,14 @@ class AccountAuthentication:
                 exc,
                 extra={"event": "cache_init_failed"},
             )
-        services.sessions.remember_device(account.id, client_device)
+        return self.open_session_without_password(account, client_device)
+
+    def open_session_without_password(
+        self, account: Account, client_device: ClientDevice
+    ) -> AuthenticatedSession:
+        """For a new account, and for the demo. The device counts as known: later log-ins from it cause no
+        alert."""
+        self._services.sessions.remember_device(account.id, client_device)
         return self._open_session(account, client_device)
 
     def log_in(self, email: str, password: str, client_device: ClientDevice) -> AuthenticatedSession:

@@ -1,4 +1,5 @@
 """The feed, one post, the users who like it, and bookmarks: /, /posts/:id, /posts/:id/likes, /bookmarks.
+Anonymous users see the front page at /.
 
 The pages work without scripts; scripts update them live.
 """
@@ -45,7 +46,10 @@ def blueprint(
 
     @routes.get("/")
     def show_feed() -> str:
-        viewer = sessions.require_user()
+        """The feed; for anonymous users what this is, and how to get in."""
+        viewer = sessions.current_user()
+        if viewer is None:
+            return render_template("front_page.html", return_path="/")
         posts = post_store.list_newest(None, parse_page(), viewer.id)
         return render_template(
             "feed.html",

@@ -53,7 +53,14 @@ async function deleteComment(form) {
   }
 }
 
+// Opening the box by its button leads to the field.
+function focusOpenedBox({ target }) {
+  if (!("commentBox" in (target.dataset ?? {})) || !target.open) return;
+  if (target.querySelector("summary") === document.activeElement) target.querySelector("[name=content]").focus();
+}
+
 export function startComments() {
+  document.addEventListener("toggle", focusOpenedBox, true); // does not bubble
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
     const form = event.target;

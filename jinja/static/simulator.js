@@ -1,10 +1,11 @@
 // Post simulator: sends real likes and comments of simulated users, then shows the status of each event to its end.
-// In: the <details data-simulator> of a post card. Out: POST /api/test/simulate-*.
+// In: the <details data-simulator> of a post card. Out: POST /api/test/simulate-*, DELETE /api/test/cleanup.
 import { countdown } from "./admin/countdown.js";
 import { el, formatPreciseTime, formatTime, reconcileChildren, setText } from "./admin/dom.js";
-import { EventTracker } from "./admin/eventTracker.js";
+import { EventTracker, MAX_TRACKED_EVENTS } from "./admin/eventTracker.js";
 import { callApi } from "./api.js";
 import { formatCount } from "./plurals.js";
+import { sendSimulatedLikes } from "./simulatedLikes.js";
 
 // What the configured aggregation rules do with `likes` likes when no window is open.
 function predictLikes(likes, instantLikes, windowText) {
@@ -57,11 +58,12 @@ class TrackedEvents {
     this.namesByEventId = new Map();
   }
 
-  track(results) {
+  // Of many events the first are tracked; `count` is the number of all.
+  track(results, count) {
     this.tracker?.stop();
-    const sent = results.filter((result) => result.eventId);
+    this.scope = count > MAX_TRACKED_EVENTS ? `Of the first ${MAX_TRACKED_EVENTS}: ` : "";
+    const sent = results.filter((result) => result.eventId).slice(0, MAX_TRACKED_EVENTS);
     this.namesByEventId = new Map(sent.map((result) => [result.eventId, result.username.split("_")[1] ?? result.username]));
-    this.list.replaceChildren();
     this.root.hidden = sent.length === 0;
     if (sent.length) this.startTracker();
   }
@@ -85,7 +87,7 @@ class TrackedEvents {
   }
 
   render(events, isDone) {
-    setText(this.summary, summarize(events));
+    setText(this.summary, this.scope + summarize(events));
     this.pauseButton.hidden = isDone;
     reconcileChildren(this.list, events, (event) => event.eventId,
       (event) => el("li", {}, el("strong", {}, this.namesByEventId.get(event.eventId)), " ", el("span")),
@@ -103,37 +105,54 @@ export function startSimulator(postCard) {
   const simulator = postCard.querySelector("[data-simulator]");
   if (!simulator) return;
   const part = (name, value) => simulator.querySelector(`[data-${name}${value ? `="${value}"` : ""}]`);
-  const settingValue = (name) => Number(part("setting", name).value);
+  const setting = (name) => part("setting", name);
   const result = part("simulator-result");
   const trackedEvents = new TrackedEvents(part("tracked-events"));
+  const post = { postId: postCard.dataset.post, authorId: postCard.dataset.author };
+
   const renderPrediction = () => {
-    const { isWindowed, text } = predictLikes(settingValue("likes"), Number(simulator.dataset.instant), simulator.dataset.window);
+    const likes = setting("likes");
+    const isValid = likes.validity.valid && likes.value !== "";
+    const { isWindowed, text } = isValid
+      ? predictLikes(Number(likes.value), Number(simulator.dataset.instant), simulator.dataset.window)
+      : { isWindowed: false, text: `${likes.min} to ${likes.max} likes` };
     const hint = part("hint", "likes");
     hint.classList.toggle("held", isWindowed);
     setText(hint, text);
   };
-  for (const range of simulator.querySelectorAll("input[type=range]")) {
-    range.addEventListener("input", () => {
-      setText(range.nextElementSibling, range.value);
-      renderPrediction();
-    });
-  }
+  setting("likes").addEventListener("input", renderPrediction);
   renderPrediction();
-  const target = { postId: postCard.dataset.post, targetUserId: postCard.dataset.author };
-  const requests = {
-    likes: () => callApi("POST", "/api/test/simulate-likes", { ...target, count: settingValue("likes"), simulationType: part("setting", "kind").value }),
-    comments: () => callApi("POST", "/api/test/simulate-comments", { ...target, count: settingValue("comments") }),
-    cleanup: () => callApi("DELETE", "/api/test/cleanup"),
+
+  // Each yields the results of one or several requests.
+  const senders = {
+    likes: (count) => sendSimulatedLikes(post, count, setting("kind").value),
+    async* comments(count) {
+      yield (await callApi("POST", "/api/test/simulate-comments", { postId: post.postId, targetUserId: post.authorId, count })).results;
+    },
   };
+  const send = async (kind, count) => {
+    const results = [];
+    setText(result, "Making people…");
+    for await (const newResults of senders[kind](count)) {
+      const isTracked = results.length < MAX_TRACKED_EVENTS;
+      results.push(...newResults);
+      if (isTracked) trackedEvents.track(results, count);
+      setText(result, `${results.filter(({ success }) => success).length} of ${count} sent`);
+    }
+  };
+  const cleanUp = async () => {
+    setText(result, "Removing simulated people…");
+    setText(result, (await callApi("DELETE", "/api/test/cleanup")).message);
+  };
+
   for (const button of simulator.querySelectorAll("[data-simulate]")) {
     button.addEventListener("click", async () => {
+      const kind = button.dataset.simulate;
+      const field = setting(kind);
+      if (field && !field.reportValidity()) return;
       button.disabled = true;
-      setText(result, button.dataset.simulate === "cleanup" ? "Removing simulated people…" : "Making people…");
       try {
-        const reply = await requests[button.dataset.simulate]();
-        const successCount = reply.results?.filter(({ success }) => success).length;
-        setText(result, reply.results ? `${successCount} of ${reply.results.length} sent` : reply.message);
-        if (reply.results) trackedEvents.track(reply.results);
+        await (field ? send(kind, Number(field.value)) : cleanUp());
       } catch (error) {
         setText(result, error.message);
       } finally {

@@ -76,6 +76,7 @@ def logged_in_paths(sample_content: SampleContent) -> dict[str, str]:
 
 
 ANONYMOUS_PATHS = {
+    "front-page": "/",
     "login": "/login",
     "register": "/register",
     "forgotten": "/password/forgotten",
@@ -115,10 +116,12 @@ def test_anonymous_pages_are_accessible_in_every_display_profile(
 
 
 def test_no_page_is_wider_than_320_pixels(open_page: OpenPage, sample_content: SampleContent) -> None:
-    page = open_page(sample_content.ada, display_profile=DisplayProfile(320, 640, "light"))
-    for path in logged_in_paths(sample_content).values():
-        page.goto(path)
-        assert_no_horizontal_scroll(page)
+    narrow = DisplayProfile(320, 640, "light")
+    for user, paths in ((sample_content.ada, logged_in_paths(sample_content)), (None, ANONYMOUS_PATHS)):
+        page = open_page(user, display_profile=narrow)
+        for path in paths.values():
+            page.goto(path)
+            assert_no_horizontal_scroll(page)
 
 
 def test_reduced_motion_disables_animations(open_page: OpenPage, sample_content: SampleContent) -> None:

@@ -44,6 +44,21 @@ def test_comment_and_reply_appear_without_leaving_the_page(page: Page) -> None:
     assert page.evaluate("window.isSamePage")
 
 
+def test_comment_box_of_the_feed_opens_on_demand(page: Page, post_id: str) -> None:
+    page.goto("/")
+    post = page.locator(f"[data-post='{post_id}']")
+    field = post.get_by_label("Your comment")
+    expect(field).to_be_hidden()
+
+    post.locator("summary", has_text="Comment").press("Enter")
+    expect(field).to_be_focused()
+    field.fill("From the feed")
+    field.press("Enter")
+
+    expect(page.locator(".toast")).to_contain_text("Comment sent")
+    expect(post.locator("[data-comments]")).to_have_text("1")
+
+
 def test_new_comments_of_others_wait_behind_a_button(
     page: Page, post_id: str, register_user: RegisterUser
 ) -> None:

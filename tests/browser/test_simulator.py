@@ -1,4 +1,6 @@
-"""The post tester below a post: its hints, and the tracked events that it sends."""
+"""The simulator below a post: its hints, and the tracked events that it sends."""
+
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -68,6 +70,35 @@ def test_all_simulated_comments_wait_and_cleanup_removes_the_users(
     expect(page.locator("[data-simulator-result]")).to_contain_text("Cleaned up")
 
 
+def test_many_likes_are_sent_in_several_requests_and_the_first_are_tracked(
+    register_user: RegisterUser, open_page: OpenPage
+) -> None:
+    ada = register_user("Ada")
+    page = open_page(ada)
+    _open_simulator(page, ada.create_post("Hello"))
+    page.select_option("[data-setting=kind]", "non-followers")
+    page.fill("[data-setting=likes]", "120")
+    page.click("[data-simulate=likes]")
+
+    expect(page.locator("[data-simulator-result]")).to_have_text("120 of 120 sent")
+    expect(page.locator("[data-likes]")).to_have_text("120")
+    expect(page.locator("[data-list] li")).to_have_count(50)
+    expect(page.locator("[data-summary]")).to_have_text(re.compile("^Of the first 50: "))
+
+
+def test_more_than_five_hundred_likes_are_not_sent(register_user: RegisterUser, open_page: OpenPage) -> None:
+    ada = register_user("Ada")
+    page = open_page(ada)
+    _open_simulator(page, ada.create_post("Hello"))
+    page.fill("[data-setting=likes]", "501")
+    expect(page.locator("[data-hint=likes]")).to_have_text("1 to 500 likes")
+
+    page.click("[data-simulate=likes]")
+
+    expect(page.locator("[data-setting=likes]")).to_be_focused()
+    expect(page.locator("[data-simulator-result]")).to_be_empty()
+
+
 @pytest.mark.parametrize(
     ("likes", "hint", "css_class"),
     [
@@ -104,6 +135,6 @@ def test_simulator_is_accessible(
     page.click("[data-simulate=likes]")
     _expect_events(page, "announced", 2)
 
-    save_screenshot(page, f"post-tester-{display_profile.name}", is_full_page=True)
+    save_screenshot(page, f"simulator-{display_profile.name}", is_full_page=True)
     assert_accessible(page, SIMULATOR_SELECTOR)
     assert_no_horizontal_scroll(page)

@@ -4,13 +4,13 @@ import { callApi } from "../api.js";
 
 const POLL_INTERVAL_MS = 700;
 const WRITTEN_TIMEOUT_MS = 6000;
-const MAX_EVENTS = 50;
+export const MAX_TRACKED_EVENTS = 50;
 const isFinal = (event) => event.status === "announced" || event.status === "ended";
 
 export class EventTracker {
   // onUpdate(events, isDone), onStep(name, at), onError(error); the last two are optional.
   constructor(eventIds, { onUpdate, onStep, onError }) {
-    Object.assign(this, { eventIds: eventIds.slice(0, MAX_EVENTS), onUpdate, onStep, onError });
+    Object.assign(this, { eventIds: eventIds.slice(0, MAX_TRACKED_EVENTS), onUpdate, onStep, onError });
     this.seenSteps = new Map(eventIds.map((eventId) => [eventId, new Set()]));
     this.writtenSince = new Map();
     this.isRunning = true;

@@ -16,7 +16,8 @@ _API_PATH = re.compile(r"/(api/.*|health|ready|metrics|openapi\.json|docs)")
 _AUTHORITY_BY_ROUTE = (
     (r"GET /(health|ready|metrics|docs|openapi\.json)", "open"),
     (r"POST /api/auth/(register|login|refresh|password/reset|password/reset-request)", "open"),
-    (r"GET /api/(users|posts|comments|follows)\b.*", "open"),
+    (r"GET /api/(users|posts|comments|follows|figures)\b.*", "open"),
+    (r"POST /api/test/demo-people", "open"),
     (r"POST /api/events(/trigger)?", "service"),
     (r"\w+ /api/admin/db/.*", "operator"),
     (r"\w+ /api/admin/.*", "admin"),

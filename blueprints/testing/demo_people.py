@@ -1,0 +1,44 @@
+"""POST /api/test/demo-people: the people of the demo and how to log in as them. Testing mode only."""
+
+from marshmallow import fields
+
+from app.devtools.demo_people import PASSWORD, DemoPeople
+from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
+from blueprints.http.serializers import JsonObject
+
+
+class DemoPersonSchema(ObjectSchema):
+    id = fields.UUID()
+    name = fields.String()
+    username = fields.String()
+    email = fields.String()
+
+
+class DemoPeopleResponse(ResponseSchema):
+    people = fields.List(
+        fields.Nested(DemoPersonSchema), metadata={"description": "the first is an administrator"}
+    )
+    password = fields.String(metadata={"description": "of all"})
+    postIds = fields.List(fields.UUID())
+
+
+def blueprint(demo_people: DemoPeople) -> ApiBlueprint:
+    routes = ApiBlueprint("demo_people", __name__, url_prefix="/api/test")
+
+    @routes.post("/demo-people")
+    @routes.returns(DemoPeopleResponse)
+    def create_demo_people() -> JsonObject:
+        """Create the people of the demo and their posts, as far as they are not there."""
+        demo = demo_people.create_missing()
+        return {
+            "success": True,
+            "people": [
+                {"id": account.id, "name": account.name, "username": account.username, "email": account.email}
+                for account in demo.accounts
+            ],
+            "password": PASSWORD,
+            "postIds": demo.post_ids,
+        }
+
+    return routes

@@ -1,0 +1,139 @@
+"""The people of the demo: created once, completed after a failure; log-in as their administrator."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from app.domain.errors import Unavailable
+from app.domain.events import Kind
+from app.ingest.actions import Actions
+from tests.support.auth_client import read_critical_texts as read_critical_texts
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def client(isolated_app: Flask) -> FlaskClient:
+    return isolated_app.test_client()
+
+
+def _csrf(client: FlaskClient) -> str:
+    match = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
+    assert match
+    return match[1]
+
+
+def _create_demo(app: Flask) -> Any:
+    response = app.test_client().post("/api/test/demo-people")
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def _enter_as_ada(client: FlaskClient) -> str:
+    """The path of the redirect."""
+    response = client.post("/enter-as-ada", data={"csrf": _csrf(client)})
+    assert response.status_code == 303
+    return response.headers["Location"]
+
+
+def _count_rows(engine: Engine) -> tuple[int, ...]:
+    with engine.connect() as conn:
+        return tuple(
+            conn.execute(text(f"select count(*) from {table}")).scalar_one()  # noqa: S608
+            for table in ("users", "posts", "fan_outs")
+        )
+
+
+def test_demo_has_people_posts_likes_follows_and_comments(isolated_app: Flask) -> None:
+    demo = _create_demo(isolated_app)
+
+    client = isolated_app.test_client()
+    posts: Any = client.get("/api/posts").json
+    assert [person["name"] for person in demo["people"]][:2] == ["Ada", "Ben"]
+    assert [post["id"] for post in posts["posts"]] == demo["postIds"]
+    assert [post["likesCount"] for post in posts["posts"]] == [7, 6, 5, 4]
+    assert [post["commentsCount"] for post in posts["posts"]] == [4, 3, 2, 1]
+    credentials = {"email": demo["people"][0]["email"], "password": demo["password"]}
+    assert client.post("/api/auth/login", json=credentials).status_code == 200
+
+
+def test_demo_is_created_once(isolated_app: Flask, engine: Engine) -> None:
+    demo = _create_demo(isolated_app)
+    rows = _count_rows(engine)
+
+    assert _create_demo(isolated_app) == demo
+    assert _count_rows(engine) == rows == (8, 4, 4)
+
+
+def test_two_visitors_at_the_same_time_create_it_once(isolated_app: Flask, engine: Engine) -> None:
+    greenlets = [gevent.spawn(_create_demo, isolated_app) for _ in range(3)]
+    gevent.joinall(greenlets, timeout=60, raise_error=True)
+
+    assert greenlets[0].value == greenlets[1].value == greenlets[2].value
+    assert _count_rows(engine) == (8, 4, 4)
+
+
+def test_creation_that_failed_halfway_is_completed_by_the_next(
+    isolated_app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_like, calls = Actions.set_like, []
+
+    def fail_at_the_third_like(self: Actions, *args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 3:
+            raise Unavailable("no answer", "busy")
+        return set_like(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Actions, "set_like", fail_at_the_third_like)
+        assert isolated_app.test_client().post("/api/test/demo-people").status_code == 503
+
+    demo = _create_demo(isolated_app)
+
+    posts: Any = isolated_app.test_client().get("/api/posts").json
+    assert [post["id"] for post in posts["posts"]] == demo["postIds"]
+    assert [post["likesCount"] for post in posts["posts"]] == [7, 6, 5, 4]
+    assert _count_rows(engine) == (8, 4, 4)
+
+
+def test_deleted_post_is_created_again(isolated_app: Flask) -> None:
+    demo = _create_demo(isolated_app)
+    ada, client = demo["people"][0], isolated_app.test_client()
+    credentials = {"email": ada["email"], "password": demo["password"]}
+    session: Any = client.post("/api/auth/login", json=credentials).json
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    assert client.delete(f"/api/posts/{demo['postIds'][0]}", headers=headers).status_code == 200
+
+    again = _create_demo(isolated_app)
+
+    assert again["people"] == demo["people"]
+    assert again["postIds"][1:] == demo["postIds"][1:]
+    assert again["postIds"][0] != demo["postIds"][0]
+
+
+def test_entering_as_ada_on_an_empty_system_logs_in_an_administrator(
+    client: FlaskClient, engine: Engine, read_critical_texts: Callable[[Kind], list[str]]
+) -> None:
+    path = _enter_as_ada(client)
+
+    assert re.fullmatch(r"/users/ada_[0-9a-f]{6}#welcome", path)
+    profile = client.get(path.partition("#")[0]).text
+    assert "First morning swim of the year" in profile
+    assert "/static/tour/tour.js" in profile
+    assert 'id="flush"' in client.get("/dashboard").text
+    assert _enter_as_ada(client) == path
+    assert read_critical_texts(Kind.SECURITY_ALERT) == []
+
+
+def test_ordinary_log_in_has_no_tour(client: FlaskClient, isolated_app: Flask) -> None:
+    demo = _create_demo(isolated_app)
+    fields = {"email": demo["people"][0]["email"], "password": demo["password"], "csrf": _csrf(client)}
+    assert client.post("/login", data=fields).status_code == 303
+
+    assert "tour.js" not in client.get("/").text
