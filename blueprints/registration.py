@@ -126,7 +126,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
         mutes.blueprint(request_auth, write_actions, stores.mutes, stores.posts, shared.post_serializer),
         preferences.blueprint(request_auth, stores.preferences),
         notifications.blueprint(request_auth, stores.notifications, serializer),
-        notification_status.blueprint(request_auth, stores.notification_status, serializer),
+        notification_status.blueprint(request_auth, stores.notification_status, serializer, services.now),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
             web.health,
@@ -189,7 +189,9 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
             stores.follows,
             post_cards,
         ),
-        notifications_page.blueprint(sessions, stores.notifications, shared.notification_serializer),
+        notifications_page.blueprint(
+            sessions, stores.notifications, shared.notification_serializer, services.now
+        ),
         admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
         login_pages.blueprint(sessions, web.accounts, web.access_tokens, shared.devices),
         password_reset_pages.blueprint(web.credentials, shared.devices),

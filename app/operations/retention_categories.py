@@ -197,7 +197,8 @@ RETENTION_CATEGORIES = {
         RetentionCategory(
             "read notifications",
             "notifications",
-            f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}",
+            f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF} "
+            "and t.snoozed_until is null",
             "ix_notifications_read_at",
             CASCADING_BATCH_SIZE,
             _delete_notifications,

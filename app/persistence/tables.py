@@ -270,11 +270,16 @@ notifications = Table(
     Column(
         "is_visible",
         Boolean,
-        Computed("version > 0 and removed_at is null and archived_at is null", persisted=True),
+        Computed(
+            "version > 0 and removed_at is null and archived_at is null and snoozed_until is null",
+            persisted=True,
+        ),
         nullable=False,
     ),
     # Quiet hours: in the list at once, announced at this time.
     _time_column("deferred_until", default=False),
+    # Not in the list until this time, which the recipient chose (app/persistence/snoozes.py).
+    _time_column("snoozed_until", default=False),
     _time_column("created_at"),
     _time_column("updated_at"),
     UniqueConstraint("user_id", "type", "object_id", "generation"),
@@ -296,6 +301,18 @@ notifications = Table(
         "ix_notifications_deferred_until",
         "deferred_until",
         postgresql_where=text("deferred_until is not null"),
+    ),
+    Index(
+        "ix_notifications_snoozed_until",
+        "snoozed_until",
+        postgresql_where=text("snoozed_until is not null"),
+    ),
+    Index(
+        "ix_notifications_snoozed",
+        "user_id",
+        text("updated_at desc"),
+        text("id desc"),
+        postgresql_where=text("snoozed_until is not null"),
     ),
     Index("ix_notifications_read_at", "read_at", postgresql_where=text("read_at is not null")),
     Index("ix_notifications_archived_at", "archived_at", postgresql_where=text("archived_at is not null")),
