@@ -149,7 +149,11 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Ap
             services.now,
         ),
         operations.blueprint(
-            shared.request_auth, admin.open_windows, admin.audit_log, admin.open_delivery_log
+            shared.request_auth,
+            admin.open_windows,
+            admin.database_viewer.find_names,
+            admin.audit_log,
+            admin.open_delivery_log,
         ),
         pipeline.blueprint(
             shared.request_auth,

@@ -2,7 +2,7 @@
 /api/admin/delivery-log. Administrators only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
@@ -42,6 +42,9 @@ class WindowSchema(ObjectSchema):
 
 class WindowsResponse(PageResponse):
     items = fields.List(fields.Nested(WindowSchema))
+    names = fields.Dict(
+        fields.UUID(), fields.String(), metadata={"description": "of recipients and objects, by id"}
+    )
 
 
 class FlushedResponse(ResponseSchema):
@@ -98,6 +101,7 @@ def _entry_json(entry: dict[str, Any]) -> JsonObject:
 def blueprint(
     request_auth: RequestAuth,
     open_windows: OpenWindows,
+    find_names: Callable[[Iterable[str]], dict[str, str]],
     audit_log: AuditLog,
     open_delivery_log: Callable[[], DeliveryLog],
 ) -> ApiBlueprint:
@@ -114,9 +118,11 @@ def blueprint(
         windows: list[OpenWindow] = []
         with stale_reads.mark_stale_if_redis_unavailable():
             windows = open_windows.list_by_due(page_params.limit + 1, cursor_key)
+        ids = [id for window in windows for id in (window.recipient_id, window.object_id)]
         return {
             "success": True,
             "items": [_window_json(window) for window in windows[: page_params.limit]],
+            "names": find_names(ids),
             "nextCursor": next_cursor(
                 windows, page_params.limit, lambda window: (window.due_ms, window.name)
             ),

@@ -31,12 +31,9 @@ KIND_LABELS = {
     Kind.FOLLOW: "Followers",
     Kind.BELL_POST: "New posts",
     Kind.POST_SHARE: "Shares",
-    Kind.STORY_VIEW: "Story views",
     Kind.SECURITY_ALERT: "Security",
     Kind.OTP: "Log-in codes",
     Kind.PASSWORD_RESET: "Passwords",
-    Kind.MARKETING: "News",
-    Kind.DIGEST: "Digests",
 }
 
 

@@ -74,18 +74,21 @@ function toolbarButton(li) {
   return button;
 }
 
-// Renders `li` again; if the focus was on an element inside, it stays on the corresponding one.
+// Renders `li` again; if the focus was on an element inside, it stays on the corresponding one. Open details are not
+// touched: an element that is moved loses the focus.
 export function renderListItem(li, row, actions, expandedDetails) {
-  const focusSelector = li.contains(document.activeElement) ? selectorOf(li, document.activeElement) : null;
+  const details = expandedDetails ? li.querySelector(":scope > .group-details") : null;
+  const isFocusReplaced = li.contains(document.activeElement) && !details?.contains(document.activeElement);
+  const focusSelector = isFocusReplaced ? selectorOf(li, document.activeElement) : null;
   li.classList.add("group");
   li.classList.toggle("unread", !row.isRead && !row.isRemoved);
   li.dataset.notification = row.id;
   li.dataset.version = row.version;
-  const details = li.querySelector(":scope > .group-details");
   const children = row.isRemoved
     ? [el("p.group-line.muted", {}, "This is no longer there."), el("p.group-detail.muted")]
     : [stateLabel(row), messageLink(row, actions), detailLine(row), timeElement(row), toolbar(row, actions, expandedDetails), toolbarButton(li)];
-  li.replaceChildren(actorAvatars(row), ...children.filter(Boolean), ...(details && expandedDetails ? [details] : []));
+  for (const child of [...li.children]) if (child !== details) child.remove();
+  li.prepend(actorAvatars(row), ...children.filter(Boolean));
   if (focusSelector) findFocusTarget(li, focusSelector)?.focus({ preventScroll: true });
 }
 
