@@ -138,7 +138,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
         mutes.blueprint(request_auth, write_actions, stores.mutes, stores.posts, shared.post_serializer),
         preferences.blueprint(request_auth, stores.preferences),
         notifications.blueprint(request_auth, stores.notifications, serializer),
-        notification_status.blueprint(request_auth, stores.notification_status, serializer),
+        notification_status.blueprint(request_auth, stores.notification_status, serializer, services.now),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
             web.health,
@@ -162,7 +162,11 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Ap
             services.now,
         ),
         operations.blueprint(
-            shared.request_auth, admin.open_windows, admin.audit_log, admin.open_delivery_log
+            shared.request_auth,
+            admin.open_windows,
+            admin.database_viewer.find_names,
+            admin.audit_log,
+            admin.open_delivery_log,
         ),
         pipeline.blueprint(
             shared.request_auth,
@@ -202,7 +206,9 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
             stores.follows,
             post_cards,
         ),
-        notifications_page.blueprint(sessions, stores.notifications, shared.notification_serializer),
+        notifications_page.blueprint(
+            sessions, stores.notifications, shared.notification_serializer, services.now
+        ),
         admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
         login_pages.blueprint(sessions, web.accounts, web.access_tokens, shared.devices),
         password_reset_pages.blueprint(web.credentials, shared.devices),

@@ -34,6 +34,7 @@ from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.profile_changes import ProfileChangeBroadcaster
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
+from app.persistence.snoozes import SnoozedNotifications
 from app.persistence.written_memberships import WrittenMemberships
 from workers import aggregator, mailer
 from workers.bridge import Bridge
@@ -198,8 +199,12 @@ def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
 
 
 def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
-    step = QuietHoursDelivery(worker_services.services.engine, time.time).announce_due_rows
-    return LoopParts(step, worker_services.check_dependencies_and_create_topics)
+    engine = worker_services.services.engine
+    quiet_hours, snoozed = QuietHoursDelivery(engine, time.time), SnoozedNotifications(engine, time.time)
+    return LoopParts(
+        lambda: quiet_hours.announce_due_rows() + snoozed.return_due_rows(),
+        worker_services.check_dependencies_and_create_topics,
+    )
 
 
 def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:

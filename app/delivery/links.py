@@ -24,7 +24,8 @@ INVALID_UNSUBSCRIBE_LINK = rejection(
 
 
 def notification_path(notification: Mapping[str, Any]) -> str:
-    """The post, the comment, or the new follower, of a notification row or client event."""
+    """The post, the comment, the new follower, or the page that ends what an alert warns of, for a
+    notification row or client event."""
     metadata = notification.get("metadata") or {}
     url, comment_id = metadata.get("postUrl"), metadata.get("commentId")
     if isinstance(url, str) and _OWN_PATH.fullmatch(url):
@@ -34,7 +35,9 @@ def notification_path(notification: Mapping[str, Any]) -> str:
     actors = notification.get("actors")
     if notification.get("type") == Kind.FOLLOW.value and actors:
         return f"/users/{actors[0]['username']}"
-    return "/notifications"
+    return (
+        "/password/forgotten" if notification.get("type") == Kind.SECURITY_ALERT.value else "/notifications"
+    )
 
 
 class NotificationLinks:

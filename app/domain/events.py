@@ -50,6 +50,8 @@ COMMENT_KINDS = frozenset({Kind.COMMENT, Kind.COMMENT_REPLY})
 ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 # Each is a notification of its own: a second log-in code is not "one more" of the first.
 UNGROUPED_KINDS = ACTORLESS_KINDS
+EXTERNAL_KINDS = frozenset({Kind.STORY_VIEW, Kind.MARKETING, Kind.DIGEST})
+"""Kinds that only other servers send (POST /api/events); nothing here raises them."""
 FAN_OUT_KINDS = frozenset({Kind.BELL_POST, Kind.MARKETING, Kind.DIGEST})
 """Kinds that one event may announce to many recipients. Each is announced at once, in a row of its own."""
 _DEFAULT_OBJECT_TYPE_BY_KIND = {

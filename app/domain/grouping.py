@@ -81,7 +81,7 @@ class GroupGeneration:
     actor_count: int = 0
     unannounced_count: int = 0
     is_hidden: bool = False
-    """Archived or deleted by its owner: its actors are still recorded, but nothing is announced."""
+    """Archived, deleted or snoozed by its owner: its actors are still recorded, but nothing is announced."""
     is_new: bool = False
     stored_fields: StoredNotificationFields = field(default_factory=StoredNotificationFields)
 

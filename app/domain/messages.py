@@ -74,6 +74,12 @@ def single_actor_notification_text(kind: Kind, actor_name: str, text: str | None
     return group_notification_text(kind, actor_name, 0)
 
 
+def split_standalone_text(text: str) -> tuple[str, str | None]:
+    """The first sentence without its full stop, and the rest: the two lines of a standalone notification."""
+    first_sentence, _, rest = text.partition(". ")
+    return first_sentence.removesuffix("."), rest or None
+
+
 def default_notification_title(kind: Kind, actor_count: int) -> str:
     """`New Like` for one actor, `5 new likes` for more; kinds without actors have a title of their own."""
     if kind in _DEFAULT_TITLE_AND_TEXT_BY_KIND:

@@ -1,9 +1,10 @@
-"""Database viewer: the newest rows of four tables, and about how many there are. Reads only.
+"""Database viewer: the newest rows of four tables, about how many there are, and names for the ids in them.
+Reads only.
 
 Used by blueprints/admin/database_viewer.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, select, text
 
 from app.clients.postgres import translate_errors
+from app.domain.errors import Unavailable
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.redaction import REDACTED
+from app.domain.text import truncate_graphemes
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, select_bounded_count
+from app.persistence.groups import DISPLAY_NAME_SQL
 from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.serializer import message_text
 from app.persistence.tables import (
@@ -24,6 +28,7 @@ from app.persistence.tables import (
     users,
 )
 
+MAX_NAME_GRAPHEMES = 40
 LIST_PERIODS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
 """Searched one after the other for the newest rows. Likes and follows have only a BRIN index on their time,
 which finds a period but gives no order."""
@@ -135,6 +140,17 @@ class DatabaseViewer:
                     return rows
             return fetch_page(conn, query, view.sort_key_columns, page, to_dict)
 
+    def find_names(self, ids: Iterable[str | None]) -> dict[str, str]:
+        """The names of users and the captions of posts among the ids. Empty while PostgreSQL is unavailable:
+        the ids say the same."""
+        known_ids = sorted({id for id in ids if id})
+        try:
+            with translate_errors("find names"), self._engine.connect() as conn:
+                rows = conn.execute(_SELECT_NAMES, {"ids": known_ids}).all() if known_ids else []
+        except Unavailable:
+            return {}
+        return {row[0]: truncate_graphemes(row[1], MAX_NAME_GRAPHEMES) for row in rows}
+
     def count_rows(self, view: TableView) -> int:
         """Exact up to MAX_COUNTED_ROWS, then PostgreSQL's estimate, which includes retracted rows."""
         with translate_errors("count rows"), self._engine.connect() as conn:
@@ -163,6 +179,11 @@ def _count_or_estimate(conn: Connection, table: Table, rows: Select[Any]) -> int
     return max(count, int(conn.execute(_ESTIMATE_ROWS, {"table": table.name}).scalar_one()))
 
 
+_SELECT_NAMES = text(
+    f"select u.id::text, {DISPLAY_NAME_SQL} from users u where u.id = any(cast(:ids as uuid[])) "  # noqa: S608 - constants only
+    "union all select id::text, coalesce(left(caption, 200), 'A picture') from posts "
+    "where id = any(cast(:ids as uuid[]))"
+)
 # Of all partitions, if the table has any; a table that was never analyzed has -1.
 _ESTIMATE_ROWS = text("""
     select coalesce(sum(greatest(reltuples, 0)), 0) from pg_class

@@ -178,7 +178,8 @@ _ALL_CATEGORIES = (
     ),
     _of_notifications(
         "read notifications",
-        f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF}",
+        f"t.is_read and t.read_at < {_READ_CUTOFF} and t.updated_at < {_READ_CUTOFF} "
+        "and t.snoozed_until is null",
     ),
     # In no list and no badge, read or not.
     _of_notifications(

@@ -46,7 +46,7 @@ _GROUP_KEYS_SQL = (
 )
 _GENERATION_COLUMNS = (
     "n.id::text, n.generation, n.created_at, (n.is_read or n.archived_at is not null), n.version, "
-    "n.actor_count, n.unannounced_count, n.archived_at is not null, "
+    "n.actor_count, n.unannounced_count, (n.archived_at is not null or n.snoozed_until is not null), "
     "n.target_type, n.target_id::text, n.image_url, n.seen_at, n.metadata"
 )
 _SELECT_LATEST_GENERATIONS = text(

@@ -21,6 +21,7 @@ from app.persistence.groups import ActorProfile, load_first_actors
 from app.persistence.recipients import RecipientContext
 from app.persistence.remaining_comments import CommentQuote, load_latest_quotes
 
+_KINDS_ABOUT_OWN_POSTS = frozenset({Kind.LIKE, Kind.COMMENT, Kind.POST_SHARE})
 _STORED_METADATA_KEYS = frozenset({"postUrl", "commentId"})
 """Keys of an event's metadata that its row and its client events keep."""
 
@@ -99,6 +100,9 @@ class NotificationRow:
                 for name, value in self.newest_event.metadata.items()
                 if name in _STORED_METADATA_KEYS and value
             }
+        captions = self.recipient_context.post_captions
+        if self.kind in _KINDS_ABOUT_OWN_POSTS and self.group_key.object_id in captions:
+            merged["objectText"] = truncate_graphemes(captions[self.group_key.object_id] or "A picture")
         if self.quoted_comment:
             merged["commentId"] = self.quoted_comment.comment_id
         if self.kind is Kind.FOLLOW:

@@ -33,8 +33,8 @@ _SELECT_RECIPIENT_CONTEXT = text("""
         (select jsonb_agg(jsonb_build_array(user_id, blocked_user_id))
             from blocks where user_id = any(cast(:recipients as uuid[]))
             or blocked_user_id = any(cast(:recipients as uuid[]))),
-        (select jsonb_agg(jsonb_build_array(id, image_url))
-            from posts where id = any(cast(:objects as uuid[])) and image_url is not null)
+        (select jsonb_agg(jsonb_build_array(id, image_url, left(caption, 200)))
+            from posts where id = any(cast(:objects as uuid[])))
 """)
 """One round trip, because each adds to the latency of an instant announcement."""
 
@@ -46,7 +46,9 @@ class RecipientContext:
     preferences: dict[str, NotificationPreferences] = field(default_factory=dict)
     muted_pairs: set[tuple[str, str]] = field(default_factory=set)
     blocked_pairs: set[tuple[str, str]] = field(default_factory=set)
-    post_image_urls: dict[str, str] = field(default_factory=dict)
+    post_image_urls: dict[str, str | None] = field(default_factory=dict)
+    post_captions: dict[str, str | None] = field(default_factory=dict)
+    """The beginning of each; None for a post that is only a picture."""
     decision_cache: dict[tuple[Kind, str], DeliveryDecision] = field(default_factory=dict)
 
     def delivery_decision(self, kind: Kind, recipient_id: str) -> DeliveryDecision:
@@ -81,7 +83,7 @@ def load_recipient_context(
         "objects": sorted({event.object_id for event in events if event.object_id}),
     }
     aggregates = [rows or [] for rows in conn.execute(_SELECT_RECIPIENT_CONTEXT, params).one()]
-    actor_rows, preference_rows, mute_rows, block_rows, image_rows = aggregates
+    actor_rows, preference_rows, mute_rows, block_rows, post_rows = aggregates
     return RecipientContext(
         now,
         actors_by_id={row[0]: ActorProfile(*row) for row in actor_rows},
@@ -92,7 +94,8 @@ def load_recipient_context(
             for blocker_id, blocked_id in block_rows
             for pair in ((blocker_id, blocked_id), (blocked_id, blocker_id))
         },
-        post_image_urls=dict(image_rows),
+        post_image_urls={row[0]: row[1] for row in post_rows},
+        post_captions={row[0]: row[2] for row in post_rows},
     )
 
 

@@ -29,7 +29,8 @@ class NotificationRowUpdate:
 
 def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowUpdate]) -> None:
     """Gives each row a new version and one client event, in the order of `row_updates`, with its current
-    content; then one unread count per recipient. The recipients must be locked."""
+    content; then one unread count per recipient. A row that is not in the list is published as removed. The
+    recipients must be locked."""
     if not row_updates:
         return
     client_seqs = reserve_client_seqs(conn, [row_update.recipient_id for row_update in row_updates])
@@ -49,16 +50,15 @@ def publish_row_updates(conn: Connection, row_updates: Sequence[NotificationRowU
     for row_update, client_seq in zip(row_updates, client_seqs, strict=True):
         row = rows[row_update.notification_id]
         actors = actors_by_notification.get(row_update.notification_id, [])
+        event_type = row_update.client_event_type if row["is_visible"] else ClientEventType.REMOVED
         payload = build_payload(
-            row_update.client_event_type,
+            event_type,
             row,
             [actor.id for actor, _ in actors],
             row["actor_count"],
             row_update.newly_announced_count,
         )
-        client_events.append(
-            ClientEvent(row_update.recipient_id, client_seq, row_update.client_event_type.value, payload)
-        )
+        client_events.append(ClientEvent(row_update.recipient_id, client_seq, event_type.value, payload))
     insert_client_events(conn, client_events)
 
 

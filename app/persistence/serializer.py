@@ -15,7 +15,11 @@ from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Poisoned
 from app.domain.events import UNGROUPED_KINDS, Kind, canonical_uuid, to_iso_utc
 from app.domain.grouping import ClientEventType
-from app.domain.messages import group_notification_text, single_actor_notification_text
+from app.domain.messages import (
+    group_notification_text,
+    single_actor_notification_text,
+    split_standalone_text,
+)
 from app.persistence.groups import DISPLAY_NAME_SQL, ActorProfile
 
 Json = dict[str, Any]
@@ -107,6 +111,8 @@ def notification_json(row: NotificationColumns, actors: Sequence[ActorProfile]) 
         "readAt": row["read_at"],
         "archivedAt": row["archived_at"],
         "updatedAt": row["updated_at"],
+        "snoozedUntil": row["snoozed_until"],
+        **list_lines(Kind(row["type"]), rendered, row["actor_count"], row["quote"], row["metadata"]),
         # Fields of the seed's full row that its list does not have.
         "aggregatedIds": [actor.id for actor in actors],
         "deliveryStatus": "HELD" if row["deferred_until"] else "SENT",
@@ -122,6 +128,26 @@ def message_text(kind: Kind, first_actor_name: str | None, actor_count: int, quo
         if actor_count <= 1
         else group_notification_text(kind, name, actor_count - 1)
     )
+
+
+def list_lines(
+    kind: Kind,
+    rendered_fields: Json,
+    actor_count: int,
+    quote: str | None,
+    metadata: Mapping[str, Any],
+) -> Json:
+    """The two lines of a notification in a list: what happened, and the text that it is about: the quote of a
+    single actor, the user name of a single follower, else the object's own text. `rendered_fields`: of
+    message_and_actor_fields()."""
+    if kind in UNGROUPED_KINDS:
+        summary, detail = split_standalone_text(rendered_fields["message"] or "")
+        return {"summary": summary, "detail": detail}
+    name = rendered_fields["actorName"] or REMOVED_ACCOUNT_NAME
+    summary = group_notification_text(kind, name, actor_count - 1)
+    if kind is Kind.FOLLOW and actor_count == 1 and rendered_fields["actors"]:
+        return {"summary": summary, "detail": f"@{rendered_fields['actors'][0]['username']}"}
+    return {"summary": summary, "detail": quote or metadata.get("objectText")}
 
 
 def message_and_actor_fields(
@@ -178,7 +204,11 @@ def render_payload(payload: Json, context: RenderContext) -> Json:
     rendered = {
         name: value for name, value in payload.items() if name not in _INTERNAL_FIELDS
     } | rendered_fields
-    rendered["group"] = {"title": group["title"], "message": rendered_fields["message"]}
+    rendered["group"] = {
+        "title": group["title"],
+        "message": rendered_fields["message"],
+        **list_lines(kind, rendered_fields, group["count"], quote, payload["metadata"]),
+    }
     if not payload.get("instant"):
         return rendered
     actor = _first_actor_fields(context.users_by_id.get(payload["actorId"]))

@@ -55,6 +55,7 @@ notifications = _table(
     removed_at=_TIME,
     is_visible=Boolean,
     deferred_until=_TIME,
+    snoozed_until=_TIME,
     created_at=_TIME,
     updated_at=_TIME,
 )

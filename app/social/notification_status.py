@@ -1,4 +1,4 @@
-"""Changes the status of notifications: seen, read, archived, deleted.
+"""Changes the status of notifications: seen, read, archived, deleted, snoozed.
 
 In: requests of blueprints/api/notification_status.py. Out: updated rows, and in the same transaction client
 events and the unread count for the recipient's other clients (app/persistence/row_updates.py).
@@ -6,7 +6,7 @@ events and the unread count for the recipient's other clients (app/persistence/r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, select, text, update
 
@@ -16,10 +16,13 @@ from app.domain.events import UNGROUPED_KINDS
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import lock_recipients
 from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
+from app.persistence.snoozes import cancel_snooze
 from app.persistence.tables import notifications
 from app.social.notifications import NOT_FOUND
 
 NOT_OWNER = rejection("Forbidden: Cannot modify another user's notification", "forbidden", 403)
+INVALID_SNOOZE = rejection("`until` must be at least a minute and at most a year ahead", "invalid", 400)
+MIN_SNOOZE, MAX_SNOOZE = timedelta(minutes=1), timedelta(days=366)
 MAX_SEQ = 2**63 - 1
 _COLUMNS = notifications.c
 _SQL_NOW = text("now()")
@@ -40,7 +43,7 @@ MARK_UNREAD = StatusChange({"is_read": False, "read_at": None}, _COLUMNS.is_read
 MARK_SEEN = StatusChange({"seen_at": _SQL_NOW}, _COLUMNS.seen_at.is_(None))
 # Archived rows are hidden from lists but kept, so that a late copy of an event finds them.
 ARCHIVE = StatusChange(
-    {"archived_at": _SQL_NOW, "seen_at": _SQL_SEEN_AT},
+    {"archived_at": _SQL_NOW, "seen_at": _SQL_SEEN_AT, "snoozed_until": None},
     _COLUMNS.archived_at.is_(None),
     ClientEventType.REMOVED,
 )
@@ -51,7 +54,7 @@ UNARCHIVE = StatusChange(
     & ((_COLUMNS.actor_count > 0) | _COLUMNS.type.in_(sorted(UNGROUPED_KINDS))),
 )
 DELETE = StatusChange(
-    {"removed_at": _SQL_NOW, "archived_at": text("coalesce(archived_at, now())")},
+    {"removed_at": _SQL_NOW, "archived_at": text("coalesce(archived_at, now())"), "snoozed_until": None},
     _COLUMNS.removed_at.is_(None),
     ClientEventType.REMOVED,
 )
@@ -81,13 +84,22 @@ class NotificationStatusStore:
     ) -> RowMapping:
         """Returns the row after the change. Repeating a change has no effect. Raises Rejected (404, 403)."""
         with translate_errors("change a notification"), self._engine.begin() as conn:
-            lock_recipients(conn, [recipient_id])
-            row = _find_notification(conn, notification_id)
-            if row is None or row["removed_at"] is not None:
-                raise NOT_FOUND
-            if row["user_id"] != recipient_id:
-                raise not_owner_error
+            row = _lock_and_find_own(conn, recipient_id, notification_id, not_owner_error)
             _apply_and_publish_change(conn, recipient_id, [notification_id], change)
+            return _find_notification(conn, notification_id) or row
+
+    def snooze(self, recipient_id: str, notification_id: str, until: datetime, now: datetime) -> RowMapping:
+        """Takes the row out of the list and the unread count until then; an archived row stays as it is.
+        Raises Rejected (400, 404, 403)."""
+        if not now + MIN_SNOOZE <= until <= now + MAX_SNOOZE:
+            raise INVALID_SNOOZE
+        return self.apply_status_change(recipient_id, notification_id, _snooze_change(until))
+
+    def cancel_snooze(self, recipient_id: str, notification_id: str) -> RowMapping:
+        """Raises Rejected (404, 403)."""
+        with translate_errors("cancel a snooze"), self._engine.begin() as conn:
+            row = _lock_and_find_own(conn, recipient_id, notification_id, NOT_OWNER)
+            cancel_snooze(conn, notification_id)
             return _find_notification(conn, notification_id) or row
 
     def mark_all_read(self, recipient_id: str, max_seq: int | None) -> BulkStatusChange:
@@ -119,6 +131,27 @@ class NotificationStatusStore:
 
 def _up_to_seq_condition(max_seq: int | None) -> ColumnElement[bool]:
     return _COLUMNS.client_seq <= min(MAX_SEQ if max_seq is None else max_seq, MAX_SEQ)
+
+
+def _snooze_change(until: datetime) -> StatusChange:
+    return StatusChange(
+        {"snoozed_until": until, "seen_at": _SQL_SEEN_AT},
+        _COLUMNS.archived_at.is_(None) & _COLUMNS.snoozed_until.is_distinct_from(until),
+        ClientEventType.REMOVED,
+    )
+
+
+def _lock_and_find_own(
+    conn: Connection, recipient_id: str, notification_id: str, not_owner_error: Rejected
+) -> RowMapping:
+    """Locks the recipient. Raises Rejected (404, 403)."""
+    lock_recipients(conn, [recipient_id])
+    row = _find_notification(conn, notification_id)
+    if row is None or row["removed_at"] is not None:
+        raise NOT_FOUND
+    if row["user_id"] != recipient_id:
+        raise not_owner_error
+    return row
 
 
 def _find_notification(conn: Connection, notification_id: str) -> RowMapping | None:

@@ -30,6 +30,8 @@ class NotificationFilter:
     unread_only: bool = False
     priority: str | None = None
     kind: str | None = None
+    snoozed: bool = False
+    """The snoozed rows instead of those in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,11 @@ class Notifications:
 
 
 def _filter_conditions(user_id: str, filters: NotificationFilter) -> list[ColumnElement[bool]]:
-    conditions = [_COLUMNS.user_id == user_id, _COLUMNS.is_visible]
+    conditions = [_COLUMNS.user_id == user_id]
+    if filters.snoozed:
+        conditions += [_COLUMNS.snoozed_until.is_not(None), _COLUMNS.removed_at.is_(None)]
+    else:
+        conditions.append(_COLUMNS.is_visible)
     if filters.unread_only:
         conditions.append(~_COLUMNS.is_read)
     if filters.priority is not None:

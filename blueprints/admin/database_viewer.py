@@ -4,7 +4,7 @@ GET /api/admin/stats; GET /api/admin/db/{notification-history,likes,comments,fol
 /api/admin/db/clear.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from flask import abort
@@ -25,6 +25,7 @@ from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
 RECENT_PERIOD = timedelta(minutes=5)
+ID_COLUMNS = ("userId", "postId", "followerId", "followingId")
 _TABLE_PARAMETER = {"name": "name", "in": "path", "schema": {"enum": list(TABLE_VIEWS)}}
 _TABLE_BY_STAT = {
     "notifications": "notification-history",
@@ -64,6 +65,9 @@ class DashboardStatsResponse(ResponseSchema):
 
 class RowsResponse(ResponseSchema):
     data = fields.List(fields.Dict(metadata={"description": "a row, by column"}))
+    names = fields.Dict(
+        fields.UUID(), fields.String(), metadata={"description": "of the users and posts in the rows, by id"}
+    )
     timestamp = fields.DateTime()
 
 
@@ -131,6 +135,7 @@ def blueprint(
             "success": True,
             "data": rows.items,
             "total": database_viewer.count_rows(table_view),
+            "names": _names_in(rows),
             "timestamp": _now_iso(),
             "nextCursor": encode_cursor(rows.next_key),
         }
@@ -142,7 +147,10 @@ def blueprint(
     def list_pending_writes(_: str, query: JsonObject) -> JsonObject:
         """Events of one of the four tables that are accepted but not written yet."""
         rows = in_flight_events.list_for_table(query["table"], query["limit"])
-        return {"success": True, "data": rows, "timestamp": _now_iso()}
+        return {"success": True, "data": rows, "names": _names_in(rows), "timestamp": _now_iso()}
+
+    def _names_in(rows: Sequence[JsonObject]) -> dict[str, str]:
+        return database_viewer.find_names(row.get(column) for row in rows for column in ID_COLUMNS)
 
     @routes.delete("/db/clear")
     @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)

@@ -2,7 +2,7 @@
 /api/admin/delivery-log. Administrators only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
@@ -47,6 +47,9 @@ class WindowSchema(ObjectSchema):
 
 class WindowsResponse(PageResponse):
     items = fields.List(fields.Nested(WindowSchema))
+    names = fields.Dict(
+        fields.UUID(), fields.String(), metadata={"description": "of recipients and objects, by id"}
+    )
 
 
 class FlushedResponse(ResponseSchema):
@@ -95,6 +98,7 @@ def _entry_json(entry: dict[str, Any]) -> JsonObject:
 def blueprint(
     request_auth: RequestAuth,
     open_windows: OpenWindows,
+    find_names: Callable[[Iterable[str]], dict[str, str]],
     audit_log: AuditLog,
     open_delivery_log: Callable[[], DeliveryLog],
 ) -> ApiBlueprint:
@@ -111,9 +115,11 @@ def blueprint(
         with stale_reads.mark_stale_if_redis_unavailable():
             rows = open_windows.list_by_due(page.limit + 1, page.after_key)
         windows = cut_page(rows, page.limit, lambda window: (window.due_ms, window.name))
+        ids = [id for window in windows.items for id in (window.recipient_id, window.object_id)]
         return {
             "success": True,
             "items": [_window_json(window) for window in windows.items],
+            "names": find_names(ids),
             "nextCursor": encode_cursor(windows.next_key),
         }
 

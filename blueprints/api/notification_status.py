@@ -1,11 +1,13 @@
-"""Status of notifications: read, unread, archived, deleted and seen, for one row or for all
+"""Status of notifications: read, unread, archived, deleted, snoozed and seen, for one row or for all
 (/api/notifications/*).
 """
 
-from datetime import UTC
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from marshmallow import fields, validate
+from sqlalchemy import RowMapping
 
 from app.domain.errors import rejection
 from app.social.notification_status import (
@@ -47,6 +49,16 @@ class UndoReadAllBody(RequestSchema):
     readAt = fields.AwareDateTime(required=True, format="iso", default_timezone=UTC)
 
 
+class SnoozeBody(RequestSchema):
+    required_message = "until required"
+    until = fields.AwareDateTime(
+        required=True,
+        format="iso",
+        default_timezone=UTC,
+        metadata={"description": "when it returns: at least a minute and at most a year ahead"},
+    )
+
+
 class NotificationResponse(ResponseSchema):
     notification = fields.Nested(NotificationSchema)
 
@@ -63,6 +75,7 @@ def blueprint(
     request_auth: RequestAuth,
     status_store: NotificationStatusStore,
     notification_serializer: NotificationSerializer,
+    now: Callable[[], float],
 ) -> ApiBlueprint:
     routes = ApiBlueprint("notification_status", __name__, url_prefix="/api/notifications")
     require_user = partial(request_auth.current_user_id, MISSING_TOKEN_MESSAGE)
@@ -72,11 +85,7 @@ def blueprint(
     @routes.returns(NotificationResponse, errors=(404,))
     def mark_read(recipient_id: str, notification_id: str) -> JsonObject:
         """Mark a notification as read."""
-        notification = status_store.mark_read(recipient_id, parse_uuid(notification_id))
-        return {
-            "success": True,
-            "notification": notification_serializer.notifications_json([notification])[0],
-        }
+        return _notification_response(status_store.mark_read(recipient_id, parse_uuid(notification_id)))
 
     @routes.patch("/<notification_id>/unread")
     @requires(Authority.OWNER, require_user)
@@ -100,11 +109,30 @@ def blueprint(
         return _change_status(recipient_id, notification_id, UNARCHIVE)
 
     def _change_status(recipient_id: str, notification_id: str, change: StatusChange) -> JsonObject:
-        notification = status_store.apply_status_change(recipient_id, parse_uuid(notification_id), change)
-        return {
-            "success": True,
-            "notification": notification_serializer.notifications_json([notification])[0],
-        }
+        return _notification_response(
+            status_store.apply_status_change(recipient_id, parse_uuid(notification_id), change)
+        )
+
+    def _notification_response(row: RowMapping) -> JsonObject:
+        return {"success": True, "notification": notification_serializer.notifications_json([row])[0]}
+
+    @routes.post("/<notification_id>/snooze")
+    @requires(Authority.OWNER, require_user)
+    @routes.arguments(SnoozeBody)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def snooze_notification(recipient_id: str, body: JsonObject, notification_id: str) -> JsonObject:
+        """Hide a notification from the list and the unread count until a time; then it returns as unread."""
+        current_time = datetime.fromtimestamp(now(), UTC)
+        return _notification_response(
+            status_store.snooze(recipient_id, parse_uuid(notification_id), body["until"], current_time)
+        )
+
+    @routes.delete("/<notification_id>/snooze")
+    @requires(Authority.OWNER, require_user)
+    @routes.returns(NotificationResponse, errors=(404,))
+    def cancel_snooze(recipient_id: str, notification_id: str) -> JsonObject:
+        """Return a snoozed notification to the list now, as it was."""
+        return _notification_response(status_store.cancel_snooze(recipient_id, parse_uuid(notification_id)))
 
     @routes.delete("/<notification_id>")
     @requires(Authority.OWNER, require_user)

@@ -50,6 +50,7 @@ class ActorsQuery(PageQuery):
 class NotificationsQuery(PageQuery):
     limit = IntegerParam(20, 100)
     unreadOnly = ChoiceParam(("true", "false"))
+    snoozed = ChoiceParam(("true", "false"))
     priority = ChoiceParam([priority.value for priority in Priority])
     type = ChoiceParam([kind.value for kind in Kind])
 
@@ -125,10 +126,13 @@ def blueprint(
     @routes.arguments(NotificationsQuery, location="query")
     @routes.returns(NotificationsResponse)
     def list_notifications(recipient_id: str, query: JsonObject) -> JsonObject:
-        """The notifications of a user, last changed first."""
+        """The notifications of a user, last changed first; with `snoozed=true` those that are snoozed."""
         page: PageRequest = query["page"]
         notification_filter = NotificationFilter(
-            query.get("unreadOnly") == "true", query.get("priority"), query.get("type")
+            query.get("unreadOnly") == "true",
+            query.get("priority"),
+            query.get("type"),
+            query.get("snoozed") == "true",
         )
         rows = notification_store.list_newest(recipient_id, notification_filter, page)
         payload: JsonObject = {

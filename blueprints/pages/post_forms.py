@@ -1,7 +1,7 @@
 """HTML forms for posts, comments and notifications, for use without scripts. Each redirects back.
 
 POST /posts; /posts/:id/comments, /like, /share, /bookmark, /delete; /comments/:id/delete;
-/notifications/{read,unread,archive}.
+/notifications/{read,unread,archive,unsnooze}.
 """
 
 from flask import Blueprint, request
@@ -117,6 +117,12 @@ def blueprint(
     @routes.post("/notifications/archive")
     def submit_archive() -> Response:
         return _change_status(ARCHIVE)
+
+    @routes.post("/notifications/unsnooze")
+    def submit_unsnooze() -> Response:
+        user = form_auth.require_user()
+        status_store.cancel_snooze(user.id, parse_uuid(request.form.get("id", "")))
+        return redirect_back()
 
     def _change_status(change: StatusChange) -> Response:
         user = form_auth.require_user()

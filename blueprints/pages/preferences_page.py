@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from app.domain.events import CRITICAL_KINDS, Kind
+from app.domain.events import CRITICAL_KINDS, EXTERNAL_KINDS, Kind
 from app.domain.preferences import preference_category, selectable_time_zones, time_zone_or_utc
 from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
 from app.social.posts import Posts
-from app.social.preferences import DEFAULTS, PreferenceStore, stored_quiet_hours_end
+from app.social.preferences import PreferenceStore, stored_quiet_hours_end
 from blueprints.api.preferences import (
     CHANNELS,
     CONFIGURABLE_KINDS,
@@ -28,15 +28,24 @@ from blueprints.pages.page_session import PageSessions
 
 _PREFERENCES_SCHEMA = PreferencesBody()
 MAX_LISTED = 100
-BOOLEAN_PREFERENCES = [name for name, default in DEFAULTS.items() if isinstance(default, bool)]
+SHOWN_KINDS = tuple(kind for kind in CONFIGURABLE_KINDS if kind not in EXTERNAL_KINDS)
+"""The API sets the others."""
+BOOLEAN_PREFERENCES = (
+    "pushEnabled",
+    "emailEnabled",
+    "smsEnabled",
+    "activity",
+    "social",
+    "dndEnabled",
+)
 KIND_DESCRIPTIONS = {
-    Kind.LIKE: "Likes of your posts",
+    Kind.LIKE: "Likes on your posts",
     Kind.COMMENT: "Comments on your posts",
     Kind.COMMENT_REPLY: "Replies to your comments",
-    Kind.MENTION: "Mentions of you",
+    Kind.MENTION: "Mentions",
     Kind.STORY_VIEW: "Views of your story",
     Kind.FOLLOW: "New followers",
-    Kind.BELL_POST: "Posts of people you ring for",
+    Kind.BELL_POST: "Posts you asked to be alerted to",
     Kind.POST_SHARE: "Shares of your posts",
     Kind.MARKETING: "News about the product",
     Kind.DIGEST: "Summaries of what you missed",
@@ -47,15 +56,14 @@ KIND_DESCRIPTIONS = {
 CATEGORY_TITLES = {
     "activity": "Activity",
     "social": "People",
-    "marketing": "News",
-    "critical": "Security: always on, by every channel",
+    "critical": "Security (always on)",
 }
 
 
 def _kinds_by_category() -> dict[str, list[tuple[str, str]]]:
     """The rows of the matrix, grouped by the general switch that covers them."""
     kinds_by_category: dict[str, list[tuple[str, str]]] = {name: [] for name in CATEGORY_TITLES}
-    for kind in CONFIGURABLE_KINDS:
+    for kind in SHOWN_KINDS:
         category_name = "critical" if kind in CRITICAL_KINDS else preference_category(kind)
         kinds_by_category[category_name].append((kind.value, KIND_DESCRIPTIONS[kind]))
     return kinds_by_category
@@ -71,7 +79,7 @@ def _preferences_from_form() -> JsonObject:
         values["timezone"] = form["timezone"]
     values["matrix"] = {
         kind.value: {channel: f"{kind.value}.{channel}" in form for channel in CHANNELS}
-        for kind in CONFIGURABLE_KINDS
+        for kind in SHOWN_KINDS
         if kind not in CRITICAL_KINDS
     }
     return values

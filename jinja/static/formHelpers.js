@@ -52,7 +52,7 @@ function startThemeButton() {
   const button = document.querySelector("[data-theme-button]");
   if (!button || document.documentElement.dataset.theme || !matchMedia("(prefers-color-scheme: dark)").matches) return;
   button.value = "light";
-  button.lastChild.textContent = "Light colours";
+  button.lastChild.textContent = "Light theme";
   button.querySelector("use").setAttribute("href", "/static/icons.svg#sun");
 }
 

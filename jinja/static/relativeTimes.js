@@ -1,5 +1,7 @@
 // Replaces the text of <time> elements by a relative time in the reader's language, and renews it every 30 seconds.
+// Those with data-short get the short form: "3m", "2h".
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const SHORT_UNITS = [["week", 604800], ...UNITS];
 const REFRESH_INTERVAL_MS = 30000;
 const formatter = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
@@ -12,10 +14,17 @@ export function formatRelative(date, now = Date.now()) {
   return formatter.format(0, "second");
 }
 
+export function formatShort(date, now = Date.now()) {
+  const seconds = Math.max(0, now - date.getTime()) / 1000;
+  const [unit, unitSeconds] = SHORT_UNITS.find(([, length]) => seconds >= length) ?? [];
+  if (!unit) return formatter.format(0, "second");
+  return new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "narrow" }).format(Math.trunc(seconds / unitSeconds));
+}
+
 export function renderTimes(root = document) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const date = new Date(element.dateTime);
-    element.textContent = formatRelative(date);
+    element.textContent = "short" in element.dataset ? formatShort(date) : formatRelative(date);
     element.title = date.toLocaleString();
   }
 }

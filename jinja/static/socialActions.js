@@ -37,7 +37,7 @@ const TOGGLES = {
     predict: (state, on) => ({ bellEnabled: on }),
     render(form, state) {
       setPressed(form, state.bellEnabled);
-      form.querySelector("[data-label]").textContent = state.bellEnabled ? "Every post rings" : "Ring for posts";
+      form.querySelector("[data-label]").textContent = state.bellEnabled ? "Post alerts on" : "Get post alerts";
       form.querySelector("use").setAttribute("href", `/static/icons.svg#${state.bellEnabled ? "bell" : "bell-off"}`);
     },
   },

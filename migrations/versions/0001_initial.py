@@ -464,11 +464,15 @@ def upgrade() -> None:
         sa.Column(
             "is_visible",
             sa.Boolean(),
-            sa.Computed("version > 0 and removed_at is null and archived_at is null", persisted=True),
+            sa.Computed(
+                "version > 0 and removed_at is null and archived_at is null and snoozed_until is null",
+                persisted=True,
+            ),
             nullable=False,
         ),
         # Quiet hours: in the list at once, announced at this time.
         sa.Column("deferred_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("snoozed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -522,6 +526,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("deferred_until is not null"),
     )
     # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
+    op.create_index(
+        "ix_notifications_snoozed_until",
+        "notifications",
+        ["snoozed_until"],
+        unique=False,
+        postgresql_where=sa.text("snoozed_until is not null"),
+    )
+    op.create_index(
+        "ix_notifications_snoozed",
+        "notifications",
+        ["user_id", sa.literal_column("updated_at desc"), sa.literal_column("id desc")],
+        unique=False,
+        postgresql_where=sa.text("snoozed_until is not null"),
+    )
     op.create_index(
         "ix_notifications_object_id_user_id", "notifications", ["object_id", "user_id"], unique=False
     )
@@ -1172,6 +1190,16 @@ def downgrade() -> None:
     )
     op.drop_index("ix_notifications_created_at", table_name="notifications", postgresql_using="brin")
     op.drop_index("ix_notifications_object_id_user_id", table_name="notifications")
+    op.drop_index(
+        "ix_notifications_snoozed",
+        table_name="notifications",
+        postgresql_where=sa.text("snoozed_until is not null"),
+    )
+    op.drop_index(
+        "ix_notifications_snoozed_until",
+        table_name="notifications",
+        postgresql_where=sa.text("snoozed_until is not null"),
+    )
     op.drop_index(
         "ix_notifications_deferred_until",
         table_name="notifications",

@@ -137,6 +137,32 @@ STORE_CASES = [
         "Ben and 2 others liked your post",
         id="list shows the text of the group, not of its newest actor",
     ),
+    pytest.param(
+        """load(row("a", 1), row("b", 2)); store.totals.load(types);
+        store.applyOptimistic("a", { snoozedUntil: "2026-01-02T09:00:00Z" });
+        const optimistic = [[...store.displayedIds], store.counts().all];
+        store.confirm("a", row("a", 2, 1, { snoozedUntil: "2026-01-02T09:00:00Z" }));
+        store.apply("notification_removed", { id: "a", version: 2 });
+        const snoozed = [[...store.displayedIds], store.counts().all];
+        store.apply("notification_updated", row("a", 3, 9));
+        return [optimistic, snoozed, [store.displayedIds, store.counts().all]]""",
+        [[["b"], 2], [["b"], 2], [["a", "b"], 3]],
+        id="snoozed row leaves the list and the counts until it returns",
+    ),
+    pytest.param(
+        """load(row("a", 1)); store.apply("notification_removed", { id: "a", version: 2 });
+        store.setView({ tab: "snoozed", type: "" });
+        load(row("a", 2, 1, { snoozedUntil: "2026-01-02T09:00:00Z" })); return store.displayedIds""",
+        ["a"],
+        id="row that was snoozed elsewhere is in the list of snoozed ones",
+    ),
+    pytest.param(
+        """load(row("a", 1), row("b", 2)); store.isViewing = true;
+        store.apply("notification_updated", row("a", 2, 9));
+        return [store.row("a").updatedAt, store.placedAt.get("a")].map((at) => at.slice(17, 19))""",
+        ["09", "01"],
+        id="row that changes in a visible list keeps the day of its place",
+    ),
 ]
 CURSOR_CASES = [
     pytest.param(
@@ -196,6 +222,7 @@ ROWS_AND_LINKS: list[tuple[dict[str, Any], str]] = [
     ({"targetType": "POST", "targetId": "p"}, "/posts/p"),
     ({"type": "FOLLOW", "actors": [{"id": "x", "username": "ben"}]}, "/users/ben"),
     ({"type": "OTP"}, "/notifications"),
+    ({"type": "SECURITY_ALERT"}, "/password/forgotten"),
 ]
 
 

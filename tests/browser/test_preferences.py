@@ -25,18 +25,18 @@ def saved_preferences(ada: BrowserUser) -> dict[str, object]:
 
 
 def test_preference_cell_is_saved_at_once(page: Page, ada: BrowserUser) -> None:
-    page.get_by_label("Likes of your posts by E-mail").check()
+    page.get_by_label("Likes on your posts: E-mail").check()
     expect(page.locator("#saved")).to_have_text("✓ Saved")
     assert saved_preferences(ada)["matrix"]["LIKE"] == {"push": True, "email": True, "sms": False}  # type: ignore[index]
 
 
 def test_row_and_column_toggles_change_all_their_cells(page: Page, ada: BrowserUser) -> None:
-    page.get_by_role("button", name="New followers: all or none").click()
+    page.get_by_role("button", name="New followers everywhere").click()
     expect(page.locator("#saved")).to_have_text("✓ Saved")
     assert saved_preferences(ada)["matrix"]["FOLLOW"] == {"push": True, "email": True, "sms": True}  # type: ignore[index]
 
-    page.get_by_role("button", name="Activity by On screen: all or none").click()
-    expect(page.get_by_label("Likes of your posts by On screen")).not_to_be_checked()
+    page.get_by_role("button", name="In-app for all of Activity").click()
+    expect(page.get_by_label("Likes on your posts: In-app")).not_to_be_checked()
     expect(page.locator("#saved")).to_have_text("✓ Saved")
     assert not saved_preferences(ada)["matrix"]["LIKE"]["push"]  # type: ignore[index]
     assert saved_preferences(ada)["matrix"]["FOLLOW"]["push"]  # type: ignore[index]
@@ -51,18 +51,18 @@ def test_preference_refused_by_the_server_is_rolled_back(
         lambda route: route.fulfill(status=503, json={"error": "Not now"}),
         times=1,
     )
-    page.get_by_label("Text messages").check()
+    page.get_by_label("SMS", exact=True).check()
     expect(page.locator("#saved")).to_have_text("Not saved: Not now")
-    expect(page.get_by_label("Text messages")).not_to_be_checked()
+    expect(page.get_by_label("SMS", exact=True)).not_to_be_checked()
 
 
 def test_quiet_hours_use_the_browser_time_zone_and_show_their_end(page: Page, ada: BrowserUser) -> None:
     expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
-    expect(page.locator("#quiet-now")).to_contain_text("Now: everything rings at once")
+    expect(page.locator("#quiet-now")).to_contain_text("Now: notifications arrive at once")
     ada.request_ok("PATCH", f"/api/preferences/{ada.id}", {"dndStartTime": "00:00", "dndEndTime": "23:59"})
     page.reload()
-    page.get_by_label("Keep quiet at night").check()
-    expect(page.locator("#quiet-now")).to_contain_text("Now: held until 23:59 (Europe/Berlin)")
+    page.get_by_label("Use quiet hours").check()
+    expect(page.locator("#quiet-now")).to_contain_text("Now: quiet until 23:59 (Europe/Berlin)")
     assert saved_preferences(ada)["timezone"] == "Europe/Berlin"
 
 
@@ -73,11 +73,11 @@ def test_clearing_a_time_ends_the_quiet_hours(page: Page, ada: BrowserUser) -> N
         {"dndEnabled": True, "dndStartTime": "00:00", "dndEndTime": "23:59", "timezone": "UTC"},
     )
     page.reload()
-    expect(page.locator("#quiet-now")).to_contain_text("Now: held until 23:59")
+    expect(page.locator("#quiet-now")).to_contain_text("Now: quiet until 23:59")
 
     page.get_by_label("From", exact=True).fill("")
     expect(page.locator("#saved")).to_have_text("✓ Saved")
-    expect(page.locator("#quiet-now")).to_contain_text("Now: everything rings at once")
+    expect(page.locator("#quiet-now")).to_contain_text("Now: notifications arrive at once")
     assert (saved_preferences(ada)["dndStartTime"], saved_preferences(ada)["dndEndTime"]) == (None, "23:59")
     page.reload()
     expect(page.get_by_label("From", exact=True)).to_have_value("")
@@ -87,7 +87,7 @@ def test_mute_can_be_lifted_and_set_again(page: Page, ada: BrowserUser, register
     ben = register_user("Ben")
     page.goto(f"/users/{ben.username}")
     page.get_by_label("More about Ben").click()
-    page.get_by_role("button", name="Mute: no news of their doings").click()
+    page.get_by_role("button", name="Mute notifications").click()
     expect(page.get_by_text("You have muted Ben.")).to_be_visible()
 
     page.goto("/preferences")
@@ -105,7 +105,7 @@ def test_blocked_profile_is_hidden_until_unblocked(
     ben = register_user("Ben")
     page.goto(f"/users/{ben.username}")
     page.get_by_label("More about Ben").click()
-    page.get_by_role("button", name="Block:").click()
+    page.get_by_role("button", name="Block", exact=True).click()
     expect(page).to_have_url("/preferences")
     page_errors.expect_errors("404")
     page.goto(f"/users/{ben.username}")
@@ -130,6 +130,6 @@ def test_chosen_theme_is_kept(page: Page) -> None:
     page.goto("/")
     assert light_color != dark_color == background_color()
     page.goto("/preferences")
-    page.get_by_role("button", name="As my machine").click()
+    page.get_by_role("button", name="System").click()
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
     assert background_color() == light_color

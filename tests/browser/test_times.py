@@ -33,10 +33,12 @@ def test_past_event_is_never_shown_in_the_future(page: Page, seconds: int, expec
 
 
 @pytest.mark.parametrize(
-    ("delay", "expected"), [(CLOCK_OFFSET, "now"), (-CLOCK_OFFSET, "2 hours ago")], ids=["behind", "ahead"]
+    ("delay", "expected", "expected_short"),
+    [(CLOCK_OFFSET, "now", "now"), (-CLOCK_OFFSET, "2 hours ago", "2h")],
+    ids=["behind", "ahead"],
 )
 def test_new_items_are_shown_by_the_clock_of_the_browser(
-    open_page: OpenPage, register_user: RegisterUser, delay: timedelta, expected: str
+    open_page: OpenPage, register_user: RegisterUser, delay: timedelta, expected: str, expected_short: str
 ) -> None:
     ada, ben = register_user("Ada"), register_user("Ben")
     post_id = ada.create_post("Hello")
@@ -49,5 +51,5 @@ def test_new_items_are_shown_by_the_clock_of_the_browser(
     expect(page.locator("article time").first).to_have_text(expected)
 
     page.goto("/notifications")
-    expect(page.locator("main time").first).to_have_text(expected)
+    expect(page.locator("main time").first).to_have_text(expected_short)
     assert not [time for time in page.locator("time").all_inner_texts() if time.startswith("in ")]

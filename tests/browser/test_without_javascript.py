@@ -75,21 +75,21 @@ def test_follow_and_post_alert_work_without_javascript(page: Page, register_user
     ben = register_user("Ben")
     page.goto(f"/users/{ben.username}")
     page.locator(".profile").get_by_role("button", name="Follow").click()
-    page.get_by_role("button", name="Ring for posts").click()
-    expect(page.get_by_role("button", name="Every post rings")).to_be_visible()
+    page.get_by_role("button", name="Get post alerts").click()
+    expect(page.get_by_role("button", name="Post alerts on")).to_be_visible()
     expect(page.locator("[data-followers]")).to_have_text("1")
 
 
 def test_preferences_work_without_javascript(page: Page) -> None:
     page.goto("/preferences")
-    page.get_by_label("New followers by On screen").uncheck()
-    page.get_by_label("Keep quiet at night").check()
+    page.get_by_label("New followers: In-app").uncheck()
+    page.get_by_label("Use quiet hours").check()
     page.get_by_label("Time zone").select_option("Europe/Berlin")
     page.get_by_role("button", name="Save").click()
 
-    expect(page.get_by_label("New followers by On screen")).not_to_be_checked()
-    expect(page.get_by_label("Likes of your posts by On screen")).to_be_checked()
-    expect(page.get_by_label("Keep quiet at night")).to_be_checked()
+    expect(page.get_by_label("New followers: In-app")).not_to_be_checked()
+    expect(page.get_by_label("Likes on your posts: In-app")).to_be_checked()
+    expect(page.get_by_label("Use quiet hours")).to_be_checked()
     expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
 
 

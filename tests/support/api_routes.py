@@ -8,6 +8,7 @@ post, the comment and the notification row; `unknown` is an id of nothing.
 import re
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,9 @@ def request_bodies(route_data: Any) -> dict[str, Any]:
         "PATCH /api/users/{owner}": {"bio": "Hello"},
         "DELETE /api/users/{owner}": {"password": password},
         "PATCH /api/notifications/{owner}/unread-all": {"readAt": "2026-01-01T00:00:00.000Z"},
+        "POST /api/notifications/{row}/snooze": {
+            "until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        },
         "POST /api/posts": {"caption": "Hello"},
         "POST /api/comments": {"postId": route_data.post, "content": "Hi"},
         "POST /api/comments/{comment}/reply": {"content": "Hi"},

@@ -18,6 +18,13 @@ def open_panel(page: Page, expected_count: int) -> Locator:
     return page.locator(PANEL_SELECTOR)
 
 
+def open_row_actions(row: Locator) -> None:
+    """Where no pointer hovers, a button opens the others of the row."""
+    more_button = row.get_by_role("button", name="Actions")
+    if more_button.is_visible():
+        more_button.click()
+
+
 def wait_until_live(page: Page) -> None:
     """Waits until the socket has joined: from then on client events arrive at once."""
     expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=30_000)
@@ -56,7 +63,7 @@ def max_simultaneous_toasts(page: Page) -> int:
 def open_inbox(page: Page, expected_count: int) -> None:
     """Opens /notifications and waits until its scripts have taken the list over."""
     page.goto("/notifications")
-    expect(page.locator(f"{INBOX_SELECTOR} .group-tools [aria-expanded]").first).to_be_visible()
+    expect(page.locator(f"{INBOX_SELECTOR} [data-version]").first).to_be_visible()
     expect(notification_rows(page, INBOX_SELECTOR)).to_have_count(expected_count)
     wait_until_live(page)
 

@@ -17,6 +17,7 @@ const COLUMNS = {
 const tabs = [...byId("database").querySelectorAll("[data-tab]")]; // within the viewer: the notification panel has tabs too
 let selectedTable = tabs[0].dataset.tab;
 let rows = new Map(); // id -> row of the selected table, as far as it is loaded
+let names = new Map(); // id -> name of a user or caption of a post
 let olderCursor = null;
 let hasLoadedOlder = false;
 
@@ -27,7 +28,7 @@ function formatValue(column, value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "✓ yes" : "✗ no";
   if (column === "createdAt") return formatPreciseTime(value);
-  return column.endsWith("Id") ? shortId(value) : String(value);
+  return column.endsWith("Id") ? (names.get(value) ?? shortId(value)) : String(value);
 }
 
 function createTableRow(row) {
@@ -75,6 +76,7 @@ async function refreshTable() {
     callApi("GET", `/api/admin/db/pending?table=${table}`),
   ]);
   if (table !== selectedTable) return;
+  for (const { value } of [page, pendingPage]) for (const [id, name] of Object.entries(value?.names ?? {})) names.set(id, name);
   if (page.status === "fulfilled") {
     mergeFirstPage(page.value);
     renderWrittenRows();
@@ -113,7 +115,7 @@ function selectTab(selected) {
     tab.tabIndex = tab === selected ? 0 : -1;
   }
   selectedTable = selected.dataset.tab;
-  [rows, olderCursor, hasLoadedOlder] = [new Map(), null, false];
+  [rows, names, olderCursor, hasLoadedOlder] = [new Map(), new Map(), null, false];
   byId("rows").setAttribute("aria-labelledby", selected.id);
   byId("pending").replaceChildren();
   byId("written").replaceChildren();
@@ -140,6 +142,7 @@ byId("older").addEventListener("click", async () => {
   const page = await callApi("GET", `/api/admin/db/${selectedTable}?limit=${PAGE_SIZE}&cursor=${encodeURIComponent(olderCursor)}`);
   hasLoadedOlder = true;
   olderCursor = page.nextCursor;
+  for (const [id, name] of Object.entries(page.names)) names.set(id, name);
   for (const row of page.data) rows.set(row.id, row);
   renderWrittenRows();
 });

@@ -7,16 +7,15 @@ import { byId, el, formatNumber, reconcileChildren, setText, shortId } from "./d
 
 const MAX_ROWS = 50;
 
-function objectCell(window) {
-  if (window.type === "LIKE" || window.type === "COMMENT" || window.type === "POST_SHARE") {
-    return el("a", { href: `/posts/${window.object}` }, `post ${shortId(window.object)}`);
-  }
-  return shortId(window.object);
+function objectCell(window, names) {
+  const name = names[window.object] ?? shortId(window.object);
+  const isPost = ["LIKE", "COMMENT", "POST_SHARE"].includes(window.type);
+  return isPost ? el("a", { href: `/posts/${window.object}` }, name) : name;
 }
 
-function createRow(window) {
-  return el("tr", {}, el("th", { scope: "row" }, window.type), el("td", {}, objectCell(window)),
-    el("td", { title: window.recipient }, shortId(window.recipient)), el("td", { class: "numeric" }),
+function createRow(window, names) {
+  return el("tr", {}, el("th", { scope: "row" }, window.type), el("td", { title: window.object }, objectCell(window, names)),
+    el("td", { title: window.recipient }, names[window.recipient] ?? shortId(window.recipient)), el("td", { class: "numeric" }),
     el("td", {}, window.closing ? "closing" : countdown(window.dueAt)));
 }
 
@@ -28,7 +27,7 @@ function updateRow(row, window) {
 
 export async function renderWindows() {
   const page = await callApi("GET", `/api/admin/windows?limit=${MAX_ROWS}`);
-  reconcileChildren(byId("windows"), page.items, (window) => `${window.name}${window.closing}`, createRow, updateRow);
+  reconcileChildren(byId("windows"), page.items, (window) => `${window.name}${window.closing}`, (window) => createRow(window, page.names), updateRow);
   byId("no-windows").hidden = page.items.length > 0;
   byId("windows-more").hidden = page.nextCursor === null;
 }

@@ -1,7 +1,8 @@
 // What the user can do with notifications. Each change is shown at once, rolled back with a message if the request
-// fails, and archiving and marking all as read can be undone.
+// fails, and archiving, snoozing and marking all as read can be undone.
 import { callApi, currentUserId } from "../api.js";
 import { el } from "./dom.js";
+import { formatSnoozeTime } from "./snooze.js";
 
 export class NotificationActions {
   constructor(list, messageBar) {
@@ -15,12 +16,12 @@ export class NotificationActions {
 
   // Applies the change, sends the request, then confirms or rolls back; returns whether it succeeded.
   // `keepalive`: the page is about to be left.
-  async send(id, change, method, pathSuffix, keepalive = false) {
+  async send(id, change, method, pathSuffix, { body, keepalive = false } = {}) {
     const index = this.store.displayedIds.indexOf(id);
     this.store.applyOptimistic(id, change);
-    this.renderKeepingFocus(index);
+    this.renderKeepingFocus(id, index);
     try {
-      const reply = await callApi(method, `/api/notifications/${id}${pathSuffix}`, undefined, undefined, { keepalive });
+      const reply = await callApi(method, `/api/notifications/${id}${pathSuffix}`, body, undefined, { keepalive });
       this.store.confirm(id, reply.notification ?? { archivedAt: "deleted", version: Infinity });
       this.list.render();
       return true;
@@ -32,11 +33,10 @@ export class NotificationActions {
     }
   }
 
-  // Renders the list; if the focused item at `index` disappeared, the item after it takes the focus.
-  renderKeepingFocus(index) {
-    const li = this.list.parts.list.children[index];
-    const hadFocus = li?.contains(document.activeElement);
-    const disappeared = hadFocus && this.store.displayedIds[index] !== li.dataset.notification;
+  // Renders the list; if the focused item, at `index` until now, disappeared, the item after it takes the focus.
+  renderKeepingFocus(id, index) {
+    const hadFocus = this.list.items.get(id)?.contains(document.activeElement);
+    const disappeared = hadFocus && this.store.displayedIds[index] !== id;
     const nextId = disappeared ? (this.store.displayedIds[index] ?? this.store.displayedIds.at(-1)) : null;
     this.list.render();
     if (disappeared) (this.list.items.get(nextId)?.querySelector("a") ?? this.list.root.querySelector("[data-title]")).focus({ preventScroll: true });
@@ -48,22 +48,35 @@ export class NotificationActions {
   }
 
   markOpened(id) {
-    if (!this.store.row(id)?.isRead) this.send(id, { isRead: true }, "PATCH", "/read", true);
+    const { isRead, snoozedUntil } = this.store.row(id) ?? {};
+    if (!isRead && !snoozedUntil) this.send(id, { isRead: true }, "PATCH", "/read", { keepalive: true });
   }
 
   archive(id) {
     const index = this.store.displayedIds.indexOf(id);
-    const row = this.store.row(id);
     const archived = this.send(id, { isRemoved: true }, "PATCH", "/archive");
-    this.offerUndo("Archived.", async () => {
-      if (!(await archived)) return;
-      const { notification } = await callApi("PATCH", `/api/notifications/${id}/unarchive`);
-      this.store.confirm(id, notification);
-      if (!this.store.displayedIds.includes(id) && this.store.isInView(id)) this.store.displayedIds.splice(Math.max(0, index), 0, id);
-      this.store.pendingRows.delete(id);
-      this.list.render();
-      this.list.items.get(row.id)?.querySelector("a")?.focus({ preventScroll: true });
-    });
+    this.offerUndo("Archived.", async () => (await archived) && this.putBack(id, index, "PATCH", "/unarchive"));
+  }
+
+  snooze(id, until) {
+    const index = this.store.displayedIds.indexOf(id);
+    const snoozedUntil = until.toISOString();
+    const snoozed = this.send(id, { snoozedUntil }, "POST", "/snooze", { body: { until: snoozedUntil } });
+    this.offerUndo(`Snoozed until ${formatSnoozeTime(until)}.`, async () => (await snoozed) && this.putBack(id, index, "DELETE", "/snooze"));
+  }
+
+  async cancelSnooze(id) {
+    if (await this.send(id, { snoozedUntil: null }, "DELETE", "/snooze")) this.showMessage("Moved back to the list.");
+  }
+
+  // Undoes what took the item away from the list, and shows it in its former place.
+  async putBack(id, index, method, pathSuffix) {
+    const { notification } = await callApi(method, `/api/notifications/${id}${pathSuffix}`);
+    this.store.confirm(id, notification);
+    if (!this.store.displayedIds.includes(id) && this.store.isInView(id)) this.store.displayedIds.splice(Math.max(0, index), 0, id);
+    this.store.pendingRows.delete(id);
+    this.list.render();
+    this.list.items.get(id)?.querySelector("a")?.focus({ preventScroll: true });
   }
 
   remove(id) {

@@ -5,6 +5,7 @@ const EMPTY_TEXTS = {
   all: "Nothing here yet. Likes, comments and new followers will appear here.",
   unread: "You’re all caught up.",
   mentions: "Nobody has mentioned you yet.",
+  snoozed: "Nothing is snoozed.",
 };
 
 export function emptyText({ tab, type }) {

@@ -24,7 +24,7 @@ export function startKeyboardShortcuts(list, actions) {
   const onFocusedItem = (action) => () => focusedItem() && action(focusedItem().dataset.notification);
   const handlers = {
     j: () => moveFocus(1), k: () => moveFocus(-1), ArrowDown: () => moveFocus(1), ArrowUp: () => moveFocus(-1),
-    e: onFocusedItem(actions.archive), u: onFocusedItem(actions.toggleRead), U: actions.markAllRead, "?": actions.toggleHelp,
+    e: onFocusedItem(actions.archive), s: onFocusedItem(actions.openSnooze), u: onFocusedItem(actions.toggleRead), U: actions.markAllRead, "?": actions.toggleHelp,
   };
   document.addEventListener("keydown", (event) => {
     const handler = handlers[event.key];

@@ -13,13 +13,15 @@ export function normalizeRow(notification, source, known) {
     seq: notification.seq ?? known?.seq ?? 0,
     type: notification.type,
     priority: notification.priority,
-    text: text.message || text.title || notification.message || notification.title,
+    text: text.summary || text.message || text.title || notification.message || notification.title,
+    detail: text.detail ?? "",
     isRead: Boolean(notification.isRead),
     seenAt: seenAt(notification, source, known),
     updatedAt: notification.timestamp ?? notification.updatedAt ?? notification.createdAt,
     actors: notification.actors ?? known?.actors ?? [],
     count: notification.aggregatedCount ?? metadata.aggregatedCount ?? 1,
     href: rowHref(notification),
+    snoozedUntil: notification.snoozedUntil ?? null,
     isRemoved: false,
   };
 }
@@ -38,7 +40,7 @@ export function rowHref(notification) {
   if (notification.targetType === "POST" && notification.targetId) return `/posts/${encodeURIComponent(notification.targetId)}`;
   const actor = notification.actors?.find(({ id }) => id === notification.actorId) ?? notification.actors?.[0];
   if (notification.type === "FOLLOW" && actor?.username) return `/users/${encodeURIComponent(actor.username)}`;
-  return "/notifications";
+  return notification.type === "SECURITY_ALERT" ? "/password/forgotten" : "/notifications";
 }
 
 // Comparator: the newest change first, as the server sorts.
@@ -48,6 +50,7 @@ export function compareNewestFirst(a, b) {
 }
 
 export function matchesView(row, view) {
+  if ((view.tab === "snoozed") !== Boolean(row.snoozedUntil)) return false;
   if (view.tab === "unread" && row.isRead) return false;
   if (view.tab === "mentions") return row.type === "MENTION";
   return !view.type || row.type === view.type;

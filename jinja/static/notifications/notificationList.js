@@ -2,11 +2,13 @@
 // loads it from the REST API and applies client events to it.
 import { callApi, currentUserId } from "../api.js";
 import { NotificationActions } from "./actions.js";
+import { DayHeadings } from "./dayHeadings.js";
 import { createDetails } from "./details.js";
 import { el } from "./dom.js";
 import { emptyText, loadError } from "./emptyStates.js";
 import { startKeyboardShortcuts, startShortcutHelp } from "./keyboardShortcuts.js";
 import { renderListItem } from "./listItem.js";
+import { createSnoozeChoices } from "./snooze.js";
 import { NotificationStore } from "./store.js";
 import { startTabs } from "./tabs.js";
 import { listApiUrl, listPageUrl, readSavedPosition, savePosition } from "./urls.js";
@@ -20,13 +22,14 @@ export class NotificationList {
   store = new NotificationStore();
   items = new Map(); // id -> li
   renderedStates = new Map(); // id -> JSON of the state rendered last, to skip items that did not change
-  expandedDetails = new Map(); // id -> "who" or "why"
+  expandedDetails = new Map(); // id -> "who", "why" or "snooze"
   loadCount = 0;
 
   // `onChange` is called with the displayed rows after each rendering while the list is visible.
   constructor(root, onChange) {
     this.root = root;
     this.onChange = onChange;
+    this.dayHeadings = root.dataset.inbox === "page" ? new DayHeadings() : null;
     const part = (name) => root.querySelector(`[data-${name}]`);
     this.parts = { list: part("list"), newItemsBanner: part("new-items"), state: part("state"), more: part("more"), body: part("body") };
     this.actions = new NotificationActions(this, part("undo"));
@@ -44,6 +47,7 @@ export class NotificationList {
     this.itemActions = {
       toggleRead: (id) => this.actions.toggleRead(id), archive: (id) => this.actions.archive(id), remove: (id) => this.actions.remove(id),
       markOpened: (id) => this.actions.markOpened(id), toggleDetails: (id, details) => this.toggleDetails(id, details),
+      cancelSnooze: (id) => this.actions.cancelSnooze(id), openSnooze: (id) => this.openSnooze(id),
       markAllRead: () => this.actions.markAllRead(), toggleHelp: startShortcutHelp(root),
     };
     startKeyboardShortcuts(this, this.itemActions);
@@ -116,13 +120,13 @@ export class NotificationList {
   }
 
   async loadMore() {
-    const { more, list } = this.parts;
-    const firstNewIndex = list.children.length;
+    const { more } = this.parts;
+    const firstNewIndex = this.store.displayedIds.length;
     more.setAttribute("aria-busy", "true");
     try {
       this.store.loadPage(await callApi("GET", `${listApiUrl(this.store.view, PAGE_SIZE)}&cursor=${encodeURIComponent(this.store.cursor)}`));
       this.render();
-      list.children[firstNewIndex]?.querySelector("a")?.focus({ preventScroll: true });
+      this.items.get(this.store.displayedIds[firstNewIndex])?.querySelector("a")?.focus({ preventScroll: true });
     } catch (error) {
       this.actions.showError(error);
     } finally {
@@ -157,11 +161,7 @@ export class NotificationList {
     if (this.hasServerRows && !store.cursor && !store.isComplete) return; // keep the server's items until the first load
     if (this.hasServerRows) parts.list.replaceChildren();
     this.hasServerRows = false;
-    store.displayedIds.forEach((id, index) => {
-      const li = this.renderItem(id);
-      if (parts.list.children[index] !== li) parts.list.insertBefore(li, parts.list.children[index] ?? null);
-    });
-    for (const li of [...parts.list.children].slice(store.displayedIds.length)) this.removeItem(li);
+    this.renderItems();
     parts.newItemsBanner.hidden = store.pendingRows.size === 0;
     parts.newItemsBanner.textContent = `${store.pendingRows.size} new`;
     parts.more.parentElement.hidden = store.isComplete || store.displayedIds.length === 0;
@@ -169,6 +169,18 @@ export class NotificationList {
     this.tabs.renderCounts(store.counts());
     this.refreshTotals();
     if (this.isViewing) this.onChange(store.displayedIds.map((id) => store.row(id)));
+  }
+
+  // Removes before it inserts, so that items that stay are not moved: an element that moves loses the focus.
+  renderItems() {
+    const { list } = this.parts;
+    const items = this.store.displayedIds.map((id) => ({ li: this.renderItem(id), placedAt: this.store.placedAt.get(id) ?? this.store.row(id).updatedAt }));
+    const nodes = this.dayHeadings ? this.dayHeadings.insertInto(items) : items.map(({ li }) => li);
+    const keptNodes = new Set(nodes);
+    for (const node of [...list.children]) if (!keptNodes.has(node)) this.removeItem(node);
+    nodes.forEach((node, index) => {
+      if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
+    });
   }
 
   renderItem(id) {
@@ -219,7 +231,14 @@ export class NotificationList {
     if (isExpanded) this.expandedDetails.delete(id);
     else this.expandedDetails.set(id, details);
     for (const button of li.querySelectorAll("[aria-expanded]")) button.setAttribute("aria-expanded", "false");
-    if (!isExpanded) li.append(createDetails(details, id));
+    if (!isExpanded) li.append(details === "snooze" ? createSnoozeChoices((until) => this.actions.snooze(id, until)) : createDetails(details, id));
     this.renderItem(id);
+  }
+
+  // By keyboard: the first choice takes the focus.
+  openSnooze(id) {
+    if (this.store.row(id).snoozedUntil) return;
+    if (this.expandedDetails.get(id) !== "snooze") this.toggleDetails(id, "snooze");
+    this.items.get(id).querySelector(".snooze-choices button").focus();
   }
 }

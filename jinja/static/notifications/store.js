@@ -15,6 +15,7 @@ export class NotificationStore {
   removedVersions = new Map(); // id -> version with which the row was removed
   view = { tab: "all", type: "" };
   displayedIds = [];
+  placedAt = new Map(); // id -> `updatedAt` by which the row got its place; it may be newer by now
   pendingRows = new Set(); // ids of new rows that are not displayed yet
   cursor = null;
   isComplete = false; // the end of the list is loaded
@@ -49,7 +50,9 @@ export class NotificationStore {
 
   append(ids) {
     const knownIds = new Set([...this.displayedIds, ...this.pendingRows]);
-    this.displayedIds.push(...ids.filter((id) => !knownIds.has(id) && this.isInView(id)));
+    const newIds = ids.filter((id) => !knownIds.has(id) && this.isInView(id));
+    for (const id of newIds) this.placedAt.set(id, this.row(id).updatedAt);
+    this.displayedIds.push(...newIds);
   }
 
   // Applies a client event. The totals are updated when its effect on them is known, else marked stale.
@@ -67,7 +70,8 @@ export class NotificationStore {
   put(row) {
     const known = this.rows.get(row.id);
     if (known && known.version > row.version) return false;
-    if (this.removedVersions.get(row.id) >= row.version) return false;
+    // Snoozing is published as a removal; the row itself is still in the list of snoozed ones.
+    if (!row.snoozedUntil && this.removedVersions.get(row.id) >= row.version) return false;
     this.removedVersions.delete(row.id);
     this.rows.set(row.id, row);
     return true;
@@ -76,6 +80,7 @@ export class NotificationStore {
   remove(id, version) {
     const known = this.rows.get(id);
     if (this.removedVersions.has(id) || (known && known.version > version)) return;
+    if (known?.snoozedUntil && known.version === version) return; // the removal is that of snoozing
     this.removedVersions.set(id, version);
     if (known) this.totals.applyChange(this.row(id), null);
     else this.totals.isStale = true;
@@ -117,6 +122,7 @@ export class NotificationStore {
     for (const [id, row] of this.rows) if (row.isRemoved) this.rows.delete(id);
     const ids = [...this.rows.keys()].filter((id) => this.isInLoadedPart(id));
     this.displayedIds = ids.sort((a, b) => compareNewestFirst(this.rows.get(a), this.rows.get(b)));
+    this.placedAt = new Map(ids.map((id) => [id, this.rows.get(id).updatedAt]));
     this.pendingRows.clear();
   }
 
@@ -164,7 +170,7 @@ export class NotificationStore {
   }
 
   unreadIds() {
-    return [...this.rows.keys()].filter((id) => !this.row(id).isRead && !this.row(id).isRemoved);
+    return [...this.rows.keys()].filter((id) => !this.row(id).isRead && !this.row(id).isRemoved && !this.row(id).snoozedUntil);
   }
 
   maxSeq() {

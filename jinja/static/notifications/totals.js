@@ -13,7 +13,7 @@ export class ViewTotals {
   applyChange(before, after) {
     if (!this.byType) return;
     for (const [row, sign] of [[before, -1], [after, 1]]) {
-      if (!row || row.isRemoved) continue;
+      if (!row || row.isRemoved || row.snoozedUntil) continue;
       const total = (this.byType[row.type] ??= { count: 0, unread: 0 });
       total.count += sign;
       if (!row.isRead) total.unread += sign;

@@ -7,6 +7,7 @@ const currentPath = () => location.pathname + location.search;
 export function listApiUrl({ tab, type }, limit) {
   const query = new URLSearchParams({ limit });
   if (tab === "unread") query.set("unreadOnly", "true");
+  if (tab === "snoozed") query.set("snoozed", "true");
   if (tab === "mentions") query.set("type", "MENTION");
   else if (type) query.set("type", type);
   return `/api/notifications/${currentUserId}?${query}`;

@@ -106,7 +106,7 @@ def test_emptied_quiet_hours_stay_empty_and_zones_without_place_are_not_offered(
     page = client.get("/preferences").text
     assert 'data-preference="dndStartTime" value=""' in page
     assert 'data-preference="dndEndTime" value=""' in page
-    assert "Now: everything rings at once" in page
+    assert "Now: notifications arrive at once" in page
     offered_zones = set(re.findall(r"<option(?: selected)?>([^<]+)</option>", page))
     assert "Europe/Berlin" in offered_zones
     assert not {"localtime", "Factory", "posixrules"} & offered_zones

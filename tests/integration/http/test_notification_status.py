@@ -1,5 +1,6 @@
 """Status of notifications over HTTP: seen, unread, archived, deleted; groups and explanations."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,6 +118,38 @@ def test_archived_notification_without_actors_is_not_restored(engine: Engine, al
         conn.execute(text("update notifications set actor_count = 0"))
     alice("PATCH", f"/api/notifications/{row_id}/unarchive")
     assert listed(alice) == []
+
+
+def test_snoozed_notification_is_listed_only_as_snoozed(engine: Engine, alice: ApiUser) -> None:
+    row_id, other_id = _notify(engine, alice.id, 1), _notify(engine, alice.id, 2)
+    until = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
+    snoozed = alice("POST", f"/api/notifications/{row_id}/snooze", {"until": until.isoformat()})
+    assert snoozed["notification"]["snoozedUntil"] == f"{until:%Y-%m-%dT%H:%M:%S}.000Z"
+    assert ([row["id"] for row in listed(alice)], unread(alice)) == ([other_id], 1)
+    listed_as_snoozed = alice("GET", f"/api/notifications/{alice.id}?snoozed=true")
+    assert [row["id"] for row in listed_as_snoozed["notifications"]] == [row_id]
+    assert listed_as_snoozed["pagination"]["total"] == 1
+    assert alice("GET", f"/api/notifications/{alice.id}/totals")["types"]["LIKE"]["count"] == 1
+
+    back = alice("DELETE", f"/api/notifications/{row_id}/snooze")["notification"]
+    assert (back["snoozedUntil"], back["isRead"]) == (None, False)
+    assert ({row["id"] for row in listed(alice)}, unread(alice)) == ({row_id, other_id}, 2)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"until": "soon"}, {"until": "2020-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00Z"}]
+)
+def test_snooze_without_a_valid_time_is_refused(engine: Engine, alice: ApiUser, body: Any) -> None:
+    row_id = _notify(engine, alice.id, 1)
+    assert alice("POST", f"/api/notifications/{row_id}/snooze", body)["status"] == 400
+    assert unread(alice) == 1
+
+
+def test_snooze_of_another_user_is_refused(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
+    row_id = _notify(engine, alice.id, 1)
+    body = {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    assert bob("POST", f"/api/notifications/{row_id}/snooze", body)["status"] == 403
+    assert bob("DELETE", f"/api/notifications/{row_id}/snooze")["status"] == 403
 
 
 def test_undo_of_read_all_keeps_notifications_read_before(engine: Engine, alice: ApiUser) -> None:

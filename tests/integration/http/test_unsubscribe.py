@@ -43,7 +43,7 @@ def test_get_shows_what_will_be_disabled_and_changes_nothing(
 ) -> None:
     response = client.get(unsubscribe_path)
     assert response.status_code == 200
-    assert "Likes of your posts: e-mails of this kind will be switched off" in response.text
+    assert "Likes on your posts: e-mails of this kind will be switched off" in response.text
     assert 'method="post"' in response.text
     assert _matrix(app_services, route_data)["LIKE"]["email"] is True
 

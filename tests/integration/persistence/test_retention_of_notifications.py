@@ -80,6 +80,14 @@ def test_only_old_read_or_archived_notifications_are_deleted(
     assert harness.count_rows("notification_actors") == 2 * (1 - len(expected))
 
 
+def test_snoozed_notification_is_kept(harness: EventWriterHarness, engine: Engine) -> None:
+    harness.write(like_event(harness.sample_users.bob_id, harness.sample_users, 1))
+    _age(harness, 91)
+    harness.execute("update notifications set snoozed_until = now() + interval '1 day'")
+
+    assert _purge(engine) == {}
+
+
 def test_unread_count_does_not_change(harness: EventWriterHarness, engine: Engine) -> None:
     sample_users = harness.sample_users
     harness.write(like_event(sample_users.bob_id, sample_users, 1))

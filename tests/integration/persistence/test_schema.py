@@ -46,7 +46,8 @@ def test_active_likes_view_lists_the_active_likes(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["version = 0", "is_read = true", "archived_at = now()", "removed_at = now()"]
+    "change",
+    ["version = 0", "is_read = true", "archived_at = now()", "removed_at = now()", "snoozed_until = now()"],
 )
 def test_unread_view_lists_visible_notifications_that_are_not_read(engine: Engine, change: str) -> None:
     harness = EventWriterHarness(engine, insert_sample_users(engine))

@@ -176,8 +176,9 @@ FIELDS = {
 }  # fmt: skip
 METADATA = {"isAggregated", "aggregatedCount", "newCount", "aggregatedActors", "channels"}
 LINKS = {
-    Kind.POST_SHARE: {"postUrl"},
-    Kind.COMMENT: {"postUrl", "commentId"},
+    Kind.LIKE: {"objectText"},
+    Kind.POST_SHARE: {"postUrl", "objectText"},
+    Kind.COMMENT: {"postUrl", "commentId", "objectText"},
     Kind.COMMENT_REPLY: {"postUrl", "commentId"},
     Kind.FOLLOW: {"isVerified"},
 }

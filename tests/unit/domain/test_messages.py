@@ -9,6 +9,7 @@ from app.domain.messages import (
     group_notification_text,
     isolate_name_direction,
     single_actor_notification_text,
+    split_standalone_text,
 )
 from app.domain.text import MAX_PREVIEW_GRAPHEMES
 
@@ -132,6 +133,28 @@ def test_quote_cannot_change_the_direction_of_the_text(kind: Kind, content: str,
 )
 def test_default_title_counts_the_actors(kind: Kind, actor_count: int, title: str) -> None:
     assert default_notification_title(kind, actor_count) == title
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        pytest.param(
+            "New log-in: Chrome on Linux, near 127.0.0.0/24. If this was not you, change your password.",
+            (
+                "New log-in: Chrome on Linux, near 127.0.0.0/24",
+                "If this was not you, change your password.",
+            ),
+            id="two sentences",
+        ),
+        pytest.param("What you missed.", ("What you missed", None), id="one sentence"),
+        pytest.param("Version 2.0 is here", ("Version 2.0 is here", None), id="a dot inside"),
+        pytest.param("", ("", None), id="no text"),
+    ],
+)
+def test_standalone_text_has_its_first_sentence_as_first_line(
+    message: str, lines: tuple[str, str | None]
+) -> None:
+    assert split_standalone_text(message) == lines
 
 
 @pytest.mark.parametrize("kind", GROUPED_KINDS)
