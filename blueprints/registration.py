@@ -3,6 +3,7 @@
 from flask import Blueprint, Flask
 
 from app.delivery.links import NotificationLinks
+from app.operations.event_waterfalls import EventWaterfalls
 from app.web_services import WebServices
 from blueprints.admin import admin_queues, database_viewer, operations, pipeline
 from blueprints.api import (
@@ -33,6 +34,7 @@ from blueprints.http.serializers import PostSerializer
 from blueprints.http.write_actions import WriteActions
 from blueprints.pages import (
     admin_pages,
+    event_page,
     login_pages,
     notifications_page,
     page_context,
@@ -125,7 +127,13 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
         bookmarks.blueprint(request_auth, stores.bookmarks, stores.posts, shared.post_serializer),
         mutes.blueprint(request_auth, write_actions, stores.mutes, stores.posts, shared.post_serializer),
         preferences.blueprint(request_auth, stores.preferences),
-        notifications.blueprint(request_auth, stores.notifications, serializer),
+        notifications.blueprint(
+            request_auth,
+            stores.notifications,
+            serializer,
+            services.settings.window_rules,
+            services.now,
+        ),
         notification_status.blueprint(request_auth, stores.notification_status, serializer),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
@@ -191,6 +199,9 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
         ),
         notifications_page.blueprint(sessions, stores.notifications, shared.notification_serializer),
         admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
+        event_page.blueprint(
+            sessions, stores.users, EventWaterfalls(web.admin.event_traces, web.admin.in_flight_events)
+        ),
         login_pages.blueprint(sessions, web.accounts, web.access_tokens, shared.devices),
         password_reset_pages.blueprint(web.credentials, shared.devices),
         post_forms.blueprint(
