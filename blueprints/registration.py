@@ -4,6 +4,7 @@ from flask import Blueprint, Flask
 
 from app.delivery.links import NotificationLinks
 from app.operations.event_waterfalls import EventWaterfalls
+from app.social.suppressed_events import SuppressedEventStore
 from app.web_services import WebServices
 from blueprints.admin import admin_queues, database_viewer, operations, pipeline
 from blueprints.api import (
@@ -22,6 +23,7 @@ from blueprints.api import (
     passwords,
     posts,
     preferences,
+    suppressed,
     users,
 )
 from blueprints.http import errors
@@ -36,6 +38,7 @@ from blueprints.pages import (
     admin_pages,
     event_page,
     login_pages,
+    not_told_page,
     notifications_page,
     page_context,
     password_reset_pages,
@@ -66,6 +69,13 @@ class _SharedCollaborators:
         self.devices = RequestDevices(services.settings.web)
         self.post_serializer = PostSerializer(services.memberships, services.comments)
         self.notification_serializer = notifications.NotificationSerializer(stores.notifications)
+        self.suppressed_views = suppressed.SuppressedEventViews(
+            SuppressedEventStore(services.engine),
+            web.admin.open_windows,
+            stores.users,
+            stores.posts,
+            self.notification_serializer,
+        )
         self.comment_trees = comments.CommentTrees(services.comments, stores.blocks, stores.users)
         self.likers = posts.Likers(services.memberships, stores.posts, stores.users, stores.blocks)
         self.user_directory = users.UserDirectory(
@@ -135,6 +145,7 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
             services.now,
         ),
         notification_status.blueprint(request_auth, stores.notification_status, serializer),
+        suppressed.blueprint(request_auth, shared.suppressed_views),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
             web.health,
@@ -198,6 +209,7 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
             post_cards,
         ),
         notifications_page.blueprint(sessions, stores.notifications, shared.notification_serializer),
+        not_told_page.blueprint(sessions, stores.users, stores.posts, shared.suppressed_views),
         admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
         event_page.blueprint(
             sessions, stores.users, EventWaterfalls(web.admin.event_traces, web.admin.in_flight_events)

@@ -1,4 +1,4 @@
-"""Why somebody got a notification, in at most six sentences with names and times.
+"""Why somebody got a notification, in at most six sentences with names and times; and why not.
 
 In: what is stored of the notification, of its newest actor and of its announcement. Out: lines of plain
 text. The number of facts does not depend on the number of actors.
@@ -18,6 +18,15 @@ MAX_COUNTED_IN_WINDOW = 100
 """The position of an actor in a window is counted up to this."""
 AT_ONCE_SECONDS = 1.0
 """An event that was written within this time was announced at once."""
+_NOT_TOLD_TEXT_BY_OUTCOME = {
+    "self": "It was your own action.",
+    "muted": "You muted the person or the post.",
+    "blocked": "One of you blocked the other.",
+    "preference": "Your settings switch this kind off.",
+    "expired": "The post or the account no longer existed.",
+    "retracted": "It was taken back before you were told.",
+    "failed": "It could not be processed.",
+}
 _CHANNEL_NAMES = {Channel.PUSH: "in-app", Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
 
@@ -153,3 +162,8 @@ def _duration_text(seconds: float) -> str:
         minutes = int(seconds // 60)
         return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
     return f"{seconds:g} {'second' if seconds == 1 else 'seconds'}"
+
+
+def not_told_text(outcome: str) -> str:
+    """Why an event with this coded outcome was not announced to its recipient."""
+    return _NOT_TOLD_TEXT_BY_OUTCOME.get(outcome, "It ended without an announcement.")

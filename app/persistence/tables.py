@@ -347,6 +347,8 @@ outbox = Table(
         "user_id",
         postgresql_where=text("encrypted_body is not null"),
     ),
+    # What a user was not told (app/social/suppressed_events.py).
+    Index("ix_outbox_suppressed", "user_id", "id", postgresql_where=text("client_event = 'ended'")),
     # The receipt of one version is recorded once, however many clients send it.
     Index(
         "uq_outbox_seen",

@@ -1,25 +1,15 @@
-// The page of one event: shows its times in the reader's time zone, and loads the page again until the event has
-// arrived. While nothing changes it asks less and less often, and it ends after MAX_LOADS.
+// The page of one event: loads the page again until the event has arrived. While nothing changes it asks less and less
+// often, and it ends after MAX_LOADS.
+import { renderExactTimes } from "./relativeTimes.js";
+
 const FIRST_INTERVAL_MS = 700;
 const MAX_INTERVAL_MS = 4000;
 const GROWTH = 1.2;
 const MAX_LOADS = 300; // about twenty minutes
-const formats = {
-  second: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
-  millisecond: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }),
-};
 const summary = (root) => root.querySelector("[data-event-summary]");
 const isComplete = () => summary(document).dataset.complete === "yes";
 let intervalMs = FIRST_INTERVAL_MS;
 let loadCount = 0;
-
-function renderExactTimes(root) {
-  for (const element of root.querySelectorAll("[data-exact-time]")) {
-    const date = new Date(element.dataset.at);
-    element.textContent = formats[element.dataset.exactTime].format(date);
-    element.title = date.toLocaleString();
-  }
-}
 
 // The summary is a live region: it changes only when the text does, so that a screen reader repeats nothing.
 function replaceContents(page) {
@@ -63,5 +53,4 @@ async function loop() {
   setTimeout(loop, intervalMs);
 }
 
-renderExactTimes(document);
 setTimeout(loop, intervalMs);

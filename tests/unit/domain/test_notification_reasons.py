@@ -12,6 +12,7 @@ from app.domain.notification_reasons import (
     LocalClock,
     NewestActor,
     NotificationFacts,
+    not_told_text,
     reason_lines,
 )
 from app.domain.preferences import Channel
@@ -140,3 +141,15 @@ def test_name_cannot_change_the_direction_of_its_line() -> None:
 def test_time_in_utc_says_so() -> None:
     clock = LocalClock(UTC, LIKED_AT)
     assert reason_lines(LIKE, AggregationRules(), clock)[0] == "Hana liked your post at 12:03 UTC."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        ("muted", "You muted the person or the post."),
+        ("self", "It was your own action."),
+        ("unheard-of", "It ended without an announcement."),
+    ],
+)
+def test_suppressed_event_has_a_reason_in_words(outcome: str, text: str) -> None:
+    assert not_told_text(outcome) == text
