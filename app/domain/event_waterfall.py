@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from app.domain.event_status import DELIVERED_OUTCOMES, GATHERED_OUTCOME
+from app.domain.event_status import BYPASSED_REDIS_OUTCOME, DELIVERED_OUTCOMES, GATHERED_OUTCOME
 
 _DECIDED_BY_RECIPIENT = "The settings of the recipient say not to announce it."
 _END_TEXT_BY_OUTCOME = {
@@ -211,8 +211,8 @@ def _hops_on_the_way(
 
 
 def _bypassed_redis(steps: Mapping[str, RecordedStep]) -> bool:
-    """Whether the event was written during a Redis failover. Its row in the fallback queue is a copy."""
-    return "queued" in steps and "accepted" not in steps
+    """Whether the event was written during a Redis failover."""
+    return "queued" in steps and steps["queued"].outcome == BYPASSED_REDIS_OUTCOME
 
 
 def _skipped_texts(

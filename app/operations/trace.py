@@ -19,7 +19,12 @@ from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import redis_key, translate_errors
 from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_wire
-from app.domain.event_status import GATHERED_OUTCOME, EventStatus, status_from_step_outcomes
+from app.domain.event_status import (
+    BYPASSED_REDIS_OUTCOME,
+    GATHERED_OUTCOME,
+    EventStatus,
+    status_from_step_outcomes,
+)
 from app.domain.events import SEQ_PER_MS
 from app.domain.routing import PRIORITY_TOPICS
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
@@ -141,7 +146,7 @@ class EventTraces:
             dead_letters = conn.execute(_DEAD_LETTERS, params).all()
             fallback_rows = conn.execute(_FALLBACK_ROWS, params).all()
             group_params = _group_params(
-                steps_by_event, {row.event_id: _group_of_queued_event(row.value) for row in fallback_rows}
+                steps_by_event, {row.event_id: _details_of_queued_event(row.value) for row in fallback_rows}
             )
             client_events = (
                 conn.execute(_CLIENT_EVENTS, params | group_params).all() if group_params["ids"] else []
@@ -150,7 +155,7 @@ class EventTraces:
             step = {"name": "dead letter", "at": created_at, "reason": reason, "status": status}
             yield position.removeprefix("event:"), step
         for event_id, created_at, processed_at, error, value in fallback_rows:
-            group = _group_of_queued_event(value)
+            group = _details_of_queued_event(value)
             yield event_id, {"name": "queued", "at": created_at, "error": error} | group
             if processed_at is not None:
                 yield event_id, {"name": "sent from the queue", "at": processed_at}
@@ -215,9 +220,9 @@ def _group_params(
     }
 
 
-def _group_of_queued_event(value: object) -> dict[str, str]:
-    """Recipient, type, object and actor of an event in the fallback queue; empty if it is unreadable or has
-    no actor."""
+def _details_of_queued_event(value: object) -> dict[str, str]:
+    """Recipient, type, object and actor of an event in the fallback queue, and whether it bypassed Redis;
+    empty if it is unreadable or has no actor."""
     try:
         event = event_from_wire(value)
     except Poisoned:
@@ -226,7 +231,8 @@ def _group_of_queued_event(value: object) -> dict[str, str]:
         return {}
     names = ("recipient", "type", "object", "actor")
     group = (event.recipient_id, event.kind.value, event.group_object_id, event.actor_id)
-    return dict(zip(names, group, strict=True))
+    outcome = {"outcome": BYPASSED_REDIS_OUTCOME} if event.bypassed_redis else {}
+    return dict(zip(names, group, strict=True)) | outcome
 
 
 def _parse_trace(trace: Mapping[str, str]) -> Iterable[TraceStep]:
@@ -239,7 +245,7 @@ def _parse_trace(trace: Mapping[str, str]) -> Iterable[TraceStep]:
             pairs = zip(field_names, details, strict=True)
             yield step | {field_name: detail for field_name, detail in pairs if detail != "-"}
         elif name in ("published", "sent_to_fallback"):
-            pairs = zip(("seq", "actor"), details, strict=True)
+            pairs = zip(("seq", "actor"), details, strict=False)
             yield step | {field_name: detail for field_name, detail in pairs if detail != "-"}
         else:
             yield step | {"outcome": details[0]}

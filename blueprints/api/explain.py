@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import fields, validate
+from sqlalchemy import RowMapping
 
 from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, Kind, Priority, occurred_at_from_seq
 from app.domain.grouping import ClientEventType
@@ -89,17 +90,21 @@ class ExplanationResponse(ResponseSchema):
     steps = fields.List(fields.Nested(ExplainedStepSchema))
 
 
+def _newest_actor(row: RowMapping) -> NewestActor:
+    return NewestActor(
+        row["name"],
+        occurred_at_from_seq(row["seq"]),
+        row["created_at"],
+        row["is_follower"],
+        row["announced"],
+        row["position"],
+    )
+
+
 def notification_facts(explanation: NotificationExplanation) -> NotificationFacts:
     """What app/domain/notification_reasons.py writes about."""
     row, newest = explanation.row, explanation.newest_actor
-    actor = newest and NewestActor(
-        newest["name"],
-        occurred_at_from_seq(newest["seq"]),
-        newest["created_at"],
-        newest["is_follower"],
-        newest["announced"],
-        newest["position"],
-    )
+    actor = None if newest is None else _newest_actor(newest)
     joined_at = actor.written_at if actor else row["created_at"]
     times: dict[str, datetime] = {}
     for client_event in explanation.client_events:
@@ -108,7 +113,7 @@ def notification_facts(explanation: NotificationExplanation) -> NotificationFact
             times.setdefault(name, client_event["created_at"])
     return NotificationFacts(
         Kind(row["type"]),
-        actor or None,
+        actor,
         row["actor_count"],
         row["created_at"],
         frozenset(Channel(channel) for channel in row["channels"]),

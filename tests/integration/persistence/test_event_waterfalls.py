@@ -14,6 +14,8 @@ from tests.support.pipeline_harness import (
     PipelineHarness,
     PipelineUser,
 )
+from tests.support.redis_failover_harness import RedisFailoverHarness
+from tests.support.redis_failover_harness import failover_harness as failover_harness
 
 pytestmark = pytest.mark.service
 LIKES_BEFORE_THE_WINDOW = 3
@@ -124,6 +126,22 @@ def test_repeated_like_announces_nothing_new(pipeline: PipelineHarness, waterfal
     found = read(waterfalls, event_id)
     assert found.waterfall.is_complete
     assert found.waterfall.hops[-1].name is HopName.OUTBOX
+
+
+def test_like_during_a_redis_failover_was_written_at_once(
+    pipeline: PipelineHarness, waterfalls: EventWaterfalls, failover_harness: RedisFailoverHarness
+) -> None:
+    post_id = pipeline.alice.create_post("Hello")
+    (ann,) = pipeline.create_users("Ann")
+    event_id = new_id()
+    failover_harness.actions.set_like(ann.id, post_id, DesiredState.ON, event_id=event_id)
+
+    found = read(waterfalls, event_id)
+
+    assert (found.actor_id, found.object_id) == (ann.id, post_id)
+    hops = hops_by_name(found)
+    assert hops[HopName.INGRESS].detail.startswith("Redis was unavailable")
+    assert (hops[HopName.INGRESS].state, hops[HopName.TRANSACTION].state) == (HopState.SKIPPED, HopState.DONE)
 
 
 def test_unknown_event_is_not_found(pipeline: PipelineHarness, waterfalls: EventWaterfalls) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.domain.event_status import BYPASSED_REDIS_OUTCOME
 from app.domain.event_waterfall import (
     HopName,
     HopState,
@@ -135,7 +136,9 @@ def test_event_waits_in_the_fallback_queue_while_kafka_is_unavailable() -> None:
 
 
 def test_event_written_without_redis_says_so_and_leaves_out_kafka() -> None:
-    result = waterfall(queued=4, written=4, announced=4, relayed=20, aggregated=(90, "merged"))
+    result = waterfall(
+        queued=(4, BYPASSED_REDIS_OUTCOME), written=4, announced=4, relayed=20, aggregated=(90, "merged")
+    )
     assert list(states(result)) == [
         "request",
         "ingress",

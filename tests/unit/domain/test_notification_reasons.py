@@ -128,8 +128,10 @@ def test_follower_is_not_named_where_it_makes_no_difference() -> None:
     ]
 
 
-def test_notification_that_was_only_read_says_so() -> None:
+def test_notification_that_was_only_read_or_only_shown_says_so() -> None:
     assert lines_of(replace(LIKE, read_at=CLOSED_AT))[-1] == "You read it at 14:05."
+    shown = replace(LIKE, shown_at=CLOSED_AT)
+    assert lines_of(shown)[-1] == "It was shown in your browser at 14:05."
 
 
 def test_name_cannot_change_the_direction_of_its_line() -> None:
