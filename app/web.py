@@ -141,7 +141,7 @@ def _allow_other_origins(app: Flask, origins: tuple[str, ...]) -> None:
         origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
         methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Correlation-Id", "Traceparent"],
-        expose_headers=["X-Correlation-Id", "Retry-After"],
+        expose_headers=["X-Correlation-Id", "X-Event-Id", "Retry-After"],
         max_age=PREFLIGHT_MAX_AGE_SECONDS,
         always_send=False,
         intercept_exceptions=False,  # every exception has a handler (blueprints/http/errors.py)

@@ -4,6 +4,8 @@ from flask import Blueprint, Flask
 
 from app.delivery.links import NotificationLinks
 from app.devtools.demo_people import DemoPeople
+from app.operations.event_waterfalls import EventWaterfalls
+from app.social.suppressed_events import SuppressedEventStore
 from app.web_services import WebServices
 from blueprints.admin import admin_queues, database_viewer, operations, pipeline
 from blueprints.api import (
@@ -23,6 +25,7 @@ from blueprints.api import (
     passwords,
     posts,
     preferences,
+    suppressed,
     users,
 )
 from blueprints.http import errors
@@ -36,7 +39,9 @@ from blueprints.http.write_actions import WriteActions
 from blueprints.pages import (
     admin_pages,
     demo_login,
+    event_page,
     login_pages,
+    not_told_page,
     notifications_page,
     page_context,
     password_reset_pages,
@@ -68,6 +73,13 @@ class _SharedCollaborators:
         self.devices = RequestDevices(services.settings.web)
         self.post_serializer = PostSerializer(services.memberships, services.comments)
         self.notification_serializer = notifications.NotificationSerializer(stores.notifications)
+        self.suppressed_views = suppressed.SuppressedEventViews(
+            SuppressedEventStore(services.engine),
+            web.admin.open_windows,
+            stores.users,
+            stores.posts,
+            self.notification_serializer,
+        )
         self.comment_trees = comments.CommentTrees(services.comments, stores.blocks, stores.users)
         self.likers = posts.Likers(services.memberships, stores.posts, stores.users, stores.blocks)
         self.follow_switches = follows.FollowSwitches(
@@ -137,8 +149,15 @@ def _api_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[ApiB
         bookmarks.blueprint(request_auth, stores.bookmarks, stores.posts, shared.post_serializer),
         mutes.blueprint(request_auth, write_actions, stores.mutes, stores.posts, shared.post_serializer),
         preferences.blueprint(request_auth, stores.preferences),
-        notifications.blueprint(request_auth, stores.notifications, serializer),
+        notifications.blueprint(
+            request_auth,
+            stores.notifications,
+            serializer,
+            services.settings.window_rules,
+            services.now,
+        ),
         notification_status.blueprint(request_auth, stores.notification_status, serializer, services.now),
+        suppressed.blueprint(request_auth, shared.suppressed_views),
         events.blueprint(shared.idempotent_requests, web.service_keys),
         health.blueprint(
             web.health,
@@ -209,7 +228,11 @@ def _page_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Blu
         notifications_page.blueprint(
             sessions, stores.notifications, shared.notification_serializer, services.now
         ),
+        not_told_page.blueprint(sessions, stores.users, stores.posts, shared.suppressed_views),
         admin_pages.blueprint(sessions, stores.users, is_testing, settings.window_rules),
+        event_page.blueprint(
+            sessions, stores.users, EventWaterfalls(web.admin.event_traces, web.admin.in_flight_events)
+        ),
         login_pages.blueprint(sessions, web.accounts, web.access_tokens, shared.devices),
         password_reset_pages.blueprint(web.credentials, shared.devices),
         post_forms.blueprint(

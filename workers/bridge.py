@@ -23,7 +23,12 @@ from app.messaging.fallback_queue import FallbackQueue, PendingFallbackRow
 from app.messaging.publisher import RecordPublisher
 from app.messaging.records import RecordsRejected
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
-from workers.ingress_records import FindFollows, QueuedEvent, convert_entries_to_records
+from workers.ingress_records import (
+    FindFollows,
+    QueuedEvent,
+    convert_entries_to_records,
+    trace_details_by_event,
+)
 
 log = logging.getLogger(__name__)
 MAX_BATCH_ENTRIES = 500
@@ -211,8 +216,8 @@ class Bridge:
         shard.last_entry_id = entries[-1].stream_id
         shard.has_pending = acknowledged.unacknowledged_count > 0
         step = "sent_to_fallback" if fallback_count else "published"
-        seq_by_event_id = {event_id: str(seq) for event_id, seq, _ in events}
-        self._record_stats(BatchStats("bridge", trace_step=step, trace_details=seq_by_event_id))
+        details = trace_details_by_event(entries, events)
+        self._record_stats(BatchStats("bridge", trace_step=step, trace_details=details))
         return len(entries)
 
     def _drain_fallback(self, number: int, shard: OwnedShardState) -> int:

@@ -40,6 +40,14 @@ def convert_entries_to_records(
     }
 
 
+def trace_details_by_event(entries: Sequence[IngressEntry], events: Sequence[QueuedEvent]) -> dict[str, str]:
+    """Trace details by event id: the seq, and the actor, who may see the trace."""
+    actor_by_event_id = {
+        entry.fields.get("eventId"): entry.fields.get("actorId") for entry in entries if entry.fields
+    }
+    return {event_id: f"{seq} {actor_by_event_id.get(event_id) or '-'}" for event_id, seq, _ in events}
+
+
 def _parse_entry(shard: int, entry: IngressEntry) -> Event | DeadLetter:
     try:
         if entry.fields is None:

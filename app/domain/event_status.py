@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 GATHERED_OUTCOME = "gathered"
+BYPASSED_REDIS_OUTCOME = "bypassed_redis"
+"""Of the step "queued" of an event that was written during a Redis failover: its row is a copy."""
 DELIVERED_OUTCOMES = frozenset({"delivered", "merged"})
 """Outcomes with a row in the tables. After any other (muted, self, expired, ...) the event has ended."""
 

@@ -51,6 +51,16 @@ def _wrap_in_isolates(text: str) -> str:
     return f"\u2068{text}\u2069"
 
 
+def action_text(kind: Kind) -> str:
+    """What an actor did, such as `liked your post`. For kinds with actors."""
+    return _VERB_AND_NOUN_BY_KIND[kind][0]
+
+
+def action_noun(kind: Kind) -> str:
+    """What an actor's event is called, such as `like`. For kinds with actors."""
+    return _VERB_AND_NOUN_BY_KIND[kind][1]
+
+
 def group_notification_text(kind: Kind, first_actor_name: str, other_count: int) -> str:
     """Such as `Hana and 7 others liked your post`. `other_count` counts the rest of the whole group."""
     verb, first_actor_name = _VERB_AND_NOUN_BY_KIND[kind][0], isolate_name_direction(first_actor_name)

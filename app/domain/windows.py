@@ -43,8 +43,13 @@ def instant_announcement_quota(kind: Kind, rules: AggregationRules) -> int | Non
 
 
 def window_name(event: Event) -> str:
+    """The name of the window that gathers the event."""
+    return window_name_of_group(event.recipient_id, event.kind, event.group_object_id)
+
+
+def window_name_of_group(recipient_id: str, kind: Kind, object_id: str) -> str:
     """One window per recipient, kind and object; parse_window_name() is the inverse."""
-    return f"{event.recipient_id}:{event.kind.value}:{event.group_object_id}"
+    return f"{recipient_id}:{kind.value}:{object_id}"
 
 
 def parse_window_name(window: str) -> tuple[str, Kind, str]:

@@ -25,15 +25,16 @@ class MembershipActions(ActionBase):
         post_id: str,
         desired_state: DesiredState,
         traceparent: str | None = None,
+        event_id: str | None = None,
     ) -> MembershipState:
-        """One Redis call if the post is cached, and no SQL."""
+        """One Redis call if the post is cached, and no SQL. `event_id`: of a caller that tracks the event."""
         return self._set_membership(
             SetMembershipRequest(
                 POST_LIKES,
                 actor_id,
                 post_id,
                 desired_state,
-                self._clock.new_id(),
+                event_id or self._clock.new_id(),
                 traceparent or "",
             )
         )

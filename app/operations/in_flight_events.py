@@ -17,11 +17,14 @@ from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import translate_errors
 from app.domain.errors import Poisoned
 from app.domain.event_codec import event_from_stream_fields, event_from_wire
+from app.domain.event_waterfall import requested_at_from_event_id
 from app.domain.events import COMMENT_KINDS, Event, Kind, occurred_at_from_seq
 from app.ingest.ingress import ingress_key
 from app.operations.open_windows import OpenWindow, OpenWindows
 
 MAX_WINDOWS = 50
+SEARCH_BEFORE_MS, SEARCH_AFTER_MS, MAX_SEARCHED_ENTRIES = 250, 10_000, 1_000
+"""An entry is searched around the time of its event id: the clocks differ, and a request may have waited."""
 KINDS_BY_TABLE = {
     "likes": frozenset({Kind.LIKE}),
     "comments": COMMENT_KINDS,
@@ -60,6 +63,24 @@ class InFlightEvents:
         self._open_windows = OpenWindows(connection)
         self._engine = engine
         self._shards = shards
+
+    def find_in_ingress(self, event_id: str) -> Event | None:
+        """The event if the bridge has not moved it yet. None for an id without a time, and among more than
+        MAX_SEARCHED_ENTRIES newer entries of a shard. Raises Unavailable."""
+        requested_at = requested_at_from_event_id(event_id)
+        if requested_at is None:
+            return None
+        requested_ms = int(requested_at.timestamp() * 1000)
+        first_ms, last_ms = requested_ms - SEARCH_BEFORE_MS, requested_ms + SEARCH_AFTER_MS
+        with translate_errors("find an event"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard in self._shards:
+                pipeline.xrange(ingress_key(shard), max(0, first_ms), last_ms, MAX_SEARCHED_ENTRIES)
+            streams: Any = pipeline.execute()
+        for stream_id, fields in (entry for stream in streams for entry in stream):
+            if fields.get("eventId") == event_id:
+                return event_from_stream_fields(str(stream_id), fields)
+        return None
 
     def list_for_table(self, table: str, limit: int) -> list[dict[str, Any]]:
         """Newest first. Raises Unavailable."""

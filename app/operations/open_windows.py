@@ -16,7 +16,8 @@ from app.aggregation.windows import CLAIMED_PREFIX, DUE_INDEX_KEY
 from app.clients.redis import redis_key, register_script, translate_errors
 from app.domain.event_codec import event_from_wire
 from app.domain.events import Event
-from app.domain.windows import WindowDecision, parse_window_name
+from app.domain.grouping import GroupKey
+from app.domain.windows import WindowDecision, parse_window_name, window_name_of_group
 from app.persistence.pages import SortKey
 
 PAGE_SIZE, MAX_PAGES = 1_000, 20
@@ -72,6 +73,27 @@ class OpenWindows:
                 if len(rows) < PAGE_SIZE or len(windows) >= limit:
                     return windows
         return windows
+
+    def list_of_groups(self, groups: Sequence[GroupKey], actor_id: str | None = None) -> list[OpenWindow]:
+        """The open windows of these groups; with `actor_id` those that gathered an event of this actor. A
+        window has comments by their ids, so no window of comments is found by an actor. Raises
+        Unavailable."""
+        names = [window_name_of_group(group.recipient_id, group.kind, group.object_id) for group in groups]
+        with translate_errors("find windows"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.zscore(DUE_INDEX_KEY, name)
+                pipeline.hget(_window_key(name), actor_id or "~gathered")
+            results = pipeline.execute()
+            due_entries = [
+                (due_ms, name)
+                for name, due_ms, entry in zip(names, results[::2], results[1::2], strict=True)
+                if due_ms
+                and entry
+                and (actor_id is None or entry.split(" ", 2)[1] == WindowDecision.GATHERED)
+            ]
+            windows = self._read_windows(due_entries)
+        return [window for window in windows if window.gathered_count]
 
     def read_figures(self) -> WindowFigures:
         """Of the first MAX_PAGES * PAGE_SIZE windows to close. Raises Unavailable."""

@@ -79,9 +79,7 @@ def _delete_superseded_client_events(
     that newer ones push out of the kept history are deleted; the newest stay and are not read again."""
     position = conn.execute(_SELECT_POSITION, {"name": category.name}).one_or_none() or ("-infinity", 0)
     page_params = {**params, "at": position[0], "id": position[1]}
-    page = conn.execute(
-        text(category.selection("id, user_id::text, client_seq is null, published_at::text")), page_params
-    ).all()
+    page = conn.execute(text(category.selection(_SETTLED_COLUMNS)), page_params).all()
     superseded_count = conn.execute(
         _DELETE_SUPERSEDED, {**params, "users": sorted({row[1] for row in page})}
     ).rowcount
@@ -121,6 +119,8 @@ _NO_MESSAGE_NEEDS_IT = (
     "not exists (select from outgoing_messages m where m.user_id = t.user_id "
     "and m.client_seq = t.client_seq and m.status in ('waiting', 'failed'))"
 )
+# A user can see for longer what they were not told.
+_SETTLED_COLUMNS = "id, user_id::text, client_seq is null and client_event <> 'ended', published_at::text"
 _LOCK_FREE_RECIPIENTS = text(
     "select id::text from users where id = any(cast(:ids as uuid[])) order by id "
     "for no key update skip locked"

@@ -17,7 +17,14 @@ from app.aggregation.windows import DUE_INDEX_KEY
 from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import redis_key, translate_errors
-from app.domain.event_status import GATHERED_OUTCOME, EventStatus, status_from_step_outcomes
+from app.domain.errors import Poisoned
+from app.domain.event_codec import event_from_wire
+from app.domain.event_status import (
+    BYPASSED_REDIS_OUTCOME,
+    GATHERED_OUTCOME,
+    EventStatus,
+    status_from_step_outcomes,
+)
 from app.domain.events import SEQ_PER_MS
 from app.domain.routing import PRIORITY_TOPICS
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
@@ -53,24 +60,24 @@ class EventProgress:
     event_id: str
     steps: Sequence[TraceStep]
     due_at: datetime | None = None
-    _step_by_name: dict[str, TraceStep] = field(init=False)
+    step_by_name: dict[str, TraceStep] = field(init=False)
 
     def __post_init__(self) -> None:
         """Later client events of the same notification concern other events."""
-        self._step_by_name = {}
+        self.step_by_name = {}
         for step in self.steps:
             if step.get("clientEvent", "notification") == "notification":
-                self._step_by_name.setdefault(step["name"], step)
+                self.step_by_name.setdefault(step["name"], step)
 
     @property
     def status(self) -> EventStatus:
-        return status_from_step_outcomes({name: self._outcome(name) for name in self._step_by_name})
+        return status_from_step_outcomes({name: self._outcome(name) for name in self.step_by_name})
 
     def _outcome(self, step_name: str) -> str:
-        return str(self._step_by_name.get(step_name, {}).get("outcome", ""))
+        return str(self.step_by_name.get(step_name, {}).get("outcome", ""))
 
     def to_dict(self) -> dict[str, Any]:
-        aggregated = self._step_by_name.get("aggregated")
+        aggregated = self.step_by_name.get("aggregated")
         return {
             "eventId": self.event_id,
             "type": aggregated["type"] if aggregated else None,
@@ -78,7 +85,7 @@ class EventProgress:
             "outcome": self._outcome("closed") or self._outcome("aggregated") or None,
             "instant": None if aggregated is None else aggregated["outcome"] != GATHERED_OUTCOME,
             "dueAt": self.due_at,
-            "steps": [{"name": name, "at": step["at"]} for name, step in self._step_by_name.items()],
+            "steps": [{"name": name, "at": step["at"]} for name, step in self.step_by_name.items()],
         }
 
 
@@ -125,21 +132,31 @@ class EventTraces:
         self, steps_by_event: Mapping[str, Sequence[TraceStep]]
     ) -> Iterator[tuple[str, TraceStep]]:
         params = {
-            "events": list(steps_by_event),
+            # An event that was published at once is not in the queue, which is searched by reading it.
+            "unpublished": [
+                event_id
+                for event_id, steps in steps_by_event.items()
+                if not any(step["name"] == "published" for step in steps)
+            ],
             "origins": sorted(PRIORITY_TOPICS),
             "positions": [f"event:{event_id}" for event_id in steps_by_event],
-            **_group_params(steps_by_event),
             "limit": MAX_CLIENT_EVENTS,
         }
         with translate_postgres_errors("read a trace"), self._engine.connect() as conn:
             dead_letters = conn.execute(_DEAD_LETTERS, params).all()
             fallback_rows = conn.execute(_FALLBACK_ROWS, params).all()
-            client_events = conn.execute(_CLIENT_EVENTS, params).all() if params["ids"] else []
+            group_params = _group_params(
+                steps_by_event, {row.event_id: _details_of_queued_event(row.value) for row in fallback_rows}
+            )
+            client_events = (
+                conn.execute(_CLIENT_EVENTS, params | group_params).all() if group_params["ids"] else []
+            )
         for position, created_at, reason, status in dead_letters:
             step = {"name": "dead letter", "at": created_at, "reason": reason, "status": status}
             yield position.removeprefix("event:"), step
-        for event_id, created_at, processed_at, error in fallback_rows:
-            yield event_id, {"name": "queued", "at": created_at, "error": error}
+        for event_id, created_at, processed_at, error, value in fallback_rows:
+            group = _details_of_queued_event(value)
+            yield event_id, {"name": "queued", "at": created_at, "error": error} | group
             if processed_at is not None:
                 yield event_id, {"name": "sent from the queue", "at": processed_at}
         yield from self._client_event_steps(client_events)
@@ -182,18 +199,40 @@ class EventTraces:
             return pipeline.execute()
 
 
-def _group_params(steps_by_event: Mapping[str, Sequence[TraceStep]]) -> dict[str, list[str | None]]:
-    """The groups of the events that an aggregator has read. Rows have an index on these, not on event ids."""
-    groups = [
-        (event_id, step)
-        for event_id, steps in steps_by_event.items()
-        for step in steps
-        if step["name"] == "aggregated"
-    ]
-    return {
-        "ids": [event_id for event_id, _ in groups],
-        **{name: [step.get(name) for _, step in groups] for name in ("recipient", "type", "object", "actor")},
+def _group_params(
+    steps_by_event: Mapping[str, Sequence[TraceStep]], queued_groups: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str | None]]:
+    """The groups of the events that an aggregator has read, or that are in the fallback queue. Rows have an
+    index on these, not on event ids."""
+    group_by_event: dict[str, Mapping[str, Any]] = {
+        event_id: group for event_id, group in queued_groups.items() if group
     }
+    for event_id, steps in steps_by_event.items():
+        for step in steps:
+            if step["name"] == "aggregated":
+                group_by_event[event_id] = step
+    return {
+        "ids": list(group_by_event),
+        **{
+            name: [group.get(name) for group in group_by_event.values()]
+            for name in ("recipient", "type", "object", "actor")
+        },
+    }
+
+
+def _details_of_queued_event(value: object) -> dict[str, str]:
+    """Recipient, type, object and actor of an event in the fallback queue, and whether it bypassed Redis;
+    empty if it is unreadable or has no actor."""
+    try:
+        event = event_from_wire(value)
+    except Poisoned:
+        return {}
+    if event.actor_id is None:
+        return {}
+    names = ("recipient", "type", "object", "actor")
+    group = (event.recipient_id, event.kind.value, event.group_object_id, event.actor_id)
+    outcome = {"outcome": BYPASSED_REDIS_OUTCOME} if event.bypassed_redis else {}
+    return dict(zip(names, group, strict=True)) | outcome
 
 
 def _parse_trace(trace: Mapping[str, str]) -> Iterable[TraceStep]:
@@ -206,7 +245,8 @@ def _parse_trace(trace: Mapping[str, str]) -> Iterable[TraceStep]:
             pairs = zip(field_names, details, strict=True)
             yield step | {field_name: detail for field_name, detail in pairs if detail != "-"}
         elif name in ("published", "sent_to_fallback"):
-            yield step | {"seq": details[0]}
+            pairs = zip(("seq", "actor"), details, strict=False)
+            yield step | {field_name: detail for field_name, detail in pairs if detail != "-"}
         else:
             yield step | {"outcome": details[0]}
     for name in trace.keys() & {"published", "sent_to_fallback"}:
@@ -224,8 +264,9 @@ _DEAD_LETTERS = text(
     "where origin = any(:origins) and position = any(:positions)"
 )
 _FALLBACK_ROWS = text(
-    "select event_id::text, created_at, processed_at, last_error from kafka_fallback_queue "
-    "where event_id = any(cast(:events as uuid[])) order by id limit 100"
+    "select event_id::text, created_at, processed_at, last_error, payload->'value' as value "
+    "from kafka_fallback_queue "
+    "where event_id = any(cast(:unpublished as uuid[])) order by id limit 100"
 )
 # Row and client events of one transaction have the same time; earlier ones concern other events.
 _CLIENT_EVENTS = text("""

@@ -3,7 +3,7 @@
 In: events of app/persistence/event_writer.py, in its transaction. Out: one outbox row per recipient, kind,
 object and reason, with the number of events. app/messaging/outbox_relay.py publishes the rows and
 workers/delivery_log_writer.py appends them to the log, so that an unavailable DynamoDB delays and loses
-nothing.
+nothing. app/social/suppressed_events.py shows the rows to the recipient.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,11 @@ from app.persistence.outbox_writer import OUTBOX_CHANNEL
 
 SUPPRESSED_EVENT_NAME = "ended"
 """Name of the outbox event, which goes to the delivery log only."""
+MAX_NAMED_ACTORS = 100
+"""A row names this many of the actors of its events. A viral post has more, and a record must stay small."""
 _STATUS_BY_OUTCOME = {"preference": "FILTERED_PREFS"}
 """The seed's name. The status of any other outcome is its name in capitals."""
+_OUTCOME_BY_STATUS = {status: outcome for outcome, status in _STATUS_BY_OUTCOME.items()}
 _SuppressedKey = tuple[str, Kind, str, str]
 
 
@@ -34,6 +37,11 @@ class SuppressedEvent:
 def status_of_outcome(outcome: str) -> str:
     """The status in the delivery log of an event with this outcome."""
     return _STATUS_BY_OUTCOME.get(outcome, outcome.upper())
+
+
+def outcome_of_status(status: str) -> str:
+    """The outcome of an event with this status in the delivery log."""
+    return _OUTCOME_BY_STATUS.get(status, status.lower())
 
 
 def insert_suppressed_outbox_rows(conn: Connection, suppressed_events: Iterable[SuppressedEvent]) -> None:
@@ -66,9 +74,21 @@ def _suppressed_outbox_row(outcome: str, events: list[Event]) -> dict[str, objec
         "count": len(events),
         # The time of the event, not of this row, so that a repeated event is the same log item.
         "at": to_iso_utc(occurred_at_from_seq(first_event.seq)),
+        "postId": _post_id(first_event),
+        "actorIds": list(dict.fromkeys(event.actor_id for event in events if event.actor_id))[
+            :MAX_NAMED_ACTORS
+        ],
         "metadata": {"channels": []},
     }
     return {"userId": first_event.recipient_id, "payload": payload}
+
+
+def _post_id(event: Event) -> str | None:
+    """The post that the event is about, or that its comment belongs to."""
+    post_id = event.metadata.get("postId")
+    if isinstance(post_id, str):
+        return post_id
+    return event.object_id if event.object_type_or_default == "POST" else None
 
 
 _INSERT_OUTBOX = text("""

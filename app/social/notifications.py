@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Engine, RowMapping, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.errors import rejection
-from app.domain.events import Priority
+from app.domain.events import SEQ_PER_MS, Priority
+from app.domain.notification_reasons import MAX_COUNTED_IN_WINDOW
 from app.persistence import groups
 from app.persistence.bounded_counts import MAX_COUNTED_ROWS, MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.groups import ACTOR_ORDER_SQL, DISPLAY_NAME_SQL, ActorProfile
@@ -46,11 +47,12 @@ class UnreadCounts:
 
 @dataclass(frozen=True, slots=True)
 class NotificationExplanation:
-    """How a notification came about: the row, its first actors with the event of each, and its client events,
-    oldest first."""
+    """How a notification came about: the row, its first actors with the event of each, the actor of the
+    newest event, and its client events, oldest first."""
 
     row: RowMapping
     actors: list[RowMapping]
+    newest_actor: RowMapping | None
     client_events: list[RowMapping]
 
 
@@ -89,17 +91,27 @@ class Notifications:
         with translate_errors("count notifications"), self._engine.connect() as conn:
             return list(conn.execute(_COUNT_BY_KIND, {"user": user_id}).mappings())
 
-    def explain_notification(self, notification_id: str) -> NotificationExplanation | None:
-        """How a notification came about; None if it does not exist or is not visible."""
+    def explain_notification(
+        self, notification_id: str, window_seconds: float
+    ) -> NotificationExplanation | None:
+        """How a notification came about; None if it does not exist or is not visible. The cost does not
+        depend on the number of actors."""
         query = select(notifications).where(_COLUMNS.id == notification_id, _COLUMNS.version > 0)
         with translate_errors("explain a notification"), self._engine.connect() as conn:
             row = conn.execute(query.where(_COLUMNS.removed_at.is_(None))).mappings().first()
             if row is None:
                 return None
-            params = {"id": notification_id, "user": row["user_id"], "limit": MAX_GROUPED}
+            params = {
+                "id": notification_id,
+                "user": row["user_id"],
+                "limit": MAX_GROUPED,
+                "window_seqs": int(window_seconds * 1000) * SEQ_PER_MS,
+                "max_position": MAX_COUNTED_IN_WINDOW,
+            }
             actors = list(conn.execute(_EXPLAIN_ACTORS, params).mappings())
+            newest_actor = conn.execute(_EXPLAIN_NEWEST_ACTOR, params).mappings().first()
             client_events = list(conn.execute(_EXPLAIN_CLIENT_EVENTS, params).mappings())
-        return NotificationExplanation(row, actors, client_events[::-1])
+        return NotificationExplanation(row, actors, newest_actor, client_events[::-1])
 
     def get_recipient_id(self, notification_id: str) -> str:
         """Raises Rejected (404)."""
@@ -159,8 +171,24 @@ _EXPLAIN_ACTORS = text(
     f"select a.actor_id::text, {DISPLAY_NAME_SQL} as name, u.username, a.event_id::text, a.seq, "  # noqa: S608 - constants only
     "a.active, a.is_follower, a.announced, a.created_at from notification_actors a "
     "join users u on u.id = a.actor_id "
-    f"where a.notification_id = :id order by a.active desc, {ACTOR_ORDER_SQL} limit :limit"
+    f"where a.notification_id = :id and a.active order by {ACTOR_ORDER_SQL} limit :limit"
 )
+# Followers and others apart, so that each part reads the beginning of the index ix_notification_actors_order.
+_EXPLAIN_NEWEST_ACTOR = text(f"""
+    with newest as (
+        select a.* from (values (true), (false)) as f (is_follower) cross join lateral (
+            select * from notification_actors a
+            where a.notification_id = :id and a.active and a.is_follower = f.is_follower
+            order by a.seq desc limit 1) a
+        order by a.seq desc limit 1)
+    select a.seq, a.is_follower, a.announced, a.created_at, {DISPLAY_NAME_SQL} as name,
+        (select count(*) from (values (true), (false)) as f (is_follower) cross join lateral (
+            select 1 from notification_actors b
+            where b.notification_id = :id and b.active and b.is_follower = f.is_follower
+                and b.seq > a.seq - :window_seqs and b.seq <= a.seq
+            order by b.seq desc limit :max_position) b) as position
+    from newest a join users u on u.id = a.actor_id
+""")  # noqa: S608 - constants only
 _EXPLAIN_CLIENT_EVENTS = text(
     "select client_event, client_seq, created_at, published_at, payload->'metadata'->>'newCount' "
     "as new_count, "

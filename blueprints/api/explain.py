@@ -3,18 +3,37 @@
 Built from its row, its actors and its client events (app/social/notifications.py).
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from marshmallow import fields, validate
+from sqlalchemy import RowMapping
 
 from app.domain.events import COMMENT_KINDS, CRITICAL_KINDS, Kind, Priority, occurred_at_from_seq
 from app.domain.grouping import ClientEventType
+from app.domain.notification_reasons import NewestActor, NotificationFacts
+from app.domain.preferences import Channel, selectable_time_zones
 from app.domain.routing import TOPIC_BY_PRIORITY, priority_of
 from app.domain.windows import AggregationRules, instant_announcement_quota
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
 from app.social.notifications import NotificationExplanation
 from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
+from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
+
+
+class TimeZoneParam(fields.String):
+    """The name of a time zone; UTC for one that this server does not know."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return str(value) if value in selectable_time_zones() else "UTC"
+
+
+class ExplanationQuery(RequestSchema):
+    timeZone = TimeZoneParam(
+        load_default="UTC", metadata={"description": "of the times in `lines`", "example": "Europe/Berlin"}
+    )
 
 
 class LaneSchema(ObjectSchema):
@@ -60,6 +79,10 @@ class ExplanationResponse(ResponseSchema):
     notificationId = fields.UUID()
     type = fields.Enum(Kind, by_value=True)
     message = fields.String()
+    lines = fields.List(
+        fields.String(metadata={"example": "Hana liked your post at 14:03."}),
+        metadata={"description": "why it came, at most six sentences"},
+    )
     lane = fields.Nested(LaneSchema)
     aggregation = fields.Nested(AggregationSchema)
     preferences = fields.Nested(DecisionSchema)
@@ -67,8 +90,43 @@ class ExplanationResponse(ResponseSchema):
     steps = fields.List(fields.Nested(ExplainedStepSchema))
 
 
-def explanation_json(explanation: NotificationExplanation, message: str) -> JsonObject:
-    """`message` is the text of the notification as the list shows it."""
+def _newest_actor(row: RowMapping) -> NewestActor:
+    return NewestActor(
+        row["name"],
+        occurred_at_from_seq(row["seq"]),
+        row["created_at"],
+        row["is_follower"],
+        row["announced"],
+        row["position"],
+    )
+
+
+def notification_facts(explanation: NotificationExplanation) -> NotificationFacts:
+    """What app/domain/notification_reasons.py writes about."""
+    row, newest = explanation.row, explanation.newest_actor
+    actor = None if newest is None else _newest_actor(newest)
+    joined_at = actor.written_at if actor else row["created_at"]
+    times: dict[str, datetime] = {}
+    for client_event in explanation.client_events:
+        name = _step_name(client_event["client_event"], int(client_event["new_count"] or 0))
+        if client_event["created_at"] >= joined_at:
+            times.setdefault(name, client_event["created_at"])
+    return NotificationFacts(
+        Kind(row["type"]),
+        actor,
+        row["actor_count"],
+        row["created_at"],
+        frozenset(Channel(channel) for channel in row["channels"]),
+        times.get("announcement") or times.get("gathered announcement"),
+        row["deferred_until"],
+        "held by quiet hours" in times,
+        times.get("shown"),
+        row["read_at"],
+    )
+
+
+def explanation_json(explanation: NotificationExplanation, message: str, lines: Sequence[str]) -> JsonObject:
+    """`message` is the text of the notification as the list shows it; `lines`: why it came."""
     row, kind = explanation.row, Kind(explanation.row["type"])
     has_follower = any(actor["is_follower"] for actor in explanation.actors if actor["active"])
     topic = TOPIC_BY_PRIORITY[priority_of(kind, has_follower)]
@@ -76,6 +134,7 @@ def explanation_json(explanation: NotificationExplanation, message: str) -> Json
         "notificationId": row["id"],
         "type": kind.value,
         "message": message,
+        "lines": list(lines),
         "lane": {
             "topic": topic.value,
             "priority": row["priority"],

@@ -15,6 +15,9 @@ from blueprints.http.serializers import JsonObject
 from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
+EVENT_ID_HEADER = "X-Event-Id"
+"""The event of a write; its page is /events/:id."""
+
 
 class LikeResponse(ResponseSchema):
     liked = fields.Boolean()
@@ -26,12 +29,14 @@ def blueprint(request_auth: RequestAuth, write_actions: WriteActions) -> ApiBlue
 
     @routes.toggle("/<post_id>/like")
     @requires(Authority.USER, request_auth.current_user_id)
-    @routes.returns(LikeResponse, errors=(404,))
-    def set_like(actor_id: str, post_id: str) -> JsonObject:
+    @routes.returns(LikeResponse, errors=(404,), headers={EVENT_ID_HEADER: "the event, at /events/:id"})
+    def set_like(actor_id: str, post_id: str) -> tuple[JsonObject, int, dict[str, str]]:
         """Like a post, or withdraw the like."""
+        event_id = write_actions.new_id()
         membership = write_actions.checked().set_like(
-            actor_id, parse_uuid(post_id), desired_state_from_method(), get_or_create_traceparent()
+            actor_id, parse_uuid(post_id), desired_state_from_method(), get_or_create_traceparent(), event_id
         )
-        return {"success": True, "liked": membership.active, "likesCount": membership.count}
+        body = {"success": True, "liked": membership.active, "likesCount": membership.count}
+        return body, 200, {EVENT_ID_HEADER: event_id}
 
     return routes

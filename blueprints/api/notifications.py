@@ -3,6 +3,8 @@
 Changes of status are in blueprints/api/notification_status.py, explanations in explain.py.
 """
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from marshmallow import fields
@@ -10,10 +12,18 @@ from sqlalchemy import RowMapping
 
 from app.domain.errors import rejection
 from app.domain.events import Kind, Priority
+from app.domain.notification_reasons import LocalClock, reason_lines
+from app.domain.preferences import time_zone_or_utc
+from app.domain.windows import AggregationRules
 from app.persistence.pages import PageRequest
 from app.persistence.serializer import notification_json
 from app.social.notifications import NOT_FOUND, NotificationFilter, Notifications
-from blueprints.api.explain import ExplanationResponse, explanation_json
+from blueprints.api.explain import (
+    ExplanationQuery,
+    ExplanationResponse,
+    explanation_json,
+    notification_facts,
+)
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires, requires_path_user
 from blueprints.http.ids import parse_uuid
@@ -117,6 +127,8 @@ def blueprint(
     request_auth: RequestAuth,
     notification_store: Notifications,
     notification_serializer: NotificationSerializer,
+    rules: AggregationRules,
+    now: Callable[[], float],
 ) -> ApiBlueprint:
     routes = ApiBlueprint("notifications", __name__, url_prefix="/api/notifications")
     require_user = partial(request_auth.current_user_id, MISSING_TOKEN_MESSAGE)
@@ -188,16 +200,22 @@ def blueprint(
 
     @routes.get("/<notification_id>/why")
     @requires(Authority.OWNER, require_user)
+    @routes.arguments(ExplanationQuery, location="query")
     @routes.returns(ExplanationResponse, errors=(404,))
-    def explain_notification(viewer_id: str, notification_id: str) -> JsonObject:
-        """The decisions that led to a notification, and its steps with their times."""
-        explanation = notification_store.explain_notification(parse_uuid(notification_id))
+    def explain_notification(viewer_id: str, query: JsonObject, notification_id: str) -> JsonObject:
+        """Why a notification came, in at most six sentences; the decisions and the steps with their times."""
+        explanation = notification_store.explain_notification(
+            parse_uuid(notification_id), rules.window_seconds
+        )
         if explanation is None:
             raise NOT_FOUND
         if explanation.row["user_id"] != viewer_id:
             raise NOT_OWNER
+        clock = LocalClock(time_zone_or_utc(query["timeZone"]), datetime.fromtimestamp(now(), UTC))
         return {"success": True} | explanation_json(
-            explanation, notification_serializer.notifications_json([explanation.row])[0]["message"]
+            explanation,
+            notification_serializer.notifications_json([explanation.row])[0]["message"],
+            reason_lines(notification_facts(explanation), rules, clock),
         )
 
     @routes.get("/<notification_id>/actors")

@@ -4,7 +4,7 @@ A view is decorated, from the top: route, `requires` (authority.py), `arguments`
 and passed to the view), `returns` (schemas of the responses). Its docstring is the summary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -67,14 +67,23 @@ class ApiBlueprint(Blueprint):
         status: int = 200,
         *,
         errors: tuple[int, ...] = (),
+        headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
         description: str = "Done",
     ) -> Callable[[View], View]:
-        """Documents a response, and errors that do not follow from authority, path and arguments.
+        """Documents a response, and errors that do not follow from authority, path and arguments. `headers`:
+        the description of each header that the view adds.
 
         The schema is not applied: views return dictionaries, and orjson writes them as they are. That they
         match is checked by tests/integration/http/test_authorization.py.
         """
-        success = self.alt_response(status, schema=schema, description=description, content_type=content_type)
+        success = self.alt_response(
+            status,
+            schema=schema,
+            description=description,
+            content_type=content_type,
+            headers=headers
+            and {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()},
+        )
         error_responses = [self.alt_response(error, HTTPStatus(error).name) for error in errors]
         return lambda view: _keep_notes(view, success, *error_responses)

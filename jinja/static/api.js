@@ -24,7 +24,12 @@ export async function fetchToken() {
 // `idempotencyKey`: a repeated request with the same key has no second effect.
 // `fetchOptions`: further options of fetch(), such as keepalive for a page that is about to be left.
 // Throws an Error with the server's message when the response is not a success.
-export async function callApi(method, path, body, idempotencyKey, fetchOptions = {}) {
+export async function callApi(...request) {
+  return (await callApiForResponse(...request)).payload;
+}
+
+// As callApi, for callers that also need a header of the response: returns {payload, headers}.
+export async function callApiForResponse(method, path, body, idempotencyKey, fetchOptions = {}) {
   for (const mayRetry of [true, false]) {
     const response = await fetch(path, {
       ...fetchOptions,
@@ -42,6 +47,6 @@ export async function callApi(method, path, body, idempotencyKey, fetchOptions =
     }
     const payload = await response.json();
     if (!response.ok) throw new Error(payload.error ?? `error ${response.status}`);
-    return payload;
+    return { payload, headers: response.headers };
   }
 }

@@ -1,5 +1,5 @@
-// Replaces the text of <time> elements by a relative time in the reader's language, and renews it every 30 seconds.
-// Those with data-short get the short form: "3m", "2h".
+// Times in the reader's language and time zone: <time> elements become relative times, renewed every 30 seconds;
+// exact times of day stay exact. Those with data-short get the short form: "3m", "2h".
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const SHORT_UNITS = [["week", 604800], ...UNITS];
 const REFRESH_INTERVAL_MS = 30000;
@@ -29,7 +29,23 @@ export function renderTimes(root = document) {
   }
 }
 
+const exactFormats = {
+  minute: new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" }),
+  second: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+  millisecond: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }),
+};
+
+// Times that the server rendered exactly (macros.html `exact_time`), in the reader's time zone.
+export function renderExactTimes(root = document) {
+  for (const element of root.querySelectorAll("[data-exact-time]")) {
+    const date = new Date(element.dataset.at);
+    element.textContent = exactFormats[element.dataset.exactTime].format(date);
+    element.title = date.toLocaleString();
+  }
+}
+
 export function startRelativeTimes() {
   renderTimes();
+  renderExactTimes();
   setInterval(renderTimes, REFRESH_INTERVAL_MS);
 }

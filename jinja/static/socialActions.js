@@ -1,6 +1,6 @@
 // Likes, bookmarks, follows and post alerts as optimistic toggles; sharing; confirmation of deletions; live counts.
 // In: submit events of the forms in macros.html, `post_updated` client events. Out: REST calls, updated buttons and counts.
-import { callApi } from "./api.js";
+import { callApi, callApiForResponse } from "./api.js";
 import { renderCount } from "./plurals.js";
 import { startSimulator } from "./simulator.js";
 import { showToast } from "./toasts.js";
@@ -11,12 +11,16 @@ export const showError = (error) => showToast({ message: error.message, critical
 // For each kind of toggle: its request, the state on the page, the expected state after a click, and how to render a state.
 const TOGGLES = {
   like: {
-    send: (form, on) => callApi(on ? "PUT" : "DELETE", `/api/posts/${postCard(form).dataset.post}/like`),
+    async send(form, on) {
+      const { payload, headers } = await callApiForResponse(on ? "PUT" : "DELETE", `/api/posts/${postCard(form).dataset.post}/like`);
+      return { ...payload, eventId: headers.get("X-Event-Id") };
+    },
     current: (form) => ({ liked: isOn(form), likesCount: Number(postCard(form).querySelector("[data-likes]").textContent) }),
     predict: (state, on) => ({ liked: on, likesCount: Math.max(0, state.likesCount + on - state.liked) }),
     render(form, state) {
       setPressed(form, state.liked);
       renderCount(postCard(form).querySelector("[data-likes]"), state.likesCount);
+      renderEventLink(postCard(form).querySelector("[data-event-link]"), state);
     },
   },
   bookmark: {
@@ -49,6 +53,13 @@ const isOn = (form) => form.querySelector("button").getAttribute("aria-pressed")
 function setPressed(form, on) {
   form.querySelector("button").setAttribute("aria-pressed", String(on));
   form.elements.desired_state.value = on ? "off" : "on";
+}
+
+// After a like: the link to the page that shows where its event is. Without an event (a like that is being sent, or was
+// taken back) there is none.
+function renderEventLink(link, state) {
+  link.hidden = !state.liked || !state.eventId;
+  if (!link.hidden) link.href = `/events/${encodeURIComponent(state.eventId)}`;
 }
 
 // Renders every follow button of this user on the page, the follower counts, and the post alerts of the profile.

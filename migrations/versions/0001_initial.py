@@ -633,6 +633,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_published_at", "outbox", ["published_at"], unique=False)
     op.create_index(
+        "ix_outbox_suppressed",
+        "outbox",
+        ["user_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("client_event = 'ended'"),
+    )
+    op.create_index(
         "ix_outbox_unpublished",
         "outbox",
         ["id"],
@@ -1161,6 +1168,11 @@ def downgrade() -> None:
     op.drop_table("outgoing_messages")
     op.drop_index("uq_outbox_seen", table_name="outbox", postgresql_where=sa.text("client_event = 'seen'"))
     op.drop_index("ix_outbox_user_id_client_seq", table_name="outbox")
+    op.drop_index(
+        "ix_outbox_suppressed",
+        table_name="outbox",
+        postgresql_where=sa.text("client_event = 'ended'"),
+    )
     op.drop_index(
         "ix_outbox_unpublished",
         table_name="outbox",

@@ -70,6 +70,7 @@ def logged_in_paths(sample_content: SampleContent) -> dict[str, str]:
         "search": "/search",
         "searched": "/search?q=ben",
         "nobody-found": "/search?q=zzzzqqqq",
+        "not-told": "/notifications/not-told",
         "bookmarks": "/bookmarks",
         "preferences": "/preferences",
     }

@@ -75,7 +75,7 @@ def test_panel_and_inbox_are_accessible_in_every_display_profile(
     panel.get_by_role("button", name="Who?").first.click()
     expect(panel.locator(".group-people li")).to_have_count(6)
     panel.get_by_role("button", name="Why did this come?").last.click()
-    expect(panel.locator(".group-steps")).to_contain_text("It was announced")
+    expect(panel.locator(".reason-lines")).to_contain_text("Your settings: in-app on")
     save_screenshot(page, f"panel-open-{display_profile.name}")
     assert_accessible(page)
     open_inbox(page, 4)

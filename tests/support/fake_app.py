@@ -41,6 +41,7 @@ class FakeActions:
 
     set_like_calls: list[tuple[str, str, DesiredState]] = field(default_factory=list)
     traceparents: list[str | None] = field(default_factory=list)
+    event_ids: list[str | None] = field(default_factory=list)
     error: Exception | None = None
 
     def reset(self) -> None:
@@ -54,11 +55,13 @@ class FakeActions:
         post_id: str,
         desired_state: DesiredState,
         traceparent: str | None = None,
+        event_id: str | None = None,
     ) -> MembershipState:
         if self.error:
             raise self.error
         self.set_like_calls.append((actor_id, post_id, desired_state))
         self.traceparents.append(traceparent)
+        self.event_ids.append(event_id)
         return MembershipState(desired_state is not DesiredState.OFF, len(self.set_like_calls))
 
 

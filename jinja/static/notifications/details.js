@@ -1,6 +1,5 @@
 // Details below a notification: the actors of the group ("who", paginated) or the explanation of the delivery ("why").
 import { callApi } from "../api.js";
-import { formatRelative } from "../relativeTimes.js";
 import { avatar, el } from "./dom.js";
 
 const ACTORS_PAGE_SIZE = 10;
@@ -45,28 +44,12 @@ function actorItem(actor) {
   return el("li", {}, avatar({ ...actor, name }), el("a", { href: `/users/${encodeURIComponent(actor.username)}` }, el("bdi", {}, name)));
 }
 
-const STEP_TEXTS = {
-  accepted: "It happened and was accepted",
-  written: "It was written down",
-  announcement: "It was announced",
-  "gathered announcement": "It was announced together with others",
-  "held by quiet hours": "It was held until your quiet hours end",
-  change: "The line was brought up to date",
-  seen: "You saw it",
-  read: "You marked it as read",
-  archived: "You archived it",
-};
-
+// At most six sentences, with times in the reader's time zone.
 async function loadExplanation(box, notificationId) {
-  const explanation = await callApi("GET", `/api/notifications/${notificationId}/why`);
-  const steps = explanation.steps.map((step) => {
-    const date = new Date(step.at);
-    return el("li", {}, `${STEP_TEXTS[step.name] ?? step.name}, `, el("time", { datetime: step.at, title: date.toLocaleString() }, formatRelative(date)));
-  });
-  const channels = explanation.preferences.channels.map((channel) => channel.toLowerCase()).join(", ");
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const { lines } = await callApi("GET", `/api/notifications/${notificationId}/why?timeZone=${encodeURIComponent(timeZone ?? "UTC")}`);
   box.replaceChildren(
-    el("p", {}, `${explanation.lane.because}. ${explanation.aggregation.because}.`),
-    el("p", {}, channels ? `By your preferences it went to: ${channels}.` : "By your preferences it went to this list only."),
-    el("ol.group-steps", { "aria-label": "What happened" }, ...steps),
+    el("ul.reason-lines", { "aria-label": "Why this came" }, ...lines.map((line) => el("li", {}, line))),
+    el("p", {}, el("a", { href: "/notifications/not-told" }, "What was I not told?")),
   );
 }

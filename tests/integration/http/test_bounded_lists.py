@@ -151,6 +151,7 @@ def test_no_request_counts_all_rows_of_a_growing_table(isolated_engine: Engine, 
         f"/api/notifications/{alice.id}/unread-count",
         f"/api/notifications/{alice.id}/grouped",
         f"/api/notifications/{alice.id}/totals",
+        f"/api/notifications/{alice.id}/suppressed?actorId={alice.id}&postId={post_id}",
         "/api/admin/db/stats",
         *(f"/api/admin/db/{name}" for name in TABLE_VIEWS),
     ]

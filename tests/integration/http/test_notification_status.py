@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from app.domain.events import SEQ_PER_MS
+from app.social.notifications import _EXPLAIN_ACTORS, _EXPLAIN_NEWEST_ACTOR, MAX_GROUPED
 from tests.integration.http.test_social_with_real_stores import (
     ApiUser,
     _notify,
     alice,
     bob,
 )
+from tests.support.fixtures import insert_users
 
 __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
@@ -101,6 +104,62 @@ def test_explanation_has_the_topic_the_actors_and_the_steps(
     assert explanation["lane"]["because"] == "A follower is among them"
     assert [(actor["id"], actor["follower"]) for actor in explanation["actors"]] == [(bob.id, True)]
     assert [step["name"] for step in explanation["steps"]] == ["accepted", "written", "announcement"]
+
+
+def _join(engine: Engine, row_id: str, actor_count: int) -> list[str]:
+    """Adds users to the group, one a second from midnight, written two minutes later."""
+    user_ids = insert_users(engine, *(f"P{number}" for number in range(actor_count)))
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into notification_actors (notification_id, actor_id, event_id, seq, announced, "
+                "created_at) select :row, a.id, uuidv7(), (1779926400 + a.number) * 1000 * 1024, true, "
+                "to_timestamp(1779926400 + a.number + 120) "
+                "from unnest(cast(:ids as uuid[])) with ordinality as a (id, number)"
+            ),
+            {"row": row_id, "ids": user_ids},
+        )
+        conn.execute(text("update notifications set actor_count = :count"), {"count": actor_count})
+    return user_ids
+
+
+def test_explanation_has_at_most_six_lines_with_names_in_the_time_zone_of_the_reader(
+    engine: Engine, alice: ApiUser
+) -> None:
+    row_id = _notify(engine, alice.id, 1)
+    _join(engine, row_id, 4)
+
+    lines = alice("GET", f"/api/notifications/{row_id}/why?timeZone=Europe/Berlin")["lines"]
+
+    assert lines[0].startswith("P3, at 02:00 on 28 May, was the last of 4 people who liked your post.")
+    assert lines[1].startswith("It was the 4th like in ")
+    assert lines[1].endswith("so it waited for the window until 02:02 on 28 May.")
+    assert lines[-1] == "Your settings: in-app off, e-mail off, SMS off."
+    assert len(lines) <= 6
+    unknown_zone = alice("GET", f"/api/notifications/{row_id}/why?timeZone=Nowhere")["lines"]
+    assert "00:00 on 28 May UTC" in unknown_zone[0]
+
+
+def test_explanation_of_ten_thousand_likes_reads_few_of_them(engine: Engine, alice: ApiUser) -> None:
+    row_id = _notify(engine, alice.id, 1)
+    _join(engine, row_id, 10_000)
+    with engine.begin() as conn:
+        conn.execute(text("analyze notification_actors"))
+    lines = alice("GET", f"/api/notifications/{row_id}/why")["lines"]
+    assert "10,000 people" in lines[0]
+    assert lines[1].startswith("It was the 100th or later like")
+
+    params = {"id": row_id, "user": alice.id, "limit": MAX_GROUPED, "window_seqs": 120_000 * SEQ_PER_MS}
+    for statement in (_EXPLAIN_ACTORS, _EXPLAIN_NEWEST_ACTOR):
+        explained = text(f"explain (analyze, timing off, format json) {statement.text}")
+        with engine.connect() as conn:
+            (plan,) = conn.execute(explained, params | {"max_position": 100}).scalars().all()
+        assert 0 < _rows_read(plan[0]["Plan"], "notification_actors") < 500
+
+
+def _rows_read(node: dict[str, Any], table: str) -> int:
+    own_rows = node["Actual Rows"] * node["Actual Loops"] if node.get("Relation Name") == table else 0
+    return own_rows + sum(_rows_read(child, table) for child in node.get("Plans", []))
 
 
 def test_archived_notification_can_be_restored(engine: Engine, alice: ApiUser) -> None:

@@ -186,7 +186,7 @@ def test_actors_are_listed_in_the_same_order_everywhere(pipeline: PipelineHarnes
     [row] = [row for row in pipeline.alice.notifications if row["type"] == "LIKE"]
     notifications, expected = Notifications(pipeline.engine), ["Fan", "Dan", "Cem", "Ben"]
     last_event = pipeline.alice.client_events()[-1]
-    explanation = notifications.explain_notification(row["id"])
+    explanation = notifications.explain_notification(row["id"], 120)
     names = {user.id: user.name for user in (fan, *others)}
     assert [actor["name"] for actor in row["actors"]] == expected
     assert [actor["name"] for actor in last_event["actors"]] == expected

@@ -171,6 +171,20 @@ def test_client_events_without_a_number_are_deleted_after_two_days(
     assert _scalar(engine, "select count(*) from outbox") == 2
 
 
+def test_suppressed_events_are_kept_as_long_as_read_notifications(
+    engine: Engine, sample_users: SampleUsers
+) -> None:
+    _execute(
+        engine,
+        "insert into outbox (user_id, client_event, payload, published_at) select :alice, 'ended', '{}', "
+        "now() - make_interval(days => d.days) from unnest(cast(:all_days as int[])) as d (days)",
+        alice=sample_users.alice_id,
+        all_days=[1, 5, READ_DAYS - 1, READ_DAYS + 1],
+    )
+    dict(RetentionPurge(engine, READ_DAYS).purge_by_category())
+    assert _scalar(engine, "select count(*) from outbox") == 3
+
+
 SESSION = (
     "with s as (insert into sessions (user_id, revoked_at, created_at) values (:alice, "
     "case when :revoked then now() - interval '3 days' end, now() - interval '99 days') returning id) "

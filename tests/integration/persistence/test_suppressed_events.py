@@ -162,6 +162,23 @@ def test_events_suppressed_for_the_same_reason_are_one_entry(
     assert (status, count) == ("FILTERED_PREFS", 300)
 
 
+def test_entry_names_its_post_and_the_first_of_its_actors(event_writer_harness: EventWriterHarness) -> None:
+    sample_users = event_writer_harness.sample_users
+    disable_kind(event_writer_harness, Kind.LIKE)
+    event_writer_harness.write(
+        like_event(sample_users.bob_id, sample_users, 1),
+        like_event(sample_users.carol_id, sample_users, 2),
+        follow_event(sample_users.dave_id, sample_users, 3),  # Dave is muted
+    )
+
+    rows = event_writer_harness.query("select payload from outbox where client_event = 'ended' order by id")
+
+    assert sorted((payload["postId"] or "", payload["actorIds"]) for (payload,) in rows) == [
+        ("", [sample_users.dave_id]),
+        (sample_users.post_id, [sample_users.bob_id, sample_users.carol_id]),
+    ]
+
+
 def test_repeated_event_is_the_same_log_item(event_writer_harness: EventWriterHarness) -> None:
     sample_users = event_writer_harness.sample_users
     event = replace(like_event(sample_users.dave_id, sample_users, 1), kind=Kind.POST_SHARE)

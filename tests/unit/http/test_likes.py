@@ -36,6 +36,13 @@ def test_like_is_one_call_without_sql(
     assert fake_actions.set_like_calls == [(user_id, POST_ID, desired_state)]
 
 
+def test_response_names_the_event_in_a_header(
+    client: FlaskClient, fake_actions: FakeActions, user_id: str
+) -> None:
+    response = client.put(PATH, headers=auth_header(user_id))
+    assert fake_actions.event_ids == [response.headers["X-Event-Id"]]
+
+
 def test_token_is_checked_before_anything_else(client: FlaskClient) -> None:
     assert client.put("/api/posts/no-id/like").status_code == 401
 

@@ -1,0 +1,105 @@
+"""Reads what a user was not told: suppressed events, and notifications that quiet hours hold.
+
+In: requests of blueprints/api/suppressed.py and of the page /notifications/not-told. Out: rows that
+app/persistence/suppressed_events.py wrote, which are kept as long as read notifications, and rows of
+notifications.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, RowMapping, text
+
+from app.clients.postgres import translate_errors
+from app.domain.events import Kind
+from app.persistence.suppressed_events import outcome_of_status
+
+MAX_SCANNED_ROWS = 5_000
+"""A page with a filter is searched among so many rows."""
+MAX_HELD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedFilter:
+    """Only what one person did, and only about one post."""
+
+    actor_id: str | None = None
+    post_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedEntry:
+    """`event_count` events of one kind about one object, which ended with the same outcome. `actor_ids`: the
+    first of their actors."""
+
+    id: int
+    kind: Kind
+    outcome: str
+    occurred_at: datetime
+    event_count: int
+    post_id: str | None
+    actor_ids: tuple[str, ...]
+
+
+class SuppressedEventStore:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list_newest(
+        self, user_id: str, filters: SuppressedFilter, limit: int, before_id: int | None = None
+    ) -> list[SuppressedEntry]:
+        params = _params(user_id, filters) | {
+            "limit": limit,
+            "before": before_id,
+            "max_scanned": MAX_SCANNED_ROWS,
+        }
+        with translate_errors("read suppressed events"), self._engine.connect() as conn:
+            return [
+                SuppressedEntry(
+                    row.id,
+                    Kind(row.payload["type"]),
+                    outcome_of_status(row.payload["status"]),
+                    datetime.fromisoformat(row.payload["at"]),
+                    row.payload["count"],
+                    row.payload.get("postId"),
+                    tuple(row.payload.get("actorIds", ())),
+                )
+                for row in conn.execute(_LIST_SUPPRESSED, params)
+            ]
+
+    def list_held(self, user_id: str, filters: SuppressedFilter) -> list[RowMapping]:
+        """Rows of notifications that quiet hours hold, the first to be announced first."""
+        params = _params(user_id, filters) | {"limit": MAX_HELD}
+        with translate_errors("read held notifications"), self._engine.connect() as conn:
+            return list(conn.execute(_LIST_HELD, params).mappings())
+
+
+def _params(user_id: str, filters: SuppressedFilter) -> dict[str, object]:
+    return {"user": user_id, "actor": filters.actor_id, "post": filters.post_id}
+
+
+# An entry with more events than actors named also has the likers of its post.
+_LIST_SUPPRESSED = text("""
+    select o.id, o.payload
+    from (
+        select id, payload from outbox
+        where user_id = :user and client_event = 'ended'
+            and (cast(:before as bigint) is null or id < :before)
+        order by id desc limit :max_scanned) o
+    where (cast(:post as text) is null or o.payload->>'postId' = :post)
+        and (cast(:actor as text) is null or o.payload->'actorIds' @> to_jsonb(cast(:actor as text))
+            or (o.payload->>'type' = 'LIKE'
+                and cast(o.payload->>'count' as int) > jsonb_array_length(o.payload->'actorIds')
+                and exists (select from likes l where l.post_id = cast(o.payload->>'postId' as uuid)
+                    and l.user_id = cast(:actor as uuid))))
+    order by o.id desc limit :limit
+""")
+_LIST_HELD = text("""
+    select n.* from notifications n
+    where n.user_id = :user and n.is_visible and not n.is_read and n.deferred_until is not null
+        and (cast(:post as text) is null or n.metadata->>'postId' = :post
+            or n.object_id = cast(:post as uuid))
+        and (cast(:actor as uuid) is null or exists (select from notification_actors a
+            where a.notification_id = n.id and a.actor_id = cast(:actor as uuid) and a.active))
+    order by n.deferred_until, n.id limit :limit
+""")

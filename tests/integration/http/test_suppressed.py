@@ -1,0 +1,163 @@
+"""What a user was not told over HTTP: the reason, filters by person and post, pages, held and gathered news."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from app.bootstrap import new_id
+from app.domain.clock import Clock
+from app.domain.events import SEQ_PER_MS, Event, Kind
+from app.domain.grouping import AnnounceWhen
+from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
+from app.persistence.suppressed_events import MAX_NAMED_ACTORS
+from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+from tests.support.fakes import ManualClock
+from tests.support.fixtures import insert_users
+from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
+from tests.support.pipeline_harness import pipeline as pipeline
+from tests.support.pipeline_harness import worker_services as worker_services
+
+__all__ = ["alice", "bob"]
+pytestmark = pytest.mark.service
+FIRST_SEQ = 1_780_000_000_000 * SEQ_PER_MS
+
+
+def write_events(engine: Engine, *events: Event) -> None:
+    writer = EventWriter(engine, 12.0, Clock(ManualClock().now, new_id))
+    writer.write(EventBatch(tuple(EventToWrite(event, AnnounceWhen.NOW) for event in events)))
+
+
+def like(recipient_id: str, actor_id: str, post_id: str, seq: int = 1) -> Event:
+    return Event(new_id(), Kind.LIKE, recipient_id, actor_id, "POST", post_id, seq=FIRST_SEQ + seq)
+
+
+def suppressed(user: ApiUser, query: str = "") -> Any:
+    response = user("GET", f"/api/notifications/{user.id}/suppressed?{query}")
+    assert response["status"] == 200
+    return response
+
+
+def reasons(response: Any) -> list[tuple[str, str]]:
+    return [(entry["reason"], entry["people"][0]["id"]) for entry in response["entries"]]
+
+
+@pytest.fixture
+def post_id(alice: ApiUser) -> str:
+    return alice.create_post("Hello")
+
+
+@pytest.fixture
+def eve_id(engine: Engine, alice: ApiUser) -> str:
+    return insert_users(engine, "Eve")[0]
+
+
+def test_entries_have_reason_people_and_post_and_are_filtered_by_them(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
+) -> None:
+    other_post_id = alice.create_post("Another")
+    alice("PUT", f"/api/mutes/users/{bob.id}")
+    write_events(engine, like(alice.id, bob.id, post_id))
+    write_events(engine, like(alice.id, alice.id, other_post_id, 2))
+    alice("PUT", f"/api/preferences/{alice.id}", {"activity": False})
+    write_events(engine, like(alice.id, eve_id, other_post_id, 3))
+
+    everything = suppressed(alice)
+    assert reasons(everything) == [("preference", eve_id), ("self", alice.id), ("muted", bob.id)]
+    muted = everything["entries"][2]
+    assert (muted["reasonText"], muted["type"], muted["count"]) == (
+        "You muted the person or the post.",
+        "LIKE",
+        1,
+    )
+    assert (muted["postId"], muted["postCaption"], muted["at"][-1]) == (post_id, "Hello", "Z")
+    assert reasons(suppressed(alice, f"actorId={bob.id}")) == [("muted", bob.id)]
+    assert len(suppressed(alice, f"postId={other_post_id}")["entries"]) == 2
+    assert suppressed(alice, f"postId={other_post_id}&actorId={bob.id}")["entries"] == []
+
+
+def test_pages_continue_by_cursor(engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str) -> None:
+    alice("PUT", f"/api/mutes/users/{bob.id}")
+    for number in range(3):
+        kind = (Kind.LIKE, Kind.POST_SHARE, Kind.STORY_VIEW)[number]
+        write_events(
+            engine,
+            Event(new_id(), kind, alice.id, bob.id, "POST", post_id, seq=FIRST_SEQ + number),
+        )
+
+    first = suppressed(alice, "limit=2")
+    rest = suppressed(alice, f"limit=2&cursor={first['nextCursor']}")
+
+    assert [entry["type"] for entry in first["entries"] + rest["entries"]] == [
+        "STORY_VIEW",
+        "POST_SHARE",
+        "LIKE",
+    ]
+    assert rest["nextCursor"] is None
+    assert alice("GET", f"/api/notifications/{alice.id}/suppressed?cursor=WzAuNV0")["status"] == 400
+    assert alice("GET", f"/api/notifications/{alice.id}/suppressed?limit=51")["status"] == 400
+
+
+def test_person_beyond_the_named_ones_of_a_viral_post_is_found(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str
+) -> None:
+    alice("PUT", f"/api/preferences/{alice.id}", {"activity": False})
+    actor_ids = insert_users(engine, *(f"P{number}" for number in range(MAX_NAMED_ACTORS + 20)))
+    write_events(
+        engine, *(like(alice.id, actor_id, post_id, seq) for seq, actor_id in enumerate(actor_ids, 1))
+    )
+
+    (entry,) = suppressed(alice, f"actorId={actor_ids[-1]}")["entries"]
+
+    assert (entry["count"], entry["people"][0]["id"]) == (len(actor_ids), actor_ids[-1])
+    assert suppressed(alice, f"actorId={bob.id}")["entries"] == []
+    with engine.connect() as conn:
+        named = conn.execute(
+            text("select jsonb_array_length(payload->'actorIds') from outbox where client_event = 'ended'")
+        )
+        assert named.scalar() == MAX_NAMED_ACTORS
+
+
+def test_quiet_hours_hold_until_their_end(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
+) -> None:
+    write_events(engine, like(alice.id, bob.id, post_id))
+    with engine.begin() as conn:
+        conn.execute(text("update notifications set deferred_until = now() + interval '1 hour'"))
+
+    (held,) = suppressed(alice, f"actorId={bob.id}&postId={post_id}")["held"]
+
+    assert held["notification"]["message"] == "bob liked your post"
+    assert held["until"].endswith("Z")
+    assert suppressed(alice, f"actorId={eve_id}")["held"] == []
+    assert suppressed(alice, f"postId={new_id()}")["held"] == []
+
+
+def test_open_window_says_when_it_closes(isolated_app: Flask, pipeline: PipelineHarness) -> None:
+    owner = ApiUser(isolated_app.test_client(), "owner")
+    post_id = owner.create_post("Hello")
+    pipeline.post_id_by_caption["Hello"] = post_id
+    users = pipeline.create_users(*USER_NAMES[:5])
+    for user in users:
+        user.like("Hello")
+    pipeline.run_until_idle()
+
+    (window,) = suppressed(owner)["waiting"]
+
+    assert (window["type"], window["postId"], window["count"]) == ("LIKE", post_id, 2)
+    assert suppressed(owner, f"actorId={users[4].id}")["waiting"] == [window]
+    assert suppressed(owner, f"actorId={users[0].id}")["waiting"] == []  # was announced at once
+    assert suppressed(owner, f"postId={new_id()}")["waiting"] == []
+
+
+def test_blocked_or_deleted_people_are_no_error(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str
+) -> None:
+    alice("PUT", f"/api/mutes/users/{bob.id}")
+    write_events(engine, like(alice.id, bob.id, post_id))
+    assert bob("DELETE", f"/api/users/{bob.id}", {"password": "Passw0rd"})["status"] == 200
+
+    (entry,) = suppressed(alice)["entries"]
+
+    assert (entry["reason"], entry["people"]) == ("muted", [])
