@@ -4,7 +4,7 @@ from flask import Blueprint, Flask
 
 from app.delivery.links import NotificationLinks
 from app.web_services import WebServices
-from blueprints.admin import admin_queues, database_viewer, operations, pipeline
+from blueprints.admin import activity_search, admin_queues, database_viewer, mail, operations, pipeline
 from blueprints.api import (
     auth,
     bookmarks,
@@ -155,8 +155,18 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Ap
             shared.request_auth,
             web.health,
             admin.event_traces,
+            admin.pipeline_history,
             services.now,
         ),
+        activity_search.blueprint(
+            shared.request_auth,
+            admin.event_search,
+            admin.event_traces,
+            admin.notification_search,
+            web.stores.users,
+            web.stores.posts,
+        ),
+        mail.blueprint(shared.request_auth, admin.mail_list),
         admin_queues.blueprint(shared.request_auth, admin.queues),
     ]
 

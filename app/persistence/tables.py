@@ -671,4 +671,11 @@ outgoing_messages = Table(
     ),
     Index("ix_outgoing_messages_user_id_client_seq", "user_id", "client_seq"),
     Index("ix_outgoing_messages_ended_at", "ended_at"),
+    # The list of the dashboard, by status; most messages are delivered and need no entry.
+    Index(
+        "ix_outgoing_messages_status_id",
+        "status",
+        "id",
+        postgresql_where=text("status <> 'delivered'"),
+    ),
 )
