@@ -1,12 +1,12 @@
 """Searches the traces of events in Redis: all events of the last 24 hours that a worker has seen, also those
 that were merged, muted or retracted, up to the newest hundred thousand.
 
-In: a filter and the id of the last event of the page before. Out: ids and groups of the events found, newest
+In: a filter and the last trace of the page before. Out: ids and groups of the events found, newest
 first; app/operations/trace.py reads their steps. One call reads a bounded number of traces, so a page may
 have fewer events than asked for and still not be the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine
 
+from app.clients import stale_reads
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import redis_key, translate_errors
 from app.domain.events import occurred_at_from_seq
@@ -23,7 +24,6 @@ MAX_TRACES_PER_CALL = 5_000
 """About 0.1 s."""
 TRACES_PER_ROUND_TRIP = 500
 RECENT_TRACES_KEY = redis_key("trace", "recent")
-CLIENT_EVENT_PREFIX = "client-event-"
 _PUBLISHED_STEPS = ("published", "sent_to_fallback")
 _GROUP_FIELDS = ("outcome", "seq", "recipient", "type", "object", "actor")
 
@@ -39,8 +39,8 @@ class FoundEvent:
 @dataclass(frozen=True, slots=True)
 class EventSearchPage:
     events: Sequence[FoundEvent]
-    last_read_id: str | None
-    """Where the next page continues. None: nothing older is left."""
+    last_read_name: str | None
+    """Of a trace: where the next page continues. None: nothing older is left."""
 
 
 class EventSearch:
@@ -48,15 +48,23 @@ class EventSearch:
         self._redis = connection
         self._engine = engine
 
-    def find(self, wanted: ActivityFilter, limit: int, after_id: str | None = None) -> EventSearchPage:
-        """`after_id`: `last_read_id` of the page before. Raises Unavailable."""
+    def find(self, wanted: ActivityFilter, limit: int, after_name: str | None = None) -> EventSearchPage:
+        """`after_name`: `last_read_name` of the page before. Empty and stale without Redis. Raises
+        Unavailable."""
         post_object_ids = self._list_post_object_ids(wanted)
-        names, is_complete = self._list_names(after_id)
+        with stale_reads.mark_stale_if_redis_unavailable():
+            return self._find(wanted, post_object_ids, limit, after_name)
+        return EventSearchPage((), None)
+
+    def _find(
+        self, wanted: ActivityFilter, post_object_ids: Collection[str], limit: int, after_name: str | None
+    ) -> EventSearchPage:
+        names, is_complete = self._list_names(after_name)
         found: list[FoundEvent] = []
         for start in range(0, len(names), TRACES_PER_ROUND_TRIP):
             for event in self._read_events(names[start : start + TRACES_PER_ROUND_TRIP]):
                 if event.accepted_at is None:
-                    continue  # the trace has expired
+                    continue  # the trace has expired, or it is that of a client event
                 if len(found) == limit:
                     return EventSearchPage(found, found[-1].event_id)
                 if wanted.matches(event.group, event.accepted_at, post_object_ids):
@@ -69,22 +77,22 @@ class EventSearch:
         with translate_postgres_errors("list the comments of a post"), self._engine.connect() as conn:
             return frozenset(list_object_ids_of_post(conn, wanted.post_id))
 
-    def _list_names(self, after_id: str | None) -> tuple[list[str], bool]:
-        """Ids of events, newest first, and whether nothing older is left. Older traces may be removed
-        meanwhile, which moves positions towards the start; `after_id` is then still in the range read."""
+    def _list_names(self, after_name: str | None) -> tuple[list[str], bool]:
+        """Names of traces, newest first, and whether nothing older is left. Older ones may be removed
+        meanwhile, which moves positions towards the start; `after_name` is then still in the range read."""
         with translate_errors("list traces"):
-            if after_id is None:
+            if after_name is None:
                 first, last = -MAX_TRACES_PER_CALL, -1
             else:
-                position: Any = self._redis.lpos(RECENT_TRACES_KEY, after_id, rank=-1)
+                position: Any = self._redis.lpos(RECENT_TRACES_KEY, after_name, rank=-1)
                 if position is None:
                     return [], True
                 first, last = max(0, position - MAX_TRACES_PER_CALL), position
             names = [str(name) for name in self._redis.lrange(RECENT_TRACES_KEY, first, last)]
-        is_complete = first == 0 if after_id is not None else len(names) < MAX_TRACES_PER_CALL
-        if after_id in names:
-            names = names[: names.index(after_id)]
-        return [name for name in reversed(names) if not name.startswith(CLIENT_EVENT_PREFIX)], is_complete
+        if after_name is None:
+            return names[::-1], len(names) < MAX_TRACES_PER_CALL
+        end = names.index(after_name) if after_name in names else 0
+        return names[:end][::-1], first == 0 or end == 0
 
     def _read_events(self, event_ids: Sequence[str]) -> list[FoundEvent]:
         with translate_errors("read traces"):

@@ -7,10 +7,9 @@ from datetime import UTC
 
 from marshmallow import fields, validate
 
-from app.clients import stale_reads
 from app.domain.events import Kind
 from app.operations.activity_filter import ActivityFilter
-from app.operations.event_search import EventSearch, EventSearchPage, FoundEvent
+from app.operations.event_search import EventSearch, FoundEvent
 from app.operations.notification_search import NOTIFICATION_STATES, NotificationSearch
 from app.operations.trace import EventTraces
 from app.social.posts import Posts
@@ -102,13 +101,20 @@ def _person_json(user_id: str | None, users_by_id: dict[str, UserSummary]) -> Js
     }
 
 
+def _cursor_name(page_params: PageParams) -> str | None:
+    """Raises Rejected (400)."""
+    match page_params.cursor_values:
+        case None:
+            return None
+        case [str(name)]:
+            return name
+    raise invalid_cursor()
+
+
 def _cursor_id(page_params: PageParams) -> str | None:
     """Raises Rejected (400)."""
-    if page_params.cursor_values is None:
-        return None
-    if len(page_params.cursor_values) != 1 or not isinstance(page_params.cursor_values[0], str):
-        raise invalid_cursor()
-    return parse_uuid(page_params.cursor_values[0])
+    name = _cursor_name(page_params)
+    return None if name is None else parse_uuid(name)
 
 
 def blueprint(
@@ -132,13 +138,11 @@ def blueprint(
         continues there.
         """
         page_params: PageParams = query["page"]
-        page = EventSearchPage((), None)
-        with stale_reads.mark_stale_if_redis_unavailable():
-            page = event_search.find(_filter_from(query), page_params.limit, _cursor_id(page_params))
+        page = event_search.find(_filter_from(query), page_params.limit, _cursor_name(page_params))
         return {
             "success": True,
             "items": _events_json(page.events),
-            "nextCursor": None if page.last_read_id is None else encode_cursor(page.last_read_id),
+            "nextCursor": None if page.last_read_name is None else encode_cursor(page.last_read_name),
         }
 
     @routes.get("/notifications")

@@ -20,7 +20,8 @@ async function addToken(request) {
 // the buttons of each operation that the one above all operations makes superfluous.
 function referencePlugin({ React }) {
   const h = React.createElement;
-  const Layout = ({ getComponent }) => {
+  const Layout = ({ getComponent, specSelectors }) => {
+    if (!specSelectors.specStr() && specSelectors.loadingStatus() !== "failed") return h("p", { className: "muted" }, "Loading…");
     const [SvgAssets, Errors, AuthorizeButton, Operations] = ["SvgAssets", "errors", "AuthorizeBtnContainer", "operations"].map((name) => getComponent(name, name !== "SvgAssets"));
     return h("div", { className: "swagger-ui" }, h(SvgAssets), h(Errors), h(AuthorizeButton), h(Operations));
   };
@@ -35,9 +36,20 @@ function referencePlugin({ React }) {
   };
 }
 
+// Gives names to the fields that Swagger UI leaves without, and takes away landmarks that have none.
+function repairAccessibility(root) {
+  for (const table of root.querySelectorAll("table[role=region]")) table.removeAttribute("role");
+  for (const field of root.querySelectorAll("[data-param-name] :is(input, select, textarea):not([aria-label])")) {
+    field.setAttribute("aria-label", field.closest("[data-param-name]").dataset.paramName);
+  }
+  for (const field of root.querySelectorAll("textarea.body-param__text:not([aria-label])")) field.setAttribute("aria-label", "Request body");
+}
+
+const container = document.getElementById("api-reference");
+new MutationObserver(() => repairAccessibility(container)).observe(container, { childList: true, subtree: true });
 const swagger = SwaggerUIBundle({
   url: "/openapi.json",
-  domNode: document.getElementById("api-reference"),
+  domNode: container,
   presets: [SwaggerUIBundle.presets.apis],
   plugins: [referencePlugin],
   layout: "ReferenceLayout",

@@ -282,7 +282,7 @@ def test_dashboard_is_accessible(
     expect(page.locator("#stages tr")).to_have_count(10)
     page.click("[data-demo=follow]")
     expect(page.locator("#demo-state")).to_have_text("Announced.")
-    for tab in page.get_by_role("tab").all():
+    for tab in page.locator("#dashboard [role=tab]").all():
         tab.click()
         expect(tab).to_have_attribute("aria-selected", "true")
         panel = str(tab.get_attribute("data-panel"))
@@ -299,7 +299,7 @@ def test_dashboard_fits_narrow_and_wide_screens(open_page: OpenPage, admin: Brow
     page = open_page(admin, display_profile=DisplayProfile(width, 900, "light"))
     page.goto("/dashboard")
     expect(page.locator("#stages tr")).to_have_count(10)
-    for tab in page.get_by_role("tab").all():
+    for tab in page.locator("#dashboard [role=tab]").all():
         tab.click()
         save_screenshot(page, f"dashboard-{tab.get_attribute('data-panel')}-{width}", is_full_page=True)
         assert_no_horizontal_scroll(page)

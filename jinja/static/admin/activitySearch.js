@@ -1,15 +1,17 @@
 // Search of events and notifications by person, post, kind and time. Without criteria it lists the newest.
 import { callApi } from "../api.js";
 import { formatCount } from "../plurals.js";
-import { byId, el, formatPreciseTime, setText, shortId } from "./dom.js";
+import { byId, el, formatPreciseTime, reconcileChildren, setText } from "./dom.js";
 import { showTrace } from "./trace.js";
 
 const PAGE_SIZE = 20;
+const NEWEST_EVENTS_PATH = `/api/admin/events?limit=${PAGE_SIZE}`;
 const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/i;
 const dateFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const form = () => byId("activity-search");
 let searchedPath = null; // with its criteria, for the next page
 let nextCursor = null;
+let shownItems = [];
 let isUntouched = true; // nothing was searched for yet: the newest events are listed
 
 // Throws an Error if the post is neither an id nor an address with one.
@@ -37,7 +39,7 @@ function postCell(post) {
 }
 
 function traceCell(eventId) {
-  return el("td", {}, eventId ? el("button", { type: "button", class: "small secondary", "aria-label": `Trace of event ${eventId}`, onclick: () => openTrace(eventId) }, shortId(eventId)) : "–");
+  return el("td", {}, eventId ? el("button", { type: "button", class: "small secondary", title: eventId, "aria-label": `Trace of event ${eventId}`, onclick: () => openTrace(eventId) }, "Trace") : "–");
 }
 
 function eventRow(event) {
@@ -59,11 +61,13 @@ export async function openTrace(eventId) {
   byId("trace-title").focus({ preventScroll: true });
 }
 
+const keyOf = (item) => [item.id ?? item.eventId, item.state ?? item.status, item.message ?? item.outcome].join(" ");
+
 function showPage(page, isFirst) {
   const createRow = searchedPath.startsWith("/api/admin/events") ? eventRow : notificationRow;
-  const rows = page.items.map(createRow);
-  if (isFirst) byId("found").replaceChildren(...rows);
-  else byId("found").append(...rows);
+  shownItems = isFirst ? page.items : [...shownItems, ...page.items];
+  // What is unchanged stays: a text selection and the focus survive.
+  reconcileChildren(byId("found"), shownItems, keyOf, createRow);
   nextCursor = page.nextCursor;
   byId("search-more").hidden = nextCursor === null;
   const count = byId("found").children.length;
@@ -88,23 +92,25 @@ async function searchByCriteria() {
     setText(byId("search-result"), error.message);
     return;
   }
+  isUntouched = false;
   await search(true);
 }
 
 // The newest events are refreshed with each poll; what somebody searched for stays as it is.
 export async function refreshNewestEvents() {
-  if (isUntouched && !byId("found").contains(document.activeElement)) await searchByCriteria();
+  if (!isUntouched) return;
+  searchedPath = NEWEST_EVENTS_PATH;
+  await search(true);
 }
 
 export function startActivitySearch() {
   form().addEventListener("submit", (event) => {
     event.preventDefault();
-    isUntouched = false;
     searchByCriteria();
   });
   form().addEventListener("reset", () => {
     isUntouched = true;
-    setTimeout(searchByCriteria); // after the fields are empty
+    refreshNewestEvents();
   });
   byId("search-more").addEventListener("click", () => {
     isUntouched = false;

@@ -52,7 +52,7 @@ export class PipelineDiagram {
     }));
     this.nodes = {};
     this.edges = {};
-    const root = svg("svg", { viewBox: `0 0 ${size.join(" ")}`, role: "img", "aria-label": "The pipeline: rate, backlog and state of each stage", class: "pipeline-svg" },
+    const root = svg("svg", { viewBox: `0 0 ${size.join(" ")}`, role: "img", "aria-label": "The pipeline: rate, backlog and state of each stage", class: `pipeline-svg${isNarrow ? " narrow" : ""}` },
       svg("defs", {}, svg("marker", { id: "arrowhead", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0 8 4 0 8z" }))),
       ...EDGES.map(([from, to]) => this.createEdge(from, to)),
       ...Object.keys(NODES).map((name) => this.createNode(name)));
