@@ -4,7 +4,7 @@ COPY requirements.txt /tmp/requirements.txt
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /tmp/requirements.txt
 
-# The browser library, checked against the lock file; nothing of infra/ goes on.
+# The browser libraries, checked against the lock file; nothing of infra/ goes on.
 FROM packages AS vendor
 WORKDIR /srv
 COPY infra infra
@@ -27,6 +27,7 @@ COPY alembic.ini gunicorn.conf.py ./
 COPY migrations migrations
 COPY jinja jinja
 COPY --from=vendor /srv/jinja/static/vendor jinja/static/vendor
+COPY docs/socket-api.md docs/socket-api.md
 COPY workers workers
 COPY blueprints blueprints
 COPY app app

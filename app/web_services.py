@@ -40,11 +40,15 @@ from app.operations.admin_queues import AdminQueues
 from app.operations.audit_log import AuditLog
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import DatabaseViewer
+from app.operations.event_search import EventSearch
 from app.operations.health.public_figures import PublicFiguresReader
 from app.operations.health.report import Health
 from app.operations.in_flight_events import InFlightEvents
+from app.operations.mail_list import MailList
 from app.operations.metrics import Metrics
+from app.operations.notification_search import NotificationSearch
 from app.operations.open_windows import OpenWindows
+from app.operations.pipeline_history import PipelineHistory
 from app.operations.trace import EventTraces
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
@@ -83,10 +87,14 @@ class AdminServices:
     audit_log: AuditLog
     data_wipe: EventDataWipe
     database_viewer: DatabaseViewer
+    event_search: EventSearch
     event_traces: EventTraces
     fallback_queue: FallbackQueue
     in_flight_events: InFlightEvents
+    mail_list: MailList
+    notification_search: NotificationSearch
     open_windows: OpenWindows
+    pipeline_history: PipelineHistory
     open_delivery_log: Callable[[], DeliveryLog]
     """Connects at the first call: few web processes need it, and importing boto3 takes half a second."""
 
@@ -222,9 +230,13 @@ def _build_admin_services(services: SharedServices) -> AdminServices:
         audit_log=AuditLog(engine),
         data_wipe=EventDataWipe(engine, redis, limits.ingress_shards),
         database_viewer=DatabaseViewer(engine),
+        event_search=EventSearch(redis, engine),
         event_traces=EventTraces(redis, engine),
         fallback_queue=FallbackQueue(engine, limits.fallback_max_retries),
         in_flight_events=InFlightEvents(redis, engine, all_shards),
+        mail_list=MailList(engine),
+        notification_search=NotificationSearch(engine),
         open_windows=OpenWindows(redis),
+        pipeline_history=PipelineHistory(redis),
         open_delivery_log=open_delivery_log,
     )

@@ -7,7 +7,7 @@ from app.devtools.demo_people import DemoPeople
 from app.operations.event_waterfalls import EventWaterfalls
 from app.social.suppressed_events import SuppressedEventStore
 from app.web_services import WebServices
-from blueprints.admin import admin_queues, database_viewer, operations, pipeline
+from blueprints.admin import activity_search, admin_queues, database_viewer, mail, operations, pipeline
 from blueprints.api import (
     auth,
     bookmarks,
@@ -191,8 +191,18 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Ap
             shared.request_auth,
             web.health,
             admin.event_traces,
+            admin.pipeline_history,
             services.now,
         ),
+        activity_search.blueprint(
+            shared.request_auth,
+            admin.event_search,
+            admin.event_traces,
+            admin.notification_search,
+            web.stores.users,
+            web.stores.posts,
+        ),
+        mail.blueprint(shared.request_auth, admin.mail_list),
         admin_queues.blueprint(shared.request_auth, admin.queues),
     ]
 

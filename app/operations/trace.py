@@ -106,14 +106,6 @@ class EventTraces:
             self._add_due_times([event for event in events if event.status is EventStatus.WINDOWED])
         return events
 
-    def list_recently_moved(self, limit: int) -> list[EventProgress]:
-        """The most recently moved events, newest first. Traces of client events are left out."""
-        recent_names: list[str] = []
-        with stale_reads.mark_stale_if_redis_unavailable(), translate_errors("list traces"):
-            recent_names = [str(name) for name in self._redis.lrange("trace:recent", -5 * limit, -1)]
-        event_ids = [name for name in reversed(recent_names) if not name.startswith("client-event-")]
-        return self.read_progress(event_ids[:limit])
-
     def _read_steps(self, event_ids: Sequence[str]) -> dict[str, list[TraceStep]]:
         """By event, ordered by time. Raises Unavailable."""
         steps_by_event: dict[str, list[TraceStep]] = {event_id: [] for event_id in event_ids}

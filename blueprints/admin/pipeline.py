@@ -1,5 +1,5 @@
-"""The state of the pipeline and the steps of one event: GET /api/admin/pipeline, /api/admin/events and
-/api/admin/trace/:eventId. Administrators only.
+"""The state of the pipeline, its history and the steps of one event: GET /api/admin/pipeline,
+/api/admin/pipeline/history and /api/admin/trace/:eventId. Administrators only.
 """
 
 from collections.abc import Callable
@@ -7,27 +7,23 @@ from datetime import UTC, datetime
 
 from marshmallow import INCLUDE, fields
 
+from app.clients import stale_reads
 from app.domain.errors import rejection
 from app.domain.events import Kind
 from app.operations.health.checks import LOOPS_STAGE, is_alive
 from app.operations.health.report import Health
 from app.operations.health.results import CheckLevel, CheckResult
 from app.operations.health.stages import list_stages
+from app.operations.pipeline_history import SAMPLE_INTERVAL_SECONDS, PipelineHistory, PipelineSample
 from app.operations.trace import EventTraces
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import IntegerParam
 from blueprints.http.request_auth import RequestAuth
-from blueprints.http.response_schemas import EventProgressSchema, ObjectSchema, ResponseSchema
-from blueprints.http.schemas import RequestSchema
+from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
 from blueprints.http.serializers import JsonObject
 
 EVENT_NOT_FOUND = rejection("Event not found", "event_not_found", 404)
-
-
-class EventsQuery(RequestSchema):
-    limit = IntegerParam(20, 50)
 
 
 class StageSchema(ObjectSchema):
@@ -78,8 +74,24 @@ class PipelineResponse(ResponseSchema):
     timestamp = fields.DateTime()
 
 
-class RecentEventsResponse(ResponseSchema):
-    items = fields.List(fields.Nested(EventProgressSchema))
+class StageSampleSchema(ObjectSchema):
+    out = fields.Integer(allow_none=True)
+    held = fields.Integer(allow_none=True)
+    lag = fields.Integer(allow_none=True)
+    failed = fields.Integer(allow_none=True)
+
+
+class PipelineSampleSchema(ObjectSchema):
+    at = fields.DateTime()
+    stages = fields.Dict(fields.String(), fields.Nested(StageSampleSchema))
+
+
+class PipelineHistoryResponse(ResponseSchema):
+    intervalSeconds = fields.Integer(metadata={"example": SAMPLE_INTERVAL_SECONDS})
+    samples = fields.List(
+        fields.Nested(PipelineSampleSchema),
+        metadata={"description": "oldest first; empty, with stale, while Redis is unavailable"},
+    )
 
 
 class TraceStepSchema(ObjectSchema):
@@ -109,6 +121,7 @@ def blueprint(
     request_auth: RequestAuth,
     health: Health,
     event_traces: EventTraces,
+    pipeline_history: PipelineHistory,
     now: Callable[[], float],
 ) -> ApiBlueprint:
     routes = ApiBlueprint("pipeline", __name__, url_prefix="/api/admin")
@@ -149,14 +162,22 @@ def blueprint(
             "timestamp": datetime.fromtimestamp(now(), UTC),
         }
 
-    @routes.get("/events")
+    @routes.get("/pipeline/history")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(EventsQuery, location="query")
-    @routes.returns(RecentEventsResponse)
-    def list_recent_events(_: str, query: JsonObject) -> JsonObject:
-        """The newest events that a worker has processed, with their progress."""
-        statuses = event_traces.list_recently_moved(query["limit"])
-        return {"success": True, "items": [status.to_dict() for status in statuses]}
+    @routes.returns(PipelineHistoryResponse)
+    def get_pipeline_history(_: str) -> JsonObject:
+        """Figures of each stage in the last fifteen minutes.
+
+        `out` and `failed` are counters since the start, so a rate is the difference of two samples.
+        """
+        samples: list[PipelineSample] = []
+        with stale_reads.mark_stale_if_redis_unavailable():
+            samples = pipeline_history.list_samples()
+        return {
+            "success": True,
+            "intervalSeconds": SAMPLE_INTERVAL_SECONDS,
+            "samples": [{"at": sample.at, "stages": sample.figures_by_stage} for sample in samples],
+        }
 
     @routes.get("/trace/<event_id>")
     @requires(Authority.ADMIN, request_auth.require_admin)

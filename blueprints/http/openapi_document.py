@@ -36,6 +36,47 @@ _SECURITY_BY_AUTHORITY: dict[Authority, list[JsonObject]] = {
     Authority.OPEN: [{}, {"token": []}],
     Authority.SERVICE: [{"serviceKey": []}],
 }
+_TAG_BY_BLUEPRINT = {
+    "auth": "Accounts",
+    "passwords": "Accounts",
+    "likes": "Posts",
+    "notification_status": "Notifications",
+    "events": "Other servers",
+    "health": "Operation",
+    "metrics": "Operation",
+    "openapi": "Operation",
+    "database_viewer": "Administration",
+    "operations": "Administration",
+    "pipeline": "Administration",
+    "activity_search": "Administration",
+    "mail": "Administration",
+    "admin_queues": "Administration",
+    "simulator": "Testing mode",
+    "event_demo": "Testing mode",
+    "service_control": "Testing mode",
+}
+"""Where it is not the name of the blueprint."""
+EXAMPLE_BY_FIELD = {
+    "avatarUrl": "https://example.org/ann.jpg",
+    "bio": "Mathematics, engines, cold water.",
+    "caption": "First swim of the year. Cold, bright. @ben was there too.",
+    "code": "271828",
+    "content": "Lovely! Count me in next time.",
+    "currentPassword": "Cold-water-1",
+    "dndEndTime": "08:00",
+    "dndStartTime": "22:00",
+    "email": "ann@example.org",
+    "imageUrl": "https://example.org/swim.jpg",
+    "message": "Ann Lee liked your post",
+    "name": "Ann Lee",
+    "newPassword": "Colder-water-2",
+    "password": "Cold-water-1",
+    "q": "ann",
+    "timezone": "Europe/Berlin",
+    "title": "New like",
+    "username": "ann",
+}
+"""By name, which means the same in every schema. A field's own metadata comes first."""
 _ID_PARAM: JsonObject = {
     "name": "id",
     "in": "path",
@@ -73,6 +114,7 @@ def _complete_operation(method: str, path: str, operation: JsonObject) -> None:
     authority = Authority[operation.setdefault("x-authority", "open").upper()]
     path_name = re.sub(r"[{}]", "", path.removeprefix("/api")).replace("/", "-")
     operation["operationId"] = f"{method}{path_name}"
+    operation["tags"] = [_TAG_BY_BLUEPRINT.get(name, name.capitalize()) for name in operation["tags"]]
     operation["description"] = f"{operation.get('description', '')}\n\nFor {authority}.".strip()
     operation["security"] = _SECURITY_BY_AUTHORITY.get(authority, [{"token": []}])
     responses = operation["responses"]
@@ -100,8 +142,10 @@ def _implied_error_statuses(
 
 class FieldConverter(OpenAPIConverter):
     def field2property(self, field: Any) -> JsonObject:
-        """The schema of a field; our own classes may have an `openapi_schema`."""
+        """The schema of a field, with an example; our own classes may have an `openapi_schema`."""
         described: JsonObject = super().field2property(field)
+        if field.name in EXAMPLE_BY_FIELD:
+            described.setdefault("example", EXAMPLE_BY_FIELD[field.name])
         return described | (field.openapi_schema() if hasattr(field, "openapi_schema") else {})
 
 

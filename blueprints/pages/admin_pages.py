@@ -9,7 +9,9 @@ from flask import Blueprint, render_template
 from app.domain.errors import Rejected
 from app.domain.windows import AggregationRules
 from app.operations.database_viewer import TABLE_VIEWS
+from app.operations.mail_list import MAIL_STATUSES
 from app.social.users import Account, Users
+from blueprints.pages.notifications_page import KIND_LABELS
 from blueprints.pages.page_session import PageSessions
 
 TABLE_TITLES = {
@@ -34,7 +36,13 @@ def blueprint(
     def show_dashboard() -> str:
         account = _require_admin_or_testing()
         is_admin = account.role == "admin"
-        return render_template("dashboard.html", is_admin=is_admin, email=account.email)
+        return render_template(
+            "dashboard.html",
+            is_admin=is_admin,
+            email=account.email,
+            mail_statuses=MAIL_STATUSES,
+            kind_labels=KIND_LABELS,
+        )
 
     @routes.get("/database")
     def show_database() -> str:

@@ -714,6 +714,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'waiting'"),
     )
     op.create_index(
+        "ix_outgoing_messages_status_id",
+        "outgoing_messages",
+        ["status", "id"],
+        unique=False,
+        postgresql_where=sa.text("status <> 'delivered'"),
+    )
+    op.create_index(
         "ix_outgoing_messages_user_id_client_seq",
         "outgoing_messages",
         ["user_id", "client_seq"],
@@ -1154,6 +1161,11 @@ def downgrade() -> None:
     op.drop_index("ix_posts_created_at_id", table_name="posts")
     op.drop_table("posts")
     op.drop_index("ix_outgoing_messages_user_id_client_seq", table_name="outgoing_messages")
+    op.drop_index(
+        "ix_outgoing_messages_status_id",
+        table_name="outgoing_messages",
+        postgresql_where=sa.text("status <> 'delivered'"),
+    )
     op.drop_index(
         "ix_outgoing_messages_recipient",
         table_name="outgoing_messages",

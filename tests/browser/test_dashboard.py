@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
+from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage, RegisterUser
 from tests.support.accessibility import (
     DISPLAY_PROFILES,
@@ -32,6 +33,10 @@ def dashboard_page(open_page: OpenPage, admin: BrowserUser, page_errors: PageErr
     return page
 
 
+def _open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
 def test_stopping_kafka_from_the_page_fills_the_queue_and_starting_drains_it(
     dashboard_page: Page, register_user: RegisterUser, web_server: WebServer
 ) -> None:
@@ -43,6 +48,7 @@ def test_stopping_kafka_from_the_page_fills_the_queue_and_starting_drains_it(
         expect(kafka.locator("[data-part=state]")).to_have_text("down", timeout=SERVICE_TIMEOUT_MS)
         for liker in likers:
             liker.like(post_id)
+        _open_tab(dashboard_page, "Queues")
         expect(dashboard_page.locator("#fallback-count")).to_have_text("3", timeout=SERVICE_TIMEOUT_MS)
         expect(dashboard_page.locator(".node[data-stage=fallback]")).to_have_attribute("data-state", "late")
     finally:
@@ -78,6 +84,7 @@ def test_open_window_counts_down_and_can_be_flushed(dashboard_page: Page, long_w
     expect(dashboard_page.locator("#demo-state")).to_contain_text(
         "Held in its window until", timeout=SERVICE_TIMEOUT_MS
     )
+    _open_tab(dashboard_page, "Windows")
     window_row = dashboard_page.locator("#windows tr").first
     expect(window_row).to_contain_text("COMMENT")
     expect(window_row).to_contain_text("(in ")
@@ -95,6 +102,7 @@ def test_event_trace_is_shown_as_a_waterfall(dashboard_page: Page) -> None:
 
     dashboard_page.click("#demo-trace")
 
+    expect(dashboard_page.get_by_role("tab", name="Traces")).to_have_attribute("aria-selected", "true")
     steps = dashboard_page.locator("#trace th")
     expect(steps.first).to_have_text("accepted")
     expect(steps.filter(has_text="emitted")).to_have_count(1)
@@ -110,6 +118,7 @@ def test_discarding_dead_letters_needs_a_confirmation_with_their_count(
     with live_database.begin() as conn:
         for position in ("0:1", "0:2"):
             conn.execute(insert_dead_letter, {"position": position})
+    _open_tab(dashboard_page, "Queues")
     expect(dashboard_page.locator("#dead-letters-count")).to_have_text("2")
     expect(dashboard_page.locator("#dead-letters-discard")).to_be_disabled()
 
@@ -147,6 +156,123 @@ def test_dashboard_shows_a_user_without_the_admin_role_how_to_get_it(
     expect(page.locator("#demo-state")).to_have_text("Announced.")
 
 
+def test_overview_fits_one_screen(
+    open_page: OpenPage, admin: BrowserUser, page_errors: PageErrorMonitor
+) -> None:
+    """State of services, pipeline with rates, oldest waiting, errors, mail and charts, at 1280 x 800."""
+    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")
+    page = open_page(admin, display_profile=DisplayProfile(1280, 800, "light"))
+    page.goto("/dashboard")
+    expect(page.locator("#stages tr")).to_have_count(10)
+    expect(page.locator("[data-service=kafka] [data-command=stop]")).to_be_visible()
+
+    save_screenshot(page, "dashboard-one-screen")
+    for selector in (".services", "[role=tablist]", ".figures", ".pipeline-svg", "#chart-waiting"):
+        box = page.locator(selector).first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800, (selector, box)
+    for name in ("accepted", "waiting", "errors", "mail"):
+        expect(page.locator(f"[data-figure={name}] .figure-value")).not_to_have_text("–")
+
+
+def test_charts_start_with_the_samples_of_the_last_fifteen_minutes(
+    open_page: OpenPage, admin: BrowserUser, web_server: WebServer, page_errors: PageErrorMonitor
+) -> None:
+    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")
+    wait_until(
+        lambda: len(admin.request_ok("GET", "/api/admin/pipeline/history")["samples"]) >= 2,
+        "two samples of the pipeline",
+        60,
+    )
+    page = open_page(admin)
+    page.goto("/dashboard")
+    page.locator("#pause").click()
+    _open_tab(page, "Stages")
+
+    # One row is the poll of the page itself.
+    expect(page.locator("#chart-waiting-rows tr").nth(2)).to_be_visible()
+    expect(page.locator("#history-result")).to_be_empty()
+
+
+def test_charts_say_that_redis_does_not_respond(
+    open_page: OpenPage, admin: BrowserUser, page_errors: PageErrorMonitor
+) -> None:
+    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")
+    page = open_page(admin)
+    page.route(
+        "**/api/admin/pipeline/history",
+        lambda route: route.fulfill(
+            json={"success": True, "intervalSeconds": 10, "samples": [], "stale": True}
+        ),
+    )
+    page.goto("/dashboard")
+
+    expect(page.locator("#history-result")).to_contain_text("Redis does not respond")
+
+
+def test_search_finds_events_and_notifications_by_person_post_and_kind(
+    dashboard_page: Page, register_user: RegisterUser, admin: BrowserUser
+) -> None:
+    ada, ben = register_user("Ada"), register_user("Ben")
+    post_id = ada.create_post("A post to search for")
+    ben.like(post_id)
+    ben.follow(ada)
+    wait_until(
+        lambda: len(admin.request_ok("GET", f"/api/admin/notifications?person={ben.id}")["items"]) == 2,
+        "the notifications of two actions",
+        60,
+    )
+    _open_tab(dashboard_page, "Traces")
+    rows = dashboard_page.locator("#found tr")
+    expect(dashboard_page.locator("#search-result")).to_have_text("The newest events")
+
+    dashboard_page.get_by_label("Person").fill(ben.username)
+    dashboard_page.get_by_role("button", name="Search", exact=True).click()
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("Ada")
+
+    dashboard_page.get_by_label("Post").fill(f"https://chime.example/posts/{post_id}")
+    dashboard_page.get_by_role("button", name="Search", exact=True).click()
+    expect(rows).to_have_count(1)
+    expect(rows.get_by_role("link", name="A post to search for")).to_be_visible()
+
+    dashboard_page.get_by_label("In", exact=True).select_option("notifications")
+    dashboard_page.get_by_label("Kind").select_option("LIKE")
+    dashboard_page.get_by_role("button", name="Search", exact=True).click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Ben liked your post")
+
+    rows.get_by_role("button").click()
+    expect(dashboard_page.locator("#trace th").first).to_have_text("accepted")
+
+
+def test_search_for_an_unknown_person_says_so(dashboard_page: Page, page_errors: PageErrorMonitor) -> None:
+    page_errors.expect_errors("404 (NOT FOUND)")
+    _open_tab(dashboard_page, "Traces")
+    dashboard_page.get_by_label("Person").fill("nobody_has_this_name")
+    dashboard_page.get_by_role("button", name="Search", exact=True).click()
+
+    expect(dashboard_page.locator("#search-result")).to_have_text("User not found")
+
+
+def test_sent_code_is_in_the_mail_tab(dashboard_page: Page, admin: BrowserUser) -> None:
+    dashboard_page.click("[data-demo=otp]")
+    expect(dashboard_page.locator("#demo-state")).to_have_text("Announced.")
+    _open_tab(dashboard_page, "Mail")
+
+    expect(dashboard_page.locator("#mail tr", has_text="Olga").first).to_contain_text("OTP")
+
+
+def test_tab_in_the_address_is_selected(open_page: OpenPage, admin: BrowserUser) -> None:
+    page = open_page(admin)
+    page.goto("/dashboard#processes")
+
+    expect(page.locator("#workers tr", has_text="bridge")).to_be_visible()
+    expect(page.locator("#panel-overview")).to_be_hidden()
+    page.get_by_role("tab", name="Processes").press("Home")
+    expect(page.locator("#pipeline-diagram")).to_be_visible()
+
+
 @pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
 def test_dashboard_is_accessible(
     open_page: OpenPage, admin: BrowserUser, display_profile: DisplayProfile
@@ -156,19 +282,32 @@ def test_dashboard_is_accessible(
     expect(page.locator("#stages tr")).to_have_count(10)
     page.click("[data-demo=follow]")
     expect(page.locator("#demo-state")).to_have_text("Announced.")
-    page.click("#demo-trace")
-    expect(page.locator("#trace th").first).to_be_visible()
-    for summary in page.locator("summary", has_text="As a table").all():
-        summary.click()
+    for tab in page.locator("#dashboard [role=tab]").all():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        panel = str(tab.get_attribute("data-panel"))
+        if panel == "traces":
+            page.locator("#found button").first.click()
+            expect(page.locator("#trace th").first).to_be_visible()
+        save_screenshot(page, f"dashboard-{panel}-{display_profile.name}", is_full_page=True)
+        assert_accessible(page)
+        assert_no_horizontal_scroll(page)
 
-    save_screenshot(page, f"dashboard-{display_profile.name}", is_full_page=True)
-    assert_accessible(page)
-    assert_no_horizontal_scroll(page)
+
+@pytest.mark.parametrize("width", [320, 1920])
+def test_dashboard_fits_narrow_and_wide_screens(open_page: OpenPage, admin: BrowserUser, width: int) -> None:
+    page = open_page(admin, display_profile=DisplayProfile(width, 900, "light"))
+    page.goto("/dashboard")
+    expect(page.locator("#stages tr")).to_have_count(10)
+    for tab in page.locator("#dashboard [role=tab]").all():
+        tab.click()
+        save_screenshot(page, f"dashboard-{tab.get_attribute('data-panel')}-{width}", is_full_page=True)
+        assert_no_horizontal_scroll(page)
 
 
-def test_dashboard_fits_320_pixels(open_page: OpenPage, admin: BrowserUser) -> None:
-    page = open_page(admin, display_profile=DisplayProfile(320, 640, "light"))
+def test_overview_takes_less_than_three_screens_on_a_phone(open_page: OpenPage, admin: BrowserUser) -> None:
+    page = open_page(admin, display_profile=DisplayProfile(375, 720, "light"))
     page.goto("/dashboard")
     expect(page.locator("#stages tr")).to_have_count(10)
 
-    assert_no_horizontal_scroll(page)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 720

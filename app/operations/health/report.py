@@ -145,6 +145,10 @@ class Health:
                 results.append(result.error_if(True, hint))
         return HealthReport(answers, results, unavailable)
 
+    def report_stages(self) -> HealthReport:
+        """What list_stages() needs (app/operations/health/stages.py)."""
+        return self.report([self.pipeline, self.windows, self.tables, self.kafka])
+
     def read_readiness(self) -> HealthReport:
         """Whether each service responds, the failover state and the circuit breakers, within a second."""
         return self.report(

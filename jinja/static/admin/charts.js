@@ -1,8 +1,8 @@
-// Line charts of the last five minutes, each with a table of the same figures. Drawn by Chart.js; without it the tables remain.
+// Line charts of the last fifteen minutes, each with a table of the same figures. Drawn by Chart.js; without it the tables remain.
 /* global Chart */
 import { byId, el, formatNumber, formatTime } from "./dom.js";
 
-const RETENTION_MS = 5 * 60 * 1000;
+const RETENTION_MS = 15 * 60 * 1000;
 const MAX_TABLE_ROWS = 20;
 // Lines differ by dash pattern as well as by colour.
 const LINE_STYLES = [["--series-1", []], ["--series-2", [6, 3]], ["--series-3", [2, 3]], ["--series-4", [9, 3, 2, 3]]];
@@ -27,16 +27,22 @@ export class TimeSeriesChart {
   }
 
   createChart() {
-    const isMotionReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const isWide = matchMedia("(min-width: 60rem)").matches;
     this.chart = new Chart(byId(this.id), {
       type: "line",
-      data: { labels: [], datasets: this.names.map((label) => ({ label, data: [], pointRadius: 0, borderWidth: 2, tension: 0.2, spanGaps: false })) },
+      data: { datasets: this.names.map((label) => ({ label, data: [], pointRadius: 0, borderWidth: 2, tension: 0.2, spanGaps: false })) },
       options: {
-        animation: isMotionReduced ? false : { duration: 200 },
+        animation: false,
         maintainAspectRatio: false,
         interaction: { mode: "index", intersect: false },
-        scales: { x: { ticks: { maxTicksLimit: 5, maxRotation: 0 } }, y: { beginAtZero: true, suggestedMax: 5, ticks: { precision: 0 } } },
-        plugins: { legend: { position: "bottom", labels: { boxWidth: 28, boxHeight: 2 } } },
+        scales: {
+          x: { type: "linear", ticks: { maxTicksLimit: 4, maxRotation: 0, callback: (at) => formatTime(at) } },
+          y: { beginAtZero: true, suggestedMax: 5, ticks: { precision: 0, maxTicksLimit: 5 } },
+        },
+        plugins: {
+          legend: { position: isWide ? "right" : "bottom", labels: { boxWidth: 24, boxHeight: 2 } },
+          tooltip: { callbacks: { title: ([item]) => formatTime(item.parsed.x) } },
+        },
       },
     });
     this.applyColours();
@@ -56,16 +62,25 @@ export class TimeSeriesChart {
     this.chart.update("none");
   }
 
-  // `values` has one number per line; null where it is unknown.
+  // `values` has one number per line; null where it is unknown. `at` in milliseconds.
   add(at, values) {
-    this.samples.push({ at, values });
-    while (this.samples[0].at < at - RETENTION_MS) this.samples.shift();
-    if (this.chart) {
-      this.chart.data.labels = this.samples.map((sample) => formatTime(sample.at));
-      this.chart.data.datasets.forEach((dataset, index) => (dataset.data = this.samples.map((sample) => sample.values[index])));
-      this.chart.update();
-    }
+    this.addAll([{ at, values }]);
+  }
+
+  // The samples may be older than those that are drawn already.
+  addAll(samples) {
+    const all = [...this.samples, ...samples].sort((one, other) => one.at - other.at);
+    if (!all.length) return;
+    const newestAt = all.at(-1).at;
+    this.samples = all.filter(({ at }) => at >= newestAt - RETENTION_MS);
+    if (this.chart) this.drawUntil(newestAt);
     this.renderTable();
+  }
+
+  drawUntil(newestAt) {
+    Object.assign(this.chart.options.scales.x, { min: newestAt - RETENTION_MS, max: newestAt });
+    this.chart.data.datasets.forEach((dataset, index) => (dataset.data = this.samples.map(({ at, values }) => ({ x: at, y: values[index] }))));
+    this.chart.update("none");
   }
 
   renderTable() {

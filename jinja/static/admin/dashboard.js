@@ -1,48 +1,65 @@
-// The admin dashboard: polls health, pipeline, windows and queues every two seconds and renders them.
+// The admin dashboard: polls health, pipeline and the details of the selected tab every two seconds and renders them.
 // What needs the admin role is neither requested nor rendered for others.
 import { callApi } from "../api.js";
-import { TimeSeriesChart } from "./charts.js";
+import { openTrace, refreshNewestEvents, startActivitySearch } from "./activitySearch.js";
 import { startDemo } from "./demo.js";
-import { byId } from "./dom.js";
+import { byId, setText } from "./dom.js";
+import { backlogOf, renderFigures } from "./figures.js";
 import { fetchReadiness, renderProblems, renderServices, renderWorkers } from "./health.js";
+import { PipelineCharts } from "./history.js";
+import { renderMail, startMail } from "./mail.js";
 import { PipelineDiagram } from "./pipelineDiagram.js";
 import { Poller } from "./poller.js";
 import { QueueTable } from "./queues.js";
 import { fetchServiceStates, renderServiceControls } from "./serviceControl.js";
-import { computeRates, renderStages } from "./stages.js";
-import { renderRecentEvents, showTrace, startTrace } from "./trace.js";
+import { RateMeter, renderStages } from "./stages.js";
+import { startTabs } from "./tabs.js";
+import { startTrace } from "./trace.js";
 import { renderWindows, startWindows } from "./windows.js";
 
 const POLL_INTERVAL_MS = 2000;
-// Stages whose backlog is the number of items they hold; for the others it is their lag.
-const STAGES_WITH_HELD_BACKLOG = new Set(["flusher", "fallback", "mail"]);
 const root = byId("dashboard");
 const isAdmin = root.dataset.admin === "true";
 const isTesting = root.dataset.testing === "true";
 const diagram = new PipelineDiagram(byId("pipeline-diagram"));
+const tabs = [...root.querySelectorAll("[data-panel]")];
+const rateMeter = new RateMeter();
 let poller = null;
+let selectTab = null;
+let selectedPanel = "overview";
 const refresh = () => poller.pollNow();
+const charts = isAdmin ? new PipelineCharts() : null;
 const queueTables = isAdmin ? [new QueueTable("fallback", refresh), new QueueTable("dead-letters", refresh)] : [];
-const ratesChart = isAdmin ? new TimeSeriesChart("chart-rates", ["accepted", "aggregated", "delivered", "logged"]) : null;
-const backlogChart = isAdmin ? new TimeSeriesChart("chart-waiting", ["ingress", "fallback queue", "windows", "Kafka lanes"]) : null;
+// What only one tab shows is requested while it is selected.
+const REFRESH_BY_PANEL = {
+  windows: () => [renderWindows()],
+  queues: () => queueTables.map((table) => table.refresh()),
+  mail: () => [renderMail()],
+  traces: () => [refreshNewestEvents()],
+};
+
+function showCount(panel, count) {
+  const badge = byId(`tab-${panel}`).querySelector("[data-count]");
+  setText(badge, count ? ` ${count.toLocaleString()}` : "");
+}
 
 function renderPipeline({ stages, workers, missingLoops, problems, timestamp }) {
   const at = new Date(timestamp).getTime();
-  const rates = computeRates(stages, at);
+  const rates = rateMeter.measure(stages, at);
   const stagesByName = Object.fromEntries(stages.map((stage) => [stage.name, stage]));
   const diagramStages = Object.fromEntries(stages.map((stage) => [stage.name, {
-    rate: rates[stage.name],
-    backlog: STAGES_WITH_HELD_BACKLOG.has(stage.name) ? stage.held : stage.lag,
-    oldestAgeSeconds: stage.oldestAgeSeconds,
-    level: stage.level,
+    rate: rates[stage.name], backlog: backlogOf(stage), oldestAgeSeconds: stage.oldestAgeSeconds, level: stage.level,
   }]));
   diagramStages.web = { rate: rates.bridge, backlog: undefined, oldestAgeSeconds: null, level: "ok" };
   diagram.update(diagramStages);
+  renderFigures(stages, rates, problems);
   renderStages(byId("stages"), stages, rates);
   renderWorkers(workers, missingLoops);
   renderProblems(problems);
-  ratesChart.add(at, [rates.bridge, rates.aggregator, rates.deliverer, rates["delivery-log"]]);
-  backlogChart.add(at, [stagesByName.bridge.held, stagesByName.fallback.held, stagesByName.flusher.held, stagesByName.aggregator.lag]);
+  showCount("stages", problems.length);
+  showCount("queues", stagesByName.fallback.held + stagesByName.fallback.failed);
+  showCount("processes", missingLoops.length);
+  charts.draw([{ at, stages, rates }]);
 }
 
 // Refreshes each section separately: one that an unavailable service blocks leaves the others up to date.
@@ -50,8 +67,7 @@ function renderPipeline({ stages, workers, missingLoops, problems, timestamp }) 
 async function refreshSections() {
   const sections = [fetchReadiness().then(renderServices)];
   if (isAdmin) {
-    sections.push(callApi("GET", "/api/admin/pipeline").then(renderPipeline), renderWindows(), renderRecentEvents());
-    sections.push(...queueTables.map((table) => table.refresh()));
+    sections.push(callApi("GET", "/api/admin/pipeline").then(renderPipeline), ...(REFRESH_BY_PANEL[selectedPanel]?.() ?? []));
   }
   const results = await Promise.allSettled(sections);
   if (isTesting) {
@@ -64,19 +80,37 @@ async function refreshSections() {
   return errors;
 }
 
-if (isAdmin) {
+function showPanel(tab) {
+  selectedPanel = tab.dataset.panel;
+  for (const { dataset } of tabs) byId(`panel-${dataset.panel}`).hidden = dataset.panel !== selectedPanel;
+  tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+  history.replaceState(null, "", selectedPanel === "overview" ? location.pathname : `#${selectedPanel}`);
+  poller?.pollNow();
+}
+
+// The fragment of the address names a tab, so that it can be linked to and survives a reload.
+function startDetails() {
+  selectTab = startTabs(tabs, showPanel);
+  const linkedTab = tabs.find(({ dataset }) => `#${dataset.panel}` === location.hash);
+  if (linkedTab) selectTab(linkedTab);
   startWindows(refresh);
+  startMail(refresh);
+  startActivitySearch();
   startTrace();
 }
-if (isTesting) startDemo(diagram, (eventId) => isAdmin && offerTrace(eventId));
 
 function offerTrace(eventId) {
   const button = byId("demo-trace");
   button.hidden = false;
   button.onclick = () => {
-    showTrace(eventId);
-    byId("trace-title").scrollIntoView({ block: "start" });
+    selectTab(byId("tab-traces"));
+    openTrace(eventId);
   };
 }
 
+if (isTesting) startDemo(diagram, (eventId) => isAdmin && offerTrace(eventId));
+if (isAdmin) {
+  startDetails();
+  charts.loadHistory();
+}
 poller = new Poller({ intervalMs: POLL_INTERVAL_MS, poll: refreshSections, pauseButton: byId("pause"), statusElement: byId("last-updated") });

@@ -5,6 +5,7 @@ import { confirmDialog } from "./confirm.js";
 import { countdown } from "./countdown.js";
 import { byId, el, formatNumber, formatPreciseTime, reconcileChildren, setText, shortId } from "./dom.js";
 import { Poller } from "./poller.js";
+import { startTabs } from "./tabs.js";
 
 const POLL_INTERVAL_MS = 3000;
 const PAGE_SIZE = 50;
@@ -109,11 +110,7 @@ const poller = new Poller({
   statusElement: byId("last-updated"),
 });
 
-function selectTab(selected) {
-  for (const tab of tabs) {
-    tab.setAttribute("aria-selected", String(tab === selected));
-    tab.tabIndex = tab === selected ? 0 : -1;
-  }
+function showTable(selected) {
   selectedTable = selected.dataset.tab;
   [rows, names, olderCursor, hasLoadedOlder] = [new Map(), new Map(), null, false];
   byId("rows").setAttribute("aria-labelledby", selected.id);
@@ -124,20 +121,7 @@ function selectTab(selected) {
   poller.pollNow();
 }
 
-function onTabKeyDown(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  const index = tabs.indexOf(event.target);
-  const target = { Home: 0, End: tabs.length - 1 }[event.key] ?? (step && (index + step + tabs.length) % tabs.length);
-  if (target === undefined) return;
-  event.preventDefault();
-  tabs[target].focus();
-  selectTab(tabs[target]);
-}
-
-for (const tab of tabs) {
-  tab.addEventListener("click", () => selectTab(tab));
-  tab.addEventListener("keydown", onTabKeyDown);
-}
+startTabs(tabs, showTable);
 byId("older").addEventListener("click", async () => {
   const page = await callApi("GET", `/api/admin/db/${selectedTable}?limit=${PAGE_SIZE}&cursor=${encodeURIComponent(olderCursor)}`);
   hasLoadedOlder = true;

@@ -32,7 +32,9 @@ function updateServiceCard(card, [name, { state, latencyMs, breaker, reason }]) 
   if (latencyMs !== null && latencyMs !== undefined) details.push(`${latencyMs} ms`);
   if (breaker) details.push(`breaker ${typeof breaker === "string" ? breaker : Object.entries(breaker).map(([process, breakerState]) => `${process}: ${breakerState}`).join(", ")}`);
   if (reason) details.push(reason);
-  setText(part("details"), details.join(" · ") || "no answer");
+  const text = details.join(" · ") || "no answer";
+  setText(part("details"), text);
+  part("details").title = text; // one line on the card
 }
 
 export function renderServices(services) {
@@ -42,6 +44,7 @@ export function renderServices(services) {
 }
 
 export function renderProblems(problems) {
+  byId("no-problems").hidden = problems.length > 0;
   reconcileChildren(byId("problems"), problems, ({ stage, check }) => `${stage} ${check}`,
     ({ level }) => el("li", { "data-level": level }, ""),
     (item, { stage, check, value, level, hint }) => {

@@ -1,23 +1,25 @@
-// SVG diagram of the pipeline: rate, backlog and state of each stage. A table below it has the same figures.
+// SVG diagram of the pipeline: rate, backlog and state of each stage. A table (stages.js) has the same figures.
 import { formatDuration, formatNumber, setText, svg } from "./dom.js";
 
-const NODE_WIDTH = 160;
-const NODE_HEIGHT = 96;
 const MARGIN = 4;
-// `at`: column and row of the stage; on a narrow screen they are swapped, so that the diagram runs from top to bottom.
+// On a narrow screen columns and rows are swapped, so that the diagram runs from top to bottom, in its real size.
+const WIDE = { node: [168, 54], gap: [36, 16], columns: 5, rows: 3, title: "title" };
+const NARROW = { node: [104, 62], gap: [10, 18], columns: 3, rows: 5, title: "shortTitle" };
+// `at`: column and row of the stage.
 const NODES = {
-  web: { title: "Web", does: "counts and appends", at: [0, 0] },
-  bridge: { title: "Bridge", does: "ingress → Kafka", at: [1, 0] },
-  fallback: { title: "Fallback queue", does: "while Kafka is unavailable", at: [1, 1] },
-  aggregator: { title: "Aggregator", does: "at once, or later?", at: [2, 0] },
-  flusher: { title: "Windows", does: "gather, then flush", at: [2, 1] },
-  relay: { title: "Writer and relay", does: "one transaction", at: [3, 0] },
-  mail: { title: "Mailer", does: "e-mail and SMS", at: [3, 1] },
-  deliverer: { title: "Deliverer", does: "emits to sockets", at: [4, 0] },
-  "delivery-log": { title: "Delivery log", does: "DynamoDB", at: [4, 1] },
-  "fan-out": { title: "Fan-out", does: "pages of subscribers", at: [2, 2] },
-  "fan-out-log": { title: "Fan-out log", does: "pages, to DynamoDB", at: [4, 2] },
+  web: { title: "Web", shortTitle: "Web", does: "counts and appends", at: [0, 0] },
+  bridge: { title: "Bridge", shortTitle: "Bridge", does: "moves events from the ingress to Kafka", at: [1, 0] },
+  fallback: { title: "Fallback queue", shortTitle: "Fallback", does: "keeps events while Kafka is unavailable", at: [1, 1] },
+  aggregator: { title: "Aggregator", shortTitle: "Aggregator", does: "decides: at once, or later", at: [2, 0] },
+  flusher: { title: "Windows", shortTitle: "Windows", does: "gather, then flush", at: [2, 1] },
+  relay: { title: "Writer and relay", shortTitle: "Relay", does: "writes in one transaction, then announces", at: [3, 0] },
+  mail: { title: "Mailer", shortTitle: "Mailer", does: "sends e-mail and SMS", at: [3, 1] },
+  deliverer: { title: "Deliverer", shortTitle: "Deliverer", does: "emits to sockets", at: [4, 0] },
+  "delivery-log": { title: "Delivery log", shortTitle: "Log", does: "writes to DynamoDB", at: [4, 1] },
+  "fan-out": { title: "Fan-out", shortTitle: "Fan-out", does: "pages of subscribers", at: [2, 2] },
+  "fan-out-log": { title: "Fan-out log", shortTitle: "Fan-out log", does: "writes pages to DynamoDB", at: [4, 2] },
 };
+export const stageTitle = (name) => NODES[name]?.title ?? name;
 const EDGES = [
   ["web", "bridge"], ["bridge", "fallback"], ["bridge", "aggregator"], ["fallback", "aggregator"],
   ["aggregator", "flusher"], ["aggregator", "relay"], ["flusher", "relay"], ["relay", "deliverer"], ["relay", "delivery-log"], ["relay", "mail"],
@@ -40,16 +42,17 @@ export class PipelineDiagram {
 
   draw() {
     const isNarrow = this.narrowQuery.matches;
-    const cell = isNarrow ? [NODE_WIDTH + 16, NODE_HEIGHT + 34] : [NODE_WIDTH + 40, NODE_HEIGHT + 44];
-    const [columns, rows] = isNarrow ? [3, 5] : [5, 3];
-    const size = [(columns - 1) * cell[0] + NODE_WIDTH + 2 * MARGIN, (rows - 1) * cell[1] + NODE_HEIGHT + 2 * MARGIN];
+    this.layout = isNarrow ? NARROW : WIDE;
+    const { node, gap, columns, rows } = this.layout;
+    const cell = [node[0] + gap[0], node[1] + gap[1]];
+    const size = [columns * cell[0] - gap[0] + 2 * MARGIN, rows * cell[1] - gap[1] + 2 * MARGIN];
     this.positions = Object.fromEntries(Object.entries(NODES).map(([name, { at }]) => {
       const [column, row] = isNarrow ? [at[1], at[0]] : at;
       return [name, [column * cell[0] + MARGIN, row * cell[1] + MARGIN]];
     }));
     this.nodes = {};
     this.edges = {};
-    const root = svg("svg", { viewBox: `0 0 ${size.join(" ")}`, role: "img", "aria-label": "The pipeline; the table below has its figures", class: "pipeline-svg" },
+    const root = svg("svg", { viewBox: `0 0 ${size.join(" ")}`, role: "img", "aria-label": "The pipeline: rate, backlog and state of each stage", class: `pipeline-svg${isNarrow ? " narrow" : ""}` },
       svg("defs", {}, svg("marker", { id: "arrowhead", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0 8 4 0 8z" }))),
       ...EDGES.map(([from, to]) => this.createEdge(from, to)),
       ...Object.keys(NODES).map((name) => this.createNode(name)));
@@ -59,39 +62,48 @@ export class PipelineDiagram {
 
   // An arrow between the centres of two nodes, shortened to their borders.
   createEdge(from, to) {
-    const centre = ([x, y]) => [x + NODE_WIDTH / 2, y + NODE_HEIGHT / 2];
+    const [width, height] = this.layout.node;
+    const centre = ([x, y]) => [x + width / 2, y + height / 2];
     const [fromX, fromY] = centre(this.positions[from]);
     const [toX, toY] = centre(this.positions[to]);
     const [dx, dy] = [toX - fromX, toY - fromY];
-    const share = Math.min(dx ? NODE_WIDTH / 2 / Math.abs(dx) : Infinity, dy ? NODE_HEIGHT / 2 / Math.abs(dy) : Infinity);
+    const share = Math.min(dx ? width / 2 / Math.abs(dx) : Infinity, dy ? height / 2 / Math.abs(dy) : Infinity);
     const edge = svg("path", { class: "edge", "marker-end": "url(#arrowhead)",
       d: `M${fromX + dx * share} ${fromY + dy * share}L${toX - dx * share} ${toY - dy * share}` });
     this.edges[`${from}>${to}`] = edge;
     return edge;
   }
 
+  // Wide: title and rate in one line; narrow: one below the other.
   createNode(name) {
     const [x, y] = this.positions[name];
-    const textLine = (lineY, className) => svg("text", { x: 10, y: lineY, class: className });
-    const texts = { rate: textLine(58, "rate"), backlog: textLine(76, "small"), oldest: textLine(90, "small") };
+    const [width, height] = this.layout.node;
+    const isWide = this.layout === WIDE;
+    const rate = svg("text", isWide ? { x: width - 10, y: 22, "text-anchor": "end", class: "rate" } : { x: 8, y: 36, class: "rate" });
+    const waiting = svg("text", isWide ? { x: 10, y: 42, class: "small" } : { x: 8, y: 53, class: "small" });
     const group = svg("g", { class: "node", "data-stage": name, transform: `translate(${x} ${y})` },
-      svg("rect", { width: NODE_WIDTH, height: NODE_HEIGHT, rx: 10 }),
-      svg("text", { x: 10, y: 20, class: "title" }, NODES[name].title),
-      svg("text", { x: 10, y: 36, class: "small" }, NODES[name].does),
-      texts.rate, texts.backlog, texts.oldest);
-    this.nodes[name] = { group, ...texts };
+      svg("title", {}, `${NODES[name].title}: ${NODES[name].does}`),
+      svg("rect", { width, height, rx: 10 }),
+      svg("text", { x: isWide ? 10 : 8, y: isWide ? 22 : 18, class: "title" }, NODES[name][this.layout.title]),
+      rate, waiting);
+    this.nodes[name] = { group, rate, waiting };
     return group;
+  }
+
+  waitingText({ backlog, oldestAgeSeconds }) {
+    if (backlog === undefined) return "";
+    const [waiting, oldest] = this.layout === WIDE ? ["waiting ", ", oldest "] : ["", ", "];
+    return `${waiting}${formatNumber(backlog)}${oldestAgeSeconds ? `${oldest}${formatDuration(oldestAgeSeconds)}` : ""}`;
   }
 
   // `stages`: name -> {rate, backlog, oldestAgeSeconds, level}; null: unknown; undefined: the stage has no such figure.
   update(stages) {
     this.lastStages = stages;
-    for (const [name, { group, rate, backlog, oldest }] of Object.entries(this.nodes)) {
+    for (const [name, { group, rate, waiting }] of Object.entries(this.nodes)) {
       const stage = stages[name];
       if (!stage) continue;
       setText(rate, stage.rate === null ? "–/s" : `${stage.rate.toFixed(stage.rate < 10 ? 1 : 0)}/s`);
-      setText(backlog, stage.backlog === undefined ? "" : `waiting ${formatNumber(stage.backlog)}`);
-      setText(oldest, stage.oldestAgeSeconds ? `oldest ${formatDuration(stage.oldestAgeSeconds)}` : "");
+      setText(waiting, this.waitingText(stage));
       group.dataset.state = stage.backlog === null ? "unknown" : stage.level === "ok" ? "ok" : "late";
     }
     for (const [from, to] of EDGES) {

@@ -2,20 +2,23 @@
 import { el, formatDuration, formatNumber, reconcileChildren, setText } from "./dom.js";
 
 const COUNTER_COLUMNS = ["in", "out", "held", "failed", "lag"];
-let previous = null; // {at, out: {stage name: count}} of the last poll
 
-// Items per second that each stage completed since the last poll; null if unknown.
-export function computeRates(stages, now) {
-  const rates = {};
-  for (const { name, out } of stages) {
-    const previousOut = previous?.out[name];
-    const elapsedSeconds = previous ? (now - previous.at) / 1000 : 0;
-    // A counter that fell was reset (FLUSHALL), and one that is null is unavailable: no rate.
-    const isKnown = Number.isInteger(previousOut) && Number.isInteger(out) && elapsedSeconds > 0 && out >= previousOut;
-    rates[name] = isKnown ? (out - previousOut) / elapsedSeconds : null;
+export class RateMeter {
+  previous = null; // {at, out: {stage name: count}} of the last call
+
+  // Items per second that each stage completed since the last call; null if unknown. `at` in milliseconds.
+  measure(stages, at) {
+    const rates = {};
+    for (const { name, out } of stages) {
+      const previousOut = this.previous?.out[name];
+      const elapsedSeconds = this.previous ? (at - this.previous.at) / 1000 : 0;
+      // A counter that fell was reset (FLUSHALL), and one that is null is unavailable: no rate.
+      const isKnown = Number.isInteger(previousOut) && Number.isInteger(out) && elapsedSeconds > 0 && out >= previousOut;
+      rates[name] = isKnown ? (out - previousOut) / elapsedSeconds : null;
+    }
+    this.previous = { at, out: Object.fromEntries(stages.map(({ name, out }) => [name, out])) };
+    return rates;
   }
-  previous = { at: now, out: Object.fromEntries(stages.map(({ name, out }) => [name, out])) };
-  return rates;
 }
 
 // Items that are unaccounted for; null if a counter is unknown.

@@ -1,9 +1,8 @@
 // Trace of one event as a waterfall: when it passed each step, and how long after it was accepted.
 import { callApi } from "../api.js";
 import { formatCount } from "../plurals.js";
-import { byId, el, formatPreciseTime, formatTime, reconcileChildren, setText, shortId } from "./dom.js";
+import { byId, el, formatPreciseTime, setText, shortId } from "./dom.js";
 
-const MAX_RECENT_EVENTS = 12;
 const SEPARATE_FIELDS = new Set(["name", "at"]); // shown in columns of their own
 
 function formatStepDetails(step) {
@@ -46,14 +45,6 @@ export async function showTrace(eventId) {
     byId("trace-table").hidden = true;
     setText(result, error.message);
   }
-}
-
-export async function renderRecentEvents() {
-  const { items } = await callApi("GET", `/api/admin/events?limit=${MAX_RECENT_EVENTS}`);
-  byId("no-recent").hidden = items.length > 0;
-  reconcileChildren(byId("recent"), items, (event) => event.eventId,
-    (event) => el("li", {}, el("button", { type: "button", class: "small secondary", onclick: () => showTrace(event.eventId) }, "")),
-    (item, event) => setText(item.firstChild, `${event.type ?? "event"} ${shortId(event.eventId)} · ${event.status}${event.steps[0] ? ` · ${formatTime(event.steps[0].at)}` : ""}`));
 }
 
 export function startTrace() {

@@ -13,6 +13,7 @@ from app.clients.postgres import create_pg_engine
 from app.domain.errors import Unavailable
 from app.domain.worker_loops import PIPELINE_STAGES, WORKER_LOOPS
 from app.operations.heartbeats import Heartbeats
+from app.operations.pipeline_history import SAMPLE_INTERVAL_SECONDS
 from app.persistence.delivery_log import DeliveryLog, build_delivery_log_item, create_dynamodb_client
 from app.settings import load_settings
 from app.web import WebApplication
@@ -24,6 +25,7 @@ from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
 from tests.support.pipeline_harness import pipeline as pipeline
 from tests.support.pipeline_harness import worker_services as worker_services
 from tests.support.web_application import create_web_application
+from workers.builders import BUILDERS
 
 pytestmark = pytest.mark.service
 
@@ -224,3 +226,62 @@ def test_code_is_redacted_for_administrators(admin: AdminApiUser, pipeline: Pipe
     pipeline.worker_services.services.actions.publish_event(otp_event(sample_users, 1))
     pipeline.run_until_idle()
     assert "123456" not in str(admin("GET /db/notification-history"))
+
+
+def test_history_of_the_pipeline_has_the_samples_of_the_worker_loop(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    _announce_three_likes_and_gather_five(pipeline)
+    step = BUILDERS["cache-eviction"](pipeline.worker_services).step
+    step()
+    step()
+
+    history = admin("GET /pipeline/history")
+
+    (sample,) = history["samples"]
+    assert history["intervalSeconds"] == SAMPLE_INTERVAL_SECONDS
+    assert sample["stages"]["flusher"] == {"out": 0, "held": 5, "lag": 5, "failed": 0}
+    assert set(sample["stages"]) == {stage["name"] for stage in admin("GET /pipeline")["stages"]}
+
+
+def test_history_is_empty_and_stale_while_redis_is_unavailable(
+    isolated_services: SharedServices, admin: AdminApiUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated_services.redis, "connection_pool", redis.ConnectionPool(port=1))
+
+    history = admin("GET /pipeline/history")
+
+    assert (history["status"], history["samples"], history["stale"]) == (200, [], True)
+
+
+def test_mail_is_listed_by_status_without_addresses_and_texts(
+    admin: AdminApiUser, pipeline: PipelineHarness
+) -> None:
+    sample_users = insert_sample_users(pipeline.engine)
+    for number in range(3):
+        pipeline.actions.publish_event(otp_event(sample_users, number))
+    pipeline.run_until_idle()
+    with pipeline.engine.begin() as conn:
+        conn.execute(
+            text(
+                "update outgoing_messages set status = 'failed', last_error = 'no such mailbox' "
+                "where id = (select min(id) from outgoing_messages)"
+            )
+        )
+
+    everything = admin("GET /mail?limit=100")["items"]
+    first_page = admin("GET /mail?limit=1")
+    rest = admin(f"GET /mail?limit=100&cursor={first_page['nextCursor']}")["items"]
+
+    assert [message["id"] for message in everything] == sorted((item["id"] for item in everything), reverse=True)
+    assert first_page["items"] + rest == everything
+    (failed,) = admin("GET /mail?status=failed")["items"]
+    assert (failed["type"], failed["lastError"], failed["recipientId"]) == (
+        "OTP",
+        "no such mailbox",
+        sample_users.alice_id,
+    )
+    assert len(admin("GET /mail?status=waiting")["items"]) == len(everything) - 1
+    assert "@" not in str(everything)
+    assert "123456" not in str(everything)
+    assert admin("GET /mail?status=lost")["status"] == 400

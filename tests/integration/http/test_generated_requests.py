@@ -24,6 +24,7 @@ EXCLUDED_OPERATIONS = (
     "POST /api/test/services/{service}",
     "GET /metrics",
     "GET /docs",
+    "GET /docs/sockets",
 )
 
 

@@ -87,17 +87,6 @@ def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_t
     assert (progress.status.value, progress.to_dict()["outcome"]) == ("ended", "self")
 
 
-def test_recent_events_are_listed_up_to_the_limit(
-    pipeline: PipelineHarness, event_traces: EventTraces
-) -> None:
-    pipeline.alice.create_post("Hello")
-    event_ids = _like(pipeline, 3)
-    pipeline.run_until_idle()
-
-    assert {event.event_id for event in event_traces.list_recently_moved(10)} == set(event_ids)
-    assert len(event_traces.list_recently_moved(2)) == 2
-
-
 def test_code_is_tracked_until_announced(pipeline: PipelineHarness, event_traces: EventTraces) -> None:
     """Its row has no actors, and the time of announcement is the time of the row."""
     event = Event(new_id(), Kind.OTP, pipeline.alice.id, message="Your code is 123456.")

@@ -9,12 +9,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
+from blueprints.api.openapi import SOCKET_API_PATH
+from blueprints.http.openapi_document import EXAMPLE_BY_FIELD
 from tests.support.api_routes import ApiRoute, api_routes, openapi_document
 from tests.support.web_application import create_web_application
 
-_API_PATH = re.compile(r"/(api/.*|health|ready|metrics|openapi\.json|docs)")
+_API_PATH = re.compile(r"/(api/.*|health|ready|metrics|openapi\.json|docs|docs/sockets)")
 _AUTHORITY_BY_ROUTE = (
-    (r"GET /(health|ready|metrics|docs|openapi\.json)", "open"),
+    (r"GET /(health|ready|metrics|docs|docs/sockets|openapi\.json)", "open"),
     (r"POST /api/auth/(register|login|refresh|password/reset|password/reset-request)", "open"),
     (r"GET /api/(users|posts|comments|follows|figures)\b.*", "open"),
     (r"POST /api/test/demo-people", "open"),
@@ -115,7 +117,11 @@ def test_a_body_is_described_by_the_schema_that_validates() -> None:
 
     comment = schemas["CommentBody"]
     assert sorted(comment["required"]) == ["content", "postId"]
-    assert comment["properties"]["content"] == {"type": "string", "maxLength": 1000}
+    assert comment["properties"]["content"] == {
+        "type": "string",
+        "maxLength": 1000,
+        "example": EXAMPLE_BY_FIELD["content"],
+    }
     assert schemas["PreferencesBody"]["properties"]["dndStartTime"]["type"] == ["string", "null"]
 
 
@@ -141,12 +147,42 @@ def test_operation_ids_are_unique() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_docs_page_shows_every_operation_and_loads_nothing_external(client: FlaskClient) -> None:
-    response = client.get("/docs")
+@pytest.mark.parametrize("path", ["/docs", "/docs/sockets"])
+def test_docs_pages_load_nothing_external_and_need_no_exception_of_the_policy(
+    client: FlaskClient, path: str
+) -> None:
+    response = client.get(path)
     page = response.get_data(as_text=True)
 
-    assert all(f"<code>{route.method} {route.document_path}</code>" in page for route in api_routes())
     assert re.findall(r'(?:src|href)="(?!/|#)[^"]*"', page) == []
     assert re.findall(r"<style|style=|<script(?! src)|\son\w+=", page) == []
     assert 'rel="stylesheet"' in page
     assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
+    assert "http" not in response.headers["Content-Security-Policy"].replace("https:", "")
+
+
+def test_docs_page_lists_every_operation_without_a_script(client: FlaskClient) -> None:
+    page = client.get("/docs").get_data(as_text=True)
+
+    assert all(f"<code>{route.method} {route.document_path}</code>" in page for route in api_routes())
+
+
+def test_socket_page_shows_the_events_of_the_document(client: FlaskClient) -> None:
+    """One source: docs/socket-api.md. Links to other files of docs/ would lead nowhere."""
+    page = client.get("/docs/sockets").get_data(as_text=True)
+    source = SOCKET_API_PATH.read_text()
+
+    assert all(f"<code>{name}</code>" in page for name in re.findall(r"^\| `(\w+)`", source, re.MULTILINE))
+    assert "<h1>Socket API</h1>" in page
+    assert ".md" not in page
+
+
+def test_names_in_examples_are_fields_of_the_document() -> None:
+    """An example whose field was renamed would be lost silently."""
+    schemas = openapi_document()["components"]["schemas"].values()
+    names = {name for schema in schemas for name in schema.get("properties", {})}
+    names |= {
+        parameter["name"] for route in api_routes() for parameter in route.operation.get("parameters", [])
+    }
+
+    assert EXAMPLE_BY_FIELD.keys() <= names

@@ -1,0 +1,90 @@
+// The API reference: Swagger UI shows the operations; a list of them beside it is searched here.
+// Requests to try carry a new token of the signed-in user. Swagger UI sets styles through the DOM only, so the
+// content security policy of the other pages holds here as well.
+/* global SwaggerUIBundle */
+import { currentUserId, fetchToken } from "./api.js";
+import { curlCommand } from "./curlCommand.js";
+import { formatCount } from "./plurals.js";
+
+const links = [...document.querySelectorAll("[data-api-link]")];
+const groups = [...document.querySelectorAll("[data-api-group]")];
+
+async function addToken(request) {
+  const isOwnApi = new URL(request.url, location.href).origin === location.origin;
+  if (request.loadSpec || !isOwnApi || !currentUserId || request.headers.Authorization || request.headers["X-Api-Key"]) return request;
+  request.headers.Authorization = `Bearer ${await fetchToken()}`;
+  return request;
+}
+
+// Components of Swagger UI that are replaced: its page layout, whose landmarks and headings would repeat ours, and
+// the buttons of each operation that the one above all operations makes superfluous.
+function referencePlugin({ React }) {
+  const h = React.createElement;
+  const Layout = ({ getComponent, specSelectors }) => {
+    if (!specSelectors.specStr() && specSelectors.loadingStatus() !== "failed") return h("p", { className: "muted" }, "Loading…");
+    const [SvgAssets, Errors, AuthorizeButton, Operations] = ["SvgAssets", "errors", "AuthorizeBtnContainer", "operations"].map((name) => getComponent(name, name !== "SvgAssets"));
+    return h("div", { className: "swagger-ui" }, h(SvgAssets), h(Errors), h(AuthorizeButton), h(Operations));
+  };
+  const CurlExample = ({ fn, operation, pathMethod: [path, method] }) => {
+    const sampleOf = (schema) => fn.getSampleSchema(schema, "application/json", {});
+    return h("div", { className: "curl-example" }, h("h4", {}, "With curl"),
+      h("pre", { tabIndex: 0 }, curlCommand(operation.toJS(), path, method, location.origin, sampleOf)));
+  };
+  return {
+    components: { ReferenceLayout: Layout, authorizeOperationBtn: () => null, CopyToClipboardBtn: () => null },
+    wrapComponents: { parameters: (Parameters) => (props) => h(React.Fragment, {}, h(CurlExample, props), h(Parameters, props)) },
+  };
+}
+
+// Gives names to the fields that Swagger UI leaves without, and takes away landmarks that have none.
+function repairAccessibility(root) {
+  for (const table of root.querySelectorAll("table[role=region]")) table.removeAttribute("role");
+  for (const field of root.querySelectorAll("[data-param-name] :is(input, select, textarea):not([aria-label])")) {
+    field.setAttribute("aria-label", field.closest("[data-param-name]").dataset.paramName);
+  }
+  for (const field of root.querySelectorAll("textarea.body-param__text:not([aria-label])")) field.setAttribute("aria-label", "Request body");
+}
+
+const container = document.getElementById("api-reference");
+new MutationObserver(() => repairAccessibility(container)).observe(container, { childList: true, subtree: true });
+const swagger = SwaggerUIBundle({
+  url: "/openapi.json",
+  domNode: container,
+  presets: [SwaggerUIBundle.presets.apis],
+  plugins: [referencePlugin],
+  layout: "ReferenceLayout",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: -1,
+  displayRequestDuration: true,
+  syntaxHighlight: false,
+  validatorUrl: null,
+  requestInterceptor: addToken,
+});
+
+function showOperation(event) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+  const { tag, operation } = event.currentTarget.dataset;
+  const element = document.getElementById(`operations-${tag.replaceAll(" ", "_")}-${operation}`);
+  if (!element) return; // not loaded yet: the address leads there
+  event.preventDefault();
+  swagger.layoutActions.show(["operations-tag", tag], true);
+  swagger.layoutActions.show(["operations", tag, operation], true);
+  history.replaceState(null, "", event.currentTarget.hash);
+  requestAnimationFrame(() => {
+    element.scrollIntoView({ block: "start" });
+    element.querySelector("button").focus({ preventScroll: true });
+  });
+}
+
+// Every word of the query is in the method, the path or the summary.
+function search(query) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const link of links) link.hidden = !words.every((word) => link.textContent.toLowerCase().includes(word));
+  for (const group of groups) group.hidden = !group.querySelector("[data-api-link]:not([hidden])");
+  const shownCount = links.filter((link) => !link.hidden).length;
+  document.getElementById("api-search-result").textContent = words.length ? `${formatCount(shownCount, "endpoint")} of ${links.length}` : "";
+}
+
+for (const link of links) link.querySelector("a").addEventListener("click", showOperation);
+document.getElementById("api-search").addEventListener("input", ({ target }) => search(target.value));
