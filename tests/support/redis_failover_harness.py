@@ -32,7 +32,7 @@ from app.ingest.memberships import IngressLimits, MembershipStore
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.ingest.synchronous_writer import SynchronousWriter
 from app.social.removals import PostAndAccountRemoval
-from drills.invariants import StoreInvariants
+from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.fakes import MemoryKafka
 from tests.support.pipeline_harness import (
     CONSUMER_GROUP_BY_TOPIC,
