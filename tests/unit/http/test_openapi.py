@@ -19,7 +19,7 @@ _AUTHORITY_BY_ROUTE = (
     (r"GET /api/(users|posts|comments|follows)\b.*", "open"),
     (r"POST /api/events(/trigger)?", "service"),
     (r"\w+ /api/admin/db/.*", "operator"),
-    (r"\w+ /api/admin/.*", "admin"),
+    (r"\w+ /api/(admin|test/storms)\b.*", "admin"),
     (r"\w+ /api/(notifications|preferences)/.*", "owner"),
     (r"(PATCH|DELETE) /api/users/\{id\}|DELETE /api/(posts|comments)/\{id\}", "owner"),
     (r".*", "user"),
