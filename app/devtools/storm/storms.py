@@ -116,9 +116,9 @@ class Storms:
     def get(self, storm_id: str, skipped_samples: int = 0) -> dict[str, Any]:
         """The state, with the samples after the first `skipped_samples`. Raises Rejected (404)."""
         folder = self._find(storm_id)
-        # The samples first: all that belong to the last state are among them.
-        samples = folder.read_samples(skipped_samples)
-        return self._read_state(folder) | {"samples": samples}
+        state = self._read_state(folder)
+        # Read afterwards: the samples of a storm that has ended are complete.
+        return state | {"samples": folder.read_samples(skipped_samples)}
 
     def cancel_or_delete(self, storm_id: str) -> bool:
         """Whether it was running, and is cancelled now; else it is deleted. Raises Rejected (404)."""
