@@ -16,17 +16,20 @@ CAPTION = "Everybody likes this"
 
 
 def ensure_people(engine: Engine, count: int) -> list[str]:
-    """The ids of so many people; creates those that do not exist yet. Raises Unavailable."""
+    """The ids of so many people; creates those that do not exist yet. Raises Unavailable, and RuntimeError if
+    somebody registered with the e-mail address of one."""
     ids: list[str] = []
     for first in range(0, count, BATCH_SIZE):
         numbers = range(first + 1, min(first + BATCH_SIZE, count) + 1)
         params = {
-            "usernames": [f"storm_person_{number}" for number in numbers],
+            "usernames": [f"storm-person-{number}" for number in numbers],
             "names": [f"{FIRST_NAMES[number % len(FIRST_NAMES)]} {number}" for number in numbers],
         }
         with translate_errors("create the people of a storm"), engine.begin() as conn:
             conn.execute(_INSERT_PEOPLE, params)
             ids += conn.execute(_SELECT_PEOPLE, params).scalars()
+    if len(ids) < count:
+        raise RuntimeError(f"{count - len(ids)} people of the storm could not be created")
     return ids
 
 
@@ -35,7 +38,7 @@ def create_author(engine: Engine, post_count: int) -> tuple[str, list[str]]:
     author_id = str(uuid_utils.uuid7())
     post_ids = [str(uuid_utils.uuid7()) for _ in range(post_count)]
     with translate_errors("create the author of a storm"), engine.begin() as conn:
-        name = f"storm_author_{author_id[-12:]}"
+        name = f"storm-author-{author_id[-12:]}"
         conn.execute(_INSERT_AUTHOR, {"id": author_id, "name": name})
         conn.execute(_INSERT_POSTS, {"ids": post_ids, "author": author_id, "caption": CAPTION})
     return author_id, post_ids
@@ -50,7 +53,7 @@ def remove_authors(engine: Engine, removals: PostAndAccountRemoval) -> None:
         removals.delete_account(author_id)
 
 
-# An account that somebody registered under such a name has another e-mail address, and is not used.
+# Nobody can register a user name with a hyphen.
 _INSERT_PEOPLE = text("""
     insert into users (email, username, name, is_simulated)
     select username || '@storm.invalid', username, name, true
@@ -58,8 +61,7 @@ _INSERT_PEOPLE = text("""
     on conflict do nothing
 """)
 _SELECT_PEOPLE = text("""
-    select id::text from users where username = any(cast(:usernames as text[]))
-    and is_simulated and email = username || '@storm.invalid' order by id
+    select id::text from users where username = any(cast(:usernames as text[])) order by id
 """)
 _INSERT_AUTHOR = text("""
     insert into users (id, email, username, name, is_simulated)
@@ -70,6 +72,5 @@ _INSERT_POSTS = text("""
     select unnest(cast(:ids as uuid[])), :author, :caption
 """)
 _SELECT_AUTHORS = text("""
-    select id::text from users where username like 'storm\\_author\\_%' and is_simulated
-    and email = username || '@storm.invalid'
+    select id::text from users where username like 'storm-author-%'
 """)
