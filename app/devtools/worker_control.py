@@ -5,6 +5,7 @@ the same addresses of PostgreSQL and Redis. `make run` starts a killed worker ag
 """
 
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -14,6 +15,8 @@ from app.domain.errors import Rejected
 from app.domain.worker_loops import WORKER_PROCESSES
 
 _IDENTIFYING_VARIABLES = ("DATABASE_URL", "REDIS_URL")
+SEARCH_INTERVAL_SECONDS = 5.0
+"""Reading the command lines of all processes blocks this one for some milliseconds."""
 NOT_RUNNING = Rejected("No process of this worker runs here", "not_running", 404)
 
 
@@ -39,19 +42,24 @@ _SIGNALS = {
 class WorkerControl:
     def __init__(self, urls_by_variable: Mapping[str, str]) -> None:
         self._urls_by_variable = {name: urls_by_variable[name] for name in _IDENTIFYING_VARIABLES}
+        self._found: list[tuple[str, psutil.Process]] = []
+        self._next_search_at = 0.0
 
     def read_states(self) -> dict[str, WorkerState]:
         """By worker. Empty if no worker runs on this machine; paused: all processes of the worker are."""
         statuses: dict[str, list[str]] = {}
-        for name, process in self._iter_processes():
-            statuses.setdefault(name, []).append(process.status())
+        for name, process in self._find_processes():
+            try:
+                statuses.setdefault(name, []).append(process.status())
+            except psutil.NoSuchProcess:
+                continue
         if not statuses:
             return {}
         return {name: _state(statuses.get(name, [])) for name in WORKER_PROCESSES}
 
     def run_command(self, worker: str, command: WorkerCommand) -> None:
         """For all processes of the worker. Raises Rejected (404)."""
-        processes = [process for name, process in self._iter_processes() if name == worker]
+        processes = [process for name, process in self._find_processes() if name == worker]
         if not processes:
             raise NOT_RUNNING
         for process in processes:
@@ -59,6 +67,14 @@ class WorkerControl:
                 process.send_signal(_SIGNALS[command])
             except psutil.NoSuchProcess:
                 continue
+
+    def _find_processes(self) -> list[tuple[str, psutil.Process]]:
+        """Those found last, until one of them has ended or some seconds have passed."""
+        is_outdated = time.monotonic() >= self._next_search_at
+        if is_outdated or not all(process.is_running() for _, process in self._found):
+            self._found = list(self._iter_processes())
+            self._next_search_at = time.monotonic() + SEARCH_INTERVAL_SECONDS
+        return self._found
 
     def _iter_processes(self) -> Iterator[tuple[str, psutil.Process]]:
         for process in psutil.process_iter():

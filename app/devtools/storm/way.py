@@ -1,6 +1,6 @@
 """One way of a storm: offers the load beside a reader, waits until all rows are written, and measures both.
 
-A service that is stopped meanwhile makes figures of that time unknown, but ends nothing.
+A service that is stopped or frozen meanwhile makes figures of that time unknown, but ends nothing.
 """
 
 import time
@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
+from app.devtools.storm.count_sampler import CountSampler
 from app.devtools.storm.ledger import Ledger, StormStores, WrittenCounts
 from app.devtools.storm.load_connection import PreparedRequest
 from app.devtools.storm.load_generator import LoadPlan
@@ -38,6 +37,16 @@ class ServerAddress:
     port: int
 
 
+@dataclass(frozen=True)
+class Samplers:
+    """What runs beside the load."""
+
+    load: LoadProcess
+    reader: LoadProcess
+    counts: CountSampler
+    locks: LockWaitSampler
+
+
 @dataclass
 class StormWay:
     name: str
@@ -56,19 +65,23 @@ class StormWay:
         RuntimeError when the load generator failed."""
         time.sleep(STATISTICS_DELAY_SECONDS)
         counters_before = read_counters(self.stores.engine)
-        locks = LockWaitSampler(self.stores.engine)
-        reader = LoadProcess(self._reader_plan(feed_request))
-        load = LoadProcess(self._load_plan(requests))
+        samplers = Samplers(
+            LoadProcess(self._load_plan(requests)),
+            LoadProcess(self._reader_plan(feed_request)),
+            CountSampler(self.stores),
+            LockWaitSampler(self.stores.engine),
+        )
         try:
             self._started_at = time.monotonic()
-            while load.is_running:
-                self._sample(load, reader, locks)
-            load_report = load.stop()
-            self._wait_until_written(load, reader, locks, load_report)
+            while samplers.load.is_running:
+                self._sample(samplers)
+            load_report = samplers.load.stop()
+            self._wait_until_written(samplers, int(load_report["accepted"]))
         finally:
-            lock_figures = locks.stop()
-            reader_report = reader.stop()
-            load.stop()
+            samplers.counts.stop()
+            lock_figures = samplers.locks.stop()
+            reader_report = samplers.reader.stop()
+            samplers.load.stop()
         seconds_until_written = self._seconds_until_written(load_report)
         time.sleep(STATISTICS_DELAY_SECONDS)
         counters = read_counters(self.stores.engine).since(counters_before)
@@ -117,13 +130,11 @@ class StormWay:
     def _max_drain_seconds(self) -> float:
         return MAX_DRAIN_SECONDS + self.max_window_seconds
 
-    def _wait_until_written(
-        self, load: LoadProcess, reader: LoadProcess, locks: LockWaitSampler, report: dict[str, Any]
-    ) -> None:
+    def _wait_until_written(self, samplers: Samplers, accepted: int) -> None:
         deadline = time.monotonic() + self._max_drain_seconds
         while time.monotonic() < deadline:
-            counts = self._sample(load, reader, locks)
-            if counts is not None and self._is_all_written(counts, int(report["accepted"])):
+            counts = self._sample(samplers)
+            if counts is not None and self._is_all_written(counts, accepted):
                 self._is_settled = True
                 return
 
@@ -151,13 +162,12 @@ class StormWay:
             return float(load_report["seconds"])
         return round(time.monotonic() - self._started_at, 1)
 
-    def _sample(self, load: LoadProcess, reader: LoadProcess, locks: LockWaitSampler) -> WrittenCounts | None:
-        """Reports a sample, after a pause up to the next full second. Returns what was written, if that can
-        be read."""
+    def _sample(self, samplers: Samplers) -> WrittenCounts | None:
+        """Reports a sample, after a pause up to the next full second. Returns what is written, if that is
+        known."""
         elapsed = time.monotonic() - self._started_at
         time.sleep(SAMPLE_INTERVAL_SECONDS - elapsed % SAMPLE_INTERVAL_SECONDS)
-        counts = self._count_written()
-        load_report = load.report
+        counts, load_report = samplers.counts.latest(), samplers.load.report
         ledger = Ledger(int(load_report.get("accepted", 0)), counts.written if counts else 0)
         if counts is not None and counts.announced is not None and counts.announced_once is not None:
             ledger.announced = counts.announced
@@ -170,21 +180,15 @@ class StormWay:
                 "answered": load_report.get("answered", 0),
                 "accepted": ledger.accepted,
                 "answerP99Ms": None if load_report.get("isFinal") else load_report.get("p99Ms"),
-                "readerP99Ms": reader.report.get("p99Ms"),
+                "readerP99Ms": samplers.reader.report.get("p99Ms"),
                 "written": counts.written if counts else None,
                 "announced": ledger.announced,
                 "doubled": ledger.doubled,
                 "queued": counts.queued if counts else None,
-                "lockWaiters": locks.waiting_now,
+                "lockWaiters": samplers.locks.waiting_now,
             }
         )
         return counts
-
-    def _count_written(self) -> WrittenCounts | None:
-        try:
-            return self.stores.count_written()
-        except (Unavailable, DBAPIError):
-            return None
 
 
 def _load_figures(options: StormOptions, report: dict[str, Any]) -> dict[str, Any]:

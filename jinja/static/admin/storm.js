@@ -9,16 +9,18 @@ import { StormCharts } from "./stormCharts.js";
 import { describeOptions, renderComparison, renderKept, renderLedger, renderMessages, renderSamples } from "./stormResults.js";
 
 const POLL_INTERVAL_MS = 1000;
-const SERVICES_POLL_INTERVAL_MS = 2000;
+const SERVICES_POLL_INTERVAL_MS = 4000; // reading the states starts an interpreter, which the storm would notice
 const STORMS_PATH = "/api/test/storms";
 const STATE_TEXTS = { done: "Done.", cancelled: "Cancelled.", failed: "Failed", interrupted: "Interrupted" };
 const charts = new StormCharts();
 const form = byId("storm-form");
+const samplesDetails = byId("samples").closest("details");
 let storms = []; // without samples
 let shown = null; // the storm on the page, with its samples
 let chosenId = null; // of the storm that the user wants to see; null: of the newest
 let poller = null;
 let servicesPoller = null;
+let renderedResult = null; // what the section "Result" shows
 
 const runningStorm = () => storms.find((storm) => storm.state === "running");
 
@@ -61,14 +63,18 @@ function render() {
   renderLedger(shown);
   const samples = shown?.samples ?? [];
   charts.show(samples);
-  renderSamples(samples);
+  if (samplesDetails.open) renderSamples(samples);
   setText(byId("result-options"), shown ? describeOptions(shown.options) : "No storm yet.");
   renderKept(storms, shown?.id, { onShow: showStorm, onDelete: deleteStorm });
   renderResult();
   for (const id of ["export-json", "export-png"]) byId(id).disabled = samples.length === 0;
 }
 
+// Only when it changed, so that a selection of its text survives.
 function renderResult() {
+  const key = JSON.stringify([shown?.id, shown?.state, Object.keys(shown?.ways ?? {}), byId("compare-with").value]);
+  if (key === renderedResult) return;
+  renderedResult = key;
   renderComparison(shown, storms.find((storm) => storm.id === byId("compare-with").value));
   renderMessages(shown);
 }
@@ -121,6 +127,7 @@ byId("storm-cancel").addEventListener("click", async () => {
 });
 
 byId("compare-with").addEventListener("change", renderResult);
+samplesDetails.addEventListener("toggle", render);
 
 function save(blob, extension) {
   const link = document.createElement("a");

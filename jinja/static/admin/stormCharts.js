@@ -22,7 +22,7 @@ const notWritten = (sample) => (sample.written === null ? null : Math.max(0, sam
 
 // Chart id -> its lines: [line, way whose samples it shows, points of those samples].
 const CHARTS = {
-  "storm-answered": [["offered", "pipeline", ratePerSecond("offered")], ["rowPerLike", "rowPerLike", ratePerSecond("answered")], ["pipeline", "pipeline", ratePerSecond("answered")]],
+  "storm-answered": [["offered", "rowPerLike", ratePerSecond("offered")], ["rowPerLike", "rowPerLike", ratePerSecond("answered")], ["pipeline", "pipeline", ratePerSecond("answered")]],
   "storm-waiting": [["rowPerLike", "rowPerLike", values(notWritten)], ["pipeline", "pipeline", values(notWritten)], ["queued", "pipeline", values((sample) => sample.queued)]],
   "storm-answer": [["rowPerLike", "rowPerLike", values((sample) => sample.answerP99Ms)], ["pipeline", "pipeline", values((sample) => sample.answerP99Ms)]],
   "storm-reader": [["rowPerLike", "rowPerLike", values((sample) => sample.readerP99Ms)], ["pipeline", "pipeline", values((sample) => sample.readerP99Ms)]],
