@@ -23,6 +23,7 @@ CONNECTION_COUNT, READER_CONNECTION_COUNT = 64, 4
 READS_PER_SECOND = 20.0
 MAX_LATE_SECONDS = 30.0
 """How long after the last scheduled time requests are still sent."""
+LOAD_START_TIMEOUT_SECONDS = 30.0
 MAX_DRAIN_SECONDS = 300.0
 """How long to wait for the rows beyond the time of a window: somebody may have stopped a service."""
 SAMPLE_INTERVAL_SECONDS = 1.0
@@ -58,7 +59,7 @@ class StormWay:
     max_window_seconds: float
     report_progress: Progress
     _started_at: float = field(default=0.0, init=False)
-    _is_settled: bool = field(default=False, init=False)
+    _written_after_seconds: float | None = field(default=None, init=False)
 
     def run(self, requests: Sequence[PreparedRequest], feed_request: PreparedRequest) -> dict[str, Any]:
         """Figures, ledger and messages. Raises Unavailable when the stores cannot be read at the end, and
@@ -72,7 +73,7 @@ class StormWay:
             LockWaitSampler(self.stores.engine),
         )
         try:
-            self._started_at = time.monotonic()
+            self._wait_until_load_started(samplers.load)
             while samplers.load.is_running:
                 self._sample(samplers)
             load_report = samplers.load.stop()
@@ -82,7 +83,6 @@ class StormWay:
             lock_figures = samplers.locks.stop()
             reader_report = samplers.reader.stop()
             samplers.load.stop()
-        seconds_until_written = self._seconds_until_written(load_report)
         time.sleep(STATISTICS_DELAY_SECONDS)
         counters = read_counters(self.stores.engine).since(counters_before)
         ledger = self.stores.check(self.folder.request_log_path)
@@ -93,7 +93,7 @@ class StormWay:
             "readerP50Ms": reader_report["p50Ms"],
             "readerP99Ms": reader_report["p99Ms"],
             "readerCount": reader_report["answered"],
-            "secondsUntilWritten": seconds_until_written,
+            "secondsUntilWritten": self._seconds_until_written(load_report),
         }
         return {
             "figures": figures,
@@ -101,6 +101,13 @@ class StormWay:
             "messageCount": message_count,
             "messages": messages,
         }
+
+    def _wait_until_load_started(self, load: LoadProcess) -> None:
+        """It reports for the first time when it sends the first request."""
+        deadline = time.monotonic() + LOAD_START_TIMEOUT_SECONDS
+        while not load.report and load.is_running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._started_at = time.monotonic()
 
     def _load_plan(self, requests: Sequence[PreparedRequest]) -> LoadPlan:
         return LoadPlan(
@@ -135,7 +142,7 @@ class StormWay:
         while time.monotonic() < deadline:
             counts = self._sample(samplers)
             if counts is not None and self._is_all_written(counts, accepted):
-                self._is_settled = True
+                self._written_after_seconds = round(time.monotonic() - self._started_at, 1)
                 return
 
     def _is_all_written(self, counts: WrittenCounts, accepted: int) -> bool:
@@ -156,11 +163,9 @@ class StormWay:
 
     def _seconds_until_written(self, load_report: dict[str, Any]) -> float | None:
         """None: not all were written in time."""
-        if not self._is_settled:
-            return None
-        if not self.stores.announces:  # each row was written when its request was answered
-            return float(load_report["seconds"])
-        return round(time.monotonic() - self._started_at, 1)
+        if self._written_after_seconds is not None and not self.stores.announces:
+            return float(load_report["seconds"])  # each row was written when its request was answered
+        return self._written_after_seconds
 
     def _sample(self, samplers: Samplers) -> WrittenCounts | None:
         """Reports a sample, after a pause up to the next full second. Returns what is written, if that is
