@@ -36,7 +36,7 @@ class ServiceStateSchema(ObjectSchema):
 
 class WorkerCommandBody(RequestSchema):
     required_message = "verb required"
-    verb = TextField(required=True, validate=validate.OneOf(list(WorkerCommand)))
+    verb = TextField(required=True, validate=validate.OneOf([command.value for command in WorkerCommand]))
 
 
 class ServicesResponse(ResponseSchema):

@@ -20,6 +20,7 @@ let shown = null; // the storm on the page, with its samples
 let chosenId = null; // of the storm that the user wants to see; null: of the newest
 let poller = null;
 let servicesPoller = null;
+let refusal = ""; // why the last storm was not started
 let renderedResult = null; // what the section "Result" shows
 
 const runningStorm = () => storms.find((storm) => storm.state === "running");
@@ -41,7 +42,7 @@ async function refreshStorms() {
 }
 
 function phaseText() {
-  if (!shown) return "";
+  if (refusal || !shown) return refusal;
   if (shown.state === "running") return `${shown.phase}…`;
   return shown.error ? `${STATE_TEXTS[shown.state]}: ${shown.error}` : STATE_TEXTS[shown.state];
 }
@@ -103,6 +104,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const fields = form.elements;
   byId("storm-start").disabled = true;
+  refusal = "";
   try {
     await callApi("POST", STORMS_PATH, {
       likes: Number(fields.likes.value),
@@ -113,11 +115,11 @@ form.addEventListener("submit", async (event) => {
       closeWindows: fields.closeWindows.checked,
     });
     chosenId = null;
-    await poller.pollNow();
   } catch (error) {
-    setText(byId("storm-phase"), error.message);
-    byId("storm-start").disabled = runningStorm() !== undefined;
+    refusal = error.message;
+    render();
   }
+  poller.pollNow();
 });
 
 byId("storm-cancel").addEventListener("click", async () => {
