@@ -26,6 +26,10 @@ migrate: setup ## migrate the database
 demo: setup ## add users, posts, likes, comments and an administrator to a running system
 	@$(PY) -m infra exec -- $(PY) -m app.devtools.demo
 
+.PHONY: storm
+storm: setup ## send a storm of likes to a running system, both ways, and check it; ARGS="--likes 10000 --rate 300"
+	@APP_MODE=testing $(PY) -m infra exec -- $(PY) -m app.devtools.storm $(ARGS)
+
 .PHONY: unit
 unit: setup ## quick tests without services, and full branch coverage of app/domain
 	@$(PY) -m pytest tests/unit -n 2 -m "not service and not browser and not drill and not slow" \

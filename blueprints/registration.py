@@ -57,7 +57,7 @@ from blueprints.pages.form_auth import FormAuth
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
 from blueprints.testing import demo_people as demo_people_api
-from blueprints.testing import event_demo, service_control, simulator
+from blueprints.testing import event_demo, row_per_like, service_control, simulator, storms
 
 
 class _SharedCollaborators:
@@ -289,6 +289,8 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             stores.users,
             web.admin.event_traces,
         ),
-        service_control.blueprint(request_auth, web.service_control),
+        service_control.blueprint(request_auth, web.service_control, web.worker_control),
         demo_people_api.blueprint(shared.demo_people),
+        storms.blueprint(request_auth, web.storms),
+        row_per_like.blueprint(request_auth, web.row_per_like),
     ]

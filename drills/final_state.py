@@ -11,19 +11,12 @@ import boto3
 from app.persistence.delivery_log import TABLE_NAME
 from drills.cluster import Cluster
 from drills.fixtures import DrillFixtures
-from drills.invariants import StoreInvariants
-
-MembershipStates = dict[tuple[str, str], bool]
+from app.devtools.checker.store_invariants import StoreInvariants
+from app.devtools.checker.write_checks import MembershipStates, StoredWrites
 
 
 @dataclass
-class FinalState:
-    memberships_by_table: dict[str, MembershipStates] = field(default_factory=dict)
-    """Table -> (object id, user id) -> active."""
-    comment_texts: list[str] = field(default_factory=list)
-    """Each is a unique marker."""
-    otp_ids_by_user: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """User id -> (notification id, event id) of each code."""
+class FinalState(StoredWrites):
     last_client_seq_by_user: dict[str, int] = field(default_factory=dict)
     """Of the users with sockets."""
     sent_client_events: set[tuple[str, int]] = field(default_factory=set)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gevent
 
 from drills.balancer import LoadBalancer
-from drills.request_log import ACKNOWLEDGED, REFUSED, RETRY_LATER, UNKNOWN_OUTCOME
+from app.devtools.checker.request_log import ACKNOWLEDGED, REFUSED, UNKNOWN_OUTCOME, outcome_of_status
 
 RESPONSE_TIMEOUT_SECONDS = 10.0
 """Far above the guaranteed response time, so that slow responses are measured rather than cut off."""
@@ -177,10 +177,13 @@ def _parse_response(status: int, body: bytes, retry_after: str | None) -> dict[s
         payload = {}
     if not isinstance(payload, dict):
         payload = {}
-    outcome = ACKNOWLEDGED if status < 300 else RETRY_LATER if status in (429, 503) else REFUSED
-    if status >= 500 and status != 503:
-        outcome = UNKNOWN_OUTCOME  # part of it may have taken effect
-    return _make_result(outcome, status, payload.get("code"), retry_after, _extract_checked_fields(payload))
+    return _make_result(
+        outcome_of_status(status),
+        status,
+        payload.get("code"),
+        retry_after,
+        _extract_checked_fields(payload),
+    )
 
 
 def _extract_checked_fields(payload: dict[str, Any]) -> dict[str, Any]:

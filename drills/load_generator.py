@@ -24,7 +24,7 @@ from gevent.event import Event
 from drills.balancer import LoadBalancer
 from drills.fixtures import DrillFixtures, LoadProfile, read_load_config
 from drills.http_client import LoggingHttpClient
-from drills.request_log import ENTRY_TYPE_FIELD
+from app.devtools.checker.request_log import ENTRY_TYPE_FIELD
 from drills.socket_clients import SocketClient
 from drills.user_behaviour import SimulatedClient
 from harness.helper_process import send_response

@@ -17,9 +17,9 @@ from drills.final_state import (
     read_otp_ids,
 )
 from drills.fixtures import DrillFixtures
-from drills.invariants import StoreInvariants
-from drills.request_log import RequestLog, read_request_log
-from drills.write_checks import check_comments, check_memberships, check_otp_requests
+from app.devtools.checker.store_invariants import StoreInvariants
+from app.devtools.checker.request_log import RequestLog, read_request_log
+from app.devtools.checker.write_checks import check_comments, check_memberships, check_otp_requests
 
 
 def wait_until_quiescent(

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from statistics import median
 
-from drills.request_log import (
+from app.devtools.checker.request_log import (
     ACKNOWLEDGED,
     DESIRED_ACTIVE_BY_KIND,
     RETRY_LATER,

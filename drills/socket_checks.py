@@ -1,7 +1,7 @@
 """Checks of what sockets received: every client event once, in order, codes in time. Pure functions."""
 
 from drills.final_state import FinalState, extract_uuid7_ms
-from drills.request_log import (
+from app.devtools.checker.request_log import (
     ACKNOWLEDGED,
     ReceivedClientEvent,
     RequestAttempt,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from drills.fixtures import DrillFixtures, LoadProfile
 from drills.http_client import LoggingHttpClient
-from drills.request_log import ACKNOWLEDGED
+from app.devtools.checker.request_log import ACKNOWLEDGED
 
 
 class SimulatedClient:

@@ -1,18 +1,15 @@
 """Users, posts and access tokens, created in bulk and directly in the tables."""
 
-import time
 from collections.abc import Sequence
 
-import jwt
-import uuid_utils
 from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
+from app.devtools.direct_access import create_access_token as create_access_token
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import MembershipStore
 
 FIXTURE_EMAIL_DOMAIN = "@bench.invalid"
-TOKEN_TTL_SECONDS = 6 * 3600
 
 _INSERT_USERS = text("""
     insert into users (id, email, username, name)
@@ -44,18 +41,3 @@ def init_caches(memberships: MembershipStore, owner_id: str, post_ids: Sequence[
     memberships.cache_loader.cache_as_empty(USER_FOLLOWS, owner_id, owner_id)
     for post_id in post_ids:
         memberships.cache_loader.cache_as_empty(POST_LIKES, post_id, owner_id)
-
-
-def create_access_token(user_id: str, secret: str) -> str:
-    """An access token as log-in issues it."""
-    now = int(time.time())
-    claims = {
-        "sub": user_id,
-        "iat": now,
-        "nbf": now,
-        "exp": now + TOKEN_TTL_SECONDS,
-        "jti": str(uuid_utils.uuid4()),
-        "type": "access",
-        "fresh": False,
-    }
-    return jwt.encode(claims, secret, algorithm="HS256")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from types import FrameType
 
 from infra import downloads, environment, orphan_cleanup, ports
@@ -103,6 +104,7 @@ def _run_procfile(services: EmbeddedServices) -> int:
     # `-e ""`: honcho would let .env override the environment; both are merged already. `-p` is the port
     # of the first line of the Procfile, which is the web process.
     command = [sys.executable, "-m", "honcho", "start", "-e", "", "-p", str(web_port())]
+    command += ["-f", str(write_procfile(services.paths))]
     honcho = subprocess.Popen(command, cwd=PROJECT_ROOT, env=env, start_new_session=True)
     try:
         _print_url_when_ready(honcho)
@@ -111,6 +113,23 @@ def _run_procfile(services: EmbeddedServices) -> int:
         return exit_code or 1
     finally:
         _stop_honcho(honcho, services.paths)
+
+
+def write_procfile(paths: DataDirPaths) -> Path:
+    """The Procfile for this run, in which a worker that was killed starts again, as it does under a service
+    manager: the storm page kills workers. A worker that ends by itself still ends the run."""
+    lines = []
+    for line in (PROJECT_ROOT / "Procfile").read_text().splitlines():
+        name, _, command = line.partition(": ")
+        lines.append(line if name == "web" else f"{name}: {restart_when_killed(command)}")
+    path = paths.data_dir / "Procfile"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def restart_when_killed(command: str) -> str:
+    """A command line for the shell. It ends with the exit code of the command, unless that was SIGKILL."""
+    return f"while :; do {command}; code=$?; [ $code -eq 137 ] || exit $code; sleep 1; done"
 
 
 def _print_url_when_ready(honcho: subprocess.Popen[bytes]) -> None:

@@ -125,6 +125,14 @@ class OpenWindows:
             expire_at_ms = int(time.time() * 1000) if now_ms is None else now_ms
             return int(self._expire_now(keys=[DUE_INDEX_KEY], args=[expire_at_ms]))
 
+    def make_due(self, names: Sequence[str]) -> None:
+        """Makes these windows due, if they are still open. Claimed ones keep their lease."""
+        now_ms = int(time.time() * 1000)
+        open_names = [name for name in names if not name.startswith(CLAIMED_PREFIX)]
+        with translate_errors("make windows due"):
+            if open_names:
+                self._redis.zadd(DUE_INDEX_KEY, dict.fromkeys(open_names, now_ms), xx=True, lt=True)
+
     def _read_windows(self, due_entries: Sequence[tuple[float, str]]) -> list[OpenWindow]:
         pipeline = self._redis.pipeline(transaction=False)
         for _, name in due_entries:

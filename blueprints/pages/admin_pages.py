@@ -1,11 +1,13 @@
-"""The dashboard and the database viewer: GET /dashboard and /database. Their figures come from /api/*.
+"""The dashboard, the database viewer and the storm: GET /dashboard, /database and /storm. Their figures come
+from /api/*.
 
-Both need the administrator role. In testing mode any signed-in user may open them; the dashboard then
-leaves out what needs the role.
+All need the administrator role. In testing mode any signed-in user may open the first two; the dashboard then
+leaves out what needs the role. The storm exists in testing mode only.
 """
 
 from flask import Blueprint, render_template
 
+from app.devtools.storm import options as storm_options
 from app.domain.errors import Rejected
 from app.domain.windows import AggregationRules
 from app.operations.database_viewer import TABLE_VIEWS
@@ -14,6 +16,7 @@ from app.social.users import Account, Users
 from blueprints.pages.notifications_page import KIND_LABELS
 from blueprints.pages.page_session import PageSessions
 
+ADMINISTRATORS_ONLY = Rejected("Administrators only", "forbidden", 403)
 TABLE_TITLES = {
     "notification-history": "Notification History",
     "likes": "Likes",
@@ -50,11 +53,19 @@ def blueprint(
         table_titles = {name: TABLE_TITLES[name] for name in TABLE_VIEWS}
         return render_template("database.html", table_titles=table_titles)
 
+    if is_testing:
+
+        @routes.get("/storm")
+        def show_storm() -> str:
+            if _require_admin_or_testing().role != "admin":
+                raise ADMINISTRATORS_ONLY
+            return render_template("storm.html", limits=storm_options)
+
     def _require_admin_or_testing() -> Account:
         """The signed-in user. Raises Rejected (403); anonymous users are redirected to /login."""
         account = user_store.find_account_by_id(sessions.require_user().id)
         if account is None or (account.role != "admin" and not is_testing):
-            raise Rejected("Administrators only", "forbidden", 403)
+            raise ADMINISTRATORS_ONLY
         return account
 
     return routes

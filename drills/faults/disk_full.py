@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from drills.drill import ALL_REQUEST_KINDS, POSTGRES_KINDS, Drill, Scenario
-from drills.request_log import DESIRED_ACTIVE_BY_KIND
+from app.devtools.checker.request_log import DESIRED_ACTIVE_BY_KIND
 from drills.sandbox import ClusterSpec
 
 BYTES_PER_MB = 1_000_000

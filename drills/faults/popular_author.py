@@ -17,7 +17,7 @@ from drills.audience import (
     send_json,
 )
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
-from drills.request_log import ACKNOWLEDGED
+from app.devtools.checker.request_log import ACKNOWLEDGED
 from drills.sandbox import ClusterSpec
 from drills.socket_checks import p99
 from harness.environment import TEST_SECRET_KEY

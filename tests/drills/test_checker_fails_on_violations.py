@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from drills.request_log import (
+from app.devtools.checker.request_log import (
     REFUSED,
     RETRY_LATER,
     UNKNOWN_OUTCOME,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from drills.invariants import StoreInvariants
+from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.pipeline_harness import (
     WINDOW_AND_JITTER_SECONDS,
     PipelineHarness,

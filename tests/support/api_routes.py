@@ -24,6 +24,8 @@ _FIELD_BY_PATH_PARAM = {
     "event_id": "unknown",
     "name": "view",
     "service": "service",
+    "worker": "worker",
+    "storm_id": "unknown",
 }
 _REQUIRED_QUERY = {"q": "owner", "postId": "{post}", "userId": "{owner}", "events": "{unknown}"}
 _NOT_TO_ONESELF = re.compile(r"\w+ /api/(follows|mutes/users)/\{owner\}|PUT /api/blocks/\{owner\}")
@@ -33,6 +35,12 @@ _REFUSED_HERE = {
     "PUT /api/follows/{owner}/bell": 400,  # nobody follows
     "POST /api/follows/{owner}/bell": 400,
     "GET /api/admin/trace/{unknown}": 404,
+    "GET /api/test/storms/{unknown}": 404,
+    "DELETE /api/test/storms/{unknown}": 404,
+    "POST /api/test/storms": 400,  # one person cannot like a post so often
+    "POST /api/test/workers/{worker}": 404,  # no worker runs
+    "PUT /api/test/row-per-like/posts/{post}/like": 404,  # no storm runs
+    "POST /api/test/row-per-like/comments": 404,
 }
 """Statuses of requests that are allowed and cannot succeed with the data of these tests."""
 
@@ -140,6 +148,9 @@ def request_bodies(route_data: Any) -> dict[str, Any]:
     bodies |= {
         "POST /api/test/demo": {"type": "otp"},
         "POST /api/test/services/{service}": {"verb": "resume"},  # the service runs, so nothing changes
+        "POST /api/test/workers/{worker}": {"verb": "resume"},
+        "POST /api/test/storms": {"people": 1},
+        "POST /api/test/row-per-like/comments": {"postId": route_data.post, "content": "Hi"},
     }
     event = {"type": "OTP", "targetId": route_data.owner}
     bodies |= dict.fromkeys(("POST /api/events", "POST /api/events/trigger"), event)

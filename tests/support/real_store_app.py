@@ -57,6 +57,7 @@ class RouteTestData:
     unknown: str
     view: str = "likes"
     service: str = "redis"
+    worker: str = "bridge"
 
     @property
     def email(self) -> str:

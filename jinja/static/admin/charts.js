@@ -8,7 +8,7 @@ const MAX_TABLE_ROWS = 20;
 const LINE_STYLES = [["--series-1", []], ["--series-2", [6, 3]], ["--series-3", [2, 3]], ["--series-4", [9, 3, 2, 3]]];
 
 // Resolves a CSS variable to a colour. It may be light-dark(...), which a canvas does not understand: a temporary element resolves it.
-function resolveColour(variable) {
+export function resolveColour(variable) {
   const probe = el("span");
   probe.style.color = `var(${variable})`;
   document.body.append(probe);

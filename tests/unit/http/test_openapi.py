@@ -22,7 +22,7 @@ _AUTHORITY_BY_ROUTE = (
     (r"POST /api/test/demo-people", "open"),
     (r"POST /api/events(/trigger)?", "service"),
     (r"\w+ /api/admin/db/.*", "operator"),
-    (r"\w+ /api/admin/.*", "admin"),
+    (r"\w+ /api/(admin|test/storms)\b.*", "admin"),
     (r"\w+ /api/(notifications|preferences)/.*", "owner"),
     (r"(PATCH|DELETE) /api/users/\{id\}|DELETE /api/(posts|comments)/\{id\}", "owner"),
     (r".*", "user"),

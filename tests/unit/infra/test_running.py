@@ -82,6 +82,30 @@ def test_busy_web_port_error_names_the_setting(
                 signal.signal(number, handler)
 
 
+@pytest.mark.parametrize(
+    ("second_end", "exit_code"),
+    [pytest.param("exit 3", 3, id="an error"), pytest.param("kill -TERM $$", 143, id="another signal")],
+)
+def test_killed_worker_starts_again_until_it_ends_by_itself(
+    tmp_path: Path, second_end: str, exit_code: int
+) -> None:
+    worker = tmp_path / "worker.sh"
+    worker.write_text(f"if mkdir {tmp_path}/started 2>/dev/null; then kill -KILL $$; else {second_end}; fi\n")
+
+    command = run.restart_when_killed(f"sh {worker}")
+
+    assert subprocess.run(["sh", "-c", command], timeout=30, check=False).returncode == exit_code
+
+
+def test_every_process_but_the_web_process_starts_again_when_it_was_killed(
+    data_dir_paths: DataDirPaths,
+) -> None:
+    lines = run.write_procfile(data_dir_paths).read_text().splitlines()
+
+    assert lines[0] == (PROJECT_ROOT / "Procfile").read_text().splitlines()[0]
+    assert lines[1] == f"bridge: {run.restart_when_killed('python -m workers bridge')}"
+
+
 @pytest.mark.parametrize("port", ["eighty", "0", "70000"])
 def test_invalid_port_prints_one_error_line(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("PORT", port)

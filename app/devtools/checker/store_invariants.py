@@ -2,51 +2,65 @@
 
 invariants = StoreInvariants(engine, redis)
 assert invariants.find_violations() == []
+assert StoreInvariants(engine, redis, [author_id]).find_violations_of_recipients() == []
 assert invariants.read_memberships("likes") == {(post_id, user_id): True, ...}
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
 
+from app.devtools.checker.write_checks import MembershipStates
 from app.domain.events import FAN_OUT_KINDS, UNGROUPED_KINDS
 
-MembershipStates = dict[tuple[str, str], bool]
 _MEMBERSHIP_QUERIES = {
     "likes": "select post_id::text, user_id::text, active from likes",
     "follows": "select following_id::text, follower_id::text, active from follows",
 }
+
+
+def _is_checked(column: str) -> str:
+    """A condition: the user is one of `recipient_ids`, or all are checked."""
+    return f"(cast(:recipients as uuid[]) is null or {column} = any(cast(:recipients as uuid[])))"
+
+
 _COUNT_QUERIES = {
     "LIKE": (
         "like",
-        "select p.id::text, p.like_count, count(l.user_id) from posts p "
-        "left join active_likes l on l.post_id = p.id group by p.id",
+        "select p.id::text, p.like_count, count(l.user_id) from posts p "  # noqa: S608 - constants only
+        f"left join active_likes l on l.post_id = p.id where {_is_checked('p.user_id')} group by p.id",
     ),
     "FOLLOW": (
         "follow",
-        "select u.id::text, u.follower_count, count(f.follower_id) from users u "
-        "left join follows f on f.following_id = u.id and f.active group by u.id",
+        "select u.id::text, u.follower_count, count(f.follower_id) from users u "  # noqa: S608
+        "left join follows f on f.following_id = u.id and f.active "
+        f"where {_is_checked('u.id')} group by u.id",
     ),
     "COMMENT": (
         "comment",
-        "select p.id::text, p.comment_count, count(c.id) from posts p "
-        "left join comments c on c.post_id = p.id and c.active group by p.id",
+        "select p.id::text, p.comment_count, count(c.id) from posts p "  # noqa: S608
+        "left join comments c on c.post_id = p.id and c.active "
+        f"where {_is_checked('p.user_id')} group by p.id",
     ),
 }
 """Notification type -> prefix of its Redis key; query of object id, stored count and row count."""
 _EXPECTED_ACTORS_QUERIES = {
-    "LIKE": "select l.post_id::text, l.user_id::text from active_likes l "
-    "join posts p on p.id = l.post_id and p.user_id <> l.user_id",
-    "FOLLOW": "select following_id::text, follower_id::text from follows where active",
-    "COMMENT": "select distinct c.post_id::text, c.user_id::text from comments c "
-    "join posts p on p.id = c.post_id and p.user_id <> c.user_id where c.active",
+    "LIKE": "select l.post_id::text, l.user_id::text from active_likes l "  # noqa: S608 - constants only
+    f"join posts p on p.id = l.post_id and p.user_id <> l.user_id where {_is_checked('p.user_id')}",
+    "FOLLOW": "select following_id::text, follower_id::text from follows "  # noqa: S608
+    f"where active and {_is_checked('following_id')}",
+    "COMMENT": "select distinct c.post_id::text, c.user_id::text from comments c "  # noqa: S608
+    "join posts p on p.id = c.post_id and p.user_id <> c.user_id "
+    f"where c.active and {_is_checked('p.user_id')}",
 }
 _GROUP_ACTORS_QUERY = (
-    "select n.object_id::text, a.actor_id::text, a.active, a.announced from notifications n "
-    "join notification_actors a on a.notification_id = n.id where n.type = :kind"
+    "select n.object_id::text, a.actor_id::text, a.active, a.announced from notifications n "  # noqa: S608
+    "join notification_actors a on a.notification_id = n.id "
+    f"where n.type = :kind and {_is_checked('n.user_id')}"
 )
 _PENDING_KEY_PATTERNS = (
     "window:*",
@@ -62,6 +76,8 @@ _PENDING_KEY_PATTERNS = (
 class StoreInvariants:
     engine: Engine
     redis: "redis.Redis"
+    recipient_ids: Sequence[str] | None = None
+    """None: of all users. Else only posts, groups and client events of these users are checked."""
 
     def read_memberships(self, table: str) -> MembershipStates:
         """(object id, user id) -> active, from the table."""
@@ -69,8 +85,11 @@ class StoreInvariants:
 
     def find_violations(self) -> list[str]:
         """Descriptions of all violations."""
+        return [*self._check_nothing_pending(), *self.find_violations_of_recipients()]
+
+    def find_violations_of_recipients(self) -> list[str]:
+        """As find_violations(), without what is pending, which may concern other users."""
         return [
-            *self._check_nothing_pending(),
             *self._check_counts(),
             *self._check_groups(),
             *self._check_announcements(),
@@ -138,10 +157,10 @@ class StoreInvariants:
                     f"extra {set(active_actors) - expected_actors}"
                 )
         rows = self._query(
-            "select n.id, n.type, n.actor_count, n.unannounced_count, count(a.actor_id) filter "
+            "select n.id, n.type, n.actor_count, n.unannounced_count, count(a.actor_id) filter "  # noqa: S608
             "(where a.active), n.removed_at is not null from notifications n "
             "left join notification_actors a on a.notification_id = n.id "
-            "where n.type <> all(:ungrouped) group by n.id",
+            f"where n.type <> all(:ungrouped) and {_is_checked('n.user_id')} group by n.id",
             ungrouped=[kind.value for kind in UNGROUPED_KINDS],
         )
         return violations + [
@@ -155,14 +174,15 @@ class StoreInvariants:
         violations = []
         announced_by_group: dict[str, int] = defaultdict(int)
         for notification_id, new_count in self._query(
-            "select payload->>'id', (payload->'metadata'->>'newCount')::int from outbox "
-            "where client_event = 'notification'"
+            "select payload->>'id', (payload->'metadata'->>'newCount')::int from outbox "  # noqa: S608
+            f"where client_event = 'notification' and {_is_checked('user_id')}"
         ):
             announced_by_group[notification_id] += new_count
         for notification_id, announced_count, unannounced_count in self._query(
-            "select notification_id::text, count(*) filter (where announced), "
-            "count(*) filter (where active and not announced) "
-            "from notification_actors group by notification_id"
+            "select a.notification_id::text, count(*) filter (where a.announced), "  # noqa: S608
+            "count(*) filter (where a.active and not a.announced) from notification_actors a "
+            f"join notifications n on n.id = a.notification_id where {_is_checked('n.user_id')} "
+            "group by a.notification_id"
         ):
             if announced_by_group[notification_id] != announced_count or unannounced_count:
                 violations.append(
@@ -185,17 +205,18 @@ class StoreInvariants:
         """Per user numbers 1..n without gaps; the last event of a notification equals its row."""
         violations = []
         for user_id, last_client_seq, client_seqs in self._query(
-            "select u.id::text, u.client_seq, array_agg(o.client_seq order by o.id) from users u "
-            "join outbox o on o.user_id = u.id and o.client_seq is not null group by u.id"
+            "select u.id::text, u.client_seq, array_agg(o.client_seq order by o.id) from users u "  # noqa: S608
+            "join outbox o on o.user_id = u.id and o.client_seq is not null "
+            f"where {_is_checked('u.id')} group by u.id"
         ):
             if client_seqs != list(range(1, last_client_seq + 1)):
                 violations.append(
                     f"client events of {user_id} are {client_seqs}, users.client_seq {last_client_seq}"
                 )
         for notification_id, version, actor_count, client_event_type, payload in self._query(
-            "select distinct on (n.id) n.id, n.version, n.actor_count, o.client_event, o.payload "
+            "select distinct on (n.id) n.id, n.version, n.actor_count, o.client_event, o.payload "  # noqa: S608
             "from notifications n left join outbox o on o.payload->>'id' = n.id::text "
-            "order by n.id, o.id desc"
+            f"where {_is_checked('n.user_id')} order by n.id, o.id desc"
         ):
             if payload is None:
                 violations += [f"notification {notification_id} was never sent"] if version else []
@@ -217,9 +238,9 @@ class StoreInvariants:
         none: web processes read the count for the users connected to them."""
         violations = []
         for user_id, sent_count, unread_count in self._query(
-            "select distinct on (o.user_id) o.user_id::text, (o.payload->>'count')::int, "
+            "select distinct on (o.user_id) o.user_id::text, (o.payload->>'count')::int, "  # noqa: S608
             "(select count(*) from unread_notifications n where n.user_id = o.user_id) "
-            "from outbox o where o.client_event = 'unread_count' "
+            f"from outbox o where o.client_event = 'unread_count' and {_is_checked('o.user_id')} "
             "and not exists (select from outbox later where later.user_id = o.user_id and later.id > o.id "
             "and later.payload->>'type' = any(cast(:fan_out_kinds as text[]))) "
             "order by o.user_id, (o.payload->>'version')::bigint desc",
@@ -233,8 +254,10 @@ class StoreInvariants:
         return violations
 
     def _query(self, statement: str, **params: object) -> list[Any]:
+        recipient_ids = None if self.recipient_ids is None else list(self.recipient_ids)
+        parameters = {"recipients": recipient_ids} if ":recipients" in statement else {}
         with self.engine.connect() as conn:
-            return list(conn.execute(text(statement), params))
+            return list(conn.execute(text(statement), parameters | params))
 
     def _query_int(self, statement: str) -> int:
         return int(self._query(statement)[0][0])

@@ -1,6 +1,6 @@
 """The log of the simulated clients: each request before it is sent, its response, and socket events.
 
-A file of JSON lines, appended to by drills/load_generator.py and read by drills/checker.py. Outcomes:
+A file of JSON lines, appended to by the load generators of the drills and of the storm. Outcomes:
 `acknowledged` (2xx); `refused` (4xx or connection refused: no effect); `retry later` (429 or 503: takes
 effect at most once); `unknown` (5xx, connection lost or timed out: the same).
 """
@@ -17,6 +17,15 @@ ENTRY_TYPE_FIELD = "entry"
 """Values: request, response, client_event, join, timer_delay. Other fields are those of the classes."""
 DESIRED_ACTIVE_BY_KIND = {"like": True, "unlike": False, "follow": True, "unfollow": False}
 WRITE_KINDS = (*DESIRED_ACTIVE_BY_KIND, "comment", "otp")
+
+
+def outcome_of_status(status: int) -> str:
+    """The outcome of a response. Part of a request may have taken effect before a 5xx other than 503."""
+    if status < 300:
+        return ACKNOWLEDGED
+    if status in (429, 503):
+        return RETRY_LATER
+    return UNKNOWN_OUTCOME if status >= 500 else REFUSED
 
 
 @dataclass(slots=True)

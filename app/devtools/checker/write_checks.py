@@ -1,7 +1,8 @@
 """Compares acknowledged writes with stored rows. Pure functions; each returns lost and unexpected ones."""
 
-from drills.final_state import FinalState
-from drills.request_log import (
+from dataclasses import dataclass, field
+
+from app.devtools.checker.request_log import (
     ACKNOWLEDGED,
     DESIRED_ACTIVE_BY_KIND,
     REFUSED,
@@ -12,8 +13,21 @@ from drills.request_log import (
     RequestLog,
 )
 
+MembershipStates = dict[tuple[str, str], bool]
+"""(object id, user id) -> active."""
 LostAndUnexpected = tuple[list[str], list[str]]
 """Descriptions of lost writes and of unexpected rows."""
+
+
+@dataclass
+class StoredWrites:
+    """What is stored of the writes that were requested."""
+
+    memberships_by_table: dict[str, MembershipStates] = field(default_factory=dict)
+    comment_texts: list[str] = field(default_factory=list)
+    """Each is a unique marker."""
+    otp_ids_by_user: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """User id -> (notification id, event id) of each code."""
 
 
 def compute_possible_states(attempts: list[RequestAttempt]) -> set[bool]:
@@ -27,14 +41,14 @@ def compute_possible_states(attempts: list[RequestAttempt]) -> set[bool]:
     return states
 
 
-def check_memberships(request_log: RequestLog, final_state: FinalState) -> LostAndUnexpected:
+def check_memberships(request_log: RequestLog, stored: StoredWrites) -> LostAndUnexpected:
     """Each like and follow has the state of its last acknowledged request; no other rows exist."""
     lost, unexpected = [], []
     for kinds, table in ((("like", "unlike"), "likes"), (("follow", "unfollow"), "follows")):
         attempts_by_pair: dict[tuple[str, str], list[RequestAttempt]] = {}
         for attempt in request_log.attempts_of(*kinds):
             attempts_by_pair.setdefault((attempt.object_id, attempt.actor_id), []).append(attempt)
-        stored_states = final_state.memberships_by_table.get(table, {})
+        stored_states = stored.memberships_by_table.get(table, {})
         for pair, attempts in attempts_by_pair.items():
             is_active = stored_states.get(pair, False)
             if is_active not in compute_possible_states(attempts):
@@ -45,11 +59,11 @@ def check_memberships(request_log: RequestLog, final_state: FinalState) -> LostA
     return lost, unexpected
 
 
-def check_comments(request_log: RequestLog, final_state: FinalState) -> LostAndUnexpected:
+def check_comments(request_log: RequestLog, stored: StoredWrites) -> LostAndUnexpected:
     """An acknowledged comment is stored once, one with an unknown outcome at most once, no other is."""
     lost, unexpected = [], []
     stored_counts: dict[str, int] = {}
-    for marker in final_state.comment_texts:
+    for marker in stored.comment_texts:
         stored_counts[marker] = stored_counts.get(marker, 0) + 1
     operations = request_log.attempts_by_operation("comment")
     attempts_by_marker = {attempts[0].object_id.split()[1]: attempts for attempts in operations.values()}
@@ -63,17 +77,15 @@ def check_comments(request_log: RequestLog, final_state: FinalState) -> LostAndU
     return lost, unexpected + [f"comment {marker} was never sent" for marker in stored_counts]
 
 
-def check_otp_requests(request_log: RequestLog, final_state: FinalState) -> LostAndUnexpected:
+def check_otp_requests(request_log: RequestLog, stored: StoredWrites) -> LostAndUnexpected:
     """Per user: at least as many codes as were acknowledged, at most as many as were requested."""
     lost, unexpected = [], []
-    user_ids = {attempt.actor_id for attempt in request_log.attempts_of("otp")} | set(
-        final_state.otp_ids_by_user
-    )
+    user_ids = {attempt.actor_id for attempt in request_log.attempts_of("otp")} | set(stored.otp_ids_by_user)
     for user_id in user_ids:
         attempts = [attempt for attempt in request_log.attempts_of("otp") if attempt.actor_id == user_id]
         acknowledged_count = sum(attempt.outcome == ACKNOWLEDGED for attempt in attempts)
         max_count = sum(attempt.outcome != REFUSED for attempt in attempts)
-        stored_count = len(final_state.otp_ids_by_user.get(user_id, []))
+        stored_count = len(stored.otp_ids_by_user.get(user_id, []))
         if stored_count < acknowledged_count:
             lost += [f"{acknowledged_count - stored_count} codes of {user_id}"] * (
                 acknowledged_count - stored_count

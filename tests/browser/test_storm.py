@@ -1,0 +1,221 @@
+"""The storm page against the running system: a storm with a fault in the middle, kept results, access."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE, compare, remarks
+from app.devtools.storm.options import StormOptions
+from app.devtools.storm.storms import DONE, StormFolder, Storms
+from tests.browser.conftest import OpenPage, RegisterUser
+from tests.support.accessibility import (
+    DISPLAY_PROFILES,
+    DisplayProfile,
+    assert_accessible,
+    assert_no_horizontal_scroll,
+    layout_shift_score,
+    record_layout_shifts,
+    save_screenshot,
+)
+from tests.support.admin import admin as admin
+from tests.support.console_errors import PageErrorMonitor
+from tests.support.user import BrowserUser
+
+LIKE_COUNT = 2_000
+LOAD_TIMEOUT_MS = 120_000
+SERVICE_TIMEOUT_MS = 90_000
+STORM_TIMEOUT_MS = 240_000
+
+
+@pytest.fixture
+def storm_page(open_page: OpenPage, admin: BrowserUser, page_errors: PageErrorMonitor) -> Page:
+    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")  # a service that was stopped
+    page = open_page(admin)
+    page.goto("/storm")
+    expect(page.locator("[data-service=kafka] [data-command=kill]")).to_be_visible(timeout=SERVICE_TIMEOUT_MS)
+    return page
+
+
+def _ledger_cell(page: Page, way: str, name: str) -> Any:
+    return page.locator(f"#ledger [data-way={way}] [data-cell={name}]")
+
+
+def _wait_until_accepted(page: Page, way: str, count: int) -> None:
+    page.wait_for_function(
+        """([way, count]) => {
+          const cell = document.querySelector(`#ledger [data-way=${way}] [data-cell=accepted]`);
+          return Number(cell.textContent.replace(/[^0-9]/g, "")) >= count;
+        }""",
+        arg=[way, count],
+        timeout=LOAD_TIMEOUT_MS,
+    )
+
+
+@pytest.mark.slow
+def test_storm_with_kafka_killed_in_the_middle_loses_and_doubles_nothing(storm_page: Page) -> None:
+    kafka = storm_page.locator("[data-service=kafka]")
+    storm_page.fill("#storm-likes", str(LIKE_COUNT))
+    storm_page.fill("#storm-rate", "100")
+    storm_page.check("[name=comments]")
+    storm_page.click("#storm-start")
+    try:
+        _wait_until_accepted(storm_page, PIPELINE, LIKE_COUNT // 4)
+        kafka.locator("[data-command=kill]").click()
+        expect(kafka.locator("[data-part=state]")).to_have_text("down", timeout=SERVICE_TIMEOUT_MS)
+    finally:
+        expect(kafka.locator("[data-command=start]")).to_be_visible(timeout=SERVICE_TIMEOUT_MS)
+        kafka.locator("[data-command=start]").click()
+
+    expect(storm_page.locator("#storm-phase")).to_have_text("Done.", timeout=STORM_TIMEOUT_MS)
+    total = f"{LIKE_COUNT + LIKE_COUNT // 20:,}"
+    for way in (ROW_PER_LIKE, PIPELINE):
+        expect(_ledger_cell(storm_page, way, "accepted")).to_have_text(total)
+        expect(_ledger_cell(storm_page, way, "written")).to_have_text(total)
+        expect(_ledger_cell(storm_page, way, "lost")).to_have_text("0")
+        expect(_ledger_cell(storm_page, way, "doubled")).to_have_text("0")
+    expect(_ledger_cell(storm_page, PIPELINE, "announced")).to_have_text(total)
+    expect(storm_page.locator("#ledger-problems li")).to_have_count(0)
+    expect(storm_page.locator("#comparison [data-figure=walBytesPerLike] td").first).not_to_have_text("–")
+    expect(storm_page.locator("#messages")).to_contain_text("others liked your post")
+    save_screenshot(storm_page, "storm-done", is_full_page=True)
+
+
+def test_running_storm_can_be_cancelled(storm_page: Page) -> None:
+    storm_page.fill("#storm-likes", str(LIKE_COUNT))
+    storm_page.fill("#storm-rate", "50")
+    storm_page.click("#storm-start")
+    _wait_until_accepted(storm_page, ROW_PER_LIKE, 1)
+    expect(storm_page.locator("#storm-start")).to_be_disabled()
+
+    storm_page.click("#storm-cancel")
+
+    expect(storm_page.locator("#storm-phase")).to_have_text("Cancelled.", timeout=STORM_TIMEOUT_MS)
+    expect(storm_page.locator("#storm-start")).to_be_enabled()
+
+
+def test_impossible_storm_is_refused_with_the_reason(storm_page: Page, page_errors: PageErrorMonitor) -> None:
+    page_errors.expect_errors("400 (BAD REQUEST)")
+    storm_page.fill("#storm-people", "10")
+    storm_page.click("#storm-start")
+
+    expect(storm_page.locator("#storm-phase")).to_contain_text("Nobody likes a post twice")
+
+
+def test_worker_can_be_frozen_and_resumed(storm_page: Page) -> None:
+    worker = storm_page.locator("[data-worker=aggregator]")
+    try:
+        worker.locator("[data-command=pause]").click()
+        expect(worker.locator("[data-part=state]")).to_have_text("frozen")
+    finally:
+        worker.locator("[data-command=resume]").click()
+    expect(worker.locator("[data-part=state]")).to_have_text("running")
+
+
+def _finished_way(answered: float, p99_ms: float, announces: bool) -> dict[str, Any]:
+    ledger = {"accepted": 2000, "written": 2000, "announced": 2000 if announces else None, "lost": 0, "doubled": 0}
+    figures = {"offeredPerSecond": 300.0, "answeredPerSecond": answered, "answerP99Ms": p99_ms, "readerP99Ms": 20.0}
+    messages = ["Ada 1 liked your post", "Ada 1 and 1,999 others liked your post"] if announces else []
+    return {
+        "figures": figures | {"walBytesPerLike": 900, "transactions": 4000},
+        "ledger": ledger | {"problems": []},
+        "messageCount": len(messages),
+        "messages": messages,
+    }
+
+
+def _sample(way: str, second: int) -> dict[str, Any]:
+    counts = dict.fromkeys(("offered", "answered", "accepted", "written"), second * 280)
+    latencies = {"answerP99Ms": 30.0 - second, "readerP99Ms": 12.0}
+    others = {"announced": None, "doubled": None, "queued": 0, "lockWaiters": 1}
+    return {"way": way, "second": second} | counts | latencies | others
+
+
+@pytest.fixture
+def finished_storms(environment: dict[str, str]) -> Iterator[list[StormFolder]]:
+    """Two storms that have ended, written as a runner writes them."""
+    storms = Storms(Path(environment["DATA_DIR"]))
+    (Path(environment["DATA_DIR"]) / "storms").mkdir(exist_ok=True)
+    folders = []
+    for p99_ms in (300.0, 90.0):
+        folder = storms._create_folder(StormOptions())
+        ways = {ROW_PER_LIKE: _finished_way(240.0, p99_ms, False), PIPELINE: _finished_way(299.0, 25.0, True)}
+        figures = [ways[ROW_PER_LIKE]["figures"], ways[PIPELINE]["figures"]]
+        comparison = compare(*figures)
+        state = {"state": DONE, "phase": "", "ways": ways, "comparison": comparison}
+        for way in ways:
+            for second in range(1, 8):
+                folder.append_sample(_sample(way, second))
+        folder.write_state(folder.read_state() | state | {"remarks": remarks(comparison, *figures)})
+        folders.append(folder)
+    yield folders
+    for folder in folders:
+        storms.cancel_or_delete(folder.storm_id)
+
+
+def test_kept_storm_is_shown_compared_and_exported(
+    storm_page: Page, finished_storms: list[StormFolder], tmp_path: Path
+) -> None:
+    older, newer = finished_storms
+    expect(storm_page.locator(f"#kept [data-show='{newer.storm_id}']")).to_have_attribute("aria-pressed", "true")
+    expect(storm_page.locator("#remarks")).to_contain_text("One row per like answered 240 of 300")
+
+    storm_page.select_option("#compare-with", older.storm_id)
+    cells = storm_page.locator("#comparison [data-figure=answerP99Ms] td")
+    expect(cells).to_have_text(["90", "25", "300", "25", "Pipeline"])
+
+    with storm_page.expect_download() as download:
+        storm_page.click("#export-json")
+    download.value.save_as(tmp_path / "storm.json")
+    exported = json.loads((tmp_path / "storm.json").read_text())
+    assert (exported["id"], len(exported["samples"])) == (newer.storm_id, 14)
+    with storm_page.expect_download() as download:
+        storm_page.click("#export-png")
+    download.value.save_as(tmp_path / "storm.png")
+    assert (tmp_path / "storm.png").read_bytes().startswith(b"\x89PNG")
+
+    storm_page.click(f"#kept [data-delete='{older.storm_id}']")
+    storm_page.get_by_role("button", name="Delete", exact=True).last.click()
+    expect(storm_page.locator(f"#kept [data-show='{older.storm_id}']")).to_have_count(0)
+
+
+def test_storm_is_for_administrators(
+    open_page: OpenPage, register_user: RegisterUser, page_errors: PageErrorMonitor
+) -> None:
+    page_errors.expect_errors("403 (FORBIDDEN)")
+    response = open_page(register_user("Ada")).goto("/storm")
+
+    assert response is not None
+    assert response.status == 403
+
+
+@pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
+def test_storm_page_is_accessible_and_does_not_shift(
+    open_page: OpenPage, admin: BrowserUser, finished_storms: list[StormFolder], display_profile: DisplayProfile
+) -> None:
+    page = open_page(admin, display_profile=display_profile)
+    page.goto("/storm")
+    expect(page.locator("#comparison tr").first).to_be_visible()
+    expect(page.locator("[data-worker=bridge] [data-command=kill]")).to_be_visible(timeout=SERVICE_TIMEOUT_MS)
+    record_layout_shifts(page)
+    page.locator("summary", has_text="As a table").click()
+    expect(page.locator("#samples tr").first).to_be_visible()
+
+    save_screenshot(page, f"storm-{display_profile.name}", is_full_page=True)
+    assert_accessible(page)
+    assert_no_horizontal_scroll(page)
+    assert layout_shift_score(page) < 0.05
+
+
+def test_storm_page_fits_320_pixels(
+    open_page: OpenPage, admin: BrowserUser, finished_storms: list[StormFolder]
+) -> None:
+    page = open_page(admin, display_profile=DisplayProfile(320, 640, "light"))
+    page.goto("/storm")
+    expect(page.locator("#comparison tr").first).to_be_visible()
+
+    save_screenshot(page, "storm-320", is_full_page=True)
+    assert_no_horizontal_scroll(page)
