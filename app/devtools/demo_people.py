@@ -108,7 +108,7 @@ class DemoPeople:
             return account
 
     def _find_post(self, author_id: str) -> str | None:
-        newest_posts = self._posts.list_newest(author_id, PageRequest(1))
+        newest_posts = self._posts.list_newest(author_id, PageRequest(1)).items
         return newest_posts[0].id if newest_posts else None
 
     def _create_content(self, accounts: list[Account], found_post_ids: Sequence[str | None]) -> list[str]:

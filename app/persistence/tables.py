@@ -13,7 +13,7 @@ metadata = MetaData()
 _ID, _TIME = UUID(as_uuid=False), DateTime(timezone=True)
 
 
-def _table(name: str, **type_by_column: Any) -> Table:
+def _table(name: str, /, **type_by_column: Any) -> Table:
     return Table(name, metadata, *(Column(column, type_) for column, type_ in type_by_column.items()))
 
 
@@ -58,4 +58,18 @@ notifications = _table(
     snoozed_until=_TIME,
     created_at=_TIME,
     updated_at=_TIME,
+)
+outgoing_messages = _table(
+    "outgoing_messages",
+    id=BigInteger,
+    user_id=_ID,
+    channel=String(10),
+    type=String(20),
+    critical=Boolean,
+    status=String(20),
+    attempts=Integer,
+    last_error=Text,
+    due_at=_TIME,
+    created_at=_TIME,
+    ended_at=_TIME,
 )

@@ -142,7 +142,7 @@ def _snooze_change(until: datetime) -> StatusChange:
 
 
 def _lock_and_find_own(
-    conn: Connection, recipient_id: str, notification_id: str, not_owner_error: Rejected
+    conn: Connection, recipient_id: str, notification_id: str, not_owner_error: type[Rejected]
 ) -> RowMapping:
     """Locks the recipient. Raises Rejected (404, 403)."""
     lock_recipients(conn, [recipient_id])

@@ -12,19 +12,13 @@ from app.operations.activity_filter import ActivityFilter
 from app.operations.event_search import EventSearch, FoundEvent
 from app.operations.notification_search import NOTIFICATION_STATES, NotificationSearch
 from app.operations.trace import EventTraces
+from app.persistence.pages import PageRequest, cut_page
 from app.social.posts import Posts
 from app.social.users import Users, UserSummary
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import is_uuid, parse_uuid
-from blueprints.http.pagination import (
-    IntegerParam,
-    PageParams,
-    PageQuery,
-    encode_cursor,
-    invalid_cursor,
-    next_cursor,
-)
+from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor, value_of
 from blueprints.http.query_fields import ChoiceParam, IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import EventProgressSchema, ObjectSchema, PageResponse
@@ -45,6 +39,14 @@ class ActivityQuery(PageQuery):
     type = ChoiceParam([kind.value for kind in Kind])
     from_ = fields.AwareDateTime(data_key="from", default_timezone=UTC)
     to = fields.AwareDateTime(default_timezone=UTC, metadata={"description": "exclusive"})
+
+
+class EventsQuery(ActivityQuery):
+    cursor_parsers = (value_of(str),)
+
+
+class NotificationsQuery(ActivityQuery):
+    cursor_parsers = (parse_uuid,)
 
 
 class PersonSchema(ObjectSchema):
@@ -101,22 +103,6 @@ def _person_json(user_id: str | None, users_by_id: dict[str, UserSummary]) -> Js
     }
 
 
-def _cursor_name(page_params: PageParams) -> str | None:
-    """Raises Rejected (400)."""
-    match page_params.cursor_values:
-        case None:
-            return None
-        case [str(name)]:
-            return name
-    raise invalid_cursor()
-
-
-def _cursor_id(page_params: PageParams) -> str | None:
-    """Raises Rejected (400)."""
-    name = _cursor_name(page_params)
-    return None if name is None else parse_uuid(name)
-
-
 def blueprint(
     request_auth: RequestAuth,
     event_search: EventSearch,
@@ -129,7 +115,7 @@ def blueprint(
 
     @routes.get("/events")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(ActivityQuery, location="query")
+    @routes.arguments(EventsQuery, location="query")
     @routes.returns(AdminEventsResponse, errors=(404,))
     def search_events(_: str, query: JsonObject) -> JsonObject:
         """Events that a worker has seen within 24 hours, newest first, with their progress.
@@ -137,30 +123,30 @@ def blueprint(
         Also those that were merged, muted or withdrawn. One request reads 5,000 traces; `nextCursor`
         continues there.
         """
-        page_params: PageParams = query["page"]
-        page = event_search.find(_filter_from(query), page_params.limit, _cursor_name(page_params))
+        page: PageRequest = query["page"]
+        found = event_search.find(
+            _filter_from(query), page.limit, page.after_key[0] if page.after_key else None
+        )
         return {
             "success": True,
-            "items": _events_json(page.events),
-            "nextCursor": None if page.last_read_name is None else encode_cursor(page.last_read_name),
+            "items": _events_json(found.events),
+            "nextCursor": encode_cursor((found.last_read_name,) if found.last_read_name else None),
         }
 
     @routes.get("/notifications")
     @requires(Authority.ADMIN, request_auth.require_admin)
-    @routes.arguments(ActivityQuery, location="query")
+    @routes.arguments(NotificationsQuery, location="query")
     @routes.returns(AdminNotificationsResponse, errors=(404,))
     def search_notifications(_: str, query: JsonObject) -> JsonObject:
         """Notifications of all users, newest first, also archived and removed ones.
 
         Answers 400 `search_too_broad` if it takes longer than 1.5 seconds.
         """
-        page_params: PageParams = query["page"]
-        rows = notification_search.find(_filter_from(query), page_params.limit + 1, _cursor_id(page_params))
-        return {
-            "success": True,
-            "items": rows[: page_params.limit],
-            "nextCursor": next_cursor(rows, page_params.limit, lambda row: (row["id"],)),
-        }
+        page: PageRequest = query["page"]
+        before_id = page.after_key[0] if page.after_key else None
+        rows = notification_search.find(_filter_from(query), page.limit + 1, before_id)
+        found = cut_page(rows, page.limit, lambda row: (row["id"],))
+        return {"success": True, "items": found.items, "nextCursor": encode_cursor(found.next_key)}
 
     def _filter_from(query: JsonObject) -> ActivityFilter:
         """Raises Rejected (404) for a user name that nobody has."""

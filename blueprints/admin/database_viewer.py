@@ -135,7 +135,7 @@ def blueprint(
             "success": True,
             "data": rows.items,
             "total": database_viewer.count_rows(table_view),
-            "names": _names_in(rows),
+            "names": _names_in(rows.items),
             "timestamp": _now_iso(),
             "nextCursor": encode_cursor(rows.next_key),
         }

@@ -4,9 +4,10 @@ from marshmallow import fields, validate
 
 from app.domain.events import Kind
 from app.operations.mail_list import MAIL_STATUSES, MailList
+from app.persistence.pages import PageRequest, cut_page
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import PageQuery, encode_cursor, value_of
 from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, PageResponse
@@ -14,6 +15,7 @@ from blueprints.http.serializers import JsonObject
 
 
 class MailQuery(PageQuery):
+    cursor_parsers = (value_of(int),)
     status = ChoiceParam(MAIL_STATUSES)
 
 
@@ -45,15 +47,10 @@ def blueprint(request_auth: RequestAuth, mail_list: MailList) -> ApiBlueprint:
     @routes.returns(MessagesResponse)
     def list_mail(_: str, query: JsonObject) -> JsonObject:
         """E-mails and text messages, newest first, without addresses and texts."""
-        page_params: PageParams = query["page"]
-        before_id = page_params.cursor_values[0] if page_params.cursor_values else None
-        if before_id is not None and type(before_id) is not int:
-            raise invalid_cursor()
-        messages = mail_list.list_newest(page_params.limit + 1, before_id, query.get("status"))
-        return {
-            "success": True,
-            "items": messages[: page_params.limit],
-            "nextCursor": next_cursor(messages, page_params.limit, lambda message: (message["id"],)),
-        }
+        page: PageRequest = query["page"]
+        before_id = page.after_key[0] if page.after_key else None
+        rows = mail_list.list_newest(page.limit + 1, before_id, query.get("status"))
+        messages = cut_page(rows, page.limit, lambda message: (message["id"],))
+        return {"success": True, "items": messages.items, "nextCursor": encode_cursor(messages.next_key)}
 
     return routes

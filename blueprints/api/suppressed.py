@@ -1,5 +1,5 @@
-"""What a user was not told: GET /api/notifications/:userId/suppressed; the page /notifications/not-told has the
-same.
+"""What a user was not told: GET /api/notifications/:userId/suppressed, as on the page
+/notifications/not-told.
 
 Three lists: events that ended without an announcement, notifications that quiet hours hold, and windows that
 are still open.
@@ -14,13 +14,14 @@ from app.domain.events import Kind
 from app.domain.grouping import GroupKey
 from app.domain.notification_reasons import not_told_text
 from app.operations.open_windows import OpenWindow, OpenWindows
-from app.social.posts import PageRequest, Post, Posts
+from app.persistence.pages import PageRequest, cut_page
+from app.social.posts import Post, Posts
 from app.social.suppressed_events import SuppressedEntry, SuppressedEventStore, SuppressedFilter
 from app.social.users import Users, UserSummary
 from blueprints.api.notifications import FORBIDDEN_MESSAGE, NotificationSerializer
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import requires_path_user
-from blueprints.http.pagination import IntegerParam, PageParams, PageQuery, invalid_cursor, next_cursor
+from blueprints.http.pagination import HtmlPageQuery, IntegerParam, PageQuery, encode_cursor, value_of
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -39,6 +40,7 @@ _KINDS_GATHERED_BY_POST = (Kind.LIKE, Kind.COMMENT, Kind.POST_SHARE)
 
 
 class SuppressedQuery(PageQuery):
+    cursor_parsers = (value_of(int),)
     limit = IntegerParam(MAX_ENTRIES, MAX_ENTRIES)
     actorId = IdParam(metadata={"description": "only what this person did"})
     postId = IdParam(metadata={"description": "only about this post"})
@@ -82,17 +84,11 @@ class SuppressedResponse(PageResponse):
     )
 
 
-def suppressed_cursor_key(entry: SuppressedEntry) -> tuple[int]:
-    return (entry.id,)
+class SuppressedPageQuery(HtmlPageQuery):
+    """Of the page."""
 
-
-def parse_suppressed_cursor(page_params: PageParams) -> int | None:
-    match page_params.cursor_values:
-        case None:
-            return None
-        case [int(last_id)] if 0 < last_id < 2**63:
-            return last_id
-    raise invalid_cursor()
+    cursor_parsers = SuppressedQuery.cursor_parsers
+    limit = IntegerParam(MAX_ENTRIES, MAX_ENTRIES)
 
 
 class SuppressedEventViews:
@@ -112,15 +108,16 @@ class SuppressedEventViews:
         self._posts = post_store
         self._notification_serializer = notification_serializer
 
-    def load(self, recipient_id: str, filters: SuppressedFilter, page_params: PageParams) -> JsonObject:
-        """The body of the response. Raises Rejected (400) for an invalid cursor."""
-        before_id = parse_suppressed_cursor(page_params)
-        rows = self._store.list_newest(recipient_id, filters, page_params.limit + 1, before_id)
+    def load(self, recipient_id: str, filters: SuppressedFilter, page: PageRequest) -> JsonObject:
+        """The body of the response."""
+        before_id = page.after_key[0] if page.after_key else None
+        rows = self._store.list_newest(recipient_id, filters, page.limit + 1, before_id)
+        entries = cut_page(rows, page.limit, lambda entry: (entry.id,))
         body: JsonObject = {
-            "entries": self._entries_json(rows[: page_params.limit], recipient_id, filters),
+            "entries": self._entries_json(entries.items, recipient_id, filters),
             "held": [],
             "waiting": [],
-            "nextCursor": next_cursor(rows, page_params.limit, suppressed_cursor_key),
+            "nextCursor": encode_cursor(entries.next_key),
         }
         if before_id is None:
             body["held"] = self._held_json(recipient_id, filters)
@@ -170,9 +167,8 @@ class SuppressedEventViews:
         ]
 
     def _newest_post_ids(self, recipient_id: str) -> list[str]:
-        return [
-            post.id for post in self._posts.list_newest(recipient_id, PageRequest(MAX_POSTS_WITH_WINDOWS))
-        ]
+        newest_posts = self._posts.list_newest(recipient_id, PageRequest(MAX_POSTS_WITH_WINDOWS))
+        return [post.id for post in newest_posts.items]
 
 
 def _named_actor_ids(entry: SuppressedEntry, filters: SuppressedFilter) -> list[str]:

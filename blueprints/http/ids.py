@@ -5,6 +5,10 @@ from app.domain.events import CANONICAL_UUID
 from app.domain.text import truncate_graphemes
 
 
+def is_uuid(value: str) -> bool:
+    return CANONICAL_UUID.fullmatch(value.lower()) is not None
+
+
 def parse_uuid(value: str) -> str:
     """The id in lower case. Raises Rejected (400)."""
     if CANONICAL_UUID.fullmatch(lower := value.lower()):

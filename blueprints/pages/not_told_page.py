@@ -5,16 +5,18 @@ from flask import Blueprint, render_template, request
 from app.domain.errors import Rejected
 from app.domain.events import ACTORLESS_KINDS, Kind
 from app.domain.messages import action_text, group_notification_text
-from app.social.posts import PageRequest, Posts
+from app.persistence.pages import PageRequest
+from app.social.posts import Posts
 from app.social.suppressed_events import SuppressedFilter
 from app.social.users import Users
-from blueprints.api.suppressed import MAX_ENTRIES, SuppressedEventViews
+from blueprints.api.suppressed import SuppressedEventViews, SuppressedPageQuery
 from blueprints.http.ids import is_uuid
-from blueprints.http.pagination import parse_page_params
+from blueprints.http.pagination import parse_page
 from blueprints.http.serializers import JsonObject
 from blueprints.pages.page_session import PageSessions
 
 MAX_POST_CHOICES = 50
+_QUERY = SuppressedPageQuery()
 UNKNOWN_PERSON = "Nobody has this user name."
 ACTORLESS_TEXT = "A message of Chime"
 
@@ -35,15 +37,15 @@ def blueprint(
 
     @routes.get("/notifications/not-told")
     def show_not_told() -> str:
-        viewer, page_params = sessions.require_user(), parse_page_params(MAX_ENTRIES)
+        viewer, page = sessions.require_user(), parse_page(_QUERY)
         person = request.args.get("person", "").strip().removeprefix("@")
         post_id = request.args.get("post", "")
         actor_id, error = _find_person(person)
         filters = SuppressedFilter(actor_id, post_id.lower() if is_uuid(post_id) else None)
         body: JsonObject = {"entries": [], "held": [], "waiting": [], "nextCursor": None}
         if error is None:
-            body = views.load(viewer.id, filters, page_params)
-        posts = post_store.list_newest(viewer.id, PageRequest(MAX_POST_CHOICES))
+            body = views.load(viewer.id, filters, page)
+        posts = post_store.list_newest(viewer.id, PageRequest(MAX_POST_CHOICES)).items
         if filters.post_id and filters.post_id not in {post.id for post in posts}:
             posts += post_store.get_by_ids([filters.post_id], viewer.id)
         return render_template(
