@@ -5,20 +5,16 @@ The final checks read every membership and notification; the drills that use thi
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 
 import orjson
-import uuid_utils
 from sqlalchemy import Engine, text
 
-from app.domain.text import user_search_key
+from app.devtools.seed_audience import EMAIL_DOMAIN
 from drills.drill import Scenario
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-SEED_BATCH_SIZE = 20_000
-EMAIL_DOMAIN = "@audience.invalid"
 MAX_REDIS_COMMAND_SECONDS, MAX_REDIS_COMMAND_SECONDS_ON_BUSY_MACHINE = 0.01, 0.05
 LIGHT_LOAD_PROFILE = (("requests_per_second", 20.0), ("otp_requests_per_second", 0.5), ("client_count", 8))
 """The load of the other drills takes two processors by itself."""
@@ -81,40 +77,8 @@ def run_in_threads(actions: Iterator[Callable[[HTTPConnection], None]], port: in
         raise errors[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SeededAudience:
-    author_id: str
-    post_id: str | None
-
-
-def seed_audience(engine: Engine, subscriber_count: int, liker_count: int = 0) -> SeededAudience:
-    """Adds an author with so many followers and subscribers, and a post with so many likes. The users are
-    marked as simulated: they get no e-mail. A million take about two minutes and 700 MB."""
-    author_id, post_id = str(uuid_utils.uuid7()), str(uuid_utils.uuid7()) if liker_count else None
-    with engine.begin() as conn:
-        name = f"author_{author_id.replace('-', '')}"
-        conn.execute(_INSERT_AUTHOR, {"id": author_id, "name": name, "key": user_search_key(name, "Author")})
-        if post_id:
-            conn.execute(_INSERT_POST, {"post": post_id, "author": author_id, "count": liker_count})
-    user_count = max(subscriber_count, liker_count)
-    for first in range(0, user_count, SEED_BATCH_SIZE):
-        with engine.begin() as conn:
-            params = {
-                "author": author_id,
-                "post": post_id,
-                "count": min(SEED_BATCH_SIZE, user_count - first),
-                "subscribers": max(0, min(SEED_BATCH_SIZE, subscriber_count - first)),
-                "likers": max(0, min(SEED_BATCH_SIZE, liker_count - first)),
-                "domain": EMAIL_DOMAIN,
-            }
-            conn.execute(_INSERT_BATCH, params)
-    with engine.begin() as conn:
-        conn.execute(_SET_FOLLOWER_COUNT, {"author": author_id, "count": subscriber_count})
-    return SeededAudience(author_id, post_id)
-
-
 def remove_audience(engine: Engine) -> None:
-    """Deletes the users of seed_audience() and all that refers to them. Triggers and foreign
+    """Deletes the users of app/devtools/seed_audience.py and all that refers to them. Triggers and foreign
     keys are off: deleting a million users row by row would take longer than the drill."""
     with engine.begin() as conn:
         conn.execute(text("set local session_replication_role = replica"))
@@ -154,28 +118,3 @@ _ROWS_OF_USERS = (
     ("posts", "user_id"),
     ("fan_outs", "actor_id"),
 )
-_INSERT_AUTHOR = text("""
-    insert into users (id, email, username, name, search_key, is_simulated)
-    values (:id, :name || '@audience.invalid', :name, 'Author', :key, true)
-""")
-_INSERT_POST = text(
-    "insert into posts (id, user_id, caption, like_count) values (:post, :author, 'A large post', :count)"
-)
-_INSERT_BATCH = text("""
-    with created as (
-        insert into users (id, email, username, name, is_simulated)
-        select id, id || :domain, 'a_' || replace(id::text, '-', ''), 'Reader', true
-        from (select uuidv7() as id from generate_series(1, :count)) ids
-        returning id
-    ), numbered as (
-        select id, row_number() over (order by id) as number from created
-    ), subscriptions as (
-        insert into bell_subscriptions (subscriber_id, target_user_id)
-        select id, :author from numbered where number <= :subscribers
-    ), follows_of_author as (
-        insert into follows (follower_id, following_id) select id, :author from numbered
-        where number <= :subscribers
-    )
-    insert into likes (post_id, user_id) select cast(:post as uuid), id from numbered where number <= :likers
-""")
-_SET_FOLLOWER_COUNT = text("update users set follower_count = :count where id = :author")

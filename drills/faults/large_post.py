@@ -4,13 +4,12 @@ import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
 
+from app.devtools.seed_audience import SeededAudience, seed_audience
 from drills.audience import (
     LIGHT_LOAD_PROFILE,
     REQUEST_TIMEOUT_SECONDS,
-    SeededAudience,
     check_slowest_redis_command,
     remove_audience,
-    seed_audience,
     send_json,
 )
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario

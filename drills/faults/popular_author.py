@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
     LIGHT_LOAD_PROFILE,
     REQUEST_TIMEOUT_SECONDS,
     check_slowest_redis_command,
     remove_audience,
-    seed_audience,
     send_json,
 )
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
