@@ -15,7 +15,8 @@ from app.accounts.passwords import PasswordHashing
 from app.clients.request_deadline import reset_request_timeout_budget
 from app.domain.errors import Rejected, Unavailable
 from app.ingest.actions import Actions, DesiredState
-from app.social.posts import PageRequest, Posts
+from app.persistence.pages import PageRequest
+from app.social.posts import Posts
 from app.social.users import Account, NewUser, Users
 
 PASSWORD = "Demo-2026-chime"  # noqa: S105 - shown to whoever runs the demo

@@ -84,9 +84,9 @@ class CallableClock:
         return self.now
 
 
-def load_fake_settings(data_dir: Path) -> Settings:
-    """The settings of services that do not exist."""
-    environment = {
+def fake_environment(data_dir: Path) -> dict[str, str]:
+    """Of services that do not exist."""
+    return {
         "APP_MODE": "testing",
         "DATA_DIR": str(data_dir),
         "ENV_FILE": str(data_dir / "none"),
@@ -97,8 +97,11 @@ def load_fake_settings(data_dir: Path) -> Settings:
         "JWT_SECRET_KEY": JWT_SECRET,
         "SECRET_KEY": JWT_SECRET,
     }
+
+
+def load_fake_settings(data_dir: Path) -> Settings:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in fake_environment(data_dir).items():
             patch.setenv(name, value)
         return load_settings()
 

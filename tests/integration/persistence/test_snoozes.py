@@ -18,7 +18,7 @@ from app.social.notification_status import (
     StatusChange,
 )
 from app.social.notifications import NotificationFilter, Notifications
-from app.social.posts import PageRequest
+from app.persistence.pages import PageRequest
 from tests.support.pipeline_harness import PipelineHarness
 
 pytestmark = pytest.mark.service
@@ -72,7 +72,8 @@ def listed_messages(pipeline: PipelineHarness) -> list[str]:
 
 def snoozed_count(pipeline: PipelineHarness) -> int:
     store = Notifications(pipeline.engine)
-    return len(store.list_newest(pipeline.alice.id, NotificationFilter(snoozed=True), PageRequest(100)))
+    rows = store.list_newest(pipeline.alice.id, NotificationFilter(snoozed=True), PageRequest(100))
+    return len(rows.items)
 
 
 def test_snoozed_row_leaves_the_list_and_the_unread_count(liked_pipeline: PipelineHarness) -> None:
@@ -234,6 +235,6 @@ def test_second_snooze_replaces_the_time(liked_pipeline: PipelineHarness) -> Non
 def test_snooze_that_is_too_short_or_too_long_is_refused(
     liked_pipeline: PipelineHarness, duration: timedelta
 ) -> None:
-    with pytest.raises(type(INVALID_SNOOZE), match="at least a minute"):
+    with pytest.raises(INVALID_SNOOZE, match="at least a minute"):
         snooze(liked_pipeline, duration)
     assert liked_pipeline.alice.unread_count == 1

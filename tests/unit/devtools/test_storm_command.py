@@ -10,7 +10,7 @@ from app.devtools.storm import __main__ as command
 from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE, compare
 from app.devtools.storm.options import StormOptions
 from harness.network import free_port
-from tests.support.fake_app import load_fake_settings
+from tests.support.fake_app import fake_environment
 
 OPTIONS = asdict(StormOptions(likes=1_000, people=1_000))
 
@@ -27,7 +27,8 @@ def test_storm_that_cannot_start_prints_one_line(
     message: str,
 ) -> None:
     monkeypatch.setenv("PORT", str(free_port()))
-    load_fake_settings(monkeypatch, tmp_path)
+    for name, value in fake_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
 
     assert command.main(arguments) == 2
     assert message in capsys.readouterr().err
