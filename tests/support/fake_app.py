@@ -47,6 +47,7 @@ class FakeActions:
     def reset(self) -> None:
         self.set_like_calls.clear()
         self.traceparents.clear()
+        self.event_ids.clear()
         self.error = None
 
     def set_like(

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected
+from app.domain.errors import rejection
 
 SCHEMA = "storm_row_per_like"
 POOL_SIZE = 20
-POST_NOT_FOUND = Rejected("Post not found", "post_not_found", 404)
+POST_NOT_FOUND = rejection("Post not found", "post_not_found", 404)
 
 
 def create_tables(engine: Engine, post_ids: Sequence[str]) -> None:

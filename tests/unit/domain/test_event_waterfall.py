@@ -39,8 +39,8 @@ def states(result: Waterfall) -> dict[str, str]:
     return {hop.name.value: hop.state.value for hop in result.hops}
 
 
-PUBLISHED = {"accepted": 2, "published": 10}
-ANNOUNCED = {"written": 30, "announced": 30, "relayed": 45, "emitted": 60}
+PUBLISHED: dict[str, Any] = {"accepted": 2, "published": 10}
+ANNOUNCED: dict[str, Any] = {"written": 30, "announced": 30, "relayed": 45, "emitted": 60}
 
 
 def test_instant_like_has_a_duration_at_each_hop() -> None:
@@ -109,7 +109,7 @@ def test_closed_window_has_the_time_of_its_transaction() -> None:
 def test_event_without_announcement_ends_with_the_reason(
     outcome: str, hop: str, state: str, detail: str, is_gathered: bool
 ) -> None:
-    ends = {"closed": (900, outcome)} if is_gathered else {}
+    ends: dict[str, Any] = {"closed": (900, outcome)} if is_gathered else {}
     result = waterfall(**PUBLISHED, aggregated=(15, "gathered" if is_gathered else outcome), **ends)
     last = result.hops[-1]
     assert (last.name.value, last.state.value, last.detail) == (hop, state, detail)
