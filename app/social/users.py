@@ -32,7 +32,7 @@ _UNIQUE_VIOLATIONS = {
     "uq_users_email": rejection("Email already registered", "email_taken", 409),
     "uq_users_username": rejection("Username already taken", "username_taken", 409),
 }
-_ACCOUNT_COLUMNS = "id::text, username, name, avatar_url, bio, created_at, email, password_hash, role"
+_ACCOUNT_COLUMNS = "id::text, email, username, name, bio, avatar_url, created_at, password_hash, role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +50,29 @@ SUMMARY_COLUMNS = (users.c.id, users.c.username, users.c.name, users.c.avatar_ur
 
 
 @dataclass(frozen=True, slots=True)
-class UserDetails(UserSummary):
-    """What everybody may see of a user."""
-
-    bio: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Account(UserDetails):
+class Account:
+    id: str
     email: str
+    username: str
+    name: str | None
+    bio: str | None
+    avatar_url: str | None
+    created_at: datetime
     password_hash: str
     role: str
 
 
 @dataclass(frozen=True, slots=True)
-class Profile(UserDetails):
+class Profile:
     """A public profile. The number of followers comes from app/ingest/memberships.py; the other two are at
     most MAX_COUNTED_ROWS."""
 
+    id: str
+    username: str
+    name: str | None
+    bio: str | None
+    avatar_url: str | None
+    created_at: datetime
     post_count: int
     following_count: int
 
@@ -208,7 +212,7 @@ _SELECT_PROFILE = text(f"""
     with pending as (
         select distinct on (other) other, active, seq from {PENDING_FOLLOWS_SQL}
         order by other, seq desc)
-    select u.id::text, username, name, avatar_url, bio, u.created_at,
+    select u.id::text, username, name, bio, avatar_url, u.created_at,
         {bounded_count_sql("select from posts p where p.user_id = u.id")},
         {bounded_count_sql("select from follows f where f.follower_id = u.id and f.active")}
         + (select coalesce(sum(p.active::int - coalesce(f.active, false)::int), 0) from pending p

@@ -2,7 +2,9 @@
 /api/posts/:id/share. Likes are in blueprints/api/likes.py.
 """
 
-from marshmallow import fields, validate
+import re
+
+from marshmallow import ValidationError, fields, validate
 
 from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
@@ -30,17 +32,25 @@ from blueprints.http.response_schemas import (
 )
 from blueprints.http.schemas import (
     MAX_CAPTION_LENGTH,
-    HttpsUrlField,
+    MAX_URL_LENGTH,
     RequestSchema,
+    SingleLineField,
     TextField,
 )
 from blueprints.http.serializers import JsonObject, PostSerializer, user_summary_json
 from blueprints.http.write_actions import WriteActions
 
 
+def _validate_https_url(value: str) -> None:
+    if value and not (value.startswith("https://") and re.fullmatch(r"\S+", value)):
+        raise ValidationError("imageUrl must be an https address")
+
+
 class PostBody(RequestSchema):
     caption = TextField(allow_none=True, validate=validate.Length(max=MAX_CAPTION_LENGTH))
-    imageUrl = HttpsUrlField()
+    imageUrl = SingleLineField(
+        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
+    )
 
 
 class PostsQuery(PageQuery):

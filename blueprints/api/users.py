@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import request
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from app.accounts.passwords import PasswordHashing
 from app.domain.errors import Rejected
@@ -29,14 +29,14 @@ from blueprints.http.response_schemas import (
 from blueprints.http.schemas import (
     MAX_NAME_LENGTH,
     MAX_RAW_PASSWORD_LENGTH,
-    HttpsUrlField,
+    MAX_URL_LENGTH,
     PasswordField,
     RequestSchema,
     SingleLineField,
     TextField,
     validate_data,
 )
-from blueprints.http.serializers import JsonObject, user_details_json, user_summary_json
+from blueprints.http.serializers import JsonObject, account_json, user_summary_json
 
 MAX_SEARCH_LENGTH = 100
 MAX_BIO_LENGTH = 160
@@ -45,10 +45,17 @@ UPDATE_FORBIDDEN_MESSAGE = "Cannot update another user's profile"
 DELETE_FORBIDDEN_MESSAGE = "Cannot remove another user's account"
 
 
+def _validate_https_url(value: str) -> None:
+    if value and not (value.startswith("https://") and value.isprintable() and " " not in value):
+        raise ValidationError("avatarUrl must be an https address")
+
+
 class ProfileBody(RequestSchema):
     name = SingleLineField(allow_none=True, validate=validate.Length(max=MAX_NAME_LENGTH))
     bio = TextField(allow_none=True, validate=validate.Length(max=MAX_BIO_LENGTH))
-    avatarUrl = HttpsUrlField()
+    avatarUrl = SingleLineField(
+        allow_none=True, validate=[validate.Length(max=MAX_URL_LENGTH), _validate_https_url]
+    )
 
 
 class DeleteAccountBody(RequestSchema):
@@ -167,7 +174,13 @@ class UserDirectory:
             viewer_id, [user_id]
         )[user_id]
         bell_user_ids = self._follow_store.filter_bell_subscribed(viewer_id, [user_id])
-        return user_details_json(user) | {
+        return {
+            "id": user.id,
+            "username": user.username,
+            "name": user.name,
+            "bio": user.bio,
+            "avatarUrl": user.avatar_url,
+            "createdAt": user.created_at,
             "_count": {
                 "posts": user.post_count,
                 "followers": followers_count,
@@ -225,7 +238,9 @@ def blueprint(
         """
         name, avatar_url = (body.get("name") or "").strip(), body.get("avatarUrl")
         updated = user_store.update_profile(owner_id, name or None, body.get("bio"), avatar_url or None)
-        return {"success": True, "user": user_details_json(updated)}
+        account_fields = account_json(updated)
+        del account_fields["email"]
+        return {"success": True, "user": account_fields}
 
     @routes.delete("/<user_id>")
     @requires_path_user(request_auth.require_self, DELETE_FORBIDDEN_MESSAGE)

@@ -56,22 +56,26 @@ class ErrorSchema(ObjectSchema):
     retryAfter = fields.Integer(metadata={"description": "seconds, with 429"})
 
 
-class UserSummarySchema(ObjectSchema):
+class UserSchema(ObjectSchema):
+    """A user's own account, without the e-mail address."""
+
     id = fields.UUID()
     username = fields.String(metadata={"example": "ann"})
     name = fields.String(allow_none=True, metadata={"example": "Ann Lee"})
-    avatarUrl = fields.String(allow_none=True)
-
-
-class UserSchema(UserSummarySchema):
-    """What everybody may see of a user."""
-
     bio = fields.String(allow_none=True)
+    avatarUrl = fields.String(allow_none=True)
     createdAt = fields.DateTime()
 
 
 class AccountSchema(UserSchema):
     email = fields.String(metadata={"example": "ann@example.org"})
+
+
+class UserSummarySchema(ObjectSchema):
+    id = fields.UUID()
+    username = fields.String(metadata={"example": "ann"})
+    name = fields.String(allow_none=True, metadata={"example": "Ann Lee"})
+    avatarUrl = fields.String(allow_none=True)
 
 
 class UsersResponse(PageResponse):

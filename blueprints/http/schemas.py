@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, pre_load, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, pre_load
 
 from app.domain.errors import Rejected
 from app.domain.text import (
@@ -63,18 +63,6 @@ class SingleLineField(TextField):
 
     def _validate_text(self, text: str) -> None:
         validate_single_line_text(text)
-
-
-class HttpsUrlField(SingleLineField):
-    """An https address; may be empty."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_none=True, validate=validate.Length(max=MAX_URL_LENGTH), **options)
-
-    def _validate_text(self, text: str) -> None:
-        super()._validate_text(text)
-        if text and not re.fullmatch(r"https://\S*", text):
-            raise InvalidText(f"{self.name} must be an https address")
 
 
 class PasswordField(fields.String):

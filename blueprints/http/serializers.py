@@ -6,7 +6,7 @@ from typing import Any
 from app.ingest.comments import Comment, Comments
 from app.ingest.memberships import MembershipStore
 from app.social.posts import Post
-from app.social.users import Account, UserDetails, UserSummary
+from app.social.users import Account, UserSummary
 
 JsonObject = dict[str, Any]
 
@@ -20,13 +20,17 @@ def user_summary_json(user: UserSummary) -> JsonObject:
     }
 
 
-def user_details_json(user: UserDetails) -> JsonObject:
-    return user_summary_json(user) | {"bio": user.bio, "createdAt": user.created_at}
-
-
 def account_json(user: Account) -> JsonObject:
     """A user's own account, with the e-mail address."""
-    return user_details_json(user) | {"email": user.email}
+    return {
+        "id": user.id,
+        "email": user.email,
+        "username": user.username,
+        "name": user.name,
+        "bio": user.bio,
+        "avatarUrl": user.avatar_url,
+        "createdAt": user.created_at,
+    }
 
 
 class PostSerializer:
