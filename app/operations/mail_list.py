@@ -26,20 +26,21 @@ class MailList:
         if status is not None:
             query = query.where(_COLUMNS.status == status)
         with translate_errors("list messages"), self._engine.connect() as conn:
-            return [dict(row) for row in conn.execute(query).mappings()]
+            return [dict(zip(_COLUMN_BY_FIELD, row, strict=True)) for row in conn.execute(query)]
 
 
-_SELECT_MESSAGES: Select[Any] = select(
-    _COLUMNS.id,
-    _COLUMNS.user_id.label("recipientId"),
-    func.coalesce(func.nullif(users.c.name, ""), users.c.username).label("recipientName"),
-    _COLUMNS.channel,
-    _COLUMNS.type,
-    _COLUMNS.critical,
-    _COLUMNS.status,
-    _COLUMNS.attempts,
-    _COLUMNS.last_error.label("lastError"),
-    _COLUMNS.created_at.label("createdAt"),
-    _COLUMNS.due_at.label("dueAt"),
-    _COLUMNS.ended_at.label("endedAt"),
-).join(users, users.c.id == _COLUMNS.user_id)
+_COLUMN_BY_FIELD = {
+    "id": _COLUMNS.id,
+    "recipientId": _COLUMNS.user_id,
+    "recipientName": func.coalesce(func.nullif(users.c.name, ""), users.c.username),
+    "channel": _COLUMNS.channel,
+    "type": _COLUMNS.type,
+    "critical": _COLUMNS.critical,
+    "status": _COLUMNS.status,
+    "attempts": _COLUMNS.attempts,
+    "lastError": _COLUMNS.last_error,
+    "createdAt": _COLUMNS.created_at,
+    "dueAt": _COLUMNS.due_at,
+    "endedAt": _COLUMNS.ended_at,
+}
+_SELECT_MESSAGES: Select[Any] = select(*_COLUMN_BY_FIELD.values()).join(users, users.c.id == _COLUMNS.user_id)
