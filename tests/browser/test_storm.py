@@ -116,8 +116,19 @@ def test_worker_can_be_frozen_and_resumed(storm_page: Page) -> None:
 
 
 def _finished_way(answered: float, p99_ms: float, announces: bool) -> dict[str, Any]:
-    ledger = {"accepted": 2000, "written": 2000, "announced": 2000 if announces else None, "lost": 0, "doubled": 0}
-    figures = {"offeredPerSecond": 300.0, "answeredPerSecond": answered, "answerP99Ms": p99_ms, "readerP99Ms": 20.0}
+    ledger = {
+        "accepted": 2000,
+        "written": 2000,
+        "announced": 2000 if announces else None,
+        "lost": 0,
+        "doubled": 0,
+    }
+    figures = {
+        "offeredPerSecond": 300.0,
+        "answeredPerSecond": answered,
+        "answerP99Ms": p99_ms,
+        "readerP99Ms": 20.0,
+    }
     messages = ["Ada 1 liked your post", "Ada 1 and 1,999 others liked your post"] if announces else []
     return {
         "figures": figures | {"walBytesPerLike": 900, "transactions": 4000},
@@ -128,7 +139,7 @@ def _finished_way(answered: float, p99_ms: float, announces: bool) -> dict[str, 
 
 
 def _sample(way: str, second: int) -> dict[str, Any]:
-    counts = {name: second * 280 for name in ("offered", "answered", "accepted", "written")}
+    counts = dict.fromkeys(("offered", "answered", "accepted", "written"), second * 280)
     latencies = {"answerP99Ms": 30.0 - second, "readerP99Ms": 12.0}
     others = {"announced": None, "doubled": None, "queued": 0, "lockWaiters": 1}
     return {"way": way, "second": second} | counts | latencies | others
@@ -160,7 +171,9 @@ def test_kept_storm_is_shown_compared_and_exported(
     storm_page: Page, finished_storms: list[StormFolder], tmp_path: Path
 ) -> None:
     older, newer = finished_storms
-    expect(storm_page.locator(f"#kept [data-show='{newer.storm_id}']")).to_have_attribute("aria-pressed", "true")
+    expect(storm_page.locator(f"#kept [data-show='{newer.storm_id}']")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     expect(storm_page.locator("#remarks")).to_contain_text("One row per like answered 240 of 300")
 
     storm_page.select_option("#compare-with", older.storm_id)
@@ -194,7 +207,10 @@ def test_storm_is_for_administrators(
 
 @pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
 def test_storm_page_is_accessible_and_does_not_shift(
-    open_page: OpenPage, admin: BrowserUser, finished_storms: list[StormFolder], display_profile: DisplayProfile
+    open_page: OpenPage,
+    admin: BrowserUser,
+    finished_storms: list[StormFolder],
+    display_profile: DisplayProfile,
 ) -> None:
     page = open_page(admin, display_profile=display_profile)
     page.goto("/storm")

@@ -1,7 +1,5 @@
 """A request log and a final state without violations, for the tests of the checker."""
 
-from drills.checker import CheckLimits, CheckReport, check_run
-from drills.final_state import FinalState
 from app.devtools.checker.request_log import (
     ACKNOWLEDGED,
     ReceivedClientEvent,
@@ -9,6 +7,8 @@ from app.devtools.checker.request_log import (
     RequestLog,
     RoomJoin,
 )
+from drills.checker import CheckLimits, CheckReport, check_run
+from drills.final_state import FinalState
 
 LIMITS = CheckLimits(max_response_seconds=2.0, max_critical_p99_seconds=1.0)
 OTP_NOTIFICATION_ID = "otp-notification"

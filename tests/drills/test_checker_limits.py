@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from drills import read_checks
 from app.devtools.checker.request_log import ACKNOWLEDGED, RETRY_LATER, ReceivedClientEvent, RoomJoin
+from drills import read_checks
 from tests.drills.consistent_run import LIMITS, ConsistentRun
 
 

@@ -3,10 +3,10 @@
 import redis
 from sqlalchemy import Engine
 
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.errors import Unavailable
 from app.kafka_settings import KafkaConnection
 from app.operations.consumer_lag import read_consumer_group_offsets
-from app.devtools.checker.store_invariants import StoreInvariants
 from harness.waiting import wait_until
 
 IDLE_TIMEOUT_SECONDS = 90.0

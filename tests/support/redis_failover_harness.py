@@ -19,6 +19,7 @@ from app.bootstrap import new_id
 from app.clients import circuit_breaker
 from app.clients import redis as redis_store
 from app.clients.leases import PostgresLease
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
@@ -32,7 +33,6 @@ from app.ingest.memberships import IngressLimits, MembershipStore
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.ingest.synchronous_writer import SynchronousWriter
 from app.social.removals import PostAndAccountRemoval
-from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.fakes import MemoryKafka
 from tests.support.pipeline_harness import (
     CONSUMER_GROUP_BY_TOPIC,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.errors import Unavailable
 from app.ingest.memberships import DesiredState
 from app.kafka_settings import KafkaConnection
-from app.devtools.checker.store_invariants import StoreInvariants
 from harness.waiting import WaitTimeoutError, wait_until
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_idle import (

@@ -117,9 +117,7 @@ def _print_result(state: dict[str, Any]) -> None:
         better = WAY_LABELS.get(row["better"], row["better"] or "")
         lines.append(f"{label:<48}{_format(row[ROW_PER_LIKE]):>14}{_format(row[PIPELINE]):>14}  {better}")
     for name in ("accepted", "written", "announced", "lost", "doubled"):
-        values = [
-            state["ways"][way]["ledger"][name] if way in state["ways"] else None for way in WAY_LABELS
-        ]
+        values = [state["ways"][way]["ledger"][name] if way in state["ways"] else None for way in WAY_LABELS]
         lines.append(f"{name.capitalize():<48}{_format(values[0]):>14}{_format(values[1]):>14}")
     told = state["ways"].get(PIPELINE, {})
     lines += [f"The author was told in {told['messageCount']} messages:"] if told else []

@@ -19,7 +19,9 @@ LIKE_COUNT, COMMENT_COUNT = 6, 1
 @pytest.fixture
 def stores(pipeline: PipelineHarness) -> StormStores:
     post_id = pipeline.alice.create_post("Hello")
-    return StormStores(pipeline.engine, pipeline.redis, "public", pipeline.alice.id, [post_id], announces=True)
+    return StormStores(
+        pipeline.engine, pipeline.redis, "public", pipeline.alice.id, [post_id], announces=True
+    )
 
 
 @pytest.fixture
@@ -43,7 +45,12 @@ def request_log_path(stores: StormStores, pipeline: PipelineHarness, tmp_path: P
                 "object_id": object_id,
                 "sent_at": 1.0,
             }
-            response = {ENTRY_TYPE_FIELD: "response", "answered_at": 2.0, "outcome": ACKNOWLEDGED, "status": 200}
+            response = {
+                ENTRY_TYPE_FIELD: "response",
+                "answered_at": 2.0,
+                "outcome": ACKNOWLEDGED,
+                "status": 200,
+            }
             log.write(f"{json.dumps(request)}\n{json.dumps(entry | response)}\n")
     return log_path
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from app.bootstrap import new_id
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.clock import Clock
 from app.domain.errors import Rejected, Unavailable
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
 from app.social.removals import PostAndAccountRemoval
-from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness, PipelineUser
 from tests.support.redis_failover_harness import RedisFailoverHarness
 

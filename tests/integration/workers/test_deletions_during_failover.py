@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from app.bootstrap import new_id
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.clock import Clock
 from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
 from app.ingest.memberships import DesiredState
 from app.social.removals import PostAndAccountRemoval
-from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness, PipelineUser
 from tests.support.redis_failover_harness import RedisFailoverHarness
 

@@ -7,9 +7,9 @@ import redis
 from sqlalchemy import Engine
 
 from app.bootstrap import WorkerServices
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
-from app.devtools.checker.store_invariants import StoreInvariants
 from tests.support.mail_folder import list_announcements
 from tests.support.pipeline_harness import (
     AFTER_CLAIM_LEASE_SECONDS,

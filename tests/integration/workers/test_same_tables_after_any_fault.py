@@ -20,12 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import Engine
 
 from app.bootstrap import WorkerServices
+from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.domain.windows import AggregationRules
 from app.failpoints import FAILPOINT_NAMES
 from app.social.notification_status import NotificationStatusStore
-from app.devtools.checker.store_invariants import StoreInvariants
 from tests.conftest import empty_redis, empty_tables
 from tests.support.pipeline_harness import (
     CONSUMER_GROUP_BY_TOPIC,

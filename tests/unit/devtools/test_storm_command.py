@@ -62,7 +62,14 @@ def test_result_shows_both_ways_and_what_was_lost(capsys: pytest.CaptureFixture[
 
     ways = {ROW_PER_LIKE: way(300.0, 0), PIPELINE: way(20.0, 1)}
     comparison = compare(ways[ROW_PER_LIKE]["figures"], ways[PIPELINE]["figures"])
-    state = {"id": "s", "state": "done", "error": None, "ways": ways, "comparison": comparison, "remarks": ["R"]}
+    state = {
+        "id": "s",
+        "state": "done",
+        "error": None,
+        "ways": ways,
+        "comparison": comparison,
+        "remarks": ["R"],
+    }
 
     command._print_result(state)
 

@@ -57,7 +57,9 @@ def server_port() -> Iterator[int]:
 
 def _run(port: int, paths: list[str], **options: Any) -> tuple[dict[str, Any], str]:
     """The final report and the request log."""
-    requests = [PreparedRequest("like", f"person-{n}", "post", "PUT", path, "t") for n, path in enumerate(paths)]
+    requests = [
+        PreparedRequest("like", f"person-{n}", "post", "PUT", path, "t") for n, path in enumerate(paths)
+    ]
     settings = {"rate": 200.0, "connection_count": 4, "deadline_seconds": 10.0} | options
     reports: list[dict[str, Any]] = []
     log = io.StringIO()
@@ -124,7 +126,12 @@ def test_repeated_requests_go_on_until_the_deadline(server_port: int) -> None:
 
 @pytest.mark.parametrize(
     ("values", "percent", "expected"),
-    [([], 99, None), ([7.0], 50, 7.0), ([1.0, 2.0, 3.0, 4.0], 50, 2.0), ([float(n) for n in range(1, 101)], 99, 99.0)],
+    [
+        ([], 99, None),
+        ([7.0], 50, 7.0),
+        ([1.0, 2.0, 3.0, 4.0], 50, 2.0),
+        ([float(n) for n in range(1, 101)], 99, 99.0),
+    ],
 )
 def test_percentile_is_by_rank(values: list[float], percent: int, expected: float | None) -> None:
     assert percentile(values, percent) == expected

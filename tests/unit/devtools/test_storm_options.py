@@ -33,7 +33,9 @@ def test_storm_outside_the_limits_is_rejected(options: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize(
-    ("people", "posts"), [(2_000, 1), (1_000, 2), (100, 20), (20, 100), (701, 3)], ids=lambda value: str(value)
+    ("people", "posts"),
+    [(2_000, 1), (1_000, 2), (100, 20), (20, 100), (701, 3)],
+    ids=lambda value: str(value),
 )
 def test_every_like_is_of_another_pair_of_person_and_post(people: int, posts: int) -> None:
     pairs = list(StormOptions(likes=2_000, people=people, posts=posts).iter_likes())
@@ -59,7 +61,12 @@ def test_both_ways_get_the_same_requests_at_different_addresses() -> None:
 
 
 def _figures(**changed: float | None) -> dict[str, Any]:
-    figures = {"offeredPerSecond": 300.0, "answeredPerSecond": 300.0, "answerP99Ms": 20.0, "walBytesPerLike": 500}
+    figures = {
+        "offeredPerSecond": 300.0,
+        "answeredPerSecond": 300.0,
+        "answerP99Ms": 20.0,
+        "walBytesPerLike": 500,
+    }
     return figures | changed
 
 
