@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import linear_regression
 
-from drills import read_checks, socket_checks
-from drills.final_state import FinalState
 from app.devtools.checker.request_log import ACKNOWLEDGED, REFUSED, RETRY_LATER, UNKNOWN_OUTCOME, RequestLog
 from app.devtools.checker.write_checks import check_comments, check_memberships, check_otp_requests
+from drills import read_checks, socket_checks
+from drills.final_state import FinalState
 
 REQUIRED_KINDS = ("like", "unlike", "comment", "otp", "read")
 BUSY_MACHINE_DELAY_SECONDS, MAX_UNEXPLAINED_SHARE = 1.0, 0.01

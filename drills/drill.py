@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.devtools.checker.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.checker import CheckLimits
 from drills.cluster import Cluster
 from drills.fixtures import DrillFixtures
-from app.devtools.checker.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
 from drills.sandbox import ClusterSpec
 from harness.processes import ManagedProcess
 from harness.waiting import wait_until

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import boto3
 
+from app.devtools.checker.store_invariants import StoreInvariants
+from app.devtools.checker.write_checks import MembershipStates, StoredWrites
 from app.persistence.delivery_log import TABLE_NAME
 from drills.cluster import Cluster
 from drills.fixtures import DrillFixtures
-from app.devtools.checker.store_invariants import StoreInvariants
-from app.devtools.checker.write_checks import MembershipStates, StoredWrites
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import gevent
 
-from drills.balancer import LoadBalancer
 from app.devtools.checker.request_log import ACKNOWLEDGED, REFUSED, UNKNOWN_OUTCOME, outcome_of_status
+from drills.balancer import LoadBalancer
 
 RESPONSE_TIMEOUT_SECONDS = 10.0
 """Far above the guaranteed response time, so that slow responses are measured rather than cut off."""

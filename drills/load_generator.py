@@ -21,10 +21,10 @@ from typing import Any, TextIO
 import gevent
 from gevent.event import Event
 
+from app.devtools.checker.request_log import ENTRY_TYPE_FIELD
 from drills.balancer import LoadBalancer
 from drills.fixtures import DrillFixtures, LoadProfile, read_load_config
 from drills.http_client import LoggingHttpClient
-from app.devtools.checker.request_log import ENTRY_TYPE_FIELD
 from drills.socket_clients import SocketClient
 from drills.user_behaviour import SimulatedClient
 from harness.helper_process import send_response

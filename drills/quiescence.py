@@ -5,6 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from app.devtools.checker.request_log import RequestLog, read_request_log
+from app.devtools.checker.store_invariants import StoreInvariants
+from app.devtools.checker.write_checks import check_comments, check_memberships, check_otp_requests
 from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP
 from app.kafka_settings import KafkaConnection
 from app.operations.consumer_lag import read_consumer_group_offsets
@@ -17,9 +20,6 @@ from drills.final_state import (
     read_otp_ids,
 )
 from drills.fixtures import DrillFixtures
-from app.devtools.checker.store_invariants import StoreInvariants
-from app.devtools.checker.request_log import RequestLog, read_request_log
-from app.devtools.checker.write_checks import check_comments, check_memberships, check_otp_requests
 
 
 def wait_until_quiescent(

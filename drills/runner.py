@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from app.devtools.checker.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
+from app.devtools.checker.write_checks import count_outcomes
 from drills import read_checks, socket_checks
 from drills.checker import CheckLimits, CheckReport, check_run
 from drills.cluster import Cluster
@@ -16,8 +18,6 @@ from drills.final_state import FinalState, read_dead_letters, read_final_state
 from drills.fixtures import LoadProfile, create_fixtures, write_load_config
 from drills.process_client import LoadGeneratorProcess, MemorySampler
 from drills.quiescence import wait_until_quiescent
-from app.devtools.checker.request_log import REQUEST_LOG_NAME, RequestLog, read_request_log
-from app.devtools.checker.write_checks import count_outcomes
 
 LOAD_BEFORE_FAULT_SECONDS, LOAD_AFTER_FAULT_SECONDS = 4.0, 4.0
 

@@ -1,6 +1,5 @@
 """Checks of what sockets received: every client event once, in order, codes in time. Pure functions."""
 
-from drills.final_state import FinalState, extract_uuid7_ms
 from app.devtools.checker.request_log import (
     ACKNOWLEDGED,
     ReceivedClientEvent,
@@ -8,6 +7,7 @@ from app.devtools.checker.request_log import (
     RequestLog,
     RoomJoin,
 )
+from drills.final_state import FinalState, extract_uuid7_ms
 
 CLOCK_TOLERANCE_MS = 20
 MAX_MISSED_CLIENT_EVENTS = 300

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable
 
+from app.devtools.checker.request_log import ACKNOWLEDGED
 from drills.fixtures import DrillFixtures, LoadProfile
 from drills.http_client import LoggingHttpClient
-from app.devtools.checker.request_log import ACKNOWLEDGED
 
 
 class SimulatedClient:

@@ -7,8 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from drills.drill import ALL_REQUEST_KINDS, POSTGRES_KINDS, Drill, Scenario
 from app.devtools.checker.request_log import DESIRED_ACTIVE_BY_KIND
+from drills.drill import ALL_REQUEST_KINDS, POSTGRES_KINDS, Drill, Scenario
 from drills.sandbox import ClusterSpec
 
 BYTES_PER_MB = 1_000_000

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app.devtools.checker.request_log import ACKNOWLEDGED
 from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
@@ -17,7 +18,6 @@ from drills.audience import (
     send_json,
 )
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
-from app.devtools.checker.request_log import ACKNOWLEDGED
 from drills.sandbox import ClusterSpec
 from drills.socket_checks import p99
 from harness.environment import TEST_SECRET_KEY
