@@ -13,7 +13,7 @@ metadata = MetaData()
 _ID, _TIME = UUID(as_uuid=False), DateTime(timezone=True)
 
 
-def _table(name: str, **type_by_column: Any) -> Table:
+def _table(name: str, /, **type_by_column: Any) -> Table:
     return Table(name, metadata, *(Column(column, type_) for column, type_ in type_by_column.items()))
 
 
