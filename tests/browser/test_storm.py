@@ -79,7 +79,9 @@ def test_storm_with_kafka_killed_in_the_middle_loses_and_doubles_nothing(storm_p
         expect(_ledger_cell(storm_page, way, "doubled")).to_have_text("0")
     expect(_ledger_cell(storm_page, PIPELINE, "announced")).to_have_text(total)
     expect(storm_page.locator("#ledger-problems li")).to_have_count(0)
-    expect(storm_page.locator("#comparison [data-figure=walBytesPerLike] td").first).not_to_have_text("–")
+    expect(storm_page.locator("#comparison [data-figure=walBytesPerLike] td").first).not_to_have_text(
+        "\u2013"
+    )
     expect(storm_page.locator("#messages")).to_contain_text("others liked your post")
     save_screenshot(storm_page, "storm-done", is_full_page=True)
 

@@ -89,7 +89,7 @@ class StormWay:
         message_count, messages = self.stores.read_messages() if self.stores.announces else (0, [])
         figures = _load_figures(self.options, load_report) | counters | lock_figures
         figures |= {
-            "walBytesPerLike": _per_item(counters["walBytes"], ledger.accepted),
+            "walBytesPerLike": _per_item(counters["walBytes"], ledger.written),
             "readerP50Ms": reader_report["p50Ms"],
             "readerP99Ms": reader_report["p99Ms"],
             "readerCount": reader_report["answered"],

@@ -50,7 +50,7 @@ def test_each_like_has_a_row_and_is_counted_once(engine: Engine, post_id: str) -
 
     assert counts == [1, 2, 2]
     with engine.connect() as conn:
-        assert conn.execute(text(f"select count(*) from {SCHEMA}.likes")).scalar_one() == 2
+        assert conn.execute(text(f"select count(*) from {SCHEMA}.likes")).scalar_one() == 2  # noqa: S608
         assert conn.execute(text("select count(*) from likes")).scalar_one() == 0
 
 
@@ -60,8 +60,8 @@ def test_comment_has_a_row_and_is_counted(engine: Engine, post_id: str) -> None:
     RowPerLike(engine).add_comment(user_id, post_id, "Hello")
 
     with engine.connect() as conn:
-        assert conn.execute(text(f"select comment_count from {SCHEMA}.posts")).scalar_one() == 1
-        assert conn.execute(text(f"select content from {SCHEMA}.comments")).scalar_one() == "Hello"
+        assert conn.execute(text(f"select comment_count from {SCHEMA}.posts")).scalar_one() == 1  # noqa: S608
+        assert conn.execute(text(f"select content from {SCHEMA}.comments")).scalar_one() == "Hello"  # noqa: S608
 
 
 def test_unknown_post_is_not_found(engine: Engine, post_id: str) -> None:
