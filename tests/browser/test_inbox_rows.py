@@ -24,7 +24,9 @@ from tests.support.bell_panel import (
 from tests.support.user import PASSWORD, BrowserUser
 
 DESKTOP, PHONE = DisplayProfile(1280, 800, "light"), DisplayProfile(320, 640, "light")
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+)
 COUNT_VISIBLE_ROWS = """(list) => {
   const frame = list.closest("[data-body]").getBoundingClientRect();
   return [...list.querySelectorAll("[data-notification]")].filter((row) => {
@@ -33,9 +35,11 @@ COUNT_VISIBLE_ROWS = """(list) => {
   }).length;
 }"""
 IS_ONE_LINE = """(element) => {
-  const boxes = [...element.children].map((child) => child.getBoundingClientRect()).filter((box) => box.width);
-  const right = element.getBoundingClientRect().right;
-  return boxes.every((box) => box.top < boxes[0].bottom && box.bottom > boxes[0].top && box.right <= right + 1);
+  const boxes = [...element.children].map((child) => child.getBoundingClientRect());
+  const shown = boxes.filter((box) => box.width);
+  const right = element.getBoundingClientRect().right + 1;
+  return shown.every((box) =>
+    box.top < shown[0].bottom && box.bottom > shown[0].top && box.right <= right);
 }"""
 
 
@@ -135,8 +139,10 @@ def test_unread_is_said_once(open_page: OpenPage, mixed_inbox: BrowserUser) -> N
     row.get_by_role("button", name="Mark as read").click()
 
     expect(row.locator(".status-dot")).to_have_count(0)
-    weights = notification_rows(page).locator("a.group-line").evaluate_all(
-        "(links) => links.map((link) => getComputedStyle(link).fontWeight)"
+    weights = (
+        notification_rows(page)
+        .locator("a.group-line")
+        .evaluate_all("(links) => links.map((link) => getComputedStyle(link).fontWeight)")
     )
     assert sorted(weights) == ["400", "700", "700", "700", "700"]
 

@@ -81,9 +81,7 @@ def snooze_row(page: Page, index: int, choice: str, container: str = PANEL_SELEC
         ),
     ],
 )
-def test_choices_are_in_the_time_zone_of_the_reader(
-    page: Page, local_time: str, expected: list[str]
-) -> None:
+def test_choices_are_in_the_time_zone_of_the_reader(page: Page, local_time: str, expected: list[str]) -> None:
     assert page.evaluate(CHOICES_SCRIPT, local_time) == expected
 
 
@@ -146,9 +144,7 @@ def test_row_returns_unread_at_the_top_without_a_toast(
     expect(tab.locator("#badge")).to_have_text("2")
 
     with shared_engine.begin() as conn:
-        conn.execute(
-            text("update notifications set snoozed_until = now() where id = :id"), {"id": row_id}
-        )
+        conn.execute(text("update notifications set snoozed_until = now() where id = :id"), {"id": row_id})
 
     expect(tab.locator("#badge")).to_have_text("3")
     expect(page.locator("#badge")).to_have_text("3")
@@ -157,7 +153,7 @@ def test_row_returns_unread_at_the_top_without_a_toast(
     expect(first_row).to_have_attribute("data-notification", row_id)
     expect(first_row.locator(".status-dot")).to_have_count(1)
     assert recorded_toast_texts(page) == []
-    assert [row["id"] for row in ada.list_notifications()][0] == row_id
+    assert ada.list_notifications()[0]["id"] == row_id
 
 
 def test_failed_snooze_is_rolled_back(feed_page: Page, page_errors: PageErrorMonitor) -> None:

@@ -72,9 +72,7 @@ def listed_messages(pipeline: PipelineHarness) -> list[str]:
 
 def snoozed_count(pipeline: PipelineHarness) -> int:
     store = Notifications(pipeline.engine)
-    return len(
-        store.list_newest(pipeline.alice.id, NotificationFilter(snoozed=True), PageRequest(100))
-    )
+    return len(store.list_newest(pipeline.alice.id, NotificationFilter(snoozed=True), PageRequest(100)))
 
 
 def test_snoozed_row_leaves_the_list_and_the_unread_count(liked_pipeline: PipelineHarness) -> None:
