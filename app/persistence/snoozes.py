@@ -75,7 +75,7 @@ def _publish_returned_rows(conn: Connection, rows: Sequence[ReturnedRow]) -> Non
 _RETURNED_COLUMNS = "id::text, user_id::text, old.unannounced_count, is_visible"
 _SELECT_DUE = text(
     "select id::text, user_id::text from notifications where snoozed_until <= :now "
-    "order by snoozed_until, id limit :limit"
+    "order by snoozed_until, notifications.id limit :limit"
 )
 _RETURN_DUE = text(
     "update notifications set snoozed_until = null, unannounced_count = 0, is_read = false, "  # noqa: S608 - constants only
