@@ -35,9 +35,11 @@ COUNT_VISIBLE_ROWS = """(list) => {
   }).length;
 }"""
 IS_ONE_LINE = """(element) => {
-  const boxes = [...element.children].map((child) => child.getBoundingClientRect()).filter((box) => box.width);
-  const right = element.getBoundingClientRect().right;
-  return boxes.every((box) => box.top < boxes[0].bottom && box.bottom > boxes[0].top && box.right <= right + 1);
+  const boxes = [...element.children].map((child) => child.getBoundingClientRect());
+  const shown = boxes.filter((box) => box.width);
+  const right = element.getBoundingClientRect().right + 1;
+  return shown.every((box) =>
+    box.top < shown[0].bottom && box.bottom > shown[0].top && box.right <= right);
 }"""
 
 

@@ -153,7 +153,7 @@ def test_row_returns_unread_at_the_top_without_a_toast(
     expect(first_row).to_have_attribute("data-notification", row_id)
     expect(first_row.locator(".status-dot")).to_have_count(1)
     assert recorded_toast_texts(page) == []
-    assert [row["id"] for row in ada.list_notifications()][0] == row_id
+    assert ada.list_notifications()[0]["id"] == row_id
 
 
 def test_failed_snooze_is_rolled_back(feed_page: Page, page_errors: PageErrorMonitor) -> None:
