@@ -1,6 +1,7 @@
 """The waterfall of an event: hops with times, durations and states, for every way that an event may take."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -24,7 +25,7 @@ def at(milliseconds: int) -> datetime:
     return START + timedelta(milliseconds=milliseconds)
 
 
-def waterfall(due_at: datetime | None = None, **steps: int | tuple[int, str]) -> Waterfall:
+def waterfall(due_at: Any = None, **steps: Any) -> Waterfall:
     """Steps by name, with _ for a blank: the time in ms after the request, or the time and the outcome."""
     recorded = {}
     for name, value in steps.items():
