@@ -1,5 +1,5 @@
-"""What a user was not told: GET /api/notifications/:userId/suppressed, as on the page
-/notifications/not-told.
+"""What a user was not told: GET /api/notifications/:userId/suppressed. The page /notifications/not-told shows
+the same.
 
 Three lists: events that ended without an announcement, notifications that quiet hours hold, and windows that
 are still open.

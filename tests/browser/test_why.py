@@ -68,7 +68,7 @@ def test_like_is_followed_to_the_browser_that_shows_it(
         hop(page, name, "done")
     hop(page, "window", "skipped")
     expect(page.locator("[data-event-summary]")).to_have_text(
-        re.compile(r"Shown in the recipient’s browser, .+ after the click\.")
+        re.compile(r"Shown in the recipient.s browser, .+ after the click\.")
     )
     expect(page.locator("[data-hop=kafka] .hop-duration")).to_have_text(re.compile(r"^(|\d+ ms|.+ s)$"))
     check(page, f"event-{display_profile.name}")

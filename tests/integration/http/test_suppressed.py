@@ -1,4 +1,4 @@
-"""What a user was not told over HTTP: the reason, filters by person and post, pages, held and gathered news."""
+"""What a user was not told over HTTP: reasons, filters by person and post, pages, held and gathered news."""
 
 from typing import Any
 
