@@ -25,18 +25,16 @@ ENCRYPTION = MessageEncryption("a test's secret")
 
 @dataclass
 class FailingTransport:
-    """A transport that raises `error`, or the error of a single address."""
+    """A transport that raises `error`."""
 
     error: Exception | None = None
-    error_by_address: dict[str, Exception] = field(default_factory=dict)
     messages: list[OutboundEmailOrSms] = field(default_factory=list)
     attempt_count: int = 0
 
     def send(self, message: OutboundEmailOrSms) -> None:
         self.attempt_count += 1
-        error = self.error or self.error_by_address.get(message.recipient_address)
-        if error:
-            raise error
+        if self.error:
+            raise self.error
         self.messages.append(message)
 
 

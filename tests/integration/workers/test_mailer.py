@@ -262,14 +262,6 @@ def test_stage_counters_record_the_outcome_of_each_message(mailer_harness: Maile
     assert count_by_outcome == {"delivered": 2, "failed": 2}
 
 
-def test_claim_is_limited_to_the_batch_size(mailer_harness: MailerHarness) -> None:
-    for user_id in insert_users(mailer_harness.engine, *(f"P{n}" for n in range(5))):
-        mailer_harness.write_code(user_id)
-    messages, queue = OutgoingMessages(mailer_harness.engine), SendQueue("EMAIL", True)
-    counts = [len(messages.claim(queue, 2, mailer_harness.clock.now())) for _ in range(4)]
-    assert counts == [2, 2, 1, 0]
-
-
 def test_message_date_is_the_event_time_in_each_attempt(mailer_harness: MailerHarness) -> None:
     mailer_harness.mail.error = DeliveryDeferred("450 busy")
     mailer_harness.write_code(kind=Kind.SECURITY_ALERT)
