@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Engine, text
 from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.tables import metadata
 from tests.support.event_writer_harness import EventWriterHarness
-from tests.support.fixtures import insert_sample_users, like_event, unlike_event
+from tests.support.fixtures import like_event
 
 pytestmark = pytest.mark.service
 
@@ -41,33 +41,20 @@ def test_every_check_constraint_of_the_code_is_in_the_database(engine: Engine) -
     assert declared <= existing
 
 
-def test_active_likes_view_lists_the_active_likes(engine: Engine) -> None:
-    harness = EventWriterHarness(engine, insert_sample_users(engine))
-    sample_users = harness.sample_users
-    harness.write(
-        like_event(sample_users.bob_id, sample_users, 1), like_event(sample_users.carol_id, sample_users, 2)
-    )
-
-    harness.write(unlike_event(sample_users.bob_id, sample_users, 3))
-
-    rows = harness.query("select post_id::text, user_id::text from active_likes")
-    assert rows == [(sample_users.post_id, sample_users.carol_id)]
-    assert harness.count_rows("likes") == 2
-
-
 @pytest.mark.parametrize(
     "change", ["version = 0", "is_read = true", "archived_at = now()", "removed_at = now()"]
 )
-def test_unread_view_lists_visible_notifications_that_are_not_read(engine: Engine, change: str) -> None:
-    harness = EventWriterHarness(engine, insert_sample_users(engine))
-    harness.write(like_event(harness.sample_users.bob_id, harness.sample_users, 1))
-    assert harness.query("select user_id::text, priority from unread_notifications") == [
-        (harness.sample_users.alice_id, "LOW")
+def test_unread_view_lists_visible_notifications_that_are_not_read(
+    writer: EventWriterHarness, change: str
+) -> None:
+    writer.write(like_event(writer.sample_users.bob_id, writer.sample_users, 1))
+    assert writer.query("select user_id::text, priority from unread_notifications") == [
+        (writer.sample_users.alice_id, "LOW")
     ]
 
-    harness.execute(f"update notifications set {change}")  # noqa: S608
+    writer.execute(f"update notifications set {change}")  # noqa: S608
 
-    assert harness.query("select id from unread_notifications") == []
+    assert writer.query("select id from unread_notifications") == []
 
 
 def test_unread_count_reads_nothing_but_its_index(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from app.messaging.records import ProducerRecord
 from tests.conftest import empty_redis
 from tests.support.fakes import MemoryPublisher
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness, die_at, raise_unavailable
+from workers.bridge import Bridge
 
 pytestmark = pytest.mark.service
 LOW = Topic.LOW.value
@@ -35,6 +36,15 @@ def shard_key(pipeline: PipelineHarness) -> str:
 def count_pending(pipeline: PipelineHarness) -> int:
     summary: Any = pipeline.redis.xpending(shard_key(pipeline), "bridge")
     return int(summary["pending"])
+
+
+def start_second_bridge(pipeline: PipelineHarness) -> Bridge:
+    """It has taken over the leases of the first, which does not know it yet."""
+    pipeline.bridge.step()
+    pipeline.expire_leases()
+    second_bridge = pipeline.new_bridge()
+    second_bridge.step()
+    return second_bridge
 
 
 def test_entry_leaves_the_ingress_only_after_kafka_has_it(
@@ -134,10 +144,7 @@ def test_fenced_owner_acknowledges_nothing_and_releases_its_lease(
 ) -> None:
     pipeline.alice.create_post("Hello")
     ann, ben = pipeline.create_users("Ann", "Ben")
-    pipeline.bridge.step()
-    pipeline.expire_leases()
-    second_bridge = pipeline.new_bridge()
-    second_bridge.step()
+    start_second_bridge(pipeline)
 
     ann.like("Hello")
     pipeline.bridge.step()  # its leases expired, which it does not know yet
@@ -151,10 +158,7 @@ def test_fenced_owner_acknowledges_nothing_and_releases_its_lease(
 def test_entries_read_by_a_fenced_owner_are_moved_by_the_current_owner(pipeline: PipelineHarness) -> None:
     pipeline.alice.create_post("Hello")
     ann, ben = pipeline.create_users("Ann", "Ben")
-    pipeline.bridge.step()
-    pipeline.expire_leases()
-    second_bridge = pipeline.new_bridge()
-    second_bridge.step()
+    second_bridge = start_second_bridge(pipeline)
     ann.like("Hello")
     die_at("bridge.read", pipeline.bridge.step)  # the former owner resumed, read once more, and died
 
@@ -172,10 +176,7 @@ def test_entries_enqueued_late_by_a_fenced_owner_are_drained(
     monkeypatch.setattr("workers.bridge.FALLBACK_CHECK_INTERVAL_SECONDS", 0.0)
     pipeline.alice.create_post("Hello")
     (ann,) = pipeline.create_users("Ann")
-    pipeline.bridge.step()
-    pipeline.expire_leases()
-    second_bridge = pipeline.new_bridge()
-    second_bridge.step()
+    second_bridge = start_second_bridge(pipeline)
     ann.like("Hello")
     pipeline.memory_kafka.is_unavailable = True
     pipeline.bridge.step()  # a former owner, while Kafka is unavailable
@@ -192,9 +193,7 @@ def test_entries_enqueued_late_by_a_fenced_owner_are_drained(
     "fields",
     [
         pytest.param({"nonsense": "1"}, id="not an event"),
-        pytest.param({"type": "LIKE", "eventId": "x"}, id="not a UUID"),
         pytest.param({b"type": b"\xff\xfe"}, id="not UTF-8"),
-        pytest.param({"type": b"LIKE", "metadata": b'{"x": "\\ud800"}'}, id="lone surrogate"),
         pytest.param({"metadata": "[" * 5000}, id="nested too deeply"),
     ],
 )

@@ -75,9 +75,7 @@ def test_permanently_rejected_message_fails_at_once_and_loses_its_text(
     mailer_harness.run_until_idle()
 
     assert mailer_harness.statuses("SMS") == [("failed", 1, "the webhook answered 400")]
-    [(reason, payload)] = mailer_harness.event_writer_harness.query(
-        "select reason, payload from dead_letters"
-    )
+    [(reason, payload)] = mailer_harness.writer.query("select reason, payload from dead_letters")
     assert reason == "SMS: the webhook answered 400"
     assert "000001" not in payload
     assert mailer_harness.statuses() == [("delivered", 1, None)]
@@ -96,7 +94,7 @@ def test_permanently_rejected_message_fails_at_once_and_loses_its_text(
 def test_unwritable_message_is_a_dead_letter_at_once(mailer_harness: MailerHarness, statement: str) -> None:
     mailer_harness.enable_channels(Kind.FOLLOW, "email")
     mailer_harness.add_follower()
-    mailer_harness.event_writer_harness.execute(statement.replace("email = 'a", "email = id::text || 'a"))
+    mailer_harness.writer.execute(statement.replace("email = 'a", "email = id::text || 'a"))
     smtp = SmtpTransport("smtp://127.0.0.1:1", MailFromAddress("", "us@example.org"))
     mailer_harness.run_until_idle(mailer_harness.new_mailer({"EMAIL": smtp, "SMS": mailer_harness.sms}))
 
@@ -144,7 +142,7 @@ def test_replayed_dead_letter_is_sent_if_it_is_still_valid(
     mailer_harness.mail.error = Rejected("550 at RCPT")
     mailer_harness.write_code(kind=kind)
     mailer_harness.run_until_idle()
-    [(dead_letter_id,)] = mailer_harness.event_writer_harness.query("select id::text from dead_letters")
+    [(dead_letter_id,)] = mailer_harness.writer.query("select id::text from dead_letters")
     mailer_harness.mail.error = None
     mailer_harness.clock.advance(2 * DAY_SECONDS)
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
@@ -160,9 +158,7 @@ def test_replayed_dead_letter_is_sent_if_it_is_still_valid(
     mailer_harness.run_until_idle()
 
     assert mailer_harness.statuses()[0][0] == outcome
-    waiting = mailer_harness.event_writer_harness.query(
-        "select id::text from dead_letters where status = 'waiting'"
-    )
+    waiting = mailer_harness.writer.query("select id::text from dead_letters where status = 'waiting'")
     assert waiting == ([] if outcome == "delivered" else [(dead_letter_id,)])
 
 
@@ -170,10 +166,10 @@ def test_message_of_a_removed_account_is_not_replayed(mailer_harness: MailerHarn
     mailer_harness.mail.error = Rejected("550 at RCPT")
     mailer_harness.write_code()
     mailer_harness.run_until_idle()
-    mailer_harness.event_writer_harness.execute(
+    mailer_harness.writer.execute(
         "delete from users where id = :alice", alice=mailer_harness.sample_users.alice_id
     )
-    [(dead_letter_id,)] = mailer_harness.event_writer_harness.query("select id::text from dead_letters")
+    [(dead_letter_id,)] = mailer_harness.writer.query("select id::text from dead_letters")
     queues = AdminQueues(mailer_harness.engine, 5, 4, mailer_harness.clock.now)
     assert (
         queues.replay_dead_letters(AdminSelection(mailer_harness.sample_users.bob_id, (dead_letter_id,))) == 0

@@ -1,6 +1,6 @@
 """Failover writes in groups: one transaction for many, each with a result of its own (P1, P2, P7)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gevent
 import pytest
@@ -136,19 +136,12 @@ def test_call_that_was_given_up_is_not_written_later(
     assert pipeline.query("select user_id::text from likes") == [(failover.users[1].id,)]
 
 
-@pytest.fixture
-def notify_listener(environment: dict[str, str]) -> Iterator[PgNotifyListener]:
-    notify_listener = PgNotifyListener(environment["DATABASE_URL"], CRITICAL_NOTIFY_CHANNEL)
-    notify_listener.wait_for_payloads(0)  # starts listening
-    yield notify_listener
-    notify_listener.close()
-
-
 def test_client_events_of_failover_writes_reach_web_processes_by_notify(
     pipeline: PipelineHarness,
     failover: RedisFailoverHarness,
-    notify_listener: PgNotifyListener,
+    listen: Callable[[str], PgNotifyListener],
 ) -> None:
+    listener = listen(CRITICAL_NOTIFY_CHANNEL)
     like(failover, failover.users[0])()
 
-    assert notify_listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]
+    assert listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]
