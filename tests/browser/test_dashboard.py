@@ -89,17 +89,6 @@ def test_open_window_counts_down_and_can_be_flushed(dashboard_page: Page, long_w
     expect(dashboard_page.locator("#windows tr")).to_have_count(0)
 
 
-def test_event_trace_is_shown_as_a_waterfall(dashboard_page: Page) -> None:
-    dashboard_page.click("[data-demo=follow]")
-    expect(dashboard_page.locator("#demo-state")).to_have_text("Announced.")
-
-    dashboard_page.click("#demo-trace")
-
-    steps = dashboard_page.locator("#trace th")
-    expect(steps.first).to_have_text("accepted")
-    expect(steps.filter(has_text="emitted")).to_have_count(1)
-
-
 def test_discarding_dead_letters_needs_a_confirmation_with_their_count(
     dashboard_page: Page, live_database: Engine
 ) -> None:
