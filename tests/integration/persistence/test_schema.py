@@ -8,9 +8,13 @@ from sqlalchemy import CheckConstraint, Engine, text
 from app.persistence.bounded_counts import unread_count_sql
 from app.persistence.tables import metadata
 from tests.support.event_writer_harness import EventWriterHarness
-from tests.support.fixtures import like_event
+from tests.support.fixtures import SampleUsers, like_event
 
 pytestmark = pytest.mark.service
+MANY_READ_NOTIFICATIONS = text(
+    "insert into notifications (user_id, type, priority, object_id, version, is_read) "
+    "select :alice, 'LIKE', 'LOW', uuidv7(), 1, n % 100 > 0 from generate_series(1, 2000) n"
+)
 
 
 # Alembic warns that it compares such an index by name only.
@@ -57,9 +61,11 @@ def test_unread_view_lists_visible_notifications_that_are_not_read(
     assert writer.query("select id from unread_notifications") == []
 
 
-def test_unread_count_reads_nothing_but_its_index(engine: Engine) -> None:
+def test_unread_count_reads_nothing_but_its_index(engine: Engine, sample_users: SampleUsers) -> None:
     count = unread_count_sql("u.id")
     with engine.begin() as connection:
+        connection.execute(MANY_READ_NOTIFICATIONS, {"alice": sample_users.alice_id})
+        connection.execute(text("analyze notifications"))
         connection.execute(text("set local enable_seqscan = off"))
         connection.execute(text("set local enable_bitmapscan = off"))
         plan = connection.execute(text(f"explain select {count} from users u")).scalars().all()  # noqa: S608
