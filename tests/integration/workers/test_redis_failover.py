@@ -183,6 +183,7 @@ def test_after_an_outage_only_events_about_affected_objects_are_waited_for(
 
     assert failover.like_count_and_state(users[4]) == (5, True)
     assert failover.like_count_and_state(users[5], other_post_id) == (1, True)
+    pipeline.run_until_idle()
     assert failover.violations() == []
 
 
