@@ -13,7 +13,7 @@ from app.bootstrap import build_shared_services, create_critical_engine
 from app.clients.pg_notify import PgNotifyListener
 from app.clients.request_deadline import RequestPostgresTimeoutBudget
 from app.failover.redis_failover import NOTIFY_CHANNEL
-from app.ingest.failover_path import watch_failover_state
+from app.ingest.failover_path import forward_failover_changes_forever
 from app.settings import load_settings
 from app.web import create_app
 from app.web_services import build_local_sockets
@@ -32,7 +32,7 @@ web_application = create_app(services, local_sockets, register_blueprints)
 app = web_application.flask_app
 web_application.web_services.start_background_tasks()
 gevent.spawn(
-    watch_failover_state,
+    forward_failover_changes_forever,
     PgNotifyListener(settings.service_urls.database_url, NOTIFY_CHANNEL),
     services.redis_failover,
 )

@@ -40,13 +40,13 @@ from workers.bridge import Bridge
 from workers.delays import make_idle_delay, make_notify_delay, step_then_rest
 from workers.deliverer import Deliverer
 from workers.delivery_log_writer import DeliveryLogWriter
+from workers.failback_steps import PendingDeletions, PipelineBacklogSources
 from workers.fan_out import FanOutWorker
 from workers.fan_out_pages_log import delivery_log_items_of_page
 from workers.flusher import Flusher
 from workers.message_renderer import MessageRenderer
 from workers.ready_records import MAX_BATCH_RECORDS
 from workers.redis_failback import RedisFailback
-from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 from workers.retention import RetentionLoop
 from workers.runner import Worker, noop
 

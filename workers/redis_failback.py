@@ -2,7 +2,7 @@
 
 Input: the state in app/failover/redis_failover.py and the keys in Redis. Output: the actions of the state
 machine in app/failover/failback_states.py: a failover when Redis was emptied, with what was lost (in /ready
-and the log); the steps of workers/redis_recovery.py. One process at a time does this, by lease.
+and the log); the steps of workers/failback_steps.py. One process at a time does this, by lease.
 """
 
 import logging
@@ -26,7 +26,7 @@ from app.failover.redis_failover import (
     RedisFailover,
 )
 from app.ingest.failover_writes import FailoverWrites
-from workers.redis_recovery import PendingDeletions, PipelineBacklogSources, RedisRecovery
+from workers.failback_steps import FailbackSteps, PendingDeletions, PipelineBacklogSources
 
 log = logging.getLogger(__name__)
 IDLE_DELAY_SECONDS, FAILBACK_DELAY_SECONDS = 0.3, 0.05
@@ -52,7 +52,7 @@ class RedisFailback:
         self._redis_failover = redis_failover
         self._ingress = pipeline_positions.ingress
         self._pending_deletions = pending_deletions
-        self._recovery = RedisRecovery(
+        self._recovery = FailbackSteps(
             connection, redis_failover, failover_writes, pipeline_positions, pending_deletions, new_id
         )
         self._next_deletion_check_at = 0.0

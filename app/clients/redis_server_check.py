@@ -85,7 +85,7 @@ class RedisServerCheck:
         self._error: UnsuitableRedis | None = None
         self._next_check_at = 0.0
 
-    def raise_if_unsuitable(self) -> None:
+    def raise_if_found_unsuitable(self) -> None:
         now = time.monotonic()
         if now >= self._next_check_at:
             is_first_check, self._next_check_at = (

@@ -30,7 +30,7 @@ class PostWatchers:
             self._sids_by_post_id.setdefault(post_id, set()).add(sid)
         return [post_id for post_id in new_ids if post_id not in old_ids]
 
-    def remove_from_list(self, sid: str, post_ids: Iterable[str]) -> None:
+    def remove_posts_from_list(self, sid: str, post_ids: Iterable[str]) -> None:
         """Changes nothing if the socket was closed meanwhile."""
         if sid in self._post_ids_by_sid:
             self.replace_list(sid, self._post_ids_by_sid[sid].difference(post_ids))

@@ -90,7 +90,7 @@ class BackpressureGuard:
         eio_server.handlers["message"] = self._on_rate_limited_message
         eio_server.create_queue = BoundedSendQueue
         eio_server._async = eio_server._async | {
-            "websocket": self._wrap_websocket_factory(eio_server._async["websocket"])
+            "websocket": self._validate_and_track_websockets(eio_server._async["websocket"])
         }
 
     def close_slow_sockets_forever(self) -> None:
@@ -145,7 +145,7 @@ class BackpressureGuard:
         self.abort_connection(sid, "sends too many messages")
         return None
 
-    def _wrap_websocket_factory(self, websocket_factory: Callable[..., Any]) -> Callable[..., Any]:
+    def _validate_and_track_websockets(self, websocket_factory: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(handler: Any, server: Any) -> Any:
             sid = handler.__self__.sid
             serve_websocket = websocket_factory(

@@ -58,7 +58,7 @@ class SocketCursor:
             return self._accept_unread_count(data)
         client_seq = data.get("seq")
         if client_seq is None:
-            return self._accept_preview(event, data)
+            return self._accept_preview_once(event, data)
         if client_seq <= (self.last_client_seq or 0):
             return []
         self._waiting[client_seq] = event, data
@@ -118,7 +118,7 @@ class SocketCursor:
         for event, data in self._waiting.values():
             if is_critical_announcement(event, data):
                 preview = {name: value for name, value in data.items() if name != "seq"}
-                previews += self._accept_preview(event, preview)
+                previews += self._accept_preview_once(event, preview)
         return previews
 
     def _take_in_order(self) -> list[ClientEvent]:
@@ -139,7 +139,7 @@ class SocketCursor:
         self._badge_version = data["version"]
         return [(UNREAD_COUNT_EVENT, data)]
 
-    def _accept_preview(self, event: str, data: dict[str, Any]) -> list[ClientEvent]:
+    def _accept_preview_once(self, event: str, data: dict[str, Any]) -> list[ClientEvent]:
         """A preview has no number; the web process that accepted its event gets it on two paths."""
         if data.get("id") in self._preview_ids:
             return []

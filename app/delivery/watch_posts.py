@@ -58,7 +58,7 @@ class WatchPostsHandler:
             log.info("Watched posts are not checked: %s", exc, extra={"event": "watched_posts_unchecked"})
             self._live_counts.emit_again(post_ids)
             return []
-        self._watchers.remove_from_list(current_sid(), set(post_ids).difference(visible_ids))
+        self._watchers.remove_posts_from_list(current_sid(), set(post_ids).difference(visible_ids))
         return visible_ids
 
 

@@ -142,7 +142,7 @@ class FailoverWriter:
             log.info("Redis is updated later: %s", exc, extra={"event": "redis_update_deferred"})
 
 
-def watch_failover_state(pg_listener: PgNotifyListener, redis_failover: RedisFailover) -> None:
+def forward_failover_changes_forever(pg_listener: PgNotifyListener, redis_failover: RedisFailover) -> None:
     """Runs forever. Passes each state change of another process to `redis_failover`, so that this process
     stops using Redis at once and calls that wait for failback continue. A NOTIFY may be missed while
     disconnected, so a reconnect counts as a change."""

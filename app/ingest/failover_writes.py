@@ -1,7 +1,7 @@
 """Failover writes: likes, follows, comments and other events accepted without Redis.
 
 In: requests of app/ingest/failover_path.py. Out: events for app/ingest/synchronous_writer.py, and the table
-failover_affected_objects: what Redis has about these objects is out of date (workers/redis_recovery.py).
+failover_affected_objects: what Redis has about these objects is out of date (workers/failback_steps.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

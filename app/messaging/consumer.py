@@ -132,7 +132,7 @@ class KafkaSubscriber:
             self.close()
             raise to_unavailable(exc, f"Kafka did not {operation}") from exc
         except Unavailable:
-            self._abandon_consumer()
+            self._close_consumer_in_background()
             raise
 
     def _abandon_unjoined_consumer(self) -> None:
@@ -144,10 +144,10 @@ class KafkaSubscriber:
         elif self._not_member_since is None:
             self._not_member_since = now
         elif now - self._not_member_since > GROUP_JOIN_TIMEOUT_SECONDS:
-            self._abandon_consumer()
+            self._close_consumer_in_background()
             raise Unavailable(f"{self._consumer_group} did not join its group", "kafka_unavailable")
 
-    def _abandon_consumer(self) -> None:
+    def _close_consumer_in_background(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             KAFKA.outage.record_failure(f"{self._consumer_group} continues with a new consumer")

@@ -72,7 +72,7 @@ class FanOutPageWriter:
             progress = PageProgress(
                 None if is_last_page else recipient_ids[-1], len(recipient_ids), dict(+outcomes)
             )
-            save_progress(conn, self._with_recipient_count(conn, fan_out), progress)
+            save_progress(conn, self._count_recipients_once(conn, fan_out), progress)
             if recipient_ids:
                 _notify_web_processes(conn, recipient_ids)
         return progress.count_by_outcome
@@ -81,7 +81,7 @@ class FanOutPageWriter:
         params = _audience_params(fan_out) | {"after": fan_out.last_recipient_id, "limit": self._page_size}
         return list(conn.execute(_SELECT_PAGE[fan_out.audience], params).scalars())
 
-    def _with_recipient_count(self, conn: Connection, fan_out: FanOut) -> FanOut:
+    def _count_recipients_once(self, conn: Connection, fan_out: FanOut) -> FanOut:
         """Counts the audience once, with the first page, so that the progress can be shown."""
         if fan_out.recipient_count is not None:
             return fan_out

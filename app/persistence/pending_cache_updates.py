@@ -42,7 +42,7 @@ class RedisUpdateQueue:
         self._cache_corrections = CacheCorrections(connection)
 
     def enqueue_in_transaction(self, conn: Connection, update: PendingRedisUpdate) -> int:
-        """Returns the id of the update, for `apply` after the commit."""
+        """Returns the id of the update, for `apply_queued_update` after the commit."""
         params = {"data": orjson.dumps(asdict(update)).decode()}
         return int(conn.execute(_INSERT_UPDATE, params).scalar_one())
 

@@ -18,7 +18,7 @@ class WriteActions:
 
     def checked(self) -> Actions:
         """Raises Unavailable while Redis is too old or may evict keys, which would lose writes."""
-        self._redis_server_check.raise_if_unsuitable()
+        self._redis_server_check.raise_if_found_unsuitable()
         return self._actions
 
     def with_id_factory(self, new_id: Callable[[], str], is_retry: bool) -> "WriteActions":

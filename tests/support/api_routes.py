@@ -12,10 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.fake_app import CallableClock, FakeActions, build_fake_services, load_fake_settings
-from tests.support.web_application import create_web_application
+from tests.support.fake_app import build_fake_application, load_fake_settings
 
 CALLERS = ("anonymous", "other", "owner", "admin")
 _FIELD_BY_PATH_PARAM = {
@@ -91,10 +88,8 @@ def api_routes() -> tuple[ApiRoute, ...]:
 
 @cache
 def _fake_app_and_document() -> tuple[Any, dict[str, Any]]:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as data_dir:
-        settings = load_fake_settings(patch, Path(data_dir))
-        services = build_fake_services(settings, CallableClock(), FakeActions())
-        app = create_web_application(services).flask_app
+    with tempfile.TemporaryDirectory() as data_dir:
+        app = build_fake_application(load_fake_settings(Path(data_dir))).web_application.flask_app
         document: Any = app.test_client().get("/openapi.json").json
     return app, document
 

@@ -51,8 +51,8 @@ from tests.support.pipeline_harness import (
     PipelineUser,
 )
 from workers.aggregator import Aggregator
+from workers.failback_steps import PendingDeletions, PipelineBacklogSources
 from workers.redis_failback import RedisFailback
-from workers.redis_recovery import PendingDeletions, PipelineBacklogSources
 
 INGRESS_LIMITS = IngressLimits(4, 1_000_000, 1.1)
 UNREACHABLE_REDIS_URL = "redis://127.0.0.1:1/0"

@@ -79,7 +79,7 @@ def test_process_refuses_to_start_on_an_old_server(
 def test_old_server_that_appears_later_gets_no_writes(tmp_path: Path) -> None:
     with redis_server("redis-6.2", tmp_path) as url, redis.Redis.from_url(url) as connection:
         with pytest.raises(UnsuitableRedis) as error:
-            RedisServerCheck(connection).raise_if_unsuitable()
+            RedisServerCheck(connection).raise_if_found_unsuitable()
         with pytest.raises(SettingsError):
             exit_if_too_old(url)
 

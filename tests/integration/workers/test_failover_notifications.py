@@ -10,7 +10,7 @@ from app.clients.pg_notify import PgNotifyListener
 from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
 from app.failover.redis_failover import NOTIFY_CHANNEL, RedisFailover
-from app.ingest.failover_path import watch_failover_state
+from app.ingest.failover_path import forward_failover_changes_forever
 from app.ingest.memberships import DesiredState
 from tests.support.pipeline_harness import PipelineHarness
 from tests.support.redis_failover_harness import RedisFailoverHarness
@@ -63,7 +63,7 @@ def test_process_marks_redis_suspect_after_a_missed_notification(
             state_changes.append(True)
 
     with pytest.raises(EndOfScript):
-        watch_failover_state(ScriptedListener(*results), FakeRedisFailover())  # type: ignore[arg-type]
+        forward_failover_changes_forever(ScriptedListener(*results), FakeRedisFailover())  # type: ignore[arg-type]
 
     assert len(state_changes) == suspect_count
 

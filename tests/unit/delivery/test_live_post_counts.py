@@ -83,7 +83,7 @@ def test_post_is_not_emitted_after_its_last_watcher_left(harness: LiveCountsHarn
     harness.change("a", "b", "c")
     harness.watchers.remove_socket("s1")
     harness.watchers.replace_list("s2", [])
-    harness.watchers.remove_from_list("s3", ["c"])
+    harness.watchers.remove_posts_from_list("s3", ["c"])
 
     assert harness.emit_due() == []
     assert harness.read_count == 0

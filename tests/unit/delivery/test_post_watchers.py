@@ -30,7 +30,7 @@ def test_post_is_watched_until_its_last_socket_leaves() -> None:
 
     watchers.remove_socket("s2")
     assert (watchers.sids_of("a"), watchers.sids_of("b")) == ({"s1"}, set())
-    watchers.remove_from_list("s1", ["a", "x"])
+    watchers.remove_posts_from_list("s1", ["a", "x"])
     assert watchers.watched_post_ids() == []
 
 
@@ -40,6 +40,6 @@ def test_closed_socket_leaves_nothing_behind() -> None:
     watchers.replace_list("s2", ["a"])
     for sid in ("s1", "s2", "never seen"):
         watchers.remove_socket(sid)
-    watchers.remove_from_list("s2", ["a"])
+    watchers.remove_posts_from_list("s2", ["a"])
 
     assert watchers == PostWatchers()

@@ -40,7 +40,8 @@ LINKS = [
     pytest.param(document, text, target, id=f"{document.name}:{target}")
     for document, text, target in dict.fromkeys(_links())
 ]
-PATH_OF_A_LIKE = _HOP.findall((ROOT / "docs/path-of-a-like.md").read_text())
+PATHS = {page.stem: _HOP.findall(page.read_text()) for page in sorted((ROOT / "docs").glob("path-of-*.md"))}
+MAX_SHORT_PATH_HOPS = 12
 ADRS = sorted((ROOT / "docs/adr").glob("*.md"))
 
 
@@ -58,9 +59,13 @@ def test_link_resolves(document: Path, text: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "function"), [pytest.param(*hop, id=":".join(hop)) for hop in PATH_OF_A_LIKE]
+    ("path", "function"),
+    [
+        pytest.param(*hop, id=":".join(hop))
+        for hop in sorted({hop for hops in PATHS.values() for hop in hops})
+    ],
 )
-def test_hop_of_the_path_of_a_like_exists(path: str, function: str) -> None:
+def test_hop_of_a_path_exists(path: str, function: str) -> None:
     found = [ROOT / path] if "/" in path else list((ROOT / "app").rglob(path))
 
     assert [file for file in found if file.is_file()]
@@ -70,9 +75,14 @@ def test_hop_of_the_path_of_a_like_exists(path: str, function: str) -> None:
 def test_path_of_a_like_lists_every_worker_process() -> None:
     procfile = (ROOT / "Procfile").read_text()
     processes = re.findall(r"^(\w+):", procfile, re.MULTILINE)
-    workers = [path for path, _ in PATH_OF_A_LIKE if path.startswith("workers/")]
+    workers = [path for path, _ in PATHS["path-of-a-like"] if path.startswith("workers/")]
 
     assert ["web", *dict.fromkeys(Path(path).stem for path in workers)] == processes
+
+
+@pytest.mark.parametrize("page", sorted(PATHS.keys() - {"path-of-a-like"}))
+def test_other_paths_are_short(page: str) -> None:
+    assert 0 < len(PATHS[page]) <= MAX_SHORT_PATH_HOPS
 
 
 def test_documents_name_only_existing_make_targets() -> None:

@@ -5,8 +5,10 @@ from tests.support.fake_app import (
     client,
     clock,
     fake_actions,
+    fake_application,
     fake_services,
     settings,
+    shared_fake_application,
     user_id,
     web_application,
 )
@@ -16,8 +18,10 @@ __all__ = [
     "client",
     "clock",
     "fake_actions",
+    "fake_application",
     "fake_services",
     "settings",
+    "shared_fake_application",
     "user_id",
     "web_application",
 ]

@@ -58,9 +58,9 @@ def test_missing_bearer_prefix_has_the_documented_error(client: FlaskClient) -> 
 def test_cached_token_ends_with_its_session(
     web_application: WebApplication, client: FlaskClient, user_id: str
 ) -> None:
-    headers = auth_header(user_id, sid="session-1")
+    headers = auth_header(user_id, sid="ended-session")
     assert client.put(LIKE_PATH, headers=headers).status_code == 200
-    web_application.web_services.auth.revocations.mark_sessions_revoked(["session-1"])
+    web_application.web_services.auth.revocations.mark_sessions_revoked(["ended-session"])
     assert client.put(LIKE_PATH, headers=headers).status_code == 401
     assert client.put(LIKE_PATH, headers=auth_header(user_id, sid="session-2")).status_code == 200
 

@@ -6,10 +6,10 @@ import uuid
 import pytest
 from flask.testing import FlaskClient
 
-from app.bootstrap import SharedServices
 from app.domain.errors import RedisUnavailable, Rejected
 from app.ingest.actions import DesiredState
-from tests.support.fake_app import FakeActions, auth_header
+from app.settings import Settings
+from tests.support.fake_app import FakeActions, auth_header, build_fake_application
 
 POST_ID = str(uuid.uuid4())
 PATH = f"/api/posts/{POST_ID}/like"
@@ -68,19 +68,17 @@ def test_unavailable_service_is_503_with_retry_after(
 
 
 def test_like_is_refused_while_redis_has_an_eviction_policy(
-    client: FlaskClient,
-    fake_services: SharedServices,
-    fake_actions: FakeActions,
-    user_id: str,
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, user_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own_application = build_fake_application(settings)  # remembers the policy that it read
     policy = {"maxmemory-policy": "allkeys-lru"}
-    monkeypatch.setattr(fake_services.redis, "config_get", lambda *_: policy)
+    monkeypatch.setattr(own_application.services.redis, "config_get", lambda *_: policy)
+    client = own_application.web_application.flask_app.test_client()
     response = client.put(PATH, headers=auth_header(user_id))
     assert response.status_code == 503
     assert response.json is not None
     assert response.json["code"] == "redis_policy"
-    assert fake_actions.set_like_calls == []
+    assert own_application.actions.set_like_calls == []
 
 
 def test_unexpected_error_reveals_nothing(

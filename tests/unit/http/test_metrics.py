@@ -9,13 +9,15 @@ from app.bootstrap import SharedServices
 from app.clients.postgres import create_pg_engine
 from app.domain.worker_loops import WORKER_LOOPS
 from app.operations.heartbeats import Heartbeats
+from app.settings import Settings
+from tests.support.fake_app import FakeWebApplication, build_fake_application
 from tests.support.web_application import create_web_application
 
 
-@pytest.fixture
-def fake_services(fake_services: SharedServices) -> SharedServices:
+@pytest.fixture(scope="module")
+def shared_fake_application(settings: Settings) -> FakeWebApplication:
     """With a PostgreSQL that is unavailable."""
-    return replace(fake_services, engine=create_pg_engine(fake_services.settings.service_urls.database_url))
+    return build_fake_application(settings, create_pg_engine(settings.service_urls.database_url))
 
 
 TOKEN = {"Authorization": "Bearer a-long-token"}

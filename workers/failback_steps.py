@@ -61,7 +61,7 @@ class PendingDeletions:
     """delete_comment(actor_id, comment_id). Raises Rejected when the comment belongs to someone else."""
 
 
-class RedisRecovery:
+class FailbackSteps:
     def __init__(
         self,
         connection: redis.Redis,
@@ -91,7 +91,7 @@ class RedisRecovery:
         """Whether what the state waits for is true now."""
         match state:
             case FailbackState.CATCHING_UP:
-                return self._are_affected_objects_written() and self._apply_comment_deletions()
+                return self._are_events_of_affected_objects_written() and self._apply_comment_deletions()
             case FailbackState.DRAINING_INGRESS:
                 return not self._pipeline_positions.ingress.has_entries_up_to(self._started_at_ms)
             case FailbackState.DRAINING_TOPICS:
@@ -134,7 +134,7 @@ class RedisRecovery:
         self._end_offsets = self._lagging_partitions(self._end_offsets, committed_offsets)
         return not self._end_offsets
 
-    def _are_affected_objects_written(self) -> bool:
+    def _are_events_of_affected_objects_written(self) -> bool:
         """Whether PostgreSQL has every event that Redis accepted about the affected objects (docs/adr/0022).
         While the ingress is disabled, what is written once stays so."""
         affected_objects = set(self._failover_writes.list_affected_objects()) - self._written_objects
@@ -226,7 +226,7 @@ class RedisRecovery:
     def _is_everything_written(self) -> bool:
         if self._pending_deletions.comment_deletions.list_pending():
             return False
-        if not self._is_drained and not self._are_affected_objects_written():
+        if not self._is_drained and not self._are_events_of_affected_objects_written():
             return False
         while self._pending_deletions.apply_to_redis(0.0):
             pass
