@@ -5,10 +5,10 @@ import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from harness.environment import TEST_SECRET_KEY
-from harness.fixtures import create_access_token, create_posts, create_users
+from harness.fixtures import create_access_token, create_posts, create_users, make_admin
 
 USER_COUNT, POST_COUNT, POST_OWNER_COUNT, OTP_USER_COUNT = 50, 40, 8, 6
 
@@ -64,8 +64,7 @@ def create_fixtures(engine: Engine) -> DrillFixtures:
         all_user_ids[USER_COUNT:-1],
         all_user_ids[-1],
     )
-    with engine.begin() as conn:
-        conn.execute(text("update users set role = 'admin' where id = :id"), {"id": admin_id})
+    make_admin(engine, admin_id)
     post_owner_ids = user_ids[:POST_OWNER_COUNT]
     post_ids = [
         post_id

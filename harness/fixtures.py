@@ -29,6 +29,11 @@ def create_users(engine: Engine, count: int) -> list[str]:
     return ids
 
 
+def make_admin(engine: Engine, user_id: str) -> None:
+    with engine.begin() as conn:
+        conn.execute(text("update users set role = 'admin' where id = :id"), {"id": user_id})
+
+
 def create_posts(engine: Engine, owner_id: str, count: int) -> list[str]:
     ids = [new_id() for _ in range(count)]
     with engine.begin() as conn:

@@ -130,8 +130,13 @@ def _serve_image(route: Route) -> None:
 
 
 @pytest.fixture
-def page(open_page: OpenPage, register_user: RegisterUser) -> Page:
-    """The feed of a newly registered user."""
-    feed_page = open_page(register_user("Nora"))
+def ada(register_user: RegisterUser) -> BrowserUser:
+    return register_user("Ada")
+
+
+@pytest.fixture
+def page(open_page: OpenPage, ada: BrowserUser) -> Page:
+    """The feed of Ada."""
+    feed_page = open_page(ada)
     feed_page.goto("/")
     return feed_page

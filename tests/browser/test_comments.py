@@ -10,11 +10,6 @@ from tests.support.user import BrowserUser
 
 
 @pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
 def post_id(ada: BrowserUser) -> str:
     return ada.create_post("Hello")
 

@@ -19,11 +19,6 @@ IMAGE_URL, MISSING_IMAGE_URL = IMAGE_BASE_URL + "swim.svg", IMAGE_BASE_URL + "go
 
 
 @pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
 def page(open_page: OpenPage, ada: BrowserUser) -> Page:
     return open_page(ada)
 

@@ -9,11 +9,6 @@ from tests.support.user import BrowserUser
 
 
 @pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
 def page(open_page: OpenPage, ada: BrowserUser) -> Page:
     preferences_page = open_page(ada)
     preferences_page.goto("/preferences")

@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.browser.conftest import OpenPage, RegisterUser
+from tests.support.admin import live_database as live_database
 from tests.support.bell_panel import (
     INBOX_SELECTOR,
     like_new_posts,
@@ -24,27 +25,26 @@ from tests.support.server import WebServer
 from tests.support.user import BrowserUser
 
 RECONNECT_TIMEOUT_MS = 90_000
-EXPECTED_ERRORS = ("WebSocket", "Failed to load resource")
+
+
+@pytest.fixture(autouse=True)
+def expect_connection_errors(page_errors: PageErrorMonitor) -> None:
+    page_errors.expect_errors("WebSocket", "Failed to load resource")
 
 
 @pytest.fixture
-def live_database(shared_engine: Engine) -> Engine:
-    """The engine of the running system; tables are not emptied."""
-    return shared_engine
+def ben(register_user: RegisterUser) -> BrowserUser:
+    return register_user("Ben")
 
 
 def test_missed_notifications_are_caught_up_after_a_web_process_restart(
-    open_page: OpenPage,
-    register_user: RegisterUser,
+    page: Page,
+    ada: BrowserUser,
+    ben: BrowserUser,
     web_server: WebServer,
-    page_errors: PageErrorMonitor,
 ) -> None:
-    page_errors.expect_errors(*EXPECTED_ERRORS)
-    ada, ben = register_user("Ada"), register_user("Ben")
-    like_new_posts([ben], ada, 1)
-    page = open_page(ada)
-    page.goto("/")
     wait_until_live(page)
+    like_new_posts([ben], ada, 1)
     expect(page.locator("#badge")).to_have_text("1")
     other_process = web_server.processes.start_web()
     try:
@@ -70,12 +70,10 @@ def test_missed_notifications_are_caught_up_after_a_web_process_restart(
 
 def test_open_inbox_shows_each_missed_notification_once(
     open_page: OpenPage,
-    register_user: RegisterUser,
+    ada: BrowserUser,
+    ben: BrowserUser,
     web_server: WebServer,
-    page_errors: PageErrorMonitor,
 ) -> None:
-    page_errors.expect_errors(*EXPECTED_ERRORS)
-    ada, ben = register_user("Ada"), register_user("Ben")
     like_new_posts([ben], ada, 2)
     page = open_page(ada)
     wait_until(lambda: ada.unread_count == 2, "two groups", 90)
@@ -89,16 +87,12 @@ def test_open_inbox_shows_each_missed_notification_once(
 
 
 def test_notifications_are_complete_without_duplicates_after_a_redis_outage(
-    open_page: OpenPage,
-    register_user: RegisterUser,
+    page: Page,
+    ada: BrowserUser,
+    ben: BrowserUser,
     web_server: WebServer,
-    page_errors: PageErrorMonitor,
     services: EmbeddedServices,
 ) -> None:
-    page_errors.expect_errors(*EXPECTED_ERRORS)
-    ada, ben = register_user("Ada"), register_user("Ben")
-    page = open_page(ada)
-    page.goto("/")
     wait_until_live(page)
     post_ids = [ada.create_post(f"Post {number}") for number in range(4)]
     ben.like(post_ids[0])
@@ -122,18 +116,14 @@ def _try_like(user: BrowserUser, post_id: str) -> bool:
 
 
 def test_lost_history_is_shown_and_reloaded(
-    open_page: OpenPage,
-    register_user: RegisterUser,
+    page: Page,
+    ada: BrowserUser,
+    ben: BrowserUser,
     web_server: WebServer,
-    page_errors: PageErrorMonitor,
     live_database: Engine,
 ) -> None:
-    page_errors.expect_errors(*EXPECTED_ERRORS)
-    ada, ben = register_user("Ada"), register_user("Ben")
-    like_new_posts([ben], ada, 2)
-    page = open_page(ada)
-    page.goto("/")
     wait_until_live(page)
+    like_new_posts([ben], ada, 2)
     expect(page.locator("#badge")).to_have_text("2")
     _replace_epoch(live_database)
     web_server.restart_web()
@@ -151,13 +141,10 @@ def _replace_epoch(engine: Engine) -> None:
 
 def test_page_sends_a_new_token_with_each_connection(
     open_page: OpenPage,
-    register_user: RegisterUser,
+    ada: BrowserUser,
     web_server: WebServer,
-    page_errors: PageErrorMonitor,
 ) -> None:
-    page_errors.expect_errors(*EXPECTED_ERRORS)
-    ada = register_user("Ada")
-    page: Page = open_page(ada)
+    page = open_page(ada)
     token_requests: list[str] = []
     page.on(
         "request",

@@ -6,7 +6,7 @@ import secrets
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, RegisterUser
+from tests.browser.conftest import RegisterUser
 from tests.support.user import BrowserUser
 
 
@@ -19,13 +19,6 @@ def unique_suffix() -> str:
 @pytest.fixture
 def matching_users(register_user: RegisterUser, unique_suffix: str) -> list[BrowserUser]:
     return [register_user(f"{unique_suffix} One"), register_user(f"{unique_suffix} Two")]
-
-
-@pytest.fixture
-def page(open_page: OpenPage, register_user: RegisterUser) -> Page:
-    feed_page = open_page(register_user("Ada"))
-    feed_page.goto("/")
-    return feed_page
 
 
 def suggestions(page: Page) -> Locator:

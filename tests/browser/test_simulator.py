@@ -99,31 +99,6 @@ def test_more_than_five_hundred_likes_are_not_sent(register_user: RegisterUser, 
     expect(page.locator("[data-simulator-result]")).to_be_empty()
 
 
-@pytest.mark.parametrize(
-    ("likes", "hint", "css_class"),
-    [
-        ("3", "3 likes: announced at once, each by name", "hint"),
-        (
-            "4",
-            "4 likes: the first 3 at once, 1 in one line when the window closes (1.5 s ± 0.5 s)",
-            "hint held",
-        ),
-    ],
-)
-def test_hint_follows_from_the_aggregation_rules(
-    register_user: RegisterUser, open_page: OpenPage, likes: str, hint: str, css_class: str
-) -> None:
-    ada = register_user("Ada")
-    page = open_page(ada)
-    _open_simulator(page, ada.create_post("Hello"))
-
-    page.fill("[data-setting=likes]", likes)
-
-    hint_element = page.locator("[data-hint=likes]")
-    expect(hint_element).to_have_text(hint)
-    expect(hint_element).to_have_class(css_class)
-
-
 @pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
 def test_simulator_is_accessible(
     register_user: RegisterUser, open_page: OpenPage, display_profile: DisplayProfile

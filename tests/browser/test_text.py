@@ -19,18 +19,6 @@ PASTE = """(field, text) => {
 """Typing more than a thousand lines takes Chromium 25 s."""
 
 
-@pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
-def page(open_page: OpenPage, ada: BrowserUser) -> Page:
-    feed_page = open_page(ada)
-    feed_page.goto("/")
-    return feed_page
-
-
 @pytest.mark.parametrize("unit", ["x", "a\n", EMOJI, FAMILY, "e\u0301", "\u0958", "\ufb2c", "\u1100\u1161"])
 def test_caption_field_accepts_exactly_what_the_server_accepts(
     page: Page, ada: BrowserUser, page_errors: PageErrorMonitor, unit: str

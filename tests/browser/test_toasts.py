@@ -21,11 +21,6 @@ from tests.support.user import BrowserUser
 
 
 @pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
 def other_users(register_user: RegisterUser) -> list[BrowserUser]:
     return [register_user(name) for name in ("Ben", "Cem", "Dora")]
 

@@ -11,11 +11,6 @@ from tests.support.user import PASSWORD, BrowserUser
 
 
 @pytest.fixture
-def ada(register_user: RegisterUser) -> BrowserUser:
-    return register_user("Ada")
-
-
-@pytest.fixture
 def page(open_page: OpenPage, ada: BrowserUser) -> Page:
     feed_page = open_page(ada, java_script_enabled=False)
     feed_page.goto("/")

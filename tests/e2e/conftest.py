@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from app.bootstrap import build_shared_services
-from app.settings import load_settings
 from harness.processes import ManagedProcess
 from tests.support.cluster import WebCluster
+from tests.support.isolated_app import build_services
 from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.scenario import WorkerScenario
 
@@ -17,13 +16,8 @@ from tests.support.scenario import WorkerScenario
 def shared_scenario(
     shared_processes: ProcessGroup, short_windows: dict[str, str], shared_engine: Engine
 ) -> Iterator[WorkerScenario]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in short_windows.items():
-            patch.setenv(name, value)
-        app_services = build_shared_services(load_settings())
-    yield WorkerScenario(shared_processes, app_services, shared_engine)
-    app_services.engine.dispose()
-    app_services.critical_engine.dispose()
+    with build_services(short_windows) as services:
+        yield WorkerScenario(shared_processes, services, shared_engine)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
+from harness.fixtures import make_admin
 from harness.waiting import wait_until
 from tests.support.cluster import WebCluster
 from tests.support.http_client import BrowserTab, HttpClient
@@ -241,7 +242,7 @@ def test_rule_9_window_ends_are_spread_over_the_jitter_band(
 ) -> None:
     """300 posts over HTTP; tests/unit/domain uses 5,000."""
     alice, ann, admin = cluster.register_clients("Alice", "Ann", "Ada")
-    make_admin(cluster, admin)
+    make_admin(cluster.scenario.engine, admin.id)
     posts = [alice.create_post(f"Post {number}") for number in range(POST_COUNT)]
     first_comment_at = datetime.now().timestamp()
     for post in posts:
@@ -275,11 +276,6 @@ def test_rule_10_text_counts_each_person_once_and_names_are_plain_text(cluster: 
         "<b>Ben</b> and 1 other commented on your post",
         "<b>Ben</b> and 4 others commented on your post",
     ]
-
-
-def make_admin(cluster: WebCluster, user: HttpClient) -> None:
-    with cluster.scenario.engine.begin() as conn:
-        conn.execute(text("update users set role = 'admin' where id = :id"), {"id": user.id})
 
 
 def list_windows(admin: HttpClient, recipient: HttpClient) -> list[dict[str, object]]:

@@ -10,7 +10,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -21,7 +20,7 @@ from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from harness.waiting import wait_until
 from infra.services import EmbeddedServices
-from tests.support.cluster import WebCluster
+from tests.support.cluster import WebCluster, outage
 from tests.support.http_client import BrowserTab
 from tests.support.processes import PROCESS_NAMES, START_TIMEOUT_SECONDS
 
@@ -70,17 +69,6 @@ def user_with_two_tabs(cluster: WebCluster) -> Iterator[TwoTabUser]:
     yield user
     for tab in user.tabs:
         tab.disconnect()
-
-
-@contextmanager
-def outage(services: EmbeddedServices, name: str, fault: str) -> Iterator[None]:
-    (services.kill if fault == "killed" else services.pause)(name)
-    try:
-        yield
-    finally:
-        if fault == "frozen":
-            services.resume(name)
-        services.start(name)
 
 
 def assert_announced_once(user_with_two_tabs: TwoTabUser, code_count: int) -> None:

@@ -54,12 +54,6 @@ def read_database_status(web_process: ManagedProcess) -> str:
     return str(response.body["database"])
 
 
-def test_first_health_response_after_start_reports_the_database(
-    web_process: ManagedProcess,
-) -> None:
-    assert read_database_status(web_process) == "connected"
-
-
 @pytest.mark.parametrize("fault", ["kill", pytest.param("pause", marks=pytest.mark.drill)])
 def test_health_response_reports_an_outage_after_the_check_interval(
     web_process: ManagedProcess, dedicated_postgres: EmbeddedServices, fault: str

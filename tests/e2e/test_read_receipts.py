@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
+from harness.fixtures import make_admin
 from tests.support.cluster import WebCluster
 from tests.support.http_client import HttpClient
 
@@ -20,8 +20,7 @@ def read_delivery_log(admin: HttpClient, user: HttpClient) -> list[tuple[Any, ..
 @pytest.fixture
 def admin(cluster: WebCluster) -> HttpClient:
     (admin_user,) = cluster.register_clients("Ada")
-    with cluster.scenario.engine.begin() as conn:
-        conn.execute(text("update users set role = 'admin' where id = :id"), {"id": admin_user.id})
+    make_admin(cluster.scenario.engine, admin_user.id)
     return admin_user
 
 

@@ -5,20 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
-from sqlalchemy import create_engine
 
-from app.bootstrap import build_shared_services
-from app.clients.postgres import psycopg2_url
 from app.failover.redis_failover import INGRESS_ENABLED_KEY
-from app.settings import load_settings
 from harness.waiting import wait_until
 from infra.services import EmbeddedServices
 from tests.conftest import migrate, start_services
-from tests.support.cluster import WebCluster
+from tests.support.cluster import WebCluster, start_cluster
 from tests.support.http_client import HttpClient, HttpResponse
-from tests.support.processes import PROCESS_NAMES, ProcessGroup
-from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 RECOVERY_SECONDS = 60.0
@@ -46,25 +39,8 @@ def cluster(
     own_environment = environment | dedicated_services.env()
     own_environment |= {"DATA_DIR": str(dedicated_services.paths.data_dir), "LOG_FORMAT": "text"}
     own_environment |= {"AGGREGATION_WINDOW_SECONDS": "1.5", "AGGREGATION_JITTER_SECONDS": "0.5"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in own_environment.items():
-            patch.setenv(name, value)
-        app_services = build_shared_services(load_settings())
-    connection = redis.Redis.from_url(own_environment["REDIS_URL"], decode_responses=True)
-    processes = ProcessGroup(own_environment, tmp_path_factory.mktemp("processes"), connection)
-    engine = create_engine(psycopg2_url(own_environment["DATABASE_URL"]))
-    try:
-        for name in PROCESS_NAMES:
-            processes.start_named(name)
-        processes.wait_until_redis_enabled()
-        yield WebCluster(
-            WorkerScenario(processes, app_services, engine), [processes.start_web(), processes.start_web()]
-        )
-    finally:
-        processes.stop_all()
-        engine.dispose()
-        app_services.engine.dispose()
-        app_services.critical_engine.dispose()
+    with start_cluster(own_environment, tmp_path_factory.mktemp("processes")) as cluster:
+        yield cluster
 
 
 def get_post(client: HttpClient, post: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ long_windows   until the test ends, the aggregator opens windows of ten minutes
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
+from harness.fixtures import make_admin
 from tests.browser.conftest import RegisterUser
 from tests.support.server import WebServer
 from tests.support.user import BrowserUser
@@ -18,8 +19,7 @@ from tests.support.user import BrowserUser
 @pytest.fixture
 def admin(register_user: RegisterUser, shared_engine: Engine) -> BrowserUser:
     user = register_user("Olga")
-    with shared_engine.begin() as conn:
-        conn.execute(text("update users set role = 'admin' where id = :id"), {"id": user.id})
+    make_admin(shared_engine, user.id)
     return user
 
 

@@ -30,6 +30,9 @@ class EventWriterHarness:
             EventBatch(tuple(EventToWrite(event, announce_when) for event in events))
         )
 
+    def write_and_get_outcome(self, event: Event) -> str:
+        return self.write(event).outcomes[event.event_id]
+
     def close_window(self, *events: Event, group_key: GroupKey | None = None) -> BatchOutcome:
         """Writes the events as the end of their windows, or closes the window of `group_key`."""
         closing_groups = {GroupKey(event.recipient_id, event.kind, event.group_object_id) for event in events}

@@ -27,13 +27,20 @@ def environment_variables(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def build_application(environment: Mapping[str, str]) -> Iterator[WebApplication]:
+def build_services(environment: Mapping[str, str]) -> Iterator[SharedServices]:
+    """The clients of a web process with this environment."""
     with environment_variables(environment):
-        app_services = build_shared_services(load_settings())
-    yield create_web_application(app_services)
-    app_services.engine.dispose()
-    app_services.critical_engine.dispose()
-    app_services.redis.close()
+        services = build_shared_services(load_settings())
+    yield services
+    services.engine.dispose()
+    services.critical_engine.dispose()
+    services.redis.close()
+
+
+@contextmanager
+def build_application(environment: Mapping[str, str]) -> Iterator[WebApplication]:
+    with build_services(environment) as services:
+        yield create_web_application(services)
 
 
 @pytest.fixture(scope="session")

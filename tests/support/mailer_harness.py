@@ -1,7 +1,7 @@
 """The event writer and the mailer, with a manual clock and fake transports."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,24 +20,42 @@ from tests.support.fixtures import follow_event, insert_sample_users, insert_use
 from workers.mailer import Mailer
 from workers.message_renderer import MessageRenderer
 
-ENCRYPTION = MessageEncryption("a test's secret")
+SECRET = "a test's secret"
+ENCRYPTION = MessageEncryption(SECRET)
 
 
 @dataclass
 class FailingTransport:
-    """A transport that raises `error`, or the error of a single address."""
+    """A transport that raises `error`."""
 
     error: Exception | None = None
-    error_by_address: dict[str, Exception] = field(default_factory=dict)
     messages: list[OutboundEmailOrSms] = field(default_factory=list)
     attempt_count: int = 0
 
     def send(self, message: OutboundEmailOrSms) -> None:
         self.attempt_count += 1
-        error = self.error or self.error_by_address.get(message.recipient_address)
-        if error:
-            raise error
+        if self.error:
+            raise self.error
         self.messages.append(message)
+
+
+def create_mailer(
+    engine: Engine,
+    transports: Mapping[str, MessageTransport],
+    now: Callable[[], float],
+    record_stats: Callable[[BatchStats], None],
+    secret: str = SECRET,
+) -> Mailer:
+    """A mailer that retries after exactly the delays of its rules."""
+    links = NotificationLinks(secret, "https://chime.example.org")
+    renderer = MessageRenderer(MessageEncryption(secret), links)
+    return Mailer(OutgoingMessages(engine), transports, renderer, now, lambda: 0.0, record_stats)
+
+
+def send_all(mailer: Mailer) -> None:
+    """Steps the mailer until nothing is due."""
+    while mailer.step() or mailer.wait_for_send_to_end(10):
+        pass
 
 
 class MailerHarness:
@@ -45,10 +63,10 @@ class MailerHarness:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.event_writer_harness = EventWriterHarness(engine, insert_sample_users(engine))
+        self.writer = EventWriterHarness(engine, insert_sample_users(engine))
         self.sample_users, self.clock = (
-            self.event_writer_harness.sample_users,
-            self.event_writer_harness.clock,
+            self.writer.sample_users,
+            self.writer.clock,
         )
         self.mail, self.sms = FailingTransport(), FailingTransport()
         self.recorded_stats: list[BatchStats] = []
@@ -56,21 +74,11 @@ class MailerHarness:
         self.mailer = self.new_mailer()
 
     def new_mailer(self, transports: Mapping[str, MessageTransport] | None = None) -> Mailer:
-        links = NotificationLinks("a test's secret", "https://chime.example.org")
-        return Mailer(
-            OutgoingMessages(self.engine),
-            transports or {"EMAIL": self.mail, "SMS": self.sms},
-            MessageRenderer(ENCRYPTION, links),
-            self.clock.now,
-            lambda: 0.0,
-            self.recorded_stats.append,
-        )
+        transports = transports or {"EMAIL": self.mail, "SMS": self.sms}
+        return create_mailer(self.engine, transports, self.clock.now, self.recorded_stats.append)
 
     def run_until_idle(self, mailer: Mailer | None = None) -> None:
-        """Steps the mailer until nothing is due."""
-        mailer = mailer or self.mailer
-        while mailer.step() or mailer.wait_for_send_to_end(10):
-            pass
+        send_all(mailer or self.mailer)
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -86,12 +94,12 @@ class MailerHarness:
             "seq": event.seq + seq_offset,
         } | changes
         event = Event(**{name: getattr(event, name) for name in event.__slots__} | fields)
-        self.event_writer_harness.write(event)
+        self.writer.write(event)
         return event
 
     def enable_channels(self, kind: Kind, *channels: str) -> None:
         matrix = json.dumps({kind.value: dict.fromkeys(channels, True)})
-        self.event_writer_harness.execute(
+        self.writer.execute(
             "insert into notification_preferences (user_id, sms_enabled, matrix) "
             "select id, true, cast(:matrix as jsonb) from users "
             "on conflict (user_id) do update set matrix = excluded.matrix",
@@ -102,26 +110,24 @@ class MailerHarness:
         """Alice gets a follower."""
         self.seq += 1
         (actor,) = insert_users(self.engine, name)
-        self.event_writer_harness.write(follow_event(actor, self.sample_users, self.seq))
+        self.writer.write(follow_event(actor, self.sample_users, self.seq))
 
     def statuses(self, channel: str = "EMAIL") -> list[tuple[Any, ...]]:
-        return self.event_writer_harness.query(
+        return self.writer.query(
             "select status, attempts, last_error from outgoing_messages where channel = :channel order by id",
             channel=channel,
         )
 
     def seconds_until_due(self) -> float:
         """Seconds until the first waiting e-mail is due."""
-        [(due_at,)] = self.event_writer_harness.query(
+        [(due_at,)] = self.writer.query(
             "select extract(epoch from min(due_at)) from outgoing_messages "
             "where channel = 'EMAIL' and status = 'waiting'"
         )
         return round(float(due_at) - self.clock.now(), 3)
 
     def dead_letter_reasons(self) -> list[str]:
-        rows = self.event_writer_harness.query(
-            "select reason from dead_letters where status = 'waiting' order by 1"
-        )
+        rows = self.writer.query("select reason from dead_letters where status = 'waiting' order by 1")
         return [row[0] for row in rows]
 
 

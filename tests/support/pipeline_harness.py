@@ -9,9 +9,11 @@ Fixtures: `worker_services` (clients, once per session), `pipeline` (empty store
 conftest.py of a test folder imports them.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import redis
@@ -22,6 +24,7 @@ from app.bootstrap import WorkerServices, build_worker_services, new_id
 from app.delivery.history import ClientEventHistory
 from app.delivery.post_change_publisher import PostChangePublisher
 from app.domain.clock import Clock
+from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
 from app.domain.windows import AggregationRules
@@ -40,6 +43,7 @@ from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
 from app.persistence.written_memberships import WrittenMemberships
 from app.settings import load_settings
+from app.social.removals import PostAndAccountRemoval
 from tests.support.fakes import ManualClock, MemoryKafka, MemoryPushPublisher
 from tests.support.fixtures import insert_users
 from tests.support.mail_folder import list_notifications
@@ -116,6 +120,31 @@ class PipelineUser:
         """The notification list as it is shown now."""
         return list_notifications(self.pipeline.engine, self.id)
 
+    def subscribe_to(self, author: "PipelineUser") -> None:
+        """Post alerts, from an hour ago."""
+        self.pipeline.execute(
+            "insert into bell_subscriptions (subscriber_id, target_user_id, created_at) "
+            "values (:subscriber, :author, now() - interval '1 hour')",
+            subscriber=self.id,
+            author=author.id,
+        )
+
+    @property
+    def username(self) -> str:
+        return str(self.pipeline.query("select username from users where id = :id", id=self.id)[0][0])
+
+    def set_preferences(self, **columns: object) -> None:
+        """Sets columns of notification_preferences; `matrix` is a dictionary."""
+        values = columns | ({"matrix": json.dumps(columns["matrix"])} if "matrix" in columns else {})
+        names, parameters = ", ".join(values), ", ".join(f":{name}" for name in values)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in values)
+        self.pipeline.execute(
+            f"insert into notification_preferences (user_id, {names}) values (:user, {parameters}) "  # noqa: S608 - columns
+            f"on conflict (user_id) do update set {updates}",
+            user=self.id,
+            **values,
+        )
+
     def client_events(
         self, client_event_type: ClientEventType = ClientEventType.ANNOUNCED
     ) -> list[dict[str, Any]]:
@@ -162,6 +191,28 @@ class FanOutStage:
         return moved_count
 
 
+def raise_unavailable(*_: object, **__: object) -> NoReturn:
+    """Replaces a method of a service that is unavailable."""
+    raise Unavailable("unavailable in this test")
+
+
+def raise_redis_unavailable(*_: object, **__: object) -> NoReturn:
+    raise RedisUnavailable("unavailable in this test")
+
+
+def die_at(failpoint: str, step: Callable[[], object]) -> None:
+    """Calls `step` of a worker that dies at this fail point."""
+
+    def hit_failpoint(name: str) -> None:
+        if name == failpoint:
+            raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"workers.{failpoint.partition('.')[0]}.hit_failpoint", hit_failpoint)
+        with pytest.raises(SystemExit):
+            step()
+
+
 class PipelineHarness:
     def __init__(
         self,
@@ -192,6 +243,7 @@ class PipelineHarness:
         self.bridge = self.new_bridge()
         self.aggregator = LaneAggregators(self)
         self.flusher = self.new_flusher()
+        self.removals = PostAndAccountRemoval(self.engine, self.redis, self._event_writer_clock())
         self.quiet_hours_delivery = QuietHoursDelivery(self.engine, self.clock.now)
         self.fan_out = self.new_fan_out()
         self.outbox_relay = self.new_relay()
@@ -300,12 +352,24 @@ class PipelineHarness:
         lease_keys = list(self.redis.scan_iter("*lease*"))
         if lease_keys:
             self.redis.delete(*lease_keys)
-        with self.engine.begin() as conn:
-            conn.execute(text("delete from leases"))
+        self.execute("delete from leases")
 
     def query(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
         with self.engine.connect() as conn:
             return [tuple(row) for row in conn.execute(text(statement), values)]
+
+    def execute(self, statement: str, **values: object) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(text(statement), values)
+
+    @contextmanager
+    def without_postgresql(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.engine.pool, "connect", raise_unavailable)
+            yield
+
+    def count_active_likes(self) -> int:
+        return int(self.query("select count(*) from active_likes")[0][0])
 
     def _event_writer_clock(self) -> Clock:
         return Clock(self.clock.now, new_id)
@@ -326,10 +390,12 @@ def worker_services(environment: dict[str, str]) -> Iterator[WorkerServices]:
 
 @pytest.fixture
 def pipeline(
+    request: pytest.FixtureRequest,
     worker_services: WorkerServices,
     engine: Engine,
     real_redis: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> PipelineHarness:
+    """With the usual rules of aggregation, or those of an indirect parameter."""
     monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)  # an idle step must not delay tests
-    return PipelineHarness(worker_services)
+    return PipelineHarness(worker_services, getattr(request, "param", AGGREGATION_RULES))

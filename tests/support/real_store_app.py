@@ -11,7 +11,7 @@ import jwt
 import pytest
 import redis
 from flask import Flask
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from app.accounts.passwords import PasswordHashing
 from app.bootstrap import SharedServices, new_id
@@ -20,9 +20,9 @@ from app.social.users import NewUser, Users
 from app.web import WebApplication
 from tests.conftest import empty_redis, empty_tables
 from tests.support.api_routes import CALLERS
+from tests.support.api_user import PASSWORD, insert_notification
 from tests.support.isolated_app import environment_variables
 
-PASSWORD = "Passw0rd"
 _PASSWORD_HASH = PasswordHashing().hash(PASSWORD)
 
 
@@ -82,24 +82,9 @@ def _create_owner_content(app_services: SharedServices, owner_id: str) -> dict[s
     return {
         "post": post_id,
         "comment": comment.id,
-        "row": _insert_notification(app_services.engine, owner_id),
+        "row": insert_notification(app_services.engine, owner_id, 1),
         "unknown": new_id(),
     }
-
-
-def _insert_notification(engine: Engine, owner_id: str) -> str:
-    params = {"id": new_id(), "user": owner_id, "object": new_id()}
-    with engine.begin() as conn:
-        conn.execute(text("update users set client_seq = 1 where id = :user"), params)
-        conn.execute(
-            text(
-                "insert into notifications (id, user_id, type, priority, object_id, version, "
-                "client_seq, "
-                "actor_count) values (:id, :user, 'LIKE', 'HIGH', :object, 1, 1, 1)"
-            ),
-            params,
-        )
-    return params["id"]
 
 
 def auth_headers(app_services: SharedServices, route_data: RouteTestData, caller: str) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The pipeline with web actions and aggregators that cannot reach Redis, and the failback worker.
 
-harness = RedisFailoverHarness(pipeline)
-harness.actions.set_like(...)        as in a web process whose Redis refuses every connection
-harness.new_aggregator(topic).step() an aggregator without windows
-harness.fail_back()                  runs failback and the workers until Redis is in use again
+failover.actions.set_like(...)        as in a web process whose Redis refuses every connection
+failover.new_aggregator(topic).step() an aggregator without windows
+failover.fail_back()                  runs failback and the workers until Redis is in use again
+
+Fixture `failover`: this harness with a post of Alice ("Hello") and eight users.
 """
 
 import time
@@ -29,7 +30,14 @@ from app.ingest.comments import Comments
 from app.ingest.failover_path import FailoverWriter
 from app.ingest.failover_writes import FailoverEvents, FailoverWrites, SeqGenerator
 from app.ingest.ingress import IngressStreams
-from app.ingest.memberships import IngressLimits, MembershipStore
+from app.ingest.membership_kinds import POST_LIKES
+from app.ingest.memberships import (
+    DesiredState,
+    IngressLimits,
+    MembershipState,
+    MembershipStore,
+    SetMembershipRequest,
+)
 from app.ingest.pending_comment_deletions import PendingCommentDeletions
 from app.ingest.synchronous_writer import SynchronousWriter
 from app.social.removals import PostAndAccountRemoval
@@ -75,6 +83,7 @@ def read_committed_offsets(memory_kafka: MemoryKafka) -> dict[str, int]:
 @dataclass
 class RedisFailoverHarness:
     pipeline: PipelineHarness
+    users: list[PipelineUser] = field(default_factory=list)
     actions: Actions = field(init=False)
     memberships: MembershipStore = field(init=False)
     comments: Comments = field(init=False)
@@ -184,8 +193,66 @@ class RedisFailoverHarness:
             pipeline.window_store, pipeline.comments = saved_windows, saved_comments
             pipeline.pending_follows = saved_follows
 
+    @property
+    def post_id(self) -> str:
+        return self.pipeline.post_id_by_caption["Hello"]
+
+    @property
+    def status(self) -> str:
+        return self.redis_failover.read_state().status
+
     def is_redis_enabled(self) -> bool:
         return bool(self.pipeline.redis.exists(INGRESS_ENABLED_KEY))
+
+    def like(
+        self, user: PipelineUser, desired_state: DesiredState = DesiredState.ON, post_id: str = ""
+    ) -> MembershipState:
+        """In a process that cannot reach Redis."""
+        return self.actions.set_like(user.id, post_id or self.post_id, desired_state)
+
+    def like_with_redis(
+        self, user: PipelineUser, desired_state: DesiredState = DesiredState.ON
+    ) -> MembershipState:
+        return self.actions_with_redis.set_like(user.id, self.post_id, desired_state)
+
+    def like_request(
+        self, user: PipelineUser, desired_state: DesiredState = DesiredState.ON, post_id: str = ""
+    ) -> SetMembershipRequest:
+        return SetMembershipRequest(POST_LIKES, user.id, post_id or self.post_id, desired_state, new_id(), "")
+
+    def like_count_and_state(self, viewer: PipelineUser, post_id: str = "") -> tuple[int, bool]:
+        """As a process that reaches Redis answers."""
+        post_id = post_id or self.post_id
+        memberships = self.pipeline.worker_services.services.memberships
+        return memberships.get_like_counts_and_states(viewer.id, [post_id])[post_id]
+
+    def comment_count_and_contents(self) -> tuple[int, list[str]]:
+        """As a process that reaches Redis answers."""
+        comments = self.pipeline.worker_services.services.comments
+        contents = [comment.content for comment in comments.list_by_post(self.post_id)]
+        return comments.count_by_post([self.post_id])[self.post_id], contents
+
+    def count_fallback_rows(self, condition: str = "true") -> int:
+        statement = f"select count(*) from kafka_fallback_queue where {condition}"  # noqa: S608 - constants
+        return int(self.pipeline.query(statement)[0][0])
+
+    def violations(self) -> list[str]:
+        """Violated invariants once all windows are closed and everything is processed."""
+        for seconds in (WINDOW_AND_JITTER_SECONDS, 2):
+            self.pipeline.clock.advance(seconds)
+            self.pipeline.run_until_idle()
+        return StoreInvariants(self.pipeline.engine, self.pipeline.redis).find_violations()
+
+    def committed(self, topic: Topic = Topic.LOW) -> int:
+        """Sum of the committed offsets of one topic (likes by non-followers have priority LOW)."""
+        offsets = self.pipeline.memory_kafka.committed_offsets.items()
+        return sum(offset for (group, *_), offset in offsets if group == CONSUMER_GROUP_BY_TOPIC[topic])
+
+    def stays_in_failover(self) -> bool:
+        """Whether twenty steps of the failback worker do not switch back."""
+        for _ in range(20):
+            self.redis_failback.step()
+        return not self.is_redis_enabled()
 
     def fail_back(self, run_workers: Callable[[], object] | None = None) -> None:
         """Runs failback and the workers until Redis is enabled."""
@@ -204,28 +271,8 @@ class RedisFailoverHarness:
 
 
 @pytest.fixture
-def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
+def failover(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
     monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
     monkeypatch.setattr("workers.bridge.FALLBACK_CHECK_INTERVAL_SECONDS", 0.0)  # copies of failover writes
-    return RedisFailoverHarness(pipeline)
-
-
-@pytest.fixture
-def users(pipeline: PipelineHarness) -> list[PipelineUser]:
     pipeline.alice.create_post("Hello")
-    return pipeline.create_users(*USER_NAMES)
-
-
-def violations(pipeline: PipelineHarness) -> list[str]:
-    """Violated invariants once all windows are closed and everything is processed."""
-    pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
-    pipeline.run_until_idle()
-    pipeline.clock.advance(2)
-    pipeline.run_until_idle()
-    return StoreInvariants(pipeline.engine, pipeline.redis).find_violations()
-
-
-def committed(pipeline: PipelineHarness, topic: Topic = Topic.LOW) -> int:
-    """Sum of the committed offsets of one topic (likes by non-followers have priority LOW)."""
-    offsets = pipeline.memory_kafka.committed_offsets.items()
-    return sum(offset for (group, *_), offset in offsets if group == CONSUMER_GROUP_BY_TOPIC[topic])
+    return RedisFailoverHarness(pipeline, pipeline.create_users(*USER_NAMES))

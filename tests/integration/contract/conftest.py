@@ -74,12 +74,16 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])
-def kafka_topic(request: pytest.FixtureRequest) -> Iterator[MemoryTopic | KafkaTopic]:
-    if request.param == "fake":
-        yield MemoryTopic()
-        return
-    bootstrap_servers = request.getfixturevalue("environment")["KAFKA_BOOTSTRAP_SERVERS"]
-    kafka_topic = KafkaTopic(tuple(bootstrap_servers.split(",")))
+@pytest.fixture
+def real_kafka_topic(environment: dict[str, str]) -> Iterator[KafkaTopic]:
+    kafka_topic = KafkaTopic(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
     yield kafka_topic
     kafka_topic.close()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.service)])
+def kafka_topic(request: pytest.FixtureRequest) -> KafkaTopic | MemoryTopic:
+    if request.param == "fake":
+        return MemoryTopic()
+    kafka_topic: KafkaTopic = request.getfixturevalue("real_kafka_topic")
+    return kafka_topic

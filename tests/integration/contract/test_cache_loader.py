@@ -13,15 +13,10 @@ from sqlalchemy import Engine, event, text
 from app.domain.errors import Rejected
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
-from tests.support.fixtures import SampleUsers, insert_sample_users, insert_users, new_id
+from tests.support.fixtures import SampleUsers, insert_users, new_id
 from tests.support.membership_harness import set_like
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def sample_users(engine: Engine) -> SampleUsers:
-    return insert_sample_users(engine)
 
 
 @pytest.fixture

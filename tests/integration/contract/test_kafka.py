@@ -65,15 +65,6 @@ def test_publish_to_an_unknown_topic_is_unavailable(kafka_topic: MemoryTopic | K
         kafka_topic.publisher.publish([ProducerRecord("no-such-topic", "a", b"1")])
 
 
-def test_publish_after_a_failed_one_succeeds(kafka_topic: MemoryTopic | KafkaTopic) -> None:
-    with pytest.raises(Unavailable):
-        kafka_topic.publisher.publish([ProducerRecord("no-such-topic", "a", b"1")])
-
-    publish_pairs(kafka_topic, ("a", "2"))
-
-    assert text_values(poll_records(kafka_topic.subscriber("group"), 1)) == ["2"]
-
-
 def test_oversized_record_is_rejected_and_the_others_are_published(
     kafka_topic: MemoryTopic | KafkaTopic,
 ) -> None:

@@ -110,11 +110,10 @@ def test_two_members_share_the_partitions(kafka_topic: MemoryTopic | KafkaTopic)
 
 @pytest.mark.service
 def test_consumer_that_does_not_return_is_abandoned(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    real_kafka_topic: KafkaTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kafka_topic = KafkaTopic(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
-    subscriber = kafka_topic.subscriber("group")
-    publish_pairs(kafka_topic, ("a", "1"))
+    subscriber = real_kafka_topic.subscriber("group")
+    publish_pairs(real_kafka_topic, ("a", "1"))
     assert text_values(poll_records(subscriber, 1)) == ["1"]
     first_consumer = subscriber._consumer
 
@@ -128,16 +127,14 @@ def test_consumer_that_does_not_return_is_abandoned(
     # Nothing was committed: the next consumer starts at the committed offsets.
     assert text_values(poll_records(subscriber, 1)) == ["1"]
     assert subscriber._consumer is not first_consumer
-    kafka_topic.close()
 
 
 @pytest.mark.service
 def test_consumer_that_never_joins_its_group_is_abandoned(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    real_kafka_topic: KafkaTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kafka_topic = KafkaTopic(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
-    subscriber = kafka_topic.subscriber("group")
-    publish_pairs(kafka_topic, ("a", "1"))
+    subscriber = real_kafka_topic.subscriber("group")
+    publish_pairs(real_kafka_topic, ("a", "1"))
 
     with monkeypatch.context() as patch:
         patch.setattr("app.messaging.consumer.GROUP_JOIN_TIMEOUT_SECONDS", 0.0)
@@ -150,4 +147,3 @@ def test_consumer_that_never_joins_its_group_is_abandoned(
     assert subscriber._consumer is None
     gevent.sleep(0)
     assert text_values(poll_records(subscriber, 1)) == ["1"]
-    kafka_topic.close()

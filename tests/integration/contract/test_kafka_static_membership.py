@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -36,10 +35,8 @@ while True:
 
 
 @pytest.fixture
-def kafka_topic(environment: dict[str, str]) -> Iterator[KafkaTopic]:
-    kafka_topic = KafkaTopic(tuple(environment["KAFKA_BOOTSTRAP_SERVERS"].split(",")))
-    yield kafka_topic
-    kafka_topic.close()
+def kafka_topic(real_kafka_topic: KafkaTopic) -> KafkaTopic:
+    return real_kafka_topic
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from app.ingest.memberships import DesiredState, IngressLimits, MembershipState,
 from app.persistence.cache_corrections import CacheCorrections
 from tests.integration.contract.test_ingress_append import comment_of
 from tests.integration.contract.test_pending_comments import insert_comment
-from tests.support.fixtures import SampleUsers, comment_event, insert_sample_users, insert_users, new_id
-from tests.support.membership_harness import set_follow, set_like
+from tests.support.fixtures import SampleUsers, comment_event, insert_users
+from tests.support.membership_harness import set_like
 from tests.support.membership_pipeline import MembershipPipeline
 
 pytestmark = pytest.mark.service
@@ -42,11 +42,6 @@ def make_store(redis_connection: redis.Redis) -> StoreFactory:
 @pytest.fixture
 def memberships(make_store: StoreFactory, engine: Engine) -> MembershipStore:
     return make_store(engine)
-
-
-@pytest.fixture
-def sample_users(engine: Engine) -> SampleUsers:
-    return insert_sample_users(engine)
 
 
 @pytest.fixture
@@ -181,18 +176,6 @@ def test_small_post_becomes_large_with_one_like_too_many(
     assert [set_like(memberships, user_id, post_id, OFF).count for user_id in user_ids] == [3, 2, 1, 0]
     pipeline.flush()
     assert count_and_state(memberships, user_ids[0], post_id) == (0, False)
-
-
-def test_follow_of_a_large_account_is_counted(
-    memberships: MembershipStore, pipeline: MembershipPipeline, engine: Engine, sample_users: SampleUsers
-) -> None:
-    user_ids = insert_users(engine, *(f"F{n}" for n in range(MAX_MEMBERS + 2)))
-
-    counts = [set_follow(memberships, user_id, sample_users.alice_id, ON).count for user_id in user_ids]
-    pipeline.flush()
-    counts.append(set_follow(memberships, user_ids[0], sample_users.alice_id, OFF).count)
-
-    assert counts == [2, 3, 4, 5, 6, 5]  # Bob follows her already
 
 
 @pytest.mark.parametrize("was_liked", [False, True])
@@ -344,24 +327,6 @@ def test_post_in_use_stays_in_redis(
     assert redis_connection.exists(POST_LIKES.count_key(post_id))
 
 
-def test_idle_user_leaves_redis(
-    memberships: MembershipStore,
-    redis_connection: redis.Redis,
-    pipeline: MembershipPipeline,
-    sample_users: SampleUsers,
-    evict: Callable[[], int],
-) -> None:
-    set_follow(memberships, sample_users.bob_id, sample_users.alice_id, ON)
-    pipeline.flush()
-
-    evict()
-
-    assert redis_connection.keys(f"follow:*:{sample_users.alice_id}") == []
-    assert memberships.get_follower_counts_and_states(sample_users.bob_id, [sample_users.alice_id]) == {
-        sample_users.alice_id: (1, True)
-    }
-
-
 def test_deleted_post_stays_refused_after_it_was_idle(
     memberships: MembershipStore,
     redis_connection: redis.Redis,
@@ -429,33 +394,3 @@ def test_set_of_many_members_is_loaded_completely(
     members_key = USER_FOLLOWS.members_key(sample_users.alice_id)
     assert (redis_connection.scard(members_key), redis_connection.ttl(members_key)) == (2501, -1)
     assert redis_connection.keys(redis_key("follow", "loaded", "*")) == []
-
-
-def test_redis_does_not_grow_with_the_posts_that_were_liked(
-    memberships: MembershipStore,
-    redis_connection: redis.Redis,
-    engine: Engine,
-    pipeline: MembershipPipeline,
-    sample_users: SampleUsers,
-    evict: Callable[[], int],
-) -> None:
-    post_ids = [new_id() for _ in range(40)]
-    with engine.begin() as conn:
-        conn.execute(
-            text("insert into posts (id, user_id) select unnest(cast(:ids as uuid[])), :owner"),
-            {"ids": post_ids, "owner": sample_users.alice_id},
-        )
-    remaining_keys = []
-
-    for start in range(0, len(post_ids), 10):
-        for post_id in post_ids[start : start + 10]:
-            set_like(memberships, sample_users.bob_id, post_id)
-        pipeline.flush()
-        evict()
-        remaining_keys.append(
-            [key for key in map(str, redis_connection.keys("*")) if not key.startswith("ingress:")]
-        )
-
-    assert remaining_keys == [[]] * 4
-    states = memberships.get_like_counts_and_states(sample_users.bob_id, post_ids)
-    assert set(states.values()) == {(1, True)}

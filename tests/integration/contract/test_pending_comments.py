@@ -12,7 +12,7 @@ from app.ingest.comments import Comment, Comments
 from app.ingest.ingress import IngressStreams
 from app.ingest.memberships import IngressLimits
 from tests.integration.contract.test_ingress_append import comment_of
-from tests.support.fixtures import SampleUsers, comment_event, insert_sample_users, new_id
+from tests.support.fixtures import SampleUsers, comment_event, new_id
 
 pytestmark = pytest.mark.service
 
@@ -23,39 +23,11 @@ def ingress_streams(redis_connection: redis.Redis) -> IngressStreams:
 
 
 @pytest.fixture
-def sample_users(engine: Engine) -> SampleUsers:
-    return insert_sample_users(engine)
-
-
-@pytest.fixture
 def comment_store(redis_connection: redis.Redis, engine: Engine) -> Comments:
     return Comments(redis_connection, engine)
 
 
-def test_comment_in_redis_and_postgresql_is_listed_once(
-    ingress_streams: IngressStreams,
-    comment_store: Comments,
-    engine: Engine,
-    sample_users: SampleUsers,
-) -> None:
-    written, pending = (
-        comment_event(sample_users.bob_id, sample_users, 1),
-        comment_event(sample_users.carol_id, sample_users, 2),
-    )
-    for event in (written, pending):
-        comment_store.load_count_into_cache(sample_users.post_id)
-        ingress_streams.append_events([event], comment_of(event, sample_users))
-    insert_comment(engine, comment_of(written, sample_users))
-
-    comments = comment_store.list_by_post(sample_users.post_id)
-
-    assert {comment.id for comment in comments} == {
-        written.window_entry_key,
-        pending.window_entry_key,
-    }
-
-
-def test_lost_comment_count_is_rebuilt_from_both_stores_without_duplicates(
+def test_comment_in_redis_and_postgresql_is_listed_and_counted_once(
     redis_connection: redis.Redis,
     ingress_streams: IngressStreams,
     comment_store: Comments,
@@ -70,10 +42,15 @@ def test_lost_comment_count_is_rebuilt_from_both_stores_without_duplicates(
     for event in (written, pending):
         ingress_streams.append_events([event], comment_of(event, sample_users))
     insert_comment(engine, comment_of(written, sample_users))
-    redis_connection.delete(f"comment:count:{sample_users.post_id}")
 
+    comments = comment_store.list_by_post(sample_users.post_id)
+    redis_connection.delete(f"comment:count:{sample_users.post_id}")
     comment_store.load_count_into_cache(sample_users.post_id)
 
+    assert {comment.id for comment in comments} == {
+        written.window_entry_key,
+        pending.window_entry_key,
+    }
     assert comment_store.count_by_post([sample_users.post_id]) == {sample_users.post_id: 2}
 
 

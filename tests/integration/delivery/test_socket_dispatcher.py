@@ -13,7 +13,7 @@ from app.delivery.socket_dispatcher import CATCH_UP_BATCH_SIZE, SocketDispatcher
 from app.domain.errors import Unavailable
 from app.persistence.critical_notify import CriticalClientEvent
 from tests.support.event_writer_harness import EventWriterHarness
-from tests.support.fixtures import insert_sample_users, like_event, new_id, otp_event
+from tests.support.fixtures import like_event, new_id, otp_event
 
 pytestmark = pytest.mark.service
 PHONE, LAPTOP = "phone", "laptop"
@@ -23,15 +23,15 @@ PHONE, LAPTOP = "phone", "laptop"
 class DispatcherHarness:
     """The dispatcher of a web process to which Alice is connected with her phone, and what it sent."""
 
-    event_writer_harness: EventWriterHarness
+    writer: EventWriterHarness
     sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     """(socket, event, data)"""
     closed_sids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.alice_id = self.event_writer_harness.sample_users.alice_id
-        self.history = ClientEventHistory(self.event_writer_harness.engine)
-        self.dispatcher = self.new_dispatcher(self.event_writer_harness.engine)
+        self.alice_id = self.writer.sample_users.alice_id
+        self.history = ClientEventHistory(self.writer.engine)
+        self.dispatcher = self.new_dispatcher(self.writer.engine)
         self.join(PHONE, 0)
 
     def new_dispatcher(self, engine: Engine) -> SocketDispatcher:
@@ -51,13 +51,13 @@ class DispatcherHarness:
         )
 
     def write_likes(self, count: int) -> None:
-        sample_users = self.event_writer_harness.sample_users
+        sample_users = self.writer.sample_users
         for seq, user_id in enumerate((sample_users.bob_id, sample_users.carol_id)[:count], 1):
-            self.event_writer_harness.write(like_event(user_id, sample_users, seq))
+            self.writer.write(like_event(user_id, sample_users, seq))
 
     def write_code(self) -> CriticalClientEvent:
-        event = otp_event(self.event_writer_harness.sample_users, 9)
-        [critical_event] = self.event_writer_harness.write(event).critical_events
+        event = otp_event(self.writer.sample_users, 9)
+        [critical_event] = self.writer.write(event).critical_events
         return critical_event
 
     def notify(self, critical_event: CriticalClientEvent) -> None:
@@ -65,9 +65,7 @@ class DispatcherHarness:
 
     def receive_from_redis(self, *client_seqs: int) -> None:
         """All client events of Alice, or those with these numbers, as the deliverer pushes them."""
-        for event, data in self.event_writer_harness.query(
-            "select client_event, payload from outbox order by id"
-        ):
+        for event, data in self.writer.query("select client_event, payload from outbox order by id"):
             if not client_seqs or data.get("seq") in client_seqs:
                 self.dispatcher.deliver(self.alice_id, event, data, "redis")
 
@@ -82,8 +80,8 @@ class DispatcherHarness:
 
 
 @pytest.fixture
-def harness(engine: Engine) -> DispatcherHarness:
-    return DispatcherHarness(EventWriterHarness(engine, insert_sample_users(engine)))
+def harness(writer: EventWriterHarness) -> DispatcherHarness:
+    return DispatcherHarness(writer)
 
 
 def test_notify_delivers_the_code_after_the_events_before_it(harness: DispatcherHarness) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from app.bootstrap import SharedServices, new_id
 from app.operations import event_search, notification_search
-from tests.support.admin_api import AdminApiUser
-from tests.support.admin_api import admin as admin
+from tests.support.api_user import ApiUser
+from tests.support.api_user import admin as admin
 from tests.support.fixtures import insert_sample_users, otp_event
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from tests.support.pipeline_harness import pipeline as pipeline
@@ -50,15 +50,15 @@ def activity(pipeline: PipelineHarness) -> SampleActivity:
     return SampleActivity(pipeline, ann, ben)
 
 
-def _found(admin: AdminApiUser, what: str, query: str = "") -> list[tuple[str, str | None]]:
+def _found(admin: ApiUser, what: str, query: str = "") -> list[tuple[str, str | None]]:
     """Kind and post of what is found, sorted."""
-    answer = admin(f"GET /{what}?{query}")
+    answer = admin("GET", f"/api/admin/{what}?{query}")
     assert answer["status"] == 200, answer
     return sorted((item["type"], item["post"] and item["post"]["caption"]) for item in answer["items"])
 
 
 def test_events_of_a_person_are_those_that_the_person_did_or_was_told(
-    admin: AdminApiUser, activity: SampleActivity
+    admin: ApiUser, activity: SampleActivity
 ) -> None:
     # The object of a reply is a comment, so no post is named.
     of_ann = [("COMMENT_REPLY", None), ("FOLLOW", None), ("LIKE", "Bread"), ("LIKE", "Swim")]
@@ -74,30 +74,28 @@ def _username(user: PipelineUser) -> str:
 
 
 def test_notifications_of_a_person_are_those_of_recipient_and_actor(
-    admin: AdminApiUser, activity: SampleActivity
+    admin: ApiUser, activity: SampleActivity
 ) -> None:
     assert _found(admin, "notifications", f"person={activity.ben.id}") == [
         ("COMMENT", "Swim"),
         ("COMMENT_REPLY", "Swim"),
         ("LIKE", "Swim"),
     ]
-    (like,) = admin(f"GET /notifications?person={activity.ben.id}&type=LIKE")["items"]
+    (like,) = admin("GET", f"/api/admin/notifications?person={activity.ben.id}&type=LIKE")["items"]
     assert like["recipient"]["name"] == "Alice"
     assert (like["state"], like["actorCount"]) == ("listed", 2)
     assert like["message"].endswith("and 1 other liked your post")
 
 
 @BOTH
-def test_post_finds_also_replies_to_its_comments(
-    admin: AdminApiUser, activity: SampleActivity, what: str
-) -> None:
+def test_post_finds_also_replies_to_its_comments(admin: ApiUser, activity: SampleActivity, what: str) -> None:
     kinds = [kind for kind, _ in _found(admin, what, f"postId={activity.post('Swim')}")]
 
     assert kinds == ["COMMENT", "COMMENT_REPLY", "LIKE", *(["LIKE"] if what == "events" else [])]
 
 
 @BOTH
-def test_criteria_narrow_each_other(admin: AdminApiUser, activity: SampleActivity, what: str) -> None:
+def test_criteria_narrow_each_other(admin: ApiUser, activity: SampleActivity, what: str) -> None:
     query = f"person={activity.ann.id}&postId={activity.post('Bread')}"
 
     assert _found(admin, what, f"{query}&type=LIKE") == [("LIKE", "Bread")]
@@ -105,7 +103,7 @@ def test_criteria_narrow_each_other(admin: AdminApiUser, activity: SampleActivit
 
 
 @BOTH
-def test_time_limits_what_is_found(admin: AdminApiUser, activity: SampleActivity, what: str) -> None:
+def test_time_limits_what_is_found(admin: ApiUser, activity: SampleActivity, what: str) -> None:
     def at(minutes: int) -> str:
         return quote((datetime.now(UTC) + timedelta(minutes=minutes)).isoformat())
 
@@ -118,7 +116,7 @@ def test_time_limits_what_is_found(admin: AdminApiUser, activity: SampleActivity
 
 @BOTH
 def test_pages_continue_where_the_one_before_ended(
-    admin: AdminApiUser, activity: SampleActivity, what: str
+    admin: ApiUser, activity: SampleActivity, what: str
 ) -> None:
     everything = [
         item["id" if what == "notifications" else "eventId"] for item in _all_pages(admin, what, 50)
@@ -130,10 +128,10 @@ def test_pages_continue_where_the_one_before_ended(
     assert len(set(everything)) == len(everything) >= 5
 
 
-def _all_pages(admin: AdminApiUser, what: str, limit: int) -> list[Any]:
+def _all_pages(admin: ApiUser, what: str, limit: int) -> list[Any]:
     items, cursor = [], ""
     while True:
-        page = admin(f"GET /{what}?limit={limit}{cursor}")
+        page = admin("GET", f"/api/admin/{what}?limit={limit}{cursor}")
         items += page["items"]
         if page["nextCursor"] is None:
             return items
@@ -141,7 +139,7 @@ def _all_pages(admin: AdminApiUser, what: str, limit: int) -> list[Any]:
 
 
 def test_event_search_continues_after_the_traces_that_one_request_reads(
-    admin: AdminApiUser, activity: SampleActivity, monkeypatch: pytest.MonkeyPatch
+    admin: ApiUser, activity: SampleActivity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page may be empty and not the last."""
     everything = [item["eventId"] for item in _all_pages(admin, "events", 50)]
@@ -151,13 +149,13 @@ def test_event_search_continues_after_the_traces_that_one_request_reads(
 
 
 def test_event_without_announcement_is_found_with_its_outcome(
-    admin: AdminApiUser, pipeline: PipelineHarness
+    admin: ApiUser, pipeline: PipelineHarness
 ) -> None:
     pipeline.alice.create_post("Hello")
     pipeline.alice.like("Hello")
     pipeline.run_until_idle()
 
-    (event,) = admin(f"GET /events?person={pipeline.alice.id}")["items"]
+    (event,) = admin("GET", f"/api/admin/events?person={pipeline.alice.id}")["items"]
 
     assert (event["type"], event["status"], event["outcome"]) == ("LIKE", "ended", "self")
     assert event["actor"] == event["recipient"]
@@ -165,68 +163,68 @@ def test_event_without_announcement_is_found_with_its_outcome(
 
 
 def test_event_that_waits_in_its_topic_is_listed_and_found_by_time_only(
-    admin: AdminApiUser, pipeline: PipelineHarness
+    admin: ApiUser, pipeline: PipelineHarness
 ) -> None:
     pipeline.alice.create_post("Hello")
     (ann,) = pipeline.create_users("Ann")
     ann.like("Hello")
     pipeline.bridge.step()
 
-    (event,) = admin("GET /events")["items"]
+    (event,) = admin("GET", "/api/admin/events")["items"]
     assert (event["type"], event["status"], event["actor"]) == (None, "published", None)
-    assert admin(f"GET /events?person={ann.id}")["items"] == []
+    assert admin("GET", f"/api/admin/events?person={ann.id}")["items"] == []
 
 
-def test_code_is_redacted_and_leads_to_its_trace(admin: AdminApiUser, pipeline: PipelineHarness) -> None:
+def test_code_is_redacted_and_leads_to_its_trace(admin: ApiUser, pipeline: PipelineHarness) -> None:
     event = otp_event(insert_sample_users(pipeline.engine), 1)
     pipeline.actions.publish_event(event)
     pipeline.run_until_idle()
 
-    (notification,) = admin("GET /notifications?type=OTP")["items"]
+    (notification,) = admin("GET", "/api/admin/notifications?type=OTP")["items"]
 
     assert notification["eventId"] == event.event_id
     assert "123456" not in str(notification)
 
 
 def test_removed_notification_is_shown_as_removed(
-    admin: AdminApiUser, activity: SampleActivity, pipeline: PipelineHarness
+    admin: ApiUser, activity: SampleActivity, pipeline: PipelineHarness
 ) -> None:
     with pipeline.engine.begin() as conn:
         conn.execute(text("update notifications set removed_at = now() where type = 'FOLLOW'"))
 
-    (follow,) = admin("GET /notifications?type=FOLLOW")["items"]
+    (follow,) = admin("GET", "/api/admin/notifications?type=FOLLOW")["items"]
     assert follow["state"] == "removed"
 
 
 @BOTH
-def test_unknown_person_and_invalid_criteria_are_refused(admin: AdminApiUser, what: str) -> None:
-    assert admin(f"GET /{what}?person=nobody_has_this_name")["code"] == "user_not_found"
-    assert admin(f"GET /{what}?person={new_id()}")["items"] == []
+def test_unknown_person_and_invalid_criteria_are_refused(admin: ApiUser, what: str) -> None:
+    assert admin("GET", f"/api/admin/{what}?person=nobody_has_this_name")["code"] == "user_not_found"
+    assert admin("GET", f"/api/admin/{what}?person={new_id()}")["items"] == []
     for query in ("type=nothing", "postId=1", "from=yesterday", "limit=51", "cursor=WzFd"):
-        assert admin(f"GET /{what}?{query}")["status"] == 400, query
+        assert admin("GET", f"/api/admin/{what}?{query}")["status"] == 400, query
 
 
 def test_search_that_takes_too_long_is_refused(
-    admin: AdminApiUser, activity: SampleActivity, monkeypatch: pytest.MonkeyPatch
+    admin: ApiUser, activity: SampleActivity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notification_search, "SEARCH_TIMEOUT_MS", 50)
     slow = "select n.id::text from notifications n, pg_sleep(5) where {condition} limit :limit"
     monkeypatch.setattr(notification_search, "_FIND_ANY", slow)
 
-    answer = admin("GET /notifications")
+    answer = admin("GET", "/api/admin/notifications")
 
     assert (answer["status"], answer["code"]) == (400, "search_too_broad")
 
 
 def test_without_redis_the_search_of_events_is_empty_and_stale(
     isolated_services: SharedServices,
-    admin: AdminApiUser,
+    admin: ApiUser,
     activity: SampleActivity,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(isolated_services.redis, "connection_pool", redis.ConnectionPool(port=1))
 
-    answer = admin("GET /events")
+    answer = admin("GET", "/api/admin/events")
 
     assert (answer["status"], answer["items"], answer["stale"]) == (200, [], True)
 

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from app.accounts.service_keys import ServiceKeys
 from app.bootstrap import SharedServices, new_id
 from tests.support.api_routes import CALLERS, ApiRoute, api_routes, request_bodies
+from tests.support.api_user import PASSWORD
 from tests.support.openapi_check import schema_violations
-from tests.support.real_store_app import PASSWORD, RouteTestData, auth_headers
+from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services
 from tests.support.real_store_app import route_data as route_data

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import Engine, event, text
 
 from app.bootstrap import SharedServices
-from tests.integration.http.test_social_with_real_stores import ApiUser
+from tests.support.api_user import ApiUser
 
 pytestmark = pytest.mark.service
 
@@ -38,7 +38,7 @@ class BlockScenario:
 
 @pytest.fixture
 def block_scenario(isolated_app: Flask) -> BlockScenario:
-    return BlockScenario(*(ApiUser(isolated_app.test_client(), name) for name in ("alice", "bob", "carol")))
+    return BlockScenario(*(ApiUser(isolated_app, name) for name in ("alice", "bob", "carol")))
 
 
 @pytest.fixture(params=["the author blocked the reader", "the reader blocked the author"])

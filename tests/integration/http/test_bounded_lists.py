@@ -13,7 +13,7 @@ from app.operations import database_viewer
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.persistence.pages import PageRequest
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice
+from tests.support.api_user import ApiUser, alice
 
 __all__ = ["alice"]
 pytestmark = pytest.mark.service

@@ -11,7 +11,7 @@ from app.domain.clock import Clock
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
-from tests.integration.http.test_social_with_real_stores import ApiUser
+from tests.support.api_user import ApiUser
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import new_id
 
@@ -23,7 +23,7 @@ class RenameScenario:
 
     def __init__(self, isolated_app: Flask, engine: Engine) -> None:
         self.engine = engine
-        self.alice, self.bob = (ApiUser(isolated_app.test_client(), name) for name in ("alice", "bobold"))
+        self.alice, self.bob = (ApiUser(isolated_app, name) for name in ("alice", "bobold"))
         self.post = self.alice.create_post()
         self.bob("PATCH", f"/api/users/{self.bob.id}", {"name": "Former"})
         self.bob("PUT", f"/api/posts/{self.post}/like")

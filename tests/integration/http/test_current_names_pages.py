@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
 from app.social.users import Users
-from tests.integration.http.test_forms import sign_in
+from tests.support.api_user import sign_in
 from tests.support.real_store_app import RouteTestData
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services

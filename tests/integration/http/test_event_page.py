@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices, new_id
-from tests.integration.http.test_forms import sign_in
+from tests.support.api_user import sign_in
 from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from app.accounts.service_keys import ServiceKeys
 from app.bootstrap import new_id
 from app.domain.events import MAX_METADATA_BYTES
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice
+from tests.support.api_user import ApiUser, alice
 
 __all__ = ["alice"]
 pytestmark = pytest.mark.service

@@ -8,7 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
-from tests.support.real_store_app import PASSWORD, RouteTestData
+from tests.support.api_user import sign_in
+from tests.support.real_store_app import RouteTestData
 from tests.support.real_store_app import app as app
 from tests.support.real_store_app import app_services as app_services
 from tests.support.real_store_app import route_data as route_data
@@ -29,21 +30,6 @@ def filled(rule: str, route_data: RouteTestData) -> str:
         "username": f"owner_{route_data.owner[-12:]}",
     }
     return re.sub(r"<(\w+)>", lambda match: value_by_name[match[1]], rule)
-
-
-def csrf(client: FlaskClient) -> str:
-    match = re.search(r'name="csrf" content="([^"]+)"', client.get("/login").text)
-    assert match
-    return match[1]
-
-
-def sign_in(client: FlaskClient, email: str) -> str:
-    """The CSRF token of the new session."""
-    fields = {"csrf": csrf(client), "email": email, "password": PASSWORD}
-    assert client.post("/login", data=fields).status_code == 303
-    match = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
-    assert match
-    return match[1]
 
 
 def test_form_without_session_or_csrf_field_is_refused(

@@ -11,7 +11,7 @@ from app.clients import postgres
 from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 from app.ingest.actions import Actions
 from app.ingest.idempotency import IdempotencyClaim, IdempotencyKeys, StoredResponse
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+from tests.support.api_user import ApiUser, alice, bob
 
 __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
@@ -25,7 +25,7 @@ def post_with_key(isolated_app: Flask, alice: ApiUser) -> PostWithKey:
     """Sends a POST with an Idempotency-Key, by default as Alice."""
 
     def post(path: str, body: Any, key: str, user: ApiUser = alice) -> Any:
-        headers = user._headers | {"Idempotency-Key": key}
+        headers = user.headers | {"Idempotency-Key": key}
         return isolated_app.test_client().post(path, json=body, headers=headers)
 
     return post

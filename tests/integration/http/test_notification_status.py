@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from app.delivery.history import ClientEventHistory, ResumePoint
 from app.domain.events import SEQ_PER_MS
 from app.social.notifications import _EXPLAIN_ACTORS, _EXPLAIN_NEWEST_ACTOR, MAX_GROUPED
-from tests.integration.http.test_social_with_real_stores import (
-    ApiUser,
-    _notify,
-    alice,
-    bob,
-)
+from tests.support.api_user import ApiUser, alice, bob, insert_notification
 from tests.support.fixtures import insert_users
 
 __all__ = ["alice", "bob"]
@@ -30,7 +26,7 @@ def unread(user: ApiUser) -> int:
 
 def test_notification_marked_as_seen_stays_unread(engine: Engine, alice: ApiUser) -> None:
     for seq in (1, 2, 3):
-        _notify(engine, alice.id, seq)
+        insert_notification(engine, alice.id, seq)
     response = alice("PATCH", f"/api/notifications/{alice.id}/seen", {"upTo": 2})
     assert response["updatedCount"] == 2
     assert [bool(row["seenAt"]) for row in sorted(listed(alice), key=_created)] == [
@@ -45,44 +41,30 @@ def _created(row: Any) -> Any:
     return row["createdAt"]
 
 
-def test_read_and_unread_change_the_unread_count(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
-    alice("PATCH", f"/api/notifications/{row_id}/read")
-    assert unread(alice) == 0
-    back = alice("PATCH", f"/api/notifications/{row_id}/unread")["notification"]
-    assert (back["isRead"], back["readAt"], back["version"]) == (False, None, 3)
-    assert unread(alice) == 1
-
-
-def test_archived_notification_is_hidden_and_not_counted(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
-    archived = alice("PATCH", f"/api/notifications/{row_id}/archive")["notification"]
-    assert archived["archivedAt"]
-    assert (listed(alice), unread(alice)) == ([], 0)
-
-
 def test_deleted_notification_is_not_found(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     assert alice("DELETE", f"/api/notifications/{row_id}")["message"] == "Notification deleted"
     assert alice("DELETE", f"/api/notifications/{row_id}")["status"] == 404
     assert (listed(alice), unread(alice)) == ([], 0)
 
 
 def test_grouped_list_has_counts_by_type(engine: Engine, alice: ApiUser) -> None:
-    first = _notify(engine, alice.id, 1)
-    _notify(engine, alice.id, 2)
+    first = insert_notification(engine, alice.id, 1)
+    insert_notification(engine, alice.id, 2)
     alice("PATCH", f"/api/notifications/{first}/read")
     response = alice("GET", f"/api/notifications/{alice.id}/grouped")
     assert [len(rows) for rows in response["grouped"].values()] == [2]
     [stats] = response["stats"]
     assert (stats["type"], stats["count"], stats["unread"]) == ("LIKE", 2, 1)
     assert stats["latest"].endswith("Z")
+    totals = alice("GET", f"/api/notifications/{alice.id}/totals")
+    assert totals["types"] == {"LIKE": {"count": 2, "unread": 1}}
 
 
 def test_explanation_has_the_topic_the_actors_and_the_steps(
     engine: Engine, alice: ApiUser, bob: ApiUser
 ) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     with engine.begin() as conn:
         conn.execute(
             text(
@@ -126,7 +108,7 @@ def _join(engine: Engine, row_id: str, actor_count: int) -> list[str]:
 def test_explanation_has_at_most_six_lines_with_names_in_the_time_zone_of_the_reader(
     engine: Engine, alice: ApiUser
 ) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     _join(engine, row_id, 4)
 
     lines = alice("GET", f"/api/notifications/{row_id}/why?timeZone=Europe/Berlin")["lines"]
@@ -141,7 +123,7 @@ def test_explanation_has_at_most_six_lines_with_names_in_the_time_zone_of_the_re
 
 
 def test_explanation_of_ten_thousand_likes_reads_few_of_them(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     _join(engine, row_id, 10_000)
     with engine.begin() as conn:
         conn.execute(text("analyze notification_actors"))
@@ -162,16 +144,18 @@ def _rows_read(node: dict[str, Any], table: str) -> int:
     return own_rows + sum(_rows_read(child, table) for child in node.get("Plans", []))
 
 
-def test_archived_notification_can_be_restored(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
-    alice("PATCH", f"/api/notifications/{row_id}/archive")
+def test_archived_notification_is_hidden_until_it_is_restored(engine: Engine, alice: ApiUser) -> None:
+    row_id = insert_notification(engine, alice.id, 1)
+    archived = alice("PATCH", f"/api/notifications/{row_id}/archive")["notification"]
+    assert archived["archivedAt"]
+    assert (listed(alice), unread(alice)) == ([], 0)
     back = alice("PATCH", f"/api/notifications/{row_id}/unarchive")["notification"]
     assert (back["archivedAt"], back["version"]) == (None, 3)
     assert ([row["id"] for row in listed(alice)], unread(alice)) == ([row_id], 1)
 
 
 def test_archived_notification_without_actors_is_not_restored(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     alice("PATCH", f"/api/notifications/{row_id}/archive")
     with engine.begin() as conn:
         conn.execute(text("update notifications set actor_count = 0"))
@@ -180,7 +164,7 @@ def test_archived_notification_without_actors_is_not_restored(engine: Engine, al
 
 
 def test_snoozed_notification_is_listed_only_as_snoozed(engine: Engine, alice: ApiUser) -> None:
-    row_id, other_id = _notify(engine, alice.id, 1), _notify(engine, alice.id, 2)
+    row_id, other_id = insert_notification(engine, alice.id, 1), insert_notification(engine, alice.id, 2)
     until = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
     snoozed = alice("POST", f"/api/notifications/{row_id}/snooze", {"until": until.isoformat()})
     assert snoozed["notification"]["snoozedUntil"] == f"{until:%Y-%m-%dT%H:%M:%S}.000Z"
@@ -199,21 +183,21 @@ def test_snoozed_notification_is_listed_only_as_snoozed(engine: Engine, alice: A
     "body", [{}, {"until": "soon"}, {"until": "2020-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00Z"}]
 )
 def test_snooze_without_a_valid_time_is_refused(engine: Engine, alice: ApiUser, body: Any) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     assert alice("POST", f"/api/notifications/{row_id}/snooze", body)["status"] == 400
     assert unread(alice) == 1
 
 
 def test_snooze_of_another_user_is_refused(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
+    row_id = insert_notification(engine, alice.id, 1)
     body = {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
     assert bob("POST", f"/api/notifications/{row_id}/snooze", body)["status"] == 403
     assert bob("DELETE", f"/api/notifications/{row_id}/snooze")["status"] == 403
 
 
 def test_undo_of_read_all_keeps_notifications_read_before(engine: Engine, alice: ApiUser) -> None:
-    before = _notify(engine, alice.id, 1)
-    others = {_notify(engine, alice.id, seq) for seq in (2, 3)}
+    before = insert_notification(engine, alice.id, 1)
+    others = {insert_notification(engine, alice.id, seq) for seq in (2, 3)}
     with engine.begin() as conn:
         conn.execute(text("update users set client_seq = 3"))
         values = {"id": before}
@@ -229,9 +213,33 @@ def test_undo_of_read_all_keeps_notifications_read_before(engine: Engine, alice:
     assert {row["id"] for row in listed(alice) if not row["isRead"]} == others
 
 
-def test_totals_count_all_and_unread_by_type(engine: Engine, alice: ApiUser) -> None:
-    row_id = _notify(engine, alice.id, 1)
-    _notify(engine, alice.id, 2)
-    alice("PATCH", f"/api/notifications/{row_id}/read")
-    response = alice("GET", f"/api/notifications/{alice.id}/totals")
-    assert response["types"] == {"LIKE": {"count": 2, "unread": 1}}
+def test_notification_after_read_up_to_stays_unread(engine: Engine, alice: ApiUser) -> None:
+    for seq in (1, 2, 3):
+        insert_notification(engine, alice.id, seq)
+    path = f"/api/notifications/{alice.id}"
+    assert alice("PATCH", f"{path}/read-all", {"upTo": 2})["updatedCount"] == 2
+    unread = alice("GET", f"{path}?unreadOnly=true")["notifications"]
+    assert [row["seq"] for row in unread] == [3]
+
+
+@pytest.mark.parametrize(("since", "is_complete"), [(3, True), (0, True), (4, False)])
+def test_history_is_complete_or_not_returned(
+    engine: Engine, alice: ApiUser, since: int, is_complete: bool
+) -> None:
+    for seq in (1, 2, 3):
+        insert_notification(engine, alice.id, seq)
+    epoch = ClientEventHistory(engine).load_missed_events(alice.id, None).epoch
+    missed = ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, since))
+    assert (missed.is_complete, len(missed.client_events)) == (
+        is_complete,
+        3 - since if is_complete else 0,
+    )
+
+
+def test_history_with_a_gap_is_not_returned(engine: Engine, alice: ApiUser) -> None:
+    for seq in (1, 2, 3):
+        insert_notification(engine, alice.id, seq)
+    with engine.begin() as conn:
+        conn.execute(text("delete from outbox where client_seq = 2"))
+    epoch = ClientEventHistory(engine).load_missed_events(alice.id, None).epoch
+    assert not ClientEventHistory(engine).load_missed_events(alice.id, ResumePoint(epoch, 0)).is_complete

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+from tests.support.api_user import ApiUser, alice, bob
 
 __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
@@ -48,7 +48,7 @@ def test_unfollow_of_a_written_follow_hides_it_at_once(engine: Engine, alice: Ap
 
 
 def test_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bob: ApiUser) -> None:
-    users = [ApiUser(isolated_app.test_client(), f"other{n}") for n in range(3)]
+    users = [ApiUser(isolated_app, f"other{n}") for n in range(3)]
     for user in users:
         bob("PUT", f"/api/follows/{user.id}")
 
@@ -57,17 +57,6 @@ def test_list_of_unwritten_follows_is_paged_newest_first(isolated_app: Flask, bo
 
     assert names(first["following"] + rest["following"]) == ["other2", "other1", "other0"]
     assert rest["nextCursor"] is None
-
-
-def test_own_block_mute_and_bookmark_are_listed_at_once(alice: ApiUser, bob: ApiUser) -> None:
-    post_id = alice.create_post()
-    bob("PUT", f"/api/bookmarks/{post_id}")
-    bob("PUT", f"/api/mutes/users/{alice.id}")
-    assert [bookmark["id"] for bookmark in bob("GET", "/api/bookmarks")["bookmarks"]] == [post_id]
-    bob("PUT", f"/api/blocks/{alice.id}")
-
-    assert names(bob("GET", "/api/mutes")["users"]) == ["alice"]
-    assert names(bob("GET", "/api/blocks")["users"]) == ["alice"]
 
 
 def test_own_like_is_listed_though_a_post_has_too_many_likers_to_cache(

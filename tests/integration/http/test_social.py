@@ -1,12 +1,13 @@
-"""Bookmarks, likers, profiles, search, mutes, blocks and preferences, on real services."""
+"""Accounts, posts, profiles, search, mutes, blocks, preferences and cleanup, on real services."""
 
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+from tests.support.api_user import ApiUser, alice, bob
 
 __all__ = ["alice", "bob"]
 pytestmark = pytest.mark.service
@@ -96,11 +97,6 @@ def test_profile_change_is_validated_and_shown(alice: ApiUser, changes: dict[str
         profile = alice("GET", f"/api/users/{alice.id}")["user"]
         assert {name: profile[name] for name in changes} == changes
         assert "email" not in response["user"]
-
-
-def test_empty_name_or_avatar_changes_nothing(alice: ApiUser) -> None:
-    response = alice("PATCH", f"/api/users/{alice.id}", {"name": "", "avatarUrl": ""})
-    assert (response["user"]["name"], response["user"]["avatarUrl"]) == ("alice", None)
 
 
 @pytest.mark.parametrize("query", ["%", "_", "\\"])
@@ -244,3 +240,71 @@ def test_account_is_deleted_by_its_owner_with_the_password_only(alice: ApiUser, 
     assert alice("DELETE", path, {"password": "Passw0rd"})["status"] == 200
     assert bob("GET", path)["status"] == 404
     assert bob("GET", f"/api/posts/{post}")["status"] == 404
+
+
+def test_registered_address_is_refused_whatever_its_case(isolated_app: Flask, alice: ApiUser) -> None:
+    body = {"email": "ALICE@example.org", "username": "alice2", "password": "Passw0rd"}
+    response = isolated_app.test_client().post("/api/auth/register", json=body)
+    assert (response.status_code, response.json and response.json["code"]) == (409, "email_taken")
+
+
+@pytest.mark.parametrize("email", ["alice@example.org", "nobody@example.org"])
+def test_failed_log_in_reveals_nothing_about_the_account(
+    isolated_app: Flask, alice: ApiUser, email: str
+) -> None:
+    body = {"email": email, "password": "Wr0ng-one"}
+    response = isolated_app.test_client().post("/api/auth/login", json=body)
+    assert response.status_code == 401
+    assert (response.json or {})["error"] == "Invalid email or password"
+
+
+def test_own_like_is_in_the_next_read(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.create_post()
+    assert bob("PUT", f"/api/posts/{post}/like")["likesCount"] == 1
+    read_post = bob("GET", f"/api/posts/{post}")["post"]
+    assert (read_post["isLiked"], read_post["likesCount"], read_post["_count"]["likes"]) == (True, 1, 1)
+
+
+def test_post_alert_needs_a_follow_and_ends_with_the_unfollow(alice: ApiUser, bob: ApiUser) -> None:
+    path = f"/api/follows/{alice.id}"
+    assert bob("PUT", f"{path}/bell")["status"] == 400
+    bob("PUT", path)
+    assert bob("PUT", f"{path}/bell")["bellEnabled"] is True
+    bob("DELETE", path)
+    assert bob("GET", f"/api/users/{alice.id}")["user"]["bellEnabled"] is False
+
+
+def test_feed_cursor_is_stable_while_posts_arrive(alice: ApiUser) -> None:
+    expected_ids = [alice.create_post(str(n)) for n in range(5)][::-1]
+    listed_ids, cursor = [], ""
+    while True:
+        page = alice("GET", f"/api/posts?limit=2&cursor={cursor}")
+        listed_ids += [post["id"] for post in page["posts"]]
+        alice.create_post("a newer one")
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert listed_ids == expected_ids
+
+
+def test_cleanup_removes_simulated_users_only(engine: Engine, alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.create_post()
+    bob("PUT", f"/api/posts/{post}/like")
+    body = {"postId": post, "targetUserId": alice.id, "count": 4}
+    response = alice("POST", "/api/test/simulate-likes", body)
+    assert [result["isFollower"] for result in response["results"]] == [True, False, True, False]
+    assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 5
+    assert "4 test users" in alice("DELETE", "/api/test/cleanup")["message"]
+    assert alice("GET", f"/api/posts/{post}")["post"]["likesCount"] == 1
+    assert alice("GET", f"/api/users/{alice.id}")["user"]["followersCount"] == 0
+
+
+def test_cleanup_removes_content_of_simulated_users(alice: ApiUser, bob: ApiUser) -> None:
+    post = alice.create_post()
+    bob("POST", "/api/comments", {"postId": post, "content": "Mine stays"})
+    body = {"postId": post, "targetUserId": alice.id, "count": 3}
+    assert len(alice("POST", "/api/test/simulate-comments", body)["results"]) == 3
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 4
+    alice("DELETE", "/api/test/cleanup")
+    assert alice("GET", f"/api/posts/{post}")["post"]["commentsCount"] == 1
+    comments = alice("GET", f"/api/comments?postId={post}")["comments"]
+    assert [comment["content"] for comment in comments] == ["Mine stays"]

@@ -12,7 +12,7 @@ from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
 from app.persistence.suppressed_events import MAX_NAMED_ACTORS
-from tests.integration.http.test_social_with_real_stores import ApiUser, alice, bob
+from tests.support.api_user import ApiUser, alice, bob
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
@@ -135,7 +135,7 @@ def test_quiet_hours_hold_until_their_end(
 
 
 def test_open_window_says_when_it_closes(isolated_app: Flask, pipeline: PipelineHarness) -> None:
-    owner = ApiUser(isolated_app.test_client(), "owner")
+    owner = ApiUser(isolated_app, "owner")
     post_id = owner.create_post("Hello")
     pipeline.post_id_by_caption["Hello"] = post_id
     users = pipeline.create_users(*USER_NAMES[:5])

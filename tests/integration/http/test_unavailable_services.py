@@ -14,6 +14,7 @@ from app.ingest.memberships import DesiredState
 from app.messaging.topics import create_missing_topics
 from app.settings import load_settings
 from tests.support.api_routes import ApiRoute, api_routes, request_bodies
+from tests.support.isolated_app import environment_variables
 from tests.support.real_store_app import RouteTestData, auth_headers
 from tests.support.real_store_app import app_services as app_services
 from tests.support.real_store_app import route_data as route_data
@@ -30,21 +31,22 @@ REFUSED_HERE = {"POST /api/auth/refresh", "POST /api/test/services/{service}"}
 NEED_NOTHING = {"GET /health", "GET /openapi.json", "GET /docs"}
 
 
+WITHOUT_REDIS = pytest.mark.parametrize("app_without_service", ["redis"], indirect=True)
+WITHOUT_POSTGRESQL = pytest.mark.parametrize("app_without_service", ["postgres"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=list(NOWHERE))
 def app_without_service(
     request: pytest.FixtureRequest, environment: dict[str, str], app_services: SharedServices
 ) -> Iterator[tuple[str, Flask]]:
-    """An application that reaches all services but one."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
+    """An application that reaches all services but one, and the name of this one."""
+    with environment_variables(environment):
         all_there = load_settings()
         # The topics stay when this module is done: with other numbers than everybody's they would
         # be in the way of the tests that come after.
         kafka_connection = all_there.service_urls.kafka_connection
         create_missing_topics(kafka_connection, all_there.kafka.partitions, 1, 3_600_000)
-        for name, value in NOWHERE[request.param].items():
-            patch.setenv(name, value)
+    with environment_variables(environment | NOWHERE[request.param]):
         services = build_shared_services(load_settings())
     yield request.param, create_web_application(services).flask_app
     services.engine.dispose()
@@ -93,35 +95,7 @@ def _write(app_services: SharedServices, route_data: RouteTestData) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("caller", "path", "status"),
-    [
-        ("other", "/api/posts/{post}", 403),
-        ("other", "/api/comments/{comment}", 403),
-        ("owner", "/api/posts/00000000-0000-4000-8000-000000000000", 404),
-        ("owner", "/api/comments/00000000-0000-4000-8000-000000000000", 404),
-    ],
-)
-def test_deletion_without_redis_is_refused_for_the_usual_reasons(
-    app_without_service: tuple[str, Flask],
-    app_services: SharedServices,
-    route_data: RouteTestData,
-    caller: str,
-    path: str,
-    status: int,
-) -> None:
-    service, app = app_without_service
-    if service != "redis":
-        return
-    _write(app_services, route_data)
-
-    response: Any = app.test_client().delete(
-        path.format(**vars(route_data)), headers=auth_headers(app_services, route_data, caller)
-    )
-
-    assert response.status_code == status, response.get_data(as_text=True)
-
-
+@WITHOUT_REDIS
 @pytest.mark.parametrize("kind", ["OTP", "LIKE", "MARKETING"])
 def test_event_of_another_server_is_accepted_without_redis(
     app_without_service: tuple[str, Flask],
@@ -129,9 +103,7 @@ def test_event_of_another_server_is_accepted_without_redis(
     route_data: RouteTestData,
     kind: str,
 ) -> None:
-    service, app = app_without_service
-    if service != "redis":
-        return
+    _, app = app_without_service
     secret = new_id()
     ServiceKeys(app_services.engine).store_key_hash(new_id(), "a test", secret)
     event = {"type": kind, "targetId": route_data.owner, "actorId": route_data.other}
@@ -144,12 +116,11 @@ def test_event_of_another_server_is_accepted_without_redis(
     assert response.status_code == 202, response.get_data(as_text=True)
 
 
+@WITHOUT_REDIS
 def test_post_deleted_without_redis_is_not_found_at_once(
     app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
 ) -> None:
-    service, app = app_without_service
-    if service != "redis":
-        return
+    _, app = app_without_service
     client, headers = app.test_client(), auth_headers(app_services, route_data, "owner")
 
     response: Any = client.delete(f"/api/posts/{route_data.post}", headers=headers)
@@ -158,12 +129,11 @@ def test_post_deleted_without_redis_is_not_found_at_once(
     assert client.get(f"/api/posts/{route_data.post}", headers=headers).status_code == 404
 
 
+@WITHOUT_REDIS
 def test_like_without_redis_and_the_next_read_are_marked_stale(
     app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
 ) -> None:
-    service, app = app_without_service
-    if service != "redis":
-        return
+    _, app = app_without_service
     headers, client = auth_headers(app_services, route_data, "other"), app.test_client()
 
     like_response: Any = client.put(f"/api/posts/{route_data.post}/like", headers=headers).json
@@ -177,21 +147,15 @@ def test_like_without_redis_and_the_next_read_are_marked_stale(
     ) == (True, 1, True)
 
 
-def _reopen(app_services: SharedServices) -> None:
-    """Resets what earlier tests left of a Redis failover."""
-    with app_services.engine.begin() as conn:
-        conn.execute(text("delete from redis_failover_state"))
-    app_services.redis.set(INGRESS_ENABLED_KEY, new_id())
-
-
+@WITHOUT_POSTGRESQL
 def test_like_of_a_cached_post_needs_no_postgresql(
     app_without_service: tuple[str, Flask], app_services: SharedServices, route_data: RouteTestData
 ) -> None:
-    service, app = app_without_service
-    if service != "postgres":
-        return
+    _, app = app_without_service
     headers = auth_headers(app_services, route_data, "other")
-    _reopen(app_services)
+    with app_services.engine.begin() as conn:  # what earlier tests left of a Redis failover
+        conn.execute(text("delete from redis_failover_state"))
+    app_services.redis.set(INGRESS_ENABLED_KEY, new_id())
     app_services.actions.set_like(route_data.owner, route_data.post, DesiredState.ON)
 
     responses = [

@@ -1,6 +1,6 @@
 """Critical events: written synchronously, then copied through the pipeline, announced once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,8 @@ from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL, CriticalCli
 from app.persistence.event_writer import EventWriter
 from app.social.notification_status import NotificationStatusStore
 from tests.support.fakes import MemoryPushPublisher
-from tests.support.pipeline_harness import PipelineHarness, pipeline, worker_services
+from tests.support.pipeline_harness import PipelineHarness
 
-__all__ = ["pipeline", "worker_services"]
 pytestmark = pytest.mark.service
 UNREACHABLE_POSTGRES_URL = psycopg2_url("postgresql://nobody@127.0.0.1:1/none")
 
@@ -90,14 +89,6 @@ class CriticalPublisherHarness:
         return self.pipeline.query("select id::text, version, message from notifications")
 
 
-@pytest.fixture
-def notify_listener(environment: dict[str, str]) -> Iterator[PgNotifyListener]:
-    notify_listener = PgNotifyListener(environment["DATABASE_URL"], CRITICAL_NOTIFY_CHANNEL)
-    notify_listener.wait_for_payloads(0)  # starts listening
-    yield notify_listener
-    notify_listener.close()
-
-
 @pytest.mark.parametrize(
     ("kind", "list_text"),
     [
@@ -107,13 +98,14 @@ def notify_listener(environment: dict[str, str]) -> Iterator[PgNotifyListener]:
     ],
 )
 def test_critical_event_is_announced_before_any_worker_runs(
-    pipeline: PipelineHarness, kind: Kind, list_text: str, notify_listener: PgNotifyListener
+    pipeline: PipelineHarness, kind: Kind, list_text: str, listen: Callable[[str], PgNotifyListener]
 ) -> None:
+    listener = listen(CRITICAL_NOTIFY_CHANNEL)
     harness = CriticalPublisherHarness(pipeline)
     event = harness.publish(kind, "Look here")
 
     assert harness.rows == [(event.event_id, 1, list_text)]
-    assert notify_listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]
+    assert listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]
     [dispatched] = harness.dispatched
     payload = dispatched.payload
     assert (payload["id"], payload["version"], payload["seq"]) == (event.event_id, 1, 1)
@@ -285,11 +277,12 @@ def test_critical_event_is_refused_without_redis_and_postgresql(pipeline: Pipeli
 
 
 def test_code_is_in_no_log_and_no_notify_payload(
-    pipeline: PipelineHarness, notify_listener: PgNotifyListener, caplog: pytest.LogCaptureFixture
+    pipeline: PipelineHarness, listen: Callable[[str], PgNotifyListener], caplog: pytest.LogCaptureFixture
 ) -> None:
+    listener = listen(CRITICAL_NOTIFY_CHANNEL)
     caplog.set_level("DEBUG")
     CriticalPublisherHarness(pipeline).publish()
     for unavailable in ({"redis"}, {"postgres"}):
         CriticalPublisherHarness(pipeline, frozenset(unavailable)).publish()
 
-    assert "123456" not in caplog.text + str(notify_listener.wait_for_payloads(10))
+    assert "123456" not in caplog.text + str(listener.wait_for_payloads(10))

@@ -20,9 +20,6 @@ from app.domain.worker_loops import WORKER_LOOPS
 from app.kafka_settings import KafkaConnection
 from app.messaging.topics import create_missing_topics
 from app.operations.consumer_lag import read_consumer_group_offsets
-from app.operations.diagnose import create_health
-from app.operations.heartbeats import Heartbeats
-from app.settings import load_tool_settings
 from harness.network import free_port
 from harness.waiting import poll_until
 from tests.conftest import ROOT
@@ -35,27 +32,6 @@ def durable_redis(real_redis: redis.Redis) -> Iterator[redis.Redis]:
     real_redis.config_set("appendfsync", "always")
     yield real_redis
     real_redis.config_set("appendfsync", previous)
-
-
-@pytest.mark.service
-@pytest.mark.parametrize("dead_loop", WORKER_LOOPS)
-def test_loop_without_heartbeat_is_reported_with_its_process(
-    environment: dict[str, str],
-    durable_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
-    dead_loop: str,
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    for loop in WORKER_LOOPS:
-        if loop != dead_loop:
-            Heartbeats(durable_redis).record_heartbeat(loop)
-
-    health = create_health(load_tool_settings())
-    errors = health.report([health.redis_server, health.heartbeats]).problems
-
-    assert [error.check for error in errors] == [dead_loop]
-    assert f"python -m workers {WORKER_LOOPS[dead_loop].process} " in errors[0].hint
 
 
 def test_diagnose_without_services_reports_it_within_the_timeout() -> None:

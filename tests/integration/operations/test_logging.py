@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -160,14 +161,29 @@ LINES_WITH_A_SECRET = [
     "GET /password/reset?token=hunter2&x=1",
     "X-Api-Key: hunter2",
     "Cookie: session=hunter2",
+    "Authorization: Bearer abchunter2.ijkl",
+    "got eyJhbGciOi.hunter2.c2ln here",
+    "a reset: token=hunter2-def_1 It is",
+    "Your code is 123456. It",
+    '{"code": "123456"}',
 ]
 
 
 @pytest.mark.parametrize("line", LINES_WITH_A_SECRET)
 def test_secret_is_redacted(line: str) -> None:
-    assert "hunter2" not in redact_and_truncate(line)
+    assert not re.search("hunter2|123456", redact_and_truncate(line))
     assert log_config.REDACTED_MARKER in redact_and_truncate(line)
     assert redact_and_truncate(redact_and_truncate(line)) == redact_and_truncate(line)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_each_format_is_redacted(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    log_config.configure_logging("info", log_format)
+    logging.getLogger("app").info("{'newPassword': '%s'}", "hunter2")
+
+    line = capsys.readouterr().err
+    assert "hunter2" not in line
+    assert log_config.REDACTED_MARKER in line
 
 
 def test_known_password_is_withheld_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +202,7 @@ def test_known_password_is_withheld_wherever_it_stands(monkeypatch: pytest.Monke
         "The topics are made: 3",
         "bypass: none",
         "PostgreSQL did not read a token in time",
+        "status code: 200, offset 123456, dead letter from a/0:12",
     ],
 )
 def test_text_without_secret_is_not_redacted(line: str) -> None:

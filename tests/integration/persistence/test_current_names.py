@@ -4,25 +4,19 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from app.delivery.history import ClientEventHistory, ResumePoint
-from app.delivery.links import NotificationLinks
-from app.delivery.mail_message import OutboundEmailOrSms
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
-from app.messaging.message_encryption import MessageEncryption
-from app.persistence.outgoing_messages import OutgoingMessages
 from app.persistence.pages import PageRequest
 from app.social.notifications import Notifications
 from tests.support.event_writer_harness import EventWriterHarness
 from tests.support.fixtures import comment_event
+from tests.support.mailer_harness import FailingTransport, create_mailer, send_all
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from tests.support.renamed_users import ann as ann
 from tests.support.renamed_users import liked_pipeline as liked_pipeline
 from tests.support.renamed_users import rename_user
-from workers.mailer import Mailer
-from workers.message_renderer import MessageRenderer
 
 pytestmark = pytest.mark.service
 
@@ -59,33 +53,15 @@ def test_client_event_delayed_in_kafka_shows_the_current_name(
     assert pipeline.alice.toast_messages == ["Zoe liked your post"]
 
 
-class RecordingTransport:
-    """A transport that records messages."""
-
-    def __init__(self) -> None:
-        self.messages: list[OutboundEmailOrSms] = []
-
-    def send(self, message: OutboundEmailOrSms) -> None:
-        self.messages.append(message)
-
-
 def test_email_shows_the_name_at_the_time_of_sending(pipeline: PipelineHarness, ann: PipelineUser) -> None:
-    transport, messages = RecordingTransport(), OutgoingMessages(pipeline.engine)
-    renderer = MessageRenderer(
-        MessageEncryption("a test's secret"), NotificationLinks("a test's secret", "https://x.example")
-    )
-    mailer = Mailer(messages, {"EMAIL": transport}, renderer, pipeline.clock.now, lambda: 0.0)
-    with pipeline.engine.begin() as conn:
-        conn.execute(
-            text("insert into notification_preferences (user_id, matrix) values (:id, :matrix)"),
-            {"id": pipeline.alice.id, "matrix": '{"FOLLOW": {"email": true}}'},
-        )
+    transport = FailingTransport()
+    mailer = create_mailer(pipeline.engine, {"EMAIL": transport}, pipeline.clock.now, pipeline.record_stats)
+    pipeline.alice.set_preferences(matrix={"FOLLOW": {"email": True}})
     ann.follow(pipeline.alice)
     pipeline.run_until_idle()
     rename_user(ann, "Zoe")
 
-    while mailer.step() or mailer.wait_for_send_to_end(10):
-        pass
+    send_all(mailer)
 
     assert [message.text for message in transport.messages] == ["Zoe started following you"]
 
@@ -105,8 +81,7 @@ def test_removed_account_is_not_named_in_missed_client_events(
     liked_pipeline: PipelineHarness, ann: PipelineUser
 ) -> None:
     epoch = ClientEventHistory(liked_pipeline.engine).load_missed_events(liked_pipeline.alice.id, None).epoch
-    with liked_pipeline.engine.begin() as conn:
-        conn.execute(text("delete from users where id = :id"), {"id": ann.id})
+    liked_pipeline.execute("delete from users where id = :id", id=ann.id)
 
     missed: Any = (
         ClientEventHistory(liked_pipeline.engine)
@@ -118,31 +93,20 @@ def test_removed_account_is_not_named_in_missed_client_events(
     assert missed[-1]["data"]["group"]["message"] == "Ben and 1 other liked your post"
 
 
-def test_missed_client_events_do_not_quote_deleted_comments(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    comment = comment_event(sample_users.bob_id, sample_users, 1, "a secret")
-    event_writer_harness.close_window(comment)
-    assert event_writer_harness.announcement_messages == ['Bob commented: "a secret"']
+def test_missed_client_events_do_not_quote_deleted_comments(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    comment = comment_event(users.bob_id, users, 1, "a secret")
+    writer.close_window(comment)
+    assert writer.announcement_messages == ['Bob commented: "a secret"']
 
-    event_writer_harness.execute("delete from posts where id = :post", post=sample_users.post_id)
-    event_writer_harness.execute("delete from notifications")
+    writer.execute("delete from posts where id = :post", post=users.post_id)
+    writer.execute("delete from notifications")
 
-    assert event_writer_harness.announcement_messages == ["Bob commented on your post"]
-
-
-def test_right_to_left_name_is_isolated_in_every_text(pipeline: PipelineHarness) -> None:
-    (omar,) = pipeline.create_users("שלמה")
-    omar.follow(pipeline.alice)
-    pipeline.run_until_idle()
-
-    message = "\u2068שלמה\u2069 started following you"
-    assert pipeline.alice.toast_messages == [message]
-    assert [row["message"] for row in pipeline.alice.notifications] == [message]
-    assert pipeline.alice.notifications[0]["actorName"] == "שלמה"
+    assert writer.announcement_messages == ["Bob commented on your post"]
 
 
 def test_codes_are_delivered_and_the_rest_waits_while_names_cannot_be_read(
-    pipeline: PipelineHarness, ann: PipelineUser, monkeypatch: pytest.MonkeyPatch
+    pipeline: PipelineHarness, ann: PipelineUser
 ) -> None:
     pipeline.alice.create_post("Hello")
     ann.like("Hello")
@@ -159,14 +123,9 @@ def test_codes_are_delivered_and_the_rest_waits_while_names_cannot_be_read(
     value = json.loads(record.value or b"") | {"id": 10_000, "seq": 10_000, "data": code}
     pipeline.publisher.publish([type(record)(record.topic, record.key, json.dumps(value).encode())])
 
-    def fail_to_connect(*_: object) -> None:
-        raise Unavailable("unavailable in this test")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline.engine.pool, "connect", fail_to_connect)
-        with pytest.raises(Unavailable):
-            pipeline.deliverer.step()
-        assert pipeline.alice.toast_messages == ["123456"]
+    with pipeline.without_postgresql(), pytest.raises(Unavailable):
+        pipeline.deliverer.step()
+    assert pipeline.alice.toast_messages == ["123456"]
 
     pipeline.deliverer.step()
     assert "Ann liked your post" in pipeline.alice.toast_messages

@@ -10,7 +10,6 @@ from app.domain.clock import Clock
 from app.domain.errors import Rejected, Unavailable
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
-from app.social.removals import PostAndAccountRemoval
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness, PipelineUser
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
@@ -53,20 +52,6 @@ def test_deleted_comment_is_hidden_at_once_and_not_announced(
     assert find_violations(pipeline) == []
 
 
-def test_deleting_an_announced_comment_removes_the_row_live(
-    pipeline: PipelineHarness, ann: PipelineUser
-) -> None:
-    comment = ann.comment("Hello", "Nice")
-    pipeline.close_windows()
-
-    ann.delete_comment(comment)
-    pipeline.run_until_idle()
-
-    assert len(pipeline.alice.client_events(ClientEventType.REMOVED)) == 1
-    assert (visible_comments(pipeline), pipeline.alice.unread_count) == ((0, []), 0)
-    assert find_violations(pipeline) == []
-
-
 def test_text_of_a_deleted_comment_is_removed_from_the_tables(
     pipeline: PipelineHarness, ann: PipelineUser
 ) -> None:
@@ -101,9 +86,7 @@ def update_messages(pipeline: PipelineHarness) -> list[str]:
 
 
 def remove_account(pipeline: PipelineHarness, user: PipelineUser) -> None:
-    PostAndAccountRemoval(pipeline.engine, pipeline.redis, Clock(pipeline.clock.now, new_id)).delete_account(
-        user.id
-    )
+    pipeline.removals.delete_account(user.id)
 
 
 def block_user(pipeline: PipelineHarness, user: PipelineUser) -> None:

@@ -15,7 +15,7 @@ from tests.support.pipeline_harness import (
     PipelineUser,
 )
 from tests.support.redis_failover_harness import RedisFailoverHarness
-from tests.support.redis_failover_harness import failover_harness as failover_harness
+from tests.support.redis_failover_harness import failover as failover
 
 pytestmark = pytest.mark.service
 LIKES_BEFORE_THE_WINDOW = 3
@@ -129,12 +129,12 @@ def test_repeated_like_announces_nothing_new(pipeline: PipelineHarness, waterfal
 
 
 def test_like_during_a_redis_failover_was_written_at_once(
-    pipeline: PipelineHarness, waterfalls: EventWaterfalls, failover_harness: RedisFailoverHarness
+    pipeline: PipelineHarness, waterfalls: EventWaterfalls, failover: RedisFailoverHarness
 ) -> None:
     post_id = pipeline.alice.create_post("Hello")
     (ann,) = pipeline.create_users("Ann")
     event_id = new_id()
-    failover_harness.actions.set_like(ann.id, post_id, DesiredState.ON, event_id=event_id)
+    failover.actions.set_like(ann.id, post_id, DesiredState.ON, event_id=event_id)
 
     found = read(waterfalls, event_id)
 

@@ -18,49 +18,43 @@ from tests.support.fixtures import follow_event, insert_users, like_event, new_i
 pytestmark = pytest.mark.service
 
 
-def test_transactions_for_one_recipient_are_serialized(
-    event_writer_harness: EventWriterHarness, engine: Engine
-) -> None:
-    sample_users = event_writer_harness.sample_users
+def test_transactions_for_one_recipient_are_serialized(writer: EventWriterHarness, engine: Engine) -> None:
+    users = writer.sample_users
     actors = insert_users(engine, *(f"P{n}" for n in range(24)))
 
     def write(index: int) -> None:
-        event_writer_harness.write(like_event(actors[index], sample_users, index + 1))
-        event_writer_harness.write(follow_event(actors[index], sample_users, index + 1))
+        writer.write(like_event(actors[index], users, index + 1))
+        writer.write(follow_event(actors[index], users, index + 1))
         # Shares update no counter of a post or user, so only the recipient lock serializes them.
-        event_writer_harness.write(
-            replace(like_event(actors[index], sample_users, index + 1), kind=Kind.POST_SHARE)
-        )
+        writer.write(replace(like_event(actors[index], users, index + 1), kind=Kind.POST_SHARE))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(len(actors))))
 
-    seqs = [client_event["seq"] for client_event in event_writer_harness.client_events()]
+    seqs = [client_event["seq"] for client_event in writer.client_events()]
     assert seqs == list(range(1, 3 * 24 + 1))
-    assert event_writer_harness.like_count == 24
-    assert event_writer_harness.query("select actor_count from notifications") == [(24,)] * 3
+    assert writer.like_count == 24
+    assert writer.query("select actor_count from notifications") == [(24,)] * 3
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1))
-def test_any_order_of_the_same_events_leaves_the_same_tables(
-    event_writer_harness: EventWriterHarness, seed: int
-) -> None:
+def test_any_order_of_the_same_events_leaves_the_same_tables(writer: EventWriterHarness, seed: int) -> None:
     random_source = Random(seed)
     steps = [
         (random_source.randrange(3), random_source.random() < 0.6, random_source.choice(list(AnnounceWhen)))
         for _ in range(random_source.randint(1, 8))
     ]
     # Each example likes a post of its own.
-    sample_users = replace(event_writer_harness.sample_users, post_id=new_id())
-    event_writer_harness.execute(
+    users = replace(writer.sample_users, post_id=new_id())
+    writer.execute(
         "insert into posts (id, user_id) values (:post, :alice)",
-        post=sample_users.post_id,
-        alice=sample_users.alice_id,
+        post=users.post_id,
+        alice=users.alice_id,
     )
-    actors = [sample_users.bob_id, sample_users.carol_id, insert_users(event_writer_harness.engine, "Eva")[0]]
+    actors = [users.bob_id, users.carol_id, insert_users(writer.engine, "Eva")[0]]
     events = [
-        (like_event(actors[actor_index], sample_users, seq, active), announce_when)
+        (like_event(actors[actor_index], users, seq, active), announce_when)
         for seq, (actor_index, active, announce_when) in enumerate(steps, 1)
     ]
     last_state = {actors[actor_index]: active for actor_index, active, _ in steps}
@@ -71,18 +65,16 @@ def test_any_order_of_the_same_events_leaves_the_same_tables(
         batch = tuple(
             EventToWrite(event, announce_when) for event, announce_when in deliveries[start : start + 3]
         )
-        event_writer_harness.event_writer.write(EventBatch(batch))
+        writer.event_writer.write(EventBatch(batch))
 
     likers = {actor_id for actor_id, active in last_state.items() if active}
     tables = {
-        "likes": {row[0] for row in event_writer_harness.query(_LIKERS, post=sample_users.post_id)},
-        "actors": {row[0] for row in event_writer_harness.query(_ACTORS, post=sample_users.post_id)},
-        "like_count": event_writer_harness.query(
-            "select like_count from posts where id = :post", post=sample_users.post_id
-        ),
+        "likes": {row[0] for row in writer.query(_LIKERS, post=users.post_id)},
+        "actors": {row[0] for row in writer.query(_ACTORS, post=users.post_id)},
+        "like_count": writer.query("select like_count from posts where id = :post", post=users.post_id),
     }
     assert tables == {"likes": likers, "actors": likers, "like_count": [(len(likers),)]}
-    count_rows = event_writer_harness.query(_COUNTS, post=sample_users.post_id)
+    count_rows = writer.query(_COUNTS, post=users.post_id)
     assert all(row[0] == row[1] and row[2] == row[3] for row in count_rows)
 
 

@@ -11,19 +11,17 @@ from tests.support.fixtures import comment_event, follow_event, like_event, new_
 pytestmark = pytest.mark.service
 
 
-def active_liker_ids(event_writer_harness: EventWriterHarness) -> set[str]:
-    return {row[0] for row in event_writer_harness.query("select user_id::text from active_likes")}
+def active_liker_ids(writer: EventWriterHarness) -> set[str]:
+    return {row[0] for row in writer.query("select user_id::text from active_likes")}
 
 
-def test_likes_are_rows_and_counted(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
+def test_likes_are_rows_and_counted(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
 
-    batch_outcome = event_writer_harness.write(
-        like_event(sample_users.bob_id, sample_users, 1), like_event(sample_users.carol_id, sample_users, 2)
-    )
+    batch_outcome = writer.write(like_event(users.bob_id, users, 1), like_event(users.carol_id, users, 2))
 
-    assert active_liker_ids(event_writer_harness) == {sample_users.bob_id, sample_users.carol_id}
-    assert event_writer_harness.like_count == 2
+    assert active_liker_ids(writer) == {users.bob_id, users.carol_id}
+    assert writer.like_count == 2
     assert set(batch_outcome.outcomes.values()) == {"delivered"}
 
 
@@ -40,93 +38,87 @@ def test_likes_are_rows_and_counted(event_writer_harness: EventWriterHarness) ->
 )
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
 def test_last_event_of_an_actor_decides_the_row(
-    event_writer_harness: EventWriterHarness, order: list[int], is_active: bool, together: bool
+    writer: EventWriterHarness, order: list[int], is_active: bool, together: bool
 ) -> None:
     """Odd seqs are likes, even ones unlikes."""
-    sample_users = event_writer_harness.sample_users
+    users = writer.sample_users
     event_by_seq = {
-        1: like_event(sample_users.bob_id, sample_users, 1),
-        2: unlike_event(sample_users.bob_id, sample_users, 2),
-        3: like_event(sample_users.bob_id, sample_users, 3),
+        1: like_event(users.bob_id, users, 1),
+        2: unlike_event(users.bob_id, users, 2),
+        3: like_event(users.bob_id, users, 3),
     }
     events = [event_by_seq[seq] for seq in order]
 
     for batch in [events] if together else [[event] for event in events]:
-        event_writer_harness.write(*batch)
+        writer.write(*batch)
 
-    assert active_liker_ids(event_writer_harness) == ({sample_users.bob_id} if is_active else set())
-    assert event_writer_harness.like_count == (1 if is_active else 0)
-
-
-def test_unlike_keeps_an_inactive_row(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 1))
-
-    event_writer_harness.write(unlike_event(sample_users.bob_id, sample_users, 2))
-
-    assert event_writer_harness.query("select user_id::text, active from likes") == [
-        (sample_users.bob_id, False)
-    ]
+    assert active_liker_ids(writer) == ({users.bob_id} if is_active else set())
+    assert writer.like_count == (1 if is_active else 0)
 
 
-def test_repeated_batch_changes_nothing(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
+def test_unlike_keeps_an_inactive_row(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    writer.write(like_event(users.bob_id, users, 1))
+
+    writer.write(unlike_event(users.bob_id, users, 2))
+
+    assert writer.query("select user_id::text, active from likes") == [(users.bob_id, False)]
+
+
+def test_repeated_batch_changes_nothing(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
     batch = [
-        like_event(sample_users.bob_id, sample_users, 1),
-        follow_event(sample_users.carol_id, sample_users, 2),
-        comment_event(sample_users.carol_id, sample_users, 3),
+        like_event(users.bob_id, users, 1),
+        follow_event(users.carol_id, users, 2),
+        comment_event(users.carol_id, users, 3),
     ]
-    event_writer_harness.write(*batch)
+    writer.write(*batch)
     tables = ("likes", "follows", "comments", "notifications", "notification_actors", "outbox")
-    before = [event_writer_harness.query(f"select * from {table} order by 1, 2") for table in tables]  # noqa: S608
+    before = [writer.query(f"select * from {table} order by 1, 2") for table in tables]  # noqa: S608
 
-    batch_outcome = event_writer_harness.write(*batch)
+    batch_outcome = writer.write(*batch)
 
-    assert [event_writer_harness.query(f"select * from {t} order by 1, 2") for t in tables] == before  # noqa: S608
+    assert [writer.query(f"select * from {t} order by 1, 2") for t in tables] == before  # noqa: S608
     assert set(batch_outcome.outcomes.values()) == {"merged"}
     assert batch_outcome.client_event_count == 0
 
 
-def test_follows_are_rows_and_counted(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
+def test_follows_are_rows_and_counted(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
 
-    event_writer_harness.write(
-        follow_event(sample_users.carol_id, sample_users, 1),
-        follow_event(sample_users.bob_id, sample_users, 2, active=False),
+    writer.write(
+        follow_event(users.carol_id, users, 1),
+        follow_event(users.bob_id, users, 2, active=False),
     )
 
-    counts = event_writer_harness.query(
-        "select follower_count from users where id = :id", id=sample_users.alice_id
-    )
-    followers = event_writer_harness.query("select follower_id::text from follows where active")
-    assert (counts, followers) == ([(1,)], [(sample_users.carol_id,)])
+    counts = writer.query("select follower_count from users where id = :id", id=users.alice_id)
+    followers = writer.query("select follower_id::text from follows where active")
+    assert (counts, followers) == ([(1,)], [(users.carol_id,)])
 
 
 def test_comments_are_rows_and_counted_in_their_post(
-    event_writer_harness: EventWriterHarness,
+    writer: EventWriterHarness,
 ) -> None:
-    sample_users = event_writer_harness.sample_users
-    first = comment_event(sample_users.bob_id, sample_users, 1, "One")
-    second = comment_event(sample_users.bob_id, sample_users, 2, "Two")
+    users = writer.sample_users
+    first = comment_event(users.bob_id, users, 1, "One")
+    second = comment_event(users.bob_id, users, 2, "Two")
 
-    event_writer_harness.close_window(first, second)
-    event_writer_harness.close_window(replace(first, active=False, seq=second.seq + 1, event_id=new_id()))
+    writer.close_window(first, second)
+    writer.close_window(replace(first, active=False, seq=second.seq + 1, event_id=new_id()))
 
-    assert event_writer_harness.query("select content from comments where active") == [("Two",)]
-    assert event_writer_harness.query("select comment_count from posts") == [(1,)]
+    assert writer.query("select content from comments where active") == [("Two",)]
+    assert writer.query("select comment_count from posts") == [(1,)]
 
 
-def _event_about_deleted(event_writer_harness: EventWriterHarness, name: str) -> Event:
-    sample_users, unknown_id = event_writer_harness.sample_users, new_id()
+def _event_about_deleted(writer: EventWriterHarness, name: str) -> Event:
+    users, unknown_id = writer.sample_users, new_id()
     return {
-        "the post": like_event(sample_users.bob_id, replace(sample_users, post_id=unknown_id), 1),
-        "the actor": like_event(unknown_id, sample_users, 1),
-        "the followed": follow_event(sample_users.bob_id, replace(sample_users, alice_id=unknown_id), 1),
-        "the follower": follow_event(unknown_id, sample_users, 1),
-        "the commented post": comment_event(
-            sample_users.bob_id, replace(sample_users, post_id=unknown_id), 1
-        ),
-        "the commenter": comment_event(unknown_id, sample_users, 1),
+        "the post": like_event(users.bob_id, replace(users, post_id=unknown_id), 1),
+        "the actor": like_event(unknown_id, users, 1),
+        "the followed": follow_event(users.bob_id, replace(users, alice_id=unknown_id), 1),
+        "the follower": follow_event(unknown_id, users, 1),
+        "the commented post": comment_event(users.bob_id, replace(users, post_id=unknown_id), 1),
+        "the commenter": comment_event(unknown_id, users, 1),
     }[name]
 
 
@@ -142,19 +134,19 @@ def _event_about_deleted(event_writer_harness: EventWriterHarness, name: str) ->
     ],
 )
 def test_event_about_deleted_object_is_skipped_and_the_rest_is_written(
-    event_writer_harness: EventWriterHarness, deleted_object: str
+    writer: EventWriterHarness, deleted_object: str
 ) -> None:
-    sample_users, event = (
-        event_writer_harness.sample_users,
-        _event_about_deleted(event_writer_harness, deleted_object),
+    users, event = (
+        writer.sample_users,
+        _event_about_deleted(writer, deleted_object),
     )
     other_events = [
-        like_event(sample_users.carol_id, sample_users, 5),
-        follow_event(sample_users.carol_id, sample_users, 6),
-        comment_event(sample_users.bob_id, sample_users, 7),
+        like_event(users.carol_id, users, 5),
+        follow_event(users.carol_id, users, 6),
+        comment_event(users.bob_id, users, 7),
     ]
 
-    batch_outcome = event_writer_harness.write(event, *other_events)
+    batch_outcome = writer.write(event, *other_events)
 
     assert batch_outcome.outcomes[event.event_id] == "expired"
     assert [batch_outcome.outcomes[other.event_id] for other in other_events] == ["delivered"] * 3
@@ -163,20 +155,20 @@ def test_event_about_deleted_object_is_skipped_and_the_rest_is_written(
 
 @pytest.mark.parametrize("bad_index", [0, 3, 6])
 def test_row_rejected_by_postgresql_does_not_affect_others(
-    event_writer_harness: EventWriterHarness, bad_index: int
+    writer: EventWriterHarness, bad_index: int
 ) -> None:
     """The domain rejects NUL. Data that it may let through one day must not fail the other events."""
-    sample_users = event_writer_harness.sample_users
-    batch = [comment_event(sample_users.bob_id, sample_users, seq) for seq in range(1, 8)]
+    users = writer.sample_users
+    batch = [comment_event(users.bob_id, users, seq) for seq in range(1, 8)]
     original = batch[bad_index]
     batch[bad_index] = bad_event = replace(original, metadata={**original.metadata, "content": "a\x00b"})
 
-    batch_outcome = event_writer_harness.close_window(*batch)
+    batch_outcome = writer.close_window(*batch)
 
     assert [event for event, _ in batch_outcome.rejected_events] == [bad_event]
     assert batch_outcome.outcomes[bad_event.event_id] == "failed"
-    assert event_writer_harness.count_rows("comments") == 6
-    assert event_writer_harness.query("select comment_count from posts") == [(6,)]
+    assert writer.count_rows("comments") == 6
+    assert writer.query("select comment_count from posts") == [(6,)]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +180,13 @@ def test_row_rejected_by_postgresql_does_not_affect_others(
     ],
 )
 def test_row_rejected_by_postgresql_is_reported(
-    event_writer_harness: EventWriterHarness, metadata: dict[str, object]
+    writer: EventWriterHarness, metadata: dict[str, object]
 ) -> None:
-    sample_users = event_writer_harness.sample_users
-    event = comment_event(sample_users.bob_id, sample_users, 1)
+    users = writer.sample_users
+    event = comment_event(users.bob_id, users, 1)
     bad_event = replace(event, metadata={**event.metadata, **metadata})
 
-    batch_outcome = event_writer_harness.close_window(bad_event)
+    batch_outcome = writer.close_window(bad_event)
 
     assert [(rejected, reason.partition(":")[0]) for rejected, reason in batch_outcome.rejected_events] == [
         (bad_event, "refused by PostgreSQL")
@@ -202,13 +194,13 @@ def test_row_rejected_by_postgresql_is_reported(
 
 
 def test_self_follow_is_rejected_and_the_rest_is_written(
-    event_writer_harness: EventWriterHarness,
+    writer: EventWriterHarness,
 ) -> None:
     """By a check of the table. The action rejects it earlier."""
-    sample_users = event_writer_harness.sample_users
-    self_follow = follow_event(sample_users.alice_id, sample_users, 1)
+    users = writer.sample_users
+    self_follow = follow_event(users.alice_id, users, 1)
 
-    batch_outcome = event_writer_harness.write(self_follow, like_event(sample_users.bob_id, sample_users, 2))
+    batch_outcome = writer.write(self_follow, like_event(users.bob_id, users, 2))
 
     assert [event for event, _ in batch_outcome.rejected_events] == [self_follow]
-    assert event_writer_harness.like_count == 1
+    assert writer.like_count == 1

@@ -86,21 +86,20 @@ def test_hidden_row_is_not_updated(liked_pipeline: PipelineHarness, ann: Pipelin
 
 
 def test_row_whose_previewed_actors_exclude_the_user_is_not_updated(
-    event_writer_harness: EventWriterHarness,
+    writer: EventWriterHarness,
 ) -> None:
-    first, *others = insert_users(event_writer_harness.engine, *(f"P{n}" for n in range(9)))
+    first, *others = insert_users(writer.engine, *(f"P{n}" for n in range(9)))
     events = [
-        like_event(actor_id, event_writer_harness.sample_users, seq)
-        for seq, actor_id in enumerate([first, *others], 1)
+        like_event(actor_id, writer.sample_users, seq) for seq, actor_id in enumerate([first, *others], 1)
     ]
-    event_writer_harness.close_window(*events)
-    count_before = len(event_writer_harness.client_events())
+    writer.close_window(*events)
+    count_before = len(writer.client_events())
 
-    Users(event_writer_harness.engine).update_profile(first, "Zoe", None, None)
-    while ProfileChangeBroadcaster(event_writer_harness.engine).step():
+    Users(writer.engine).update_profile(first, "Zoe", None, None)
+    while ProfileChangeBroadcaster(writer.engine).step():
         pass
 
-    assert len(event_writer_harness.client_events()) == count_before
+    assert len(writer.client_events()) == count_before
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from app.domain.clock import Clock
 from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
-from app.social.removals import PostAndAccountRemoval
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 
 pytestmark = pytest.mark.service
@@ -24,10 +23,6 @@ def ann(pipeline: PipelineHarness) -> PipelineUser:
 
 def clock(pipeline: PipelineHarness) -> Clock:
     return Clock(pipeline.clock.now, new_id)
-
-
-def removals(pipeline: PipelineHarness) -> PostAndAccountRemoval:
-    return PostAndAccountRemoval(pipeline.engine, pipeline.redis, clock(pipeline))
 
 
 def find_violations(pipeline: PipelineHarness) -> list[str]:
@@ -49,7 +44,7 @@ def test_deleting_a_post_removes_its_notifications_live(pipeline: PipelineHarnes
     pipeline.close_windows()
     assert (pipeline.alice.unread_count, ann.unread_count) == (3, 1)
 
-    removals(pipeline).delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
+    pipeline.removals.delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
     pipeline.run_until_idle()
 
     assert (
@@ -67,7 +62,7 @@ def test_events_waiting_for_a_deleted_post_are_not_announced(
     ann.comment("Hello", "Nice")
     pipeline.actions.share_post(ann.id, pipeline.post_id_by_caption["Hello"])
 
-    removals(pipeline).delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
+    pipeline.removals.delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
     pipeline.close_windows()
 
     assert pipeline.query("select 1 from notifications") == []
@@ -75,7 +70,7 @@ def test_events_waiting_for_a_deleted_post_are_not_announced(
 
 
 def test_deleted_post_accepts_no_likes_and_no_comments(pipeline: PipelineHarness, ann: PipelineUser) -> None:
-    removals(pipeline).delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
+    pipeline.removals.delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
 
     for action in (lambda: ann.like("Hello"), lambda: ann.comment("Hello", "Nice")):
         with pytest.raises(Rejected) as rejection:
@@ -95,7 +90,7 @@ def test_deleted_account_is_removed_from_counts_groups_unread_counts_and_texts(
     if written:
         pipeline.close_windows()
 
-    removals(pipeline).delete_account(ann.id)
+    pipeline.removals.delete_account(ann.id)
     pipeline.close_windows()
 
     assert [cached_count(pipeline, kind) for kind in ("like", "follow")] == ["1", "1"]
@@ -114,7 +109,7 @@ def test_deleting_an_account_deletes_its_posts_and_their_notifications(
     pipeline.alice.reply(ann.comment("By Ann", "First"), "Second")
     pipeline.close_windows()
 
-    removals(pipeline).delete_account(ann.id)
+    pipeline.removals.delete_account(ann.id)
     pipeline.close_windows()
 
     assert pipeline.query("select 1 from posts where caption = 'By Ann'") == []
@@ -122,10 +117,10 @@ def test_deleting_an_account_deletes_its_posts_and_their_notifications(
 
 
 def test_removing_an_account_twice_is_not_found(pipeline: PipelineHarness, ann: PipelineUser) -> None:
-    removals(pipeline).delete_account(ann.id)
+    pipeline.removals.delete_account(ann.id)
 
     with pytest.raises(Rejected) as rejection:
-        removals(pipeline).delete_account(ann.id)
+        pipeline.removals.delete_account(ann.id)
 
     assert rejection.value.status == 404
 

@@ -6,15 +6,10 @@ from sqlalchemy import Engine, text
 
 from app.operations.rebuild_counts import CountRebuilder
 from app.operations.retention import RetentionPurge
-from tests.support.fixtures import SampleUsers, insert_sample_users
+from tests.support.fixtures import SampleUsers
 
 pytestmark = pytest.mark.service
 READ_DAYS = 90
-
-
-@pytest.fixture
-def sample_users(engine: Engine) -> SampleUsers:
-    return insert_sample_users(engine)
 
 
 def _execute(engine: Engine, statement: str, **values: object) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from app.domain.grouping import ClientEventType
+from app.persistence.pages import PageRequest
 from app.persistence.snoozes import SnoozedNotifications
 from app.social.notification_status import (
     ARCHIVE,
@@ -18,7 +19,6 @@ from app.social.notification_status import (
     StatusChange,
 )
 from app.social.notifications import NotificationFilter, Notifications
-from app.persistence.pages import PageRequest
 from tests.support.pipeline_harness import PipelineHarness
 
 pytestmark = pytest.mark.service

@@ -6,14 +6,22 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import text
 
 from app.domain.events import Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.domain.routing import Topic
 from app.persistence.delivery_log import build_delivery_log_item
 from tests.support.event_writer_harness import EventWriterHarness
-from tests.support.fixtures import comment_event, follow_event, insert_users, like_event, new_id, unlike_event
+from tests.support.fixtures import (
+    FIRST_TEST_SEQ,
+    UNKNOWN_ID,
+    SampleUsers,
+    follow_event,
+    insert_users,
+    like_event,
+    new_id,
+    unlike_event,
+)
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
 from workers.ready_records import parse_ready_record
 
@@ -21,157 +29,110 @@ pytestmark = pytest.mark.service
 OFF = '{"%s": {"push": false, "email": false, "sms": false}}'
 
 
-def disable_kind(event_writer_harness: EventWriterHarness, kind: Kind) -> None:
-    event_writer_harness.execute(
-        "insert into notification_preferences (user_id, matrix) values (:id, cast(:m as jsonb))",
-        id=event_writer_harness.sample_users.alice_id,
-        m=OFF % kind.value,
-    )
-
-
-def logged_items(event_writer_harness: EventWriterHarness) -> list[tuple[str, str, int]]:
+def logged_items(writer: EventWriterHarness) -> list[tuple[str, str, int]]:
     """Status, event id and count of each item."""
-    rows = event_writer_harness.query("select payload from outbox where client_event = 'ended' order by id")
+    rows = writer.query("select payload from outbox where client_event = 'ended' order by id")
     return [(payload["status"], payload["id"], payload["count"]) for (payload,) in rows]
 
 
-def by_preference(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    disable_kind(event_writer_harness, Kind.LIKE)
-    return like_event(sample_users.bob_id, sample_users, 1)
+PREFERENCE = (
+    "insert into notification_preferences (user_id, matrix) "
+    """values (:alice, '{"LIKE": {"push": false, "email": false, "sms": false}}')"""
+)
+BLOCK = "insert into blocks (user_id, blocked_user_id) values (:alice, :bob)"
+CLEARED = (
+    f"insert into clear_watermarks (name, seq) values ('clear', {FIRST_TEST_SEQ + 1}) "  # noqa: S608
+    "on conflict (name) do update set seq = excluded.seq"
+)
+EventFactory = Callable[[SampleUsers], Event]
 
 
-def by_mute(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    return like_event(sample_users.dave_id, sample_users, 1)
+def like(users: SampleUsers) -> Event:
+    return like_event(users.bob_id, users, 1)
 
 
-def by_block(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.execute(
-        "insert into blocks (user_id, blocked_user_id) values (:a, :b)",
-        a=sample_users.alice_id,
-        b=sample_users.bob_id,
-    )
-    return like_event(sample_users.bob_id, sample_users, 1)
-
-
-def by_own_action(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    return like_event(sample_users.alice_id, sample_users, 1)
-
-
-def by_a_missing_post(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    return replace(like_event(sample_users.bob_id, sample_users, 1), object_id=new_id())
-
-
-def by_a_missing_actor(event_writer_harness: EventWriterHarness) -> Event:
-    return replace(like_event(new_id(), event_writer_harness.sample_users, 1), kind=Kind.MENTION)
-
-
-def by_a_clear_watermark(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    event = like_event(sample_users.bob_id, sample_users, 1)
-    event_writer_harness.execute(
-        "insert into clear_watermarks (name, seq) values ('clear', :seq) "
-        "on conflict (name) do update set seq = excluded.seq",
-        seq=event.seq,
-    )
-    return event
-
-
-def by_retraction_before_the_write(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    return unlike_event(sample_users.bob_id, sample_users, 2)
-
-
-def by_retraction_before_the_announcement(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(
-        like_event(sample_users.bob_id, sample_users, 1), announce_when=AnnounceWhen.DEFERRED
-    )
-    return unlike_event(sample_users.bob_id, sample_users, 2)
-
-
-def by_invalid_data(event_writer_harness: EventWriterHarness) -> Event:
-    sample_users = event_writer_harness.sample_users
-    return replace(
-        comment_event(sample_users.bob_id, sample_users, 1), kind=Kind.MENTION, object_type="X" * 21
-    )
-
-
-REASONS: list[tuple[Callable[[EventWriterHarness], Event], str]] = [
-    (by_preference, "FILTERED_PREFS"),
-    (by_mute, "MUTED"),
-    (by_block, "BLOCKED"),
-    (by_own_action, "SELF"),
-    (by_a_missing_post, "EXPIRED"),
-    (by_a_missing_actor, "EXPIRED"),
-    (by_a_clear_watermark, "EXPIRED"),
-    (by_retraction_before_the_write, "RETRACTED"),
-    (by_retraction_before_the_announcement, "RETRACTED"),
-    (by_invalid_data, "FAILED"),
+REASONS: list[tuple[str, EventFactory, str]] = [
+    (PREFERENCE, like, "FILTERED_PREFS"),
+    ("", lambda users: like_event(users.dave_id, users, 1), "MUTED"),
+    (BLOCK, like, "BLOCKED"),
+    ("", lambda users: like_event(users.alice_id, users, 1), "SELF"),
+    ("", lambda users: replace(like(users), object_id=UNKNOWN_ID), "EXPIRED"),  # a missing post
+    ("", lambda users: replace(like(users), actor_id=UNKNOWN_ID, kind=Kind.MENTION), "EXPIRED"),
+    (CLEARED, like, "EXPIRED"),
+    ("", lambda users: unlike_event(users.bob_id, users, 2), "RETRACTED"),  # before the write
+    ("", lambda users: replace(like(users), kind=Kind.MENTION, object_type="X" * 21), "FAILED"),
 ]
 
 
-@pytest.mark.parametrize(("create_event", "status"), REASONS)
+@pytest.mark.parametrize(("setup", "create_event", "status"), REASONS)
 def test_suppressed_event_is_logged_with_its_reason(
-    event_writer_harness: EventWriterHarness, create_event: Callable[[EventWriterHarness], Event], status: str
+    writer: EventWriterHarness, setup: str, create_event: EventFactory, status: str
 ) -> None:
-    sample_users = event_writer_harness.sample_users
-    event = create_event(event_writer_harness)
+    users = writer.sample_users
+    if setup:
+        writer.execute(setup, alice=users.alice_id, bob=users.bob_id)
+    event = create_event(users)
 
-    event_writer_harness.write(event, follow_event(sample_users.carol_id, sample_users, 9))
+    writer.write(event, follow_event(users.carol_id, users, 9))
 
-    assert logged_items(event_writer_harness) == [(status, event.event_id, 1)]
-    assert event_writer_harness.announcement_messages == ["Carol started following you"]
-
-
-def test_announced_retraction_needs_no_suppression_entry(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(like_event(sample_users.bob_id, sample_users, 1))
-    event_writer_harness.write(unlike_event(sample_users.bob_id, sample_users, 2))
-
-    assert logged_items(event_writer_harness) == []
+    assert logged_items(writer) == [(status, event.event_id, 1)]
+    assert writer.announcement_messages == ["Carol started following you"]
 
 
-def test_event_without_possible_recipient_is_not_logged(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event_writer_harness.write(
-        replace(like_event(sample_users.bob_id, sample_users, 1), recipient_id=new_id())
-    )
+def test_like_retracted_before_its_announcement_is_logged(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    writer.write(like(users), announce_when=AnnounceWhen.DEFERRED)
+    retraction = unlike_event(users.bob_id, users, 2)
 
-    assert logged_items(event_writer_harness) == []
+    writer.write(retraction)
+
+    assert logged_items(writer) == [("RETRACTED", retraction.event_id, 1)]
+    assert writer.announcement_messages == []
+
+
+def test_announced_retraction_needs_no_suppression_entry(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    writer.write(like_event(users.bob_id, users, 1))
+    writer.write(unlike_event(users.bob_id, users, 2))
+
+    assert logged_items(writer) == []
+
+
+def test_event_without_possible_recipient_is_not_logged(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    writer.write(replace(like_event(users.bob_id, users, 1), recipient_id=new_id()))
+
+    assert logged_items(writer) == []
 
 
 def test_events_suppressed_for_the_same_reason_are_one_entry(
-    event_writer_harness: EventWriterHarness,
+    writer: EventWriterHarness,
 ) -> None:
-    disable_kind(event_writer_harness, Kind.LIKE)
-    actors = insert_users(event_writer_harness.engine, *(f"P{n}" for n in range(300)))
+    writer.execute(PREFERENCE, alice=writer.sample_users.alice_id)
+    actors = insert_users(writer.engine, *(f"P{n}" for n in range(300)))
 
-    event_writer_harness.close_window(
-        *(
-            like_event(actor_id, event_writer_harness.sample_users, seq)
-            for seq, actor_id in enumerate(actors, 1)
-        )
+    writer.close_window(
+        *(like_event(actor_id, writer.sample_users, seq) for seq, actor_id in enumerate(actors, 1))
     )
 
-    [(status, _, count)] = logged_items(event_writer_harness)
+    [(status, _, count)] = logged_items(writer)
     assert (status, count) == ("FILTERED_PREFS", 300)
 
 
-def test_entry_names_its_post_and_the_first_of_its_actors(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    disable_kind(event_writer_harness, Kind.LIKE)
-    event_writer_harness.write(
+def test_entry_names_its_post_and_the_first_of_its_actors(writer: EventWriterHarness) -> None:
+    sample_users = writer.sample_users
+    writer.execute(
+        "insert into notification_preferences (user_id, matrix) values (:id, cast(:m as jsonb))",
+        id=sample_users.alice_id,
+        m=OFF % Kind.LIKE.value,
+    )
+    writer.write(
         like_event(sample_users.bob_id, sample_users, 1),
         like_event(sample_users.carol_id, sample_users, 2),
         follow_event(sample_users.dave_id, sample_users, 3),  # Dave is muted
     )
 
-    rows = event_writer_harness.query("select payload from outbox where client_event = 'ended' order by id")
+    rows = writer.query("select payload from outbox where client_event = 'ended' order by id")
 
     assert sorted((payload["postId"] or "", payload["actorIds"]) for (payload,) in rows) == [
         ("", [sample_users.dave_id]),
@@ -179,16 +140,14 @@ def test_entry_names_its_post_and_the_first_of_its_actors(event_writer_harness: 
     ]
 
 
-def test_repeated_event_is_the_same_log_item(event_writer_harness: EventWriterHarness) -> None:
-    sample_users = event_writer_harness.sample_users
-    event = replace(like_event(sample_users.dave_id, sample_users, 1), kind=Kind.POST_SHARE)
+def test_repeated_event_is_the_same_log_item(writer: EventWriterHarness) -> None:
+    users = writer.sample_users
+    event = replace(like_event(users.dave_id, users, 1), kind=Kind.POST_SHARE)
 
     for _ in range(2):
-        event_writer_harness.write(event)
+        writer.write(event)
 
-    rows = event_writer_harness.query(
-        "select id, user_id::text, payload from outbox where client_event = 'ended'"
-    )
+    rows = writer.query("select id, user_id::text, payload from outbox where client_event = 'ended'")
     items = [
         build_delivery_log_item(
             {
@@ -212,14 +171,7 @@ def ready_records(pipeline: PipelineHarness) -> list[dict[str, Any]]:
 
 def test_suppressed_event_reaches_the_log_and_no_socket(pipeline: PipelineHarness) -> None:
     pipeline.alice.create_post("Hello")
-    with pipeline.engine.begin() as conn:
-        conn.execute(
-            text(
-                "insert into notification_preferences (user_id, matrix) "
-                "values (:alice, cast(:matrix as jsonb))"
-            ),
-            {"alice": pipeline.alice.id, "matrix": OFF % "LIKE"},
-        )
+    pipeline.execute(PREFERENCE, alice=pipeline.alice.id)
     for user in pipeline.create_users(*USER_NAMES):
         user.like("Hello")
 

@@ -5,17 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
-from sqlalchemy import Engine, text
 
-from app.bootstrap import WorkerServices, new_id
-from app.domain.clock import Clock
 from app.domain.events import Kind
 from app.domain.grouping import ClientEventType
 from app.domain.routing import Topic
 from app.ingest.actions import Actions
 from app.ingest.memberships import DesiredState
-from app.social.removals import PostAndAccountRemoval
 from tests.conftest import empty_redis
 from tests.support.pipeline_harness import (
     AGGREGATION_RULES,
@@ -28,20 +23,6 @@ from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
 SIX_NAMES = USER_NAMES[:6]
-
-
-@pytest.fixture
-def pipeline(
-    worker_services: WorkerServices,
-    engine: Engine,
-    real_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
-) -> PipelineHarness:
-    """Windows of more than three events are written in several transactions."""
-    monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
-    pipeline = PipelineHarness(worker_services, replace(AGGREGATION_RULES, flush_max_rows=3))
-    pipeline.alice.create_post("Hello")
-    return pipeline
 
 
 def act(kind: Kind, pipeline: PipelineHarness, user: PipelineUser, actions: Actions) -> object:
@@ -83,13 +64,6 @@ def act_as_six_users(pipeline: PipelineHarness, kind: Kind, actions: Actions | N
         act(kind, pipeline, user, actions or pipeline.actions)
 
 
-def in_one_transaction(pipeline: PipelineHarness, kind: Kind) -> list[dict[str, Any]]:
-    for user in pipeline.create_users("Ann", "Ben"):
-        act(kind, pipeline, user, pipeline.actions)
-    pipeline.close_windows()
-    return announcements(pipeline)
-
-
 def in_several_transactions(pipeline: PipelineHarness, kind: Kind) -> list[dict[str, Any]]:
     act_as_six_users(pipeline, kind)
     pipeline.close_windows()
@@ -125,14 +99,7 @@ def after_redis_was_emptied(pipeline: PipelineHarness, kind: Kind) -> list[dict[
 
 
 def after_quiet_hours(pipeline: PipelineHarness, kind: Kind) -> list[dict[str, Any]]:
-    with pipeline.engine.begin() as conn:
-        conn.execute(
-            text(
-                "insert into notification_preferences (user_id, dnd_enabled, dnd_start_time, "
-                "dnd_end_time) values (:alice, true, '00:00', '23:59')"
-            ),
-            {"alice": pipeline.alice.id},
-        )
+    pipeline.alice.set_preferences(dnd_enabled=True, dnd_start_time="00:00", dnd_end_time="23:59")
     act_as_six_users(pipeline, kind)
     pipeline.close_windows()
     assert announcements(pipeline) == []
@@ -146,16 +113,13 @@ def after_an_account_was_deleted(pipeline: PipelineHarness, kind: Kind) -> list[
     act_as_six_users(pipeline, kind)
     pipeline.close_windows()
     [(ann_id,)] = pipeline.query("select id::text from users where name = 'Ann'")
-    PostAndAccountRemoval(pipeline.engine, pipeline.redis, Clock(pipeline.clock.now, new_id)).delete_account(
-        ann_id
-    )
+    pipeline.removals.delete_account(ann_id)
     pipeline.run_until_idle()
     assert announcements(pipeline, ClientEventType.UPDATED)
     return [*announcements(pipeline), *announcements(pipeline, ClientEventType.UPDATED)]
 
 
 SCENARIOS: list[Callable[[PipelineHarness, Kind], list[dict[str, Any]]]] = [
-    in_one_transaction,
     in_several_transactions,
     during_failover,
     after_redis_was_emptied,
@@ -184,6 +148,7 @@ LINKS = {
 }
 
 
+@pytest.mark.parametrize("pipeline", [replace(AGGREGATION_RULES, flush_max_rows=3)], indirect=True)
 @pytest.mark.parametrize("run_scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("kind", list(TARGET_TYPES), ids=lambda kind: kind.value)
 def test_announcement_has_the_same_fields_and_a_target_on_every_path(
@@ -191,6 +156,7 @@ def test_announcement_has_the_same_fields_and_a_target_on_every_path(
     kind: Kind,
     run_scenario: Callable[[PipelineHarness, Kind], list[dict[str, Any]]],
 ) -> None:
+    pipeline.alice.create_post("Hello")
     client_events = [
         client_event for client_event in run_scenario(pipeline, kind) if client_event["type"] == kind.value
     ]
@@ -210,14 +176,9 @@ def test_announcement_has_the_same_fields_and_a_target_on_every_path(
 @pytest.mark.parametrize("kind", [Kind.MENTION, Kind.BELL_POST])
 def test_instant_kinds_have_the_same_fields(pipeline: PipelineHarness, kind: Kind) -> None:
     (ann,) = pipeline.create_users("Ann")
-    with pipeline.engine.begin() as conn:
-        conn.execute(
-            text("insert into bell_subscriptions (subscriber_id, target_user_id) values (:alice, :ann)"),
-            {"alice": pipeline.alice.id, "ann": ann.id},
-        )
-        conn.execute(text("update users set username = 'alice' where name = 'Alice'"))
+    pipeline.alice.subscribe_to(ann)
 
-    ann.create_post("Look, @alice" if kind is Kind.MENTION else "Look")
+    ann.create_post(f"Look, @{pipeline.alice.username}" if kind is Kind.MENTION else "Look")
     pipeline.run_until_idle()
 
     for client_event in announcements(pipeline):

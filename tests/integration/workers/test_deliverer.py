@@ -6,12 +6,18 @@ import orjson
 import pytest
 
 from app.bootstrap import new_id
-from app.domain.errors import RedisUnavailable, Unavailable
+from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ProducerRecord
-from app.persistence.delivery_log import TABLE_NAME, DeliveryLog, create_dynamodb_client
+from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from harness.waiting import poll_until
-from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
+from tests.support.isolated_app import environment_variables
+from tests.support.pipeline_harness import (
+    USER_NAMES,
+    PipelineHarness,
+    die_at,
+    raise_redis_unavailable,
+)
 from workers.delivery_log_writer import DeliveryLogWriter
 
 pytestmark = pytest.mark.service
@@ -97,8 +103,9 @@ def new_log_writer(pipeline: PipelineHarness, delivery_log: Any) -> DeliveryLogW
 def test_delivery_log_writer_skips_poison_and_records_the_rest(
     pipeline: PipelineHarness, environment: dict[str, str], changes: dict[str, object]
 ) -> None:
-    delivery_log = DeliveryLog(_client(environment))
-    delivery_log.create_table()
+    with environment_variables(environment):  # credentials
+        delivery_log = DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1"))
+        delivery_log.create_table()
     pipeline.publisher.publish([ready(pipeline), ready(pipeline, **changes), ready(pipeline, id=3)])
 
     assert new_log_writer(pipeline, delivery_log).step() == 3
@@ -106,15 +113,6 @@ def test_delivery_log_writer_skips_poison_and_records_the_rest(
     # An index of DynamoDB is updated with a delay.
     assert poll_until(lambda: len(delivery_log.list_by_user(pipeline.alice.id, 10)) == 2, 20)
     assert pipeline.query("select count(*) from dead_letters") == [(0,)]
-
-
-def _client(environment: dict[str, str]) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        client = create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")
-        client.list_tables()
-    return client
 
 
 def test_unavailable_delivery_log_delays_no_toast_and_is_complete_afterwards(
@@ -161,18 +159,9 @@ def test_only_the_newest_unread_count_is_sent(pipeline: PipelineHarness) -> None
     assert len(pipeline.alice.client_events()) == 3
 
 
-def test_event_polled_by_a_dead_deliverer_is_sent_by_the_next(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die_after_poll(name: str) -> None:
-        if name == "deliverer.polled":
-            raise SystemExit
-
+def test_event_polled_by_a_dead_deliverer_is_sent_by_the_next(pipeline: PipelineHarness) -> None:
     pipeline.publisher.publish([ready(pipeline)])
-    with monkeypatch.context() as patch:
-        patch.setattr("workers.deliverer.hit_failpoint", die_after_poll)
-        with pytest.raises(SystemExit):
-            pipeline.deliverer.step()
+    die_at("deliverer.polled", pipeline.deliverer.step)
     assert pipeline.alice.toast_messages == []
 
     pipeline.deliverer._subscriber.close()  # the broker removed it from the group
@@ -183,19 +172,12 @@ def test_event_polled_by_a_dead_deliverer_is_sent_by_the_next(
 def test_event_not_accepted_by_redis_is_sent_by_the_next_deliverer(
     pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raise_unavailable(*_: object) -> None:
-        raise RedisUnavailable("Redis timed out")
-
     pipeline.publisher.publish([ready(pipeline)])
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.push_publisher, "emit", raise_unavailable)
+        patch.setattr(pipeline.push_publisher, "emit", raise_redis_unavailable)
         with pytest.raises(Unavailable):
             pipeline.deliverer.step()
 
     pipeline.deliverer._subscriber.close()  # it is killed
     assert pipeline.new_deliverer().step() == 1
     assert pipeline.alice.toast_messages == ["Hello"]
-
-
-def test_delivery_log_table_has_the_name_of_the_contract() -> None:
-    assert TABLE_NAME == "NotificationLogs"

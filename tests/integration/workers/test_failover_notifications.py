@@ -1,6 +1,6 @@
 """NOTIFY on failover: processes stop using cached knowledge of Redis when another process bypasses it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -12,10 +12,8 @@ from app.domain.errors import Unavailable
 from app.failover.redis_failover import NOTIFY_CHANNEL, RedisFailover
 from app.ingest.failover_path import forward_failover_changes_forever
 from app.ingest.memberships import DesiredState
-from tests.support.pipeline_harness import PipelineHarness, pipeline, worker_services
+from tests.support.pipeline_harness import PipelineHarness
 from tests.support.redis_failover_harness import RedisFailoverHarness
-
-__all__ = ["pipeline", "worker_services"]
 
 
 class EndOfScript(BaseException):
@@ -70,14 +68,6 @@ def test_process_marks_redis_suspect_after_a_missed_notification(
     assert len(state_changes) == suspect_count
 
 
-@pytest.fixture
-def notify_listener(environment: dict[str, str]) -> Iterator[PgNotifyListener]:
-    listener = PgNotifyListener(environment["DATABASE_URL"], NOTIFY_CHANNEL)
-    listener.wait_for_payloads(0)  # starts listening
-    yield listener
-    listener.close()
-
-
 def end_failover(redis_failover: RedisFailover) -> str:
     """Ends a failover like the failback worker; returns the time of the change."""
     redis_failover.start_failover("a test")
@@ -89,16 +79,17 @@ def end_failover(redis_failover: RedisFailover) -> str:
 
 @pytest.mark.service
 def test_starting_failover_notifies_once(
-    engine: Engine, real_redis: redis.Redis, notify_listener: PgNotifyListener
+    engine: Engine, real_redis: redis.Redis, listen: Callable[[str], PgNotifyListener]
 ) -> None:
+    listener = listen(NOTIFY_CHANNEL)
     redis_failover = RedisFailover(real_redis, engine)
     end_failover(redis_failover)
-    assert set(notify_listener.wait_for_payloads(10)) == {""}
+    assert set(listener.wait_for_payloads(10)) == {""}
     redis_failover.start_failover("writes bypass Redis")
-    assert notify_listener.wait_for_payloads(10) == [""]
+    assert listener.wait_for_payloads(10) == [""]
 
     redis_failover.start_failover("writes bypass Redis")
-    assert notify_listener.wait_for_payloads(0.05) == []
+    assert listener.wait_for_payloads(0.05) == []
 
 
 @pytest.mark.service

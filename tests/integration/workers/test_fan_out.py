@@ -1,6 +1,5 @@
 """Fan-outs (P14): a post or an event is announced to many recipients page by page, to each exactly once."""
 
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
 from app.persistence.fan_out_pages import _SELECT_PAGE, FAN_OUT_PAGE_CHANNEL, FanOutPageWriter
 from app.persistence.fan_outs import MANY_RECIPIENTS, Audience
-from app.social.removals import PostAndAccountRemoval
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
 from workers.fan_out_pages_log import delivery_log_items_of_page
 
@@ -24,14 +22,8 @@ PAGE_SIZE = 10
 def subscribers(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> list[PipelineUser]:
     """Subscribers of Alice, in the order of their ids. Pages have ten recipients."""
     users = pipeline.create_users(*(f"Subscriber {number}" for number in range(SUBSCRIBER_COUNT)))
-    with pipeline.engine.begin() as conn:
-        conn.execute(
-            text(
-                "insert into bell_subscriptions (subscriber_id, target_user_id, created_at) "
-                "select id, :alice, now() - interval '1 hour' from unnest(cast(:ids as uuid[])) as s (id)"
-            ),
-            {"alice": pipeline.alice.id, "ids": [user.id for user in users]},
-        )
+    for user in users:
+        user.subscribe_to(pipeline.alice)
     pipeline.fan_out.worker._pages = FanOutPageWriter(pipeline.engine, pipeline.clock.now, PAGE_SIZE)
     return sorted(users, key=lambda user: user.id)
 
@@ -40,11 +32,6 @@ def fan_out_rows(pipeline: PipelineHarness) -> list[tuple[Any, ...]]:
     return pipeline.query(
         "select processed_count, recipient_count, outcomes, finished_at is not null from fan_outs order by id"
     )
-
-
-def execute(pipeline: PipelineHarness, statement: str, **values: object) -> None:
-    with pipeline.engine.begin() as conn:
-        conn.execute(text(statement), values)
 
 
 def test_each_subscriber_is_notified_of_a_post_once(
@@ -108,7 +95,7 @@ def test_a_page_that_is_written_twice_changes_nothing(
     # A frozen twin that wakes up with the old position.
     assert pages.write_next_page(first_position) == {}
     # A worker whose position was lost.
-    execute(pipeline, "update fan_outs set last_recipient_id = null, processed_count = 0")
+    pipeline.execute("update fan_outs set last_recipient_id = null, processed_count = 0")
     pipeline.run_until_idle()
     assert pipeline.query("select count(*), count(distinct user_id) from notifications") == [(25, 25)]
     assert pipeline.query("select client_seq, count(*) from users where client_seq > 0 group by 1") == [
@@ -140,25 +127,18 @@ def test_subscribers_who_changed_their_mind_before_their_page_get_nothing(
     alice.create_post("Hello")
     pipeline.fan_out.step()  # the first page
     post_id = pipeline.post_id_by_caption["Hello"]
-    execute(
-        pipeline,
+    pipeline.execute(
         "insert into blocks (user_id, blocked_user_id) values (:blocking, :alice), (:alice, :blocked)",
         blocking=blocking.id, blocked=blocked.id, alice=alice.id,
     )  # fmt: skip
-    execute(
-        pipeline,
+    pipeline.execute(
         "insert into mutes (user_id, muted_user_id, muted_post_id) values (:muting, :alice, null), "
         "(:muting_post, null, :post)",
         muting=muting.id, muting_post=muting_post.id, alice=alice.id, post=post_id,
     )  # fmt: skip
-    execute(pipeline, "delete from bell_subscriptions where subscriber_id = :left", left=left.id)
-    execute(
-        pipeline,
-        "insert into notification_preferences (user_id, matrix) values (:user, cast(:matrix as jsonb))",
-        user=switched_off.id,
-        matrix=json.dumps({"BELL_POST": {"push": False}}),
-    )
-    execute(pipeline, "delete from users where id = :user", user=deleted.id)
+    pipeline.execute("delete from bell_subscriptions where subscriber_id = :left", left=left.id)
+    switched_off.set_preferences(matrix={"BELL_POST": {"push": False}})
+    pipeline.execute("delete from users where id = :user", user=deleted.id)
     pipeline.run_until_idle()
     for user in (blocking, blocked, muting, muting_post, left, switched_off):
         assert user.notifications == []
@@ -171,12 +151,7 @@ def test_quiet_hours_defer_the_announcement(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
     user = subscribers[3]
-    execute(
-        pipeline,
-        "insert into notification_preferences (user_id, dnd_enabled, dnd_start_time, dnd_end_time) "
-        "values (:user, true, '00:00', '23:59:59')",
-        user=user.id,
-    )
+    user.set_preferences(dnd_enabled=True, dnd_start_time="00:00", dnd_end_time="23:59:59")
     pipeline.alice.create_post("Hello")
     pipeline.run_until_idle()
     assert user.toast_messages == []
@@ -190,12 +165,7 @@ def test_quiet_hours_defer_the_announcement(
 def test_subscriber_with_email_switched_on_gets_one_email(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
-    execute(
-        pipeline,
-        "insert into notification_preferences (user_id, matrix) values (:user, cast(:matrix as jsonb))",
-        user=subscribers[0].id,
-        matrix=json.dumps({"BELL_POST": {"email": True}}),
-    )
+    subscribers[0].set_preferences(matrix={"BELL_POST": {"email": True}})
     pipeline.alice.create_post("Hello")
     pipeline.run_until_idle()
     assert pipeline.query("select user_id::text, channel, type from outgoing_messages") == [
@@ -207,8 +177,7 @@ def test_post_deleted_during_its_fan_out_is_withdrawn_from_all(
     pipeline: PipelineHarness, subscribers: list[PipelineUser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.social.removals.MAX_SUBSCRIBERS_AT_ONCE", 5)
-    services = pipeline.worker_services.services
-    removal = PostAndAccountRemoval(pipeline.engine, services.redis, services.removals._clock)
+    removal = pipeline.removals
     pipeline.alice.create_post("Hello")
     pipeline.fan_out.step()
     removal.delete_post(pipeline.alice.id, pipeline.post_id_by_caption["Hello"])
@@ -225,39 +194,10 @@ def test_post_deleted_during_its_fan_out_is_withdrawn_from_all(
     removal.delete_account(pipeline.alice.id)
 
 
-def test_mentioned_subscriber_is_notified_once_of_the_mention(
-    pipeline: PipelineHarness, subscribers: list[PipelineUser]
-) -> None:
-    mentioned = subscribers[12]
-    [(username,)] = pipeline.query("select username from users where id = :id", id=mentioned.id)
-    pipeline.alice.create_post(f"Hello @{username}")
-    pipeline.run_until_idle()
-    assert [row["type"] for row in mentioned.notifications] == ["MENTION"]
-    assert len(mentioned.toast_messages) == 1
-    assert pipeline.query("select count(*) from notifications where type = 'BELL_POST'") == [(24,)]
-
-
-def test_mentioned_subscriber_without_mentions_is_notified_of_the_post(
-    pipeline: PipelineHarness, subscribers: list[PipelineUser]
-) -> None:
-    mentioned = subscribers[12]
-    [(username,)] = pipeline.query("select username from users where id = :id", id=mentioned.id)
-    execute(
-        pipeline,
-        "insert into notification_preferences (user_id, matrix) values (:user, cast(:matrix as jsonb))",
-        user=mentioned.id,
-        matrix=json.dumps({"MENTION": {"push": False}}),
-    )
-    pipeline.alice.create_post(f"Hello @{username}")
-    pipeline.run_until_idle()
-    assert [row["type"] for row in mentioned.notifications] == ["BELL_POST"]
-
-
 def test_later_subscriber_is_not_notified(pipeline: PipelineHarness, subscribers: list[PipelineUser]) -> None:
     (late,) = pipeline.create_users("Late")
     pipeline.alice.create_post("Hello")
-    execute(
-        pipeline,
+    pipeline.execute(
         "insert into bell_subscriptions (subscriber_id, target_user_id) values (:late, :alice)",
         late=late.id,
         alice=pipeline.alice.id,
@@ -280,11 +220,7 @@ def test_event_for_a_list_of_recipients_is_announced_to_each_once(
 ) -> None:
     users = pipeline.create_users("Ann", "Ben", "Cem")
     for user in users:
-        execute(
-            pipeline,
-            "insert into notification_preferences (user_id, marketing) values (:user, true)",
-            user=user.id,
-        )
+        user.set_preferences(marketing=True)
     event = Event(new_id(), kind, MANY_RECIPIENTS, title="News", message="It is Monday.")
     recipient_ids = [*(user.id for user in users), new_id()]
     pipeline.actions.publish_to_many(event, recipient_ids)
@@ -310,8 +246,7 @@ def test_the_delivery_log_gets_a_page_on_which_nobody_is_notified(pipeline: Pipe
 def test_the_delivery_log_gets_each_recipient_of_a_page(
     pipeline: PipelineHarness, subscribers: list[PipelineUser]
 ) -> None:
-    execute(
-        pipeline,
+    pipeline.execute(
         "insert into mutes (user_id, muted_user_id) values (:user, :alice)",
         user=subscribers[0].id,
         alice=pipeline.alice.id,

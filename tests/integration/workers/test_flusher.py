@@ -3,10 +3,7 @@
 from dataclasses import replace
 
 import pytest
-import redis
-from sqlalchemy import Engine
 
-from app.bootstrap import WorkerServices
 from app.devtools.checker.store_invariants import StoreInvariants
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
@@ -17,6 +14,7 @@ from tests.support.pipeline_harness import (
     USER_NAMES,
     WINDOW_AND_JITTER_SECONDS,
     PipelineHarness,
+    die_at,
 )
 
 pytestmark = pytest.mark.service
@@ -32,44 +30,25 @@ def gather_likes(pipeline: PipelineHarness, *names: str) -> None:
     pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
 
 
-def count_likes(pipeline: PipelineHarness) -> int:
-    return int(pipeline.query("select count(*) from active_likes")[0][0])
-
-
 def announcement_texts(pipeline: PipelineHarness) -> list[str]:
     return [client_event["message"] for client_event in list_announcements(pipeline.engine)]
 
 
-def _raise_unavailable(*_: object) -> None:
-    raise Unavailable("PostgreSQL is unavailable")
-
-
-def _fail_to_write(monkeypatch: pytest.MonkeyPatch, pipeline: PipelineHarness) -> None:
-    """The flusher claims windows, and its write fails."""
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline.engine.pool, "connect", _raise_unavailable)
-        with pytest.raises(Unavailable):
-            pipeline.flusher.step()
-
-
-def test_claim_not_written_by_postgresql_is_kept_and_retried(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_claim_not_written_by_postgresql_is_kept_and_retried(pipeline: PipelineHarness) -> None:
     gather_likes(pipeline, *USER_NAMES[:5])
 
-    _fail_to_write(monkeypatch, pipeline)
-    assert count_likes(pipeline) == 3
+    with pipeline.without_postgresql(), pytest.raises(Unavailable):
+        pipeline.flusher.step()
+    assert pipeline.count_active_likes() == 3
 
     assert pipeline.flusher.step() == 1  # at once, without waiting for its own lease
-    assert count_likes(pipeline) == 5
+    assert pipeline.count_active_likes() == 5
 
 
 @pytest.mark.parametrize("point", ["flusher.claimed", "flusher.written", "flusher.settled"])
-def test_flusher_killed_at_any_fail_point_announces_once(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
+def test_flusher_killed_at_any_fail_point_announces_once(pipeline: PipelineHarness, point: str) -> None:
     gather_likes(pipeline, *USER_NAMES[:5])
-    _kill_flusher_at(monkeypatch, point, pipeline)
+    die_at(point, pipeline.flusher.step)
 
     pipeline.flusher = pipeline.new_flusher()
     pipeline.clock.advance(AFTER_CLAIM_LEASE_SECONDS)
@@ -79,17 +58,6 @@ def test_flusher_killed_at_any_fail_point_announces_once(
 
     assert announcement_texts(pipeline)[3:] == ["Eve and 4 others liked your post"]
     assert StoreInvariants(pipeline.engine, pipeline.redis).find_violations() == []
-
-
-def _kill_flusher_at(monkeypatch: pytest.MonkeyPatch, point: str, pipeline: PipelineHarness) -> None:
-    def hit_failpoint(name: str) -> None:
-        if name == point:
-            raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr("workers.flusher.hit_failpoint", hit_failpoint)
-        with pytest.raises(SystemExit):
-            pipeline.flusher.step()
 
 
 def test_many_windows_close_in_one_transaction(pipeline: PipelineHarness) -> None:
@@ -110,14 +78,8 @@ def test_many_windows_close_in_one_transaction(pipeline: PipelineHarness) -> Non
     assert len(transaction_ids) == 1
 
 
-def test_rows_of_a_full_window_are_announced_though_its_flusher_died(
-    worker_services: WorkerServices,
-    engine: Engine,
-    real_redis: "redis.Redis",
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("workers.bridge.READ_WAIT_SECONDS", 0.001)
-    pipeline = PipelineHarness(worker_services, replace(AGGREGATION_RULES, flush_max_rows=2))
+@pytest.mark.parametrize("pipeline", [replace(AGGREGATION_RULES, flush_max_rows=2)], indirect=True)
+def test_rows_of_a_full_window_are_announced_though_its_flusher_died(pipeline: PipelineHarness) -> None:
     pipeline.alice.create_post("Hello")
     users = pipeline.create_users(*USER_NAMES[:6])
     for user in users[:4]:
@@ -127,7 +89,7 @@ def test_rows_of_a_full_window_are_announced_though_its_flusher_died(
     users[4].like("Hello")  # the second of a full batch: it is flushed early
     pipeline.bridge.step()
     pipeline.aggregator.step()
-    _kill_flusher_at(monkeypatch, "flusher.claimed", pipeline)
+    die_at("flusher.claimed", pipeline.flusher.step)
     users[5].like("Hello")
     pipeline.bridge.step()
     pipeline.aggregator.step()
@@ -158,5 +120,5 @@ def test_unlike_that_overtakes_its_like_leaves_no_like_and_no_announcement(pipel
     pipeline.aggregator.aggregator_by_topic[Topic.HIGH].step()
     pipeline.run_until_idle()
 
-    assert count_likes(pipeline) == 0
+    assert pipeline.count_active_likes() == 0
     assert "Ann liked your post" not in announcement_texts(pipeline)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.service
 def test_code_is_sent_once_by_each_channel(mailer_harness: MailerHarness) -> None:
     event = mailer_harness.write_code()
     mailer_harness.run_until_idle()
-    mailer_harness.event_writer_harness.write(event)  # the copy from the priority topic
+    mailer_harness.writer.write(event)  # the copy from the priority topic
     mailer_harness.run_until_idle()
 
     [mail], [sms] = mailer_harness.mail.messages, mailer_harness.sms.messages
@@ -56,7 +56,7 @@ def test_announcement_adds_a_message_for_each_channel(mailer_harness: MailerHarn
     mailer_harness.write_code()
     mailer_harness.add_follower()
 
-    assert mailer_harness.event_writer_harness.query(
+    assert mailer_harness.writer.query(
         "select type, critical, extract(epoch from expires_at - created_at)::int, "
         "array_agg(channel order by channel) from outgoing_messages group by 1, 2, 3 order by 3"
     ) == [
@@ -68,7 +68,7 @@ def test_announcement_adds_a_message_for_each_channel(mailer_harness: MailerHarn
 
 def test_change_of_an_announced_row_adds_no_message(mailer_harness: MailerHarness) -> None:
     mailer_harness.enable_channels(Kind.LIKE, "email")
-    writer, sample_users = mailer_harness.event_writer_harness, mailer_harness.sample_users
+    writer, sample_users = mailer_harness.writer, mailer_harness.sample_users
     bob_id, carol_id = sample_users.bob_id, sample_users.carol_id
     writer.write(like_event(bob_id, sample_users, 1), like_event(carol_id, sample_users, 2))
     writer.write(unlike_event(bob_id, sample_users, 3))
@@ -216,26 +216,26 @@ def test_message_disabled_meanwhile_is_not_sent(
 ) -> None:
     mailer_harness.enable_channels(Kind.FOLLOW, "email")
     mailer_harness.add_follower()
-    mailer_harness.event_writer_harness.execute(change)
+    mailer_harness.writer.execute(change)
     mailer_harness.run_until_idle()
     assert mailer_harness.mail.messages == []
     assert mailer_harness.statuses() == [(state, 0, None)]
 
 
 def test_simulated_users_get_no_messages(mailer_harness: MailerHarness) -> None:
-    mailer_harness.event_writer_harness.execute("update users set is_simulated = true")
+    mailer_harness.writer.execute("update users set is_simulated = true")
     mailer_harness.write_code()
-    assert mailer_harness.event_writer_harness.count_rows("outgoing_messages") == 0
+    assert mailer_harness.writer.count_rows("outgoing_messages") == 0
 
 
 def test_secret_of_a_message_is_in_no_toast(mailer_harness: MailerHarness) -> None:
     event = ENCRYPTION.encrypt_body(
         otp_event(mailer_harness.sample_users, 1, "token=abc"), "Look into your mailbox"
     )
-    mailer_harness.event_writer_harness.write(event)
+    mailer_harness.writer.write(event)
     mailer_harness.run_until_idle()
     assert [message.text for message in mailer_harness.mail.messages] == ["token=abc"]
-    assert mailer_harness.event_writer_harness.announcement_messages == ["Look into your mailbox"]
+    assert mailer_harness.writer.announcement_messages == ["Look into your mailbox"]
 
 
 def test_message_encrypted_with_another_key_uses_the_toast_text(
@@ -244,7 +244,7 @@ def test_message_encrypted_with_another_key_uses_the_toast_text(
     event = MessageEncryption("another").encrypt_body(
         otp_event(mailer_harness.sample_users, 1, "token=abc"), "Look into your mailbox"
     )
-    mailer_harness.event_writer_harness.write(event)
+    mailer_harness.writer.write(event)
     mailer_harness.run_until_idle()
     assert [message.text for message in mailer_harness.mail.messages] == ["Look into your mailbox"]
 
@@ -260,14 +260,6 @@ def test_stage_counters_record_the_outcome_of_each_message(mailer_harness: Maile
         for name, count in stats.count_by_outcome.items():
             count_by_outcome[name] = count_by_outcome.get(name, 0) + count
     assert count_by_outcome == {"delivered": 2, "failed": 2}
-
-
-def test_claim_is_limited_to_the_batch_size(mailer_harness: MailerHarness) -> None:
-    for user_id in insert_users(mailer_harness.engine, *(f"P{n}" for n in range(5))):
-        mailer_harness.write_code(user_id)
-    messages, queue = OutgoingMessages(mailer_harness.engine), SendQueue("EMAIL", True)
-    counts = [len(messages.claim(queue, 2, mailer_harness.clock.now())) for _ in range(4)]
-    assert counts == [2, 2, 1, 0]
 
 
 def test_message_date_is_the_event_time_in_each_attempt(mailer_harness: MailerHarness) -> None:

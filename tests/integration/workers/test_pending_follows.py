@@ -7,8 +7,7 @@ from app.ingest.actions import DesiredState
 from app.persistence.pages import PageRequest
 from app.social.follows import FollowEntry, Follows
 from app.social.posts import Posts
-from tests.integration.workers.test_aggregator import die_at
-from tests.support.pipeline_harness import LaneAggregators, PipelineHarness, PipelineUser
+from tests.support.pipeline_harness import LaneAggregators, PipelineHarness, PipelineUser, die_at
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
@@ -74,16 +73,11 @@ def test_unfollow_after_the_batch_was_read_stays_pending(pipeline: PipelineHarne
     assert pipeline.redis.keys("follow:pending:*") == []
 
 
-def test_aggregator_killed_before_cleanup_leaves_nothing_pending(
-    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_aggregator_killed_before_cleanup_leaves_nothing_pending(pipeline: PipelineHarness) -> None:
     (ann,) = pipeline.create_users("Ann")
     ann.follow(pipeline.alice)
     pipeline.bridge.step()
-    with monkeypatch.context() as patch:
-        patch.setattr("workers.aggregator.hit_failpoint", die_at("aggregator.written"))
-        with pytest.raises(SystemExit):
-            pipeline.aggregator.step()
+    die_at("aggregator.written", pipeline.aggregator.step)
     pipeline.aggregator.aggregator_by_topic[Topic.HIGH]._subscriber.close()
     assert pipeline.redis.hlen(f"follow:pending:{ann.id}") == 1
 

@@ -10,7 +10,6 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from app.bootstrap import new_id
 from app.clients import circuit_breaker
 from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Unavailable
@@ -21,119 +20,76 @@ from app.failover.redis_failover import (
     RedisFailover,
     lock_shared_and_require_failover,
 )
-from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
+from app.ingest.memberships import MembershipState
 from harness.waiting import wait_until
-from tests.support.pipeline_harness import PipelineHarness, PipelineUser
+from tests.support.pipeline_harness import PipelineHarness
 from tests.support.redis_failover_harness import RedisFailoverHarness
+from workers.bridge import FALLBACK_CHECK_INTERVAL_SECONDS
 
 pytestmark = pytest.mark.service
 
 
-@pytest.fixture
-def failover_harness(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> RedisFailoverHarness:
-    monkeypatch.setattr("workers.redis_failback.REST_SECONDS", 0.0)
-    return RedisFailoverHarness(pipeline)
-
-
-@pytest.fixture
-def users(pipeline: PipelineHarness) -> list[PipelineUser]:
-    pipeline.alice.create_post("Hello")
-    return pipeline.create_users("Ann", "Ben", "Cem", "Dan", "Eve")
-
-
-def like(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
-    return SetMembershipRequest(
-        POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], DesiredState.ON, new_id(), ""
-    )
-
-
-def count_failover_writes(pipeline: PipelineHarness) -> int:
-    """Number of their copies in the fallback queue."""
-    ((count,),) = pipeline.query("select count(*) from kafka_fallback_queue")
-    return int(count)
-
-
 def test_writer_refused_just_before_failback_writes_through_redis(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    request, memberships = like(pipeline, users[0]), pipeline.worker_services.services.memberships
+    request, memberships = (
+        failover.like_request(failover.users[0]),
+        pipeline.worker_services.services.memberships,
+    )
+    writer = failover.failover_writer_with_redis
     pipeline.redis.delete("ingress:enabled")
 
     def write_through_redis() -> MembershipState:
         try:
             return memberships.set_membership(request)
         except Unavailable:
-            failover_harness.fail_back()  # between the refusal and the reaction of the writer
+            failover.fail_back()  # between the refusal and the reaction of the writer
             raise
 
-    state = failover_harness.failover_writer_with_redis.run_with_fallback(
-        write_through_redis, lambda: failover_harness.failover_writer_with_redis.set_membership(request)
-    )
+    state = writer.run_with_fallback(write_through_redis, lambda: writer.set_membership(request))
 
     assert state == MembershipState(True, 1)
-    assert (
-        failover_harness.redis_failover.read_state().status,
-        failover_harness.is_redis_enabled(),
-        count_failover_writes(pipeline),
-    ) == ("normal", True, 0)
-
-
-def test_writer_with_open_breaker_writes_through_redis_once_it_answers(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.fail_back()
-    circuit_breaker.configure_all_breakers(failure_threshold=1, reset_seconds=600)
-    circuit_breaker.REDIS.on_failure(circuit_breaker.REDIS.admit_call(), redis.ConnectionError("unavailable"))
-    assert circuit_breaker.REDIS.state == "open"
-
-    state = failover_harness.actions_with_redis.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON
-    )
-
-    assert state == MembershipState(True, 1)
-    assert circuit_breaker.REDIS.state == "closed"
-    assert (failover_harness.redis_failover.read_state().status, count_failover_writes(pipeline)) == (
+    assert (failover.status, failover.is_redis_enabled(), failover.count_fallback_rows()) == (
         "normal",
+        True,
         0,
     )
 
 
-def test_writer_without_redis_starts_failover_and_is_accepted(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+def test_writer_with_open_breaker_writes_through_redis_once_it_answers(
+    failover: RedisFailoverHarness,
 ) -> None:
-    failover_harness.fail_back()
+    failover.fail_back()
+    circuit_breaker.configure_all_breakers(failure_threshold=1, reset_seconds=600)
+    circuit_breaker.REDIS.on_failure(circuit_breaker.REDIS.admit_call(), redis.ConnectionError("unavailable"))
+    assert circuit_breaker.REDIS.state == "open"
 
-    state = failover_harness.actions.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.TOGGLE
-    )
+    state = failover.like_with_redis(failover.users[0])
 
     assert state == MembershipState(True, 1)
-    assert (failover_harness.redis_failover.read_state().status, count_failover_writes(pipeline)) == (
-        "failover",
-        1,
-    )
+    assert circuit_breaker.REDIS.state == "closed"
+    assert (failover.status, failover.count_fallback_rows()) == ("normal", 0)
 
 
 def test_late_process_does_not_undo_a_newer_failback(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    failover_harness.fail_back()
-    earlier_change = failover_harness.redis_failover.read_state().changed_at
-    failover_harness.redis_failover.start_failover("an outage", earlier_change)
-    failover_harness.fail_back()
+    failover.fail_back()
+    earlier_change = failover.redis_failover.read_state().changed_at
+    failover.redis_failover.start_failover("an outage", earlier_change)
+    failover.fail_back()
 
-    failover_harness.redis_failover.start_failover("a late process", earlier_change)
+    failover.redis_failover.start_failover("a late process", earlier_change)
 
-    assert failover_harness.redis_failover.read_state().status == "normal"
+    assert failover.status == "normal"
 
 
 def test_check_during_failback_does_not_start_failover(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
     other_process, redis_failover = (
         RedisFailover(pipeline.redis, pipeline.engine),
-        failover_harness.redis_failback._redis_failover,
+        failover.redis_failback._redis_failover,
     )
     enable_ingress = redis_failover._enable_ingress_script
 
@@ -144,15 +100,15 @@ def test_check_during_failback_does_not_start_failover(
         return result
 
     redis_failover._enable_ingress_script = enable_and_verify  # type: ignore[assignment]
-    failover_harness.fail_back()
+    failover.fail_back()
 
-    assert failover_harness.is_redis_enabled()
+    assert failover.is_redis_enabled()
 
 
 def test_notification_during_a_check_is_not_lost(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    failover_harness.fail_back()
+    failover.fail_back()
     redis_failover = RedisFailover(pipeline.redis, pipeline.engine)
     read_state = redis_failover.read_state
 
@@ -170,16 +126,16 @@ def test_notification_during_a_check_is_not_lost(
 
 
 def test_ingress_key_set_late_by_a_frozen_redis_is_removed(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    users[0].like("Hello")  # not applied yet, so the failover goes on
-    failover_harness.redis_failover.start_failover("a test")
-    failover_harness.redis_failback.step()
+    failover.users[0].like("Hello")  # not applied yet, so the failover goes on
+    failover.redis_failover.start_failover("a test")
+    failover.redis_failback.step()
     pipeline.redis.set("ingress:enabled", "token of an abandoned failback")
 
-    failover_harness.redis_failback.step()
+    failover.redis_failback.step()
 
-    assert not failover_harness.is_redis_enabled()
+    assert not failover.is_redis_enabled()
 
 
 def test_late_failback_sets_no_ingress_key(
@@ -211,22 +167,17 @@ def test_failback_worker_whose_pause_was_ended_switches_nothing_back(pipeline: P
 
 def test_write_pause_of_a_dead_failback_worker_ends(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.ingest.failover_path.MAX_WRITE_PAUSE_SECONDS", 0.0)
-    failover_harness.redis_failover.start_failover("a test")
-    failover_harness.redis_failover.pause_failover_writes(
-        failover_harness.redis_failover.read_state().changed_at
-    )
+    failover.redis_failover.start_failover("a test")
+    failover.redis_failover.pause_failover_writes(failover.redis_failover.read_state().changed_at)
 
-    state = failover_harness.actions.set_like(
-        users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON
-    )
+    state = failover.like(failover.users[0])
 
     assert state == MembershipState(True, 1)
-    assert failover_harness.redis_failover.read_state().status == "failover"
+    assert failover.status == "failover"
 
 
 @contextmanager
@@ -282,70 +233,67 @@ def test_write_pause_gives_up_soon_while_a_write_is_open(pipeline: PipelineHarne
 
 def test_two_data_losses_in_quick_succession_are_both_reported(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    failover_harness.fail_back()
+    failover.fail_back()
     for _ in range(2):
         pipeline.redis.flushall()
-        failover_harness.redis_failback.step()
+        failover.redis_failback.step()
 
     assert caplog.text.count("Redis was emptied:") == 2
-    assert (failover_harness.redis_failover.read_state().data_loss or {})["times"] == 2
+    assert (failover.redis_failover.read_state().data_loss or {})["times"] == 2
 
 
 def test_data_loss_during_the_switch_back_is_reported(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    failover_harness.fail_back()
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    invalidate = failover_harness.redis_failback._recovery._invalidate_script
+    failover.fail_back()
+    failover.like(failover.users[0])
+    invalidate = failover.redis_failback._recovery._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
-        failover_harness.redis_failback._recovery._invalidate_script = invalidate
+        failover.redis_failback._recovery._invalidate_script = invalidate
         pipeline.redis.flushall()
         return invalidate(**arguments)
 
-    failover_harness.redis_failback._recovery._invalidate_script = empty_redis_first  # type: ignore[assignment]
-    failover_harness.fail_back()
+    failover.redis_failback._recovery._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover.fail_back()
 
     assert caplog.text.count("Redis was emptied:") == 1
-    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
-        users[0].id, [pipeline.post_id_by_caption["Hello"]]
-    ) == {pipeline.post_id_by_caption["Hello"]: (1, True)}
+    assert failover.like_count_and_state(failover.users[0]) == (1, True)
 
 
 def test_windows_with_unanswered_claim_do_not_wait_for_the_lease(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    for user in users:
+    for user in failover.users[:5]:
         user.like("Hello")
     pipeline.bridge.step()
     pipeline.aggregator.aggregator_by_topic[Topic.LOW].step()
     later_ms = int((pipeline.clock.now() + 120) * 1000)
     assert pipeline.window_store.claim_due_windows(later_ms, 10, 1_000)  # the response is lost
-    failover_harness.redis_failover.start_failover("a test")
+    failover.redis_failover.start_failover("a test")
     started_at = pipeline.clock.now()
 
-    failover_harness.fail_back()
+    failover.fail_back()
 
     assert pipeline.query("select like_count from posts") == [(5,)]
     assert pipeline.clock.now() - started_at < 25
 
 
 def test_copy_of_a_failover_write_reaches_kafka_within_seconds(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failover_harness.fail_back()  # the bridge has seen an empty fallback queue
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(1,)]
+    monkeypatch.setattr("workers.bridge.FALLBACK_CHECK_INTERVAL_SECONDS", FALLBACK_CHECK_INTERVAL_SECONDS)
+    failover.fail_back()  # the bridge has seen an empty fallback queue
+    failover.like(failover.users[0])
+    assert failover.count_fallback_rows("not processed") == 1
 
     started_at = time.monotonic()
     wait_until(lambda: pipeline.bridge.step() > 0, "events in the ingress", 10)
 
     assert time.monotonic() - started_at < 3
-    assert pipeline.query("select count(*) from kafka_fallback_queue where not processed") == [(0,)]
+    assert failover.count_fallback_rows("not processed") == 0

@@ -5,40 +5,16 @@ import pytest
 import redis
 
 from app.aggregation.windows import DUE_INDEX_KEY
-from app.bootstrap import new_id
 from app.clients import postgres
 from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.events import Kind
 from app.domain.routing import Topic
-from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
-from app.messaging.records import ProducerRecord
-from tests.support.pipeline_harness import (
-    WINDOW_AND_JITTER_SECONDS,
-    PipelineHarness,
-    PipelineUser,
-)
-from tests.support.redis_failover_harness import RedisFailoverHarness, committed, violations
-from tests.support.redis_failover_harness import failover_harness as failover_harness
-from tests.support.redis_failover_harness import users as users
+from app.ingest.memberships import DesiredState, MembershipState
+from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness
+from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
 ON, OFF, TOGGLE = DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE
-
-
-def test_failover_like_is_counted_at_once(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    ann, ben, *_ = users
-    post_id = pipeline.post_id_by_caption["Hello"]
-
-    states = [failover_harness.actions.set_like(user.id, post_id, ON) for user in (ann, ben)]
-
-    assert [(state.active, state.count) for state in states] == [(True, 1), (True, 2)]
-    assert failover_harness.memberships.get_like_counts_and_states(ann.id, [post_id]) == {post_id: (2, True)}
-    assert failover_harness.memberships.get_like_counts_and_states(pipeline.alice.id, [post_id]) == {
-        post_id: (2, False)
-    }
 
 
 @pytest.mark.parametrize(
@@ -54,51 +30,49 @@ def test_failover_like_is_counted_at_once(
     ],
 )
 def test_last_failover_write_decides_the_state(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    requests: list[DesiredState],
-    is_active: bool,
+    failover: RedisFailoverHarness, requests: list[DesiredState], is_active: bool
 ) -> None:
-    post_id = pipeline.post_id_by_caption["Hello"]
+    ann, ben, *_ = failover.users
+    failover.like(ben)
 
-    states = [failover_harness.actions.set_like(users[0].id, post_id, request) for request in requests]
+    states = [failover.like(ann, request) for request in requests]
 
-    assert (states[-1].active, states[-1].count) == (is_active, int(is_active))
-    failover_harness.fail_back()
-    assert failover_harness.memberships.get_like_counts_and_states(users[0].id, [post_id])[post_id] == (
-        int(is_active),
-        is_active,
-    )
-    assert violations(pipeline) == []
+    count = 1 + is_active
+    assert states[-1] == MembershipState(is_active, count)
+    assert failover.memberships.get_like_counts_and_states(ann.id, [failover.post_id]) == {
+        failover.post_id: (count, is_active)
+    }
+    failover.fail_back()
+    assert failover.like_count_and_state(ann) == (count, is_active)
+    assert failover.violations() == []
 
 
 def test_aggregator_without_redis_announces_at_once_and_commits_nothing(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    for user in users[:6]:
+    for user in failover.users[:6]:
         user.like("Hello")
     pipeline.bridge.step()
     pipeline.aggregator.aggregator_by_topic[Topic.LOW]._subscriber.close()
-    aggregator = failover_harness.new_aggregator(Topic.LOW)
+    aggregator = failover.new_aggregator(Topic.LOW)
 
     assert aggregator.step() == 6
     pipeline.outbox_relay.step()
     pipeline.deliverer.step()
 
     assert len(pipeline.alice.toast_messages) == 6
-    assert committed(pipeline) == 0
+    assert failover.committed() == 0
 
 
 def test_aggregator_commits_after_failback_and_never_past_a_window(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    for user in users[:5]:  # two of them wait in a window
+    for user in failover.users[:5]:  # two of them wait in a window
         user.like("Hello")
     pipeline.run_until_idle()
-    aggregator = failover_harness.new_aggregator(Topic.LOW)
+    aggregator = failover.new_aggregator(Topic.LOW)
     pipeline.aggregator.aggregator_by_topic[Topic.LOW]._subscriber.close()
-    users[5].like("Hello")
+    failover.users[5].like("Hello")
     pipeline.bridge.step()
     aggregator.step()
 
@@ -106,25 +80,25 @@ def test_aggregator_commits_after_failback_and_never_past_a_window(
     pipeline.clock.advance(2)
     aggregator.step()
 
-    assert committed(pipeline) == 3  # the fourth and the fifth are in the window
+    assert failover.committed() == 3  # the fourth and the fifth are in the window
     pipeline.clock.advance(WINDOW_AND_JITTER_SECONDS)
     pipeline.flusher.step()
     aggregator.step()
     assert pipeline.redis.zcard(DUE_INDEX_KEY) == 0
     pipeline.clock.advance(2)
     aggregator.step()
-    assert committed(pipeline) == 6
+    assert failover.committed() == 6
     assert pipeline.query("select like_count from posts") == [(6,)]
 
 
 def test_gathered_like_retracted_through_failover_is_not_announced(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    for user in users[:5]:
+    for user in failover.users[:5]:
         user.like("Hello")
     pipeline.run_until_idle()
 
-    state = failover_harness.actions.set_like(users[4].id, pipeline.post_id_by_caption["Hello"], OFF)
+    state = failover.like(failover.users[4], OFF)
     pipeline.close_windows()
 
     assert not state.active
@@ -133,55 +107,47 @@ def test_gathered_like_retracted_through_failover_is_not_announced(
 
 
 def test_failback_ends_when_redis_and_the_tables_agree(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    post_id = pipeline.post_id_by_caption["Hello"]
+    users = failover.users
     for user in users[:5]:
         user.like("Hello")
     pipeline.run_until_idle()
-    failover_harness.actions.set_like(users[0].id, post_id, OFF)
-    failover_harness.actions.set_like(users[6].id, post_id, ON)
-    failover_harness.actions.set_follow(users[6].id, pipeline.alice.id, ON)
+    failover.like(users[0], OFF)
+    failover.like(users[6])
+    failover.actions.set_follow(users[6].id, pipeline.alice.id, ON)
 
-    failover_harness.fail_back()
+    failover.fail_back()
 
-    assert pipeline.redis.get(f"like:count:{post_id}") is None  # to be loaded again
-    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
-        users[6].id, [post_id]
-    ) == {post_id: (5, True)}
+    assert pipeline.redis.get(f"like:count:{failover.post_id}") is None  # to be loaded again
+    assert failover.like_count_and_state(users[6]) == (5, True)
     assert users[7].like("Hello").count == 6
     assert pipeline.query("select count(*) from failover_affected_objects") == [(0,)]
-    assert violations(pipeline) == []
+    assert failover.violations() == []
 
 
 def test_counts_do_not_drop_during_failover(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    post_id, memberships = (
-        pipeline.post_id_by_caption["Hello"],
-        pipeline.worker_services.services.memberships,
-    )
+    users = failover.users
     for user in users[:5]:  # two are in a window: only Redis knows them
         user.like("Hello")
     pipeline.run_until_idle()
-    failover_harness.actions.set_like(users[5].id, pipeline.alice.create_post("Other"), ON)
+    failover.like(users[5], post_id=pipeline.alice.create_post("Other"))
 
-    failover_harness.redis_failback.step()  # the failover has begun
+    failover.redis_failback.step()  # the failover has begun
 
-    assert not failover_harness.is_redis_enabled()
-    assert memberships.get_like_counts_and_states(users[4].id, [post_id]) == {post_id: (5, True)}
-    failover_harness.fail_back()
-    assert memberships.get_like_counts_and_states(users[4].id, [post_id]) == {post_id: (5, True)}
+    assert not failover.is_redis_enabled()
+    assert failover.like_count_and_state(users[4]) == (5, True)
+    failover.fail_back()
+    assert failover.like_count_and_state(users[4]) == (5, True)
 
 
 @pytest.mark.parametrize("stage", ["ingress", "fallback queue", "topic", "window"])
 def test_failover_lasts_while_a_write_is_unapplied(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    stage: str,
+    pipeline: PipelineHarness, failover: RedisFailoverHarness, stage: str
 ) -> None:
-    for user in users[:5]:
+    for user in failover.users[:5]:
         user.like("Hello")
     if stage == "fallback queue":
         pipeline.memory_kafka.is_unavailable = True
@@ -192,24 +158,19 @@ def test_failover_lasts_while_a_write_is_unapplied(
         pipeline.aggregator.step()
     pipeline.worker_services.services.redis_failover.start_failover("a test")
 
-    for _ in range(20):
-        failover_harness.redis_failback.step()
+    assert failover.stays_in_failover()
 
-    assert not failover_harness.is_redis_enabled()
-    failover_harness.fail_back()
+    failover.fail_back()
     assert pipeline.query("select like_count from posts") == [(5,)]
-    assert violations(pipeline) == []
+    assert failover.violations() == []
 
 
 @pytest.mark.parametrize("stage", ["ingress", "topic", "window"])
 def test_after_an_outage_only_events_about_affected_objects_are_waited_for(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    stage: str,
+    pipeline: PipelineHarness, failover: RedisFailoverHarness, stage: str
 ) -> None:
-    failover_harness.fail_back()
-    other_post_id = pipeline.alice.create_post("Other")
+    failover.fail_back()
+    users, other_post_id = failover.users, pipeline.alice.create_post("Other")
     for user in users[:5]:
         user.like("Hello")
     if stage != "ingress":
@@ -217,92 +178,77 @@ def test_after_an_outage_only_events_about_affected_objects_are_waited_for(
     if stage == "window":
         pipeline.aggregator.step()
 
-    failover_harness.actions.set_like(users[5].id, other_post_id, ON)
-    failover_harness.fail_back(run_workers=lambda: None)
+    failover.like(users[5], post_id=other_post_id)
+    failover.fail_back(run_workers=lambda: None)
 
-    memberships = pipeline.worker_services.services.memberships
-    assert memberships.get_like_counts_and_states(users[4].id, [pipeline.post_id_by_caption["Hello"]]) == {
-        pipeline.post_id_by_caption["Hello"]: (5, True)
-    }
-    assert memberships.get_like_counts_and_states(users[5].id, [other_post_id]) == {other_post_id: (1, True)}
+    assert failover.like_count_and_state(users[4]) == (5, True)
+    assert failover.like_count_and_state(users[5], other_post_id) == (1, True)
     pipeline.run_until_idle()
-    assert violations(pipeline) == []
+    assert failover.violations() == []
 
 
 def test_after_an_outage_failback_waits_for_events_about_affected_objects(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    failover: RedisFailoverHarness,
 ) -> None:
-    failover_harness.fail_back()
-    post_id = pipeline.post_id_by_caption["Hello"]
-    for user in users[:5]:
+    failover.fail_back()
+    for user in failover.users[:5]:
         user.like("Hello")
-    failover_harness.actions.set_like(users[5].id, post_id, ON)
-    failover_harness.actions.set_like(users[4].id, post_id, OFF)
+    failover.like(failover.users[5])
+    failover.like(failover.users[4], OFF)
 
-    for _ in range(20):
-        failover_harness.redis_failback.step()
+    assert failover.stays_in_failover()
 
-    assert not failover_harness.is_redis_enabled()
-    failover_harness.fail_back()
-    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
-        users[4].id, [post_id]
-    ) == {post_id: (5, False)}
-    assert violations(pipeline) == []
+    failover.fail_back()
+    assert failover.like_count_and_state(failover.users[4]) == (5, False)
+    assert failover.violations() == []
 
 
 def test_event_that_is_never_written_delays_failback_until_everything_is_drained(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    monkeypatch: pytest.MonkeyPatch,
+    pipeline: PipelineHarness, failover: RedisFailoverHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failover_harness.fail_back()
-    post_id = pipeline.post_id_by_caption["Hello"]
-    users[0].like("Hello")
+    failover.fail_back()
+    ann, ben, cem, *_ = failover.users
+    ann.like("Hello")
     pipeline.run_until_idle()
     # As left by an event that ended as a dead letter.
-    pipeline.redis.hset(f"like:unwritten:{post_id}", users[1].id, "1 1")
-    failover_harness.actions.set_like(users[5].id, post_id, ON)
+    pipeline.redis.hset(f"like:unwritten:{failover.post_id}", ben.id, "1 1")
+    failover.like(cem)
     monkeypatch.setattr("workers.redis_failback.MAX_CATCH_UP_SECONDS", 0.0)
 
-    failover_harness.fail_back()
+    failover.fail_back()
 
-    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
-        users[5].id, [post_id]
-    ) == {post_id: (2, True)}
+    assert failover.like_count_and_state(cem) == (2, True)
 
 
 def test_emptied_redis_stays_incomplete_for_the_next_failback_worker(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    failover_harness.fail_back()
-    for user in users[:5]:
+    failover.fail_back()
+    for user in failover.users[:5]:
         user.like("Hello")
     pipeline.bridge.step()
     pipeline.redis.flushall()
-    failover_harness.redis_failback.step()  # reports the loss, and dies
-    failover_harness.redis_failback.release_lease()
+    failover.redis_failback.step()  # reports the loss, and dies
+    failover.redis_failback.release_lease()
     successor = RedisFailoverHarness(pipeline)
 
-    for _ in range(20):
-        successor.redis_failback.step()
+    assert successor.stays_in_failover()
 
-    assert not failover_harness.is_redis_enabled()
     successor.fail_back()
     assert pipeline.query("select like_count from posts") == [(5,)]
     assert pipeline.redis.get("ingress:incomplete") is None
-    assert violations(pipeline) == []
+    assert failover.violations() == []
 
 
 def test_window_flushed_by_failback_keeps_its_announcement_time(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    for user in users[:5]:
+    for user in failover.users[:5]:
         user.like("Hello")
     pipeline.run_until_idle()
     pipeline.worker_services.services.redis_failover.start_failover("a test")
 
-    failover_harness.fail_back()
+    failover.fail_back()
 
     assert pipeline.query("select like_count from posts") == [(5,)]
     assert len(pipeline.alice.toast_messages) == 3
@@ -312,47 +258,40 @@ def test_window_flushed_by_failback_keeps_its_announcement_time(
 
 
 def test_emptied_redis_is_detected_rebuilt_and_its_data_loss_reported(
-    pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    caplog: pytest.LogCaptureFixture,
+    pipeline: PipelineHarness, failover: RedisFailoverHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    post_id = pipeline.post_id_by_caption["Hello"]
-    failover_harness.fail_back()
-    for user in users[:5]:
+    failover.fail_back()
+    for user in failover.users[:5]:
         user.like("Hello")
     pipeline.bridge.step()
     pipeline.aggregator.step()
-    users[5].like("Hello")  # the bridge has not moved it
-    failover_harness.redis_failback.step()
+    failover.users[5].like("Hello")  # the bridge has not moved it
+    failover.redis_failback.step()
 
     pipeline.redis.flushall()
-    failover_harness.redis_failback.step()
+    failover.redis_failback.step()
 
-    data_loss = failover_harness.redis_failback._redis_failover.read_state().data_loss
+    data_loss = failover.redis_failback._redis_failover.read_state().data_loss
     assert data_loss is not None
     assert data_loss["events"] == 1
     assert "Redis was emptied: 1 events" in caplog.text
-    failover_harness.fail_back()
-    assert pipeline.worker_services.services.memberships.get_like_counts_and_states(
-        users[4].id, [post_id]
-    ) == {post_id: (5, True)}
-    assert failover_harness.actions_with_redis.set_like(users[5].id, post_id, ON).count == 6
-    assert violations(pipeline) == []
+    failover.fail_back()
+    assert failover.like_count_and_state(failover.users[4]) == (5, True)
+    assert failover.like_with_redis(failover.users[5]).count == 6
+    assert failover.violations() == []
 
 
 def test_writes_during_failover_bypass_a_responding_redis(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    users[0].like("Hello")
+    ann, ben, *_ = failover.users
+    ann.like("Hello")
     pipeline.redis.flushall()
 
-    state = failover_harness.actions_with_redis.set_like(
-        users[1].id, pipeline.post_id_by_caption["Hello"], ON
-    )
+    state = failover.like_with_redis(ben)
 
     assert state.active
-    assert pipeline.query("select user_id::text from likes") == [(users[1].id,)]
+    assert pipeline.query("select user_id::text from likes") == [(ben.id,)]
     assert not list(pipeline.redis.scan_iter("like:*"))
 
 
@@ -363,114 +302,81 @@ def timeout_error() -> Unavailable:
     return error
 
 
-def test_timed_out_write_is_repeated_through_redis(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.fail_back()
-    errors = [timeout_error(), None]
+def test_timed_out_write_is_repeated_through_redis(failover: RedisFailoverHarness) -> None:
+    failover.fail_back()
+    writer, errors = failover.failover_writer_with_redis, [timeout_error(), None]
 
     def write_through_redis() -> MembershipState:
         if (error := errors.pop(0)) is not None:
             raise error
-        return users[0].like("Hello")
+        return failover.users[0].like("Hello")
 
-    state = failover_harness.failover_writer_with_redis.run_with_fallback(
-        write_through_redis,
-        lambda: failover_harness.failover_writer_with_redis.set_membership(like_request(pipeline, users[1])),
+    state = writer.run_with_fallback(
+        write_through_redis, lambda: writer.set_membership(failover.like_request(failover.users[1]))
     )
 
     assert state == MembershipState(True, 1)
-    assert failover_harness.is_redis_enabled()
-    assert failover_harness.redis_failover.read_state().status == "normal"
+    assert (failover.is_redis_enabled(), failover.status) == (True, "normal")
 
 
-def test_timed_out_toggle_is_not_repeated(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.fail_back()
+def test_timed_out_toggle_is_not_repeated(pipeline: PipelineHarness, failover: RedisFailoverHarness) -> None:
+    failover.fail_back()
+    writer = failover.failover_writer_with_redis
 
     def write_through_redis() -> MembershipState:
         raise timeout_error()
 
     with pytest.raises(Unavailable):
-        failover_harness.failover_writer_with_redis.run_with_fallback(
+        writer.run_with_fallback(
             write_through_redis,
-            lambda: failover_harness.failover_writer_with_redis.set_membership(
-                like_request(pipeline, users[0])
-            ),
+            lambda: writer.set_membership(failover.like_request(failover.users[0])),
             is_idempotent=False,
         )
 
     assert pipeline.query("select count(*) from likes") == [(0,)]
 
 
-def like_request(pipeline: PipelineHarness, user: PipelineUser) -> SetMembershipRequest:
-    return SetMembershipRequest(POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], ON, new_id(), "")
-
-
 def test_failover_writes_and_their_copies_lead_to_the_same_rows(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
+    ann, ben, *_ = failover.users
+    announced_rows = "select payload from outbox where client_seq is not null"
     pipeline.memory_kafka.is_unavailable = True
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], ON)
-    failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], OFF)
-    failover_harness.actions.set_like(users[1].id, pipeline.post_id_by_caption["Hello"], ON)
+    failover.like(ann)
+    failover.like(ann, OFF)
+    failover.like(ben)
 
     assert pipeline.query("select like_count from posts") == [(1,)]
-    assert pipeline.query("select count(*) from kafka_fallback_queue") == [(3,)]
-    announced = list(pipeline.query("select payload from outbox where client_seq is not null"))
+    assert failover.count_fallback_rows() == 3
+    announced = pipeline.query(announced_rows)
     pipeline.memory_kafka.is_unavailable = False
-    failover_harness.fail_back()
+    failover.fail_back()
     pipeline.run_until_idle()
     assert pipeline.query("select like_count from posts") == [(1,)]
-    assert pipeline.query("select payload from outbox where client_seq is not null") == announced
-    assert violations(pipeline) == []
+    assert pipeline.query(announced_rows) == announced
+    assert failover.violations() == []
 
 
 def test_each_affected_object_is_noted_once(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    post_id = pipeline.post_id_by_caption["Hello"]
-    for user in users[:3]:
-        failover_harness.actions.set_like(user.id, post_id, ON)
-    failover_harness.actions.set_follow(users[0].id, pipeline.alice.id, ON)
-    comment = failover_harness.actions.create_comment(users[0].id, post_id, "Nice")
-    failover_harness.actions.delete_comment(users[0].id, comment.id)
+    for user in failover.users[:3]:
+        failover.like(user)
+    ann = failover.users[0]
+    failover.actions.set_follow(ann.id, pipeline.alice.id, ON)
+    comment = failover.actions.create_comment(ann.id, failover.post_id, "Nice")
+    failover.actions.delete_comment(ann.id, comment.id)
 
-    assert sorted(failover_harness.failover_writes.list_affected_objects()) == [
-        (Kind.COMMENT, post_id),
+    assert sorted(failover.failover_writes.list_affected_objects()) == [
+        (Kind.COMMENT, failover.post_id),
         (Kind.FOLLOW, pipeline.alice.id),
-        (Kind.LIKE, post_id),
+        (Kind.LIKE, failover.post_id),
     ]
 
 
-def test_copies_of_failover_writes_reach_the_lanes(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.actions.share_post(users[0].id, pipeline.post_id_by_caption["Hello"])
-    failover_harness.actions.create_comment(users[1].id, pipeline.post_id_by_caption["Hello"], "Nice")
-    announced = pipeline.query("select type from notifications where version > 0")
-
-    pipeline.bridge.step()
-
-    kinds = [
-        _kind(record) for topic in (Topic.HIGH, Topic.LOW) for record in pipeline.memory_kafka.records(topic)
-    ]
-    assert sorted(kinds) == ["COMMENT", "POST_SHARE"]
-    assert sorted(announced) == [("COMMENT",), ("POST_SHARE",)]
-
-
-def _kind(record: ProducerRecord) -> str:
-    return dict(record.headers)["type"]
-
-
-def test_like_without_redis_and_postgresql_is_refused(
-    failover_harness: RedisFailoverHarness, users: list[PipelineUser]
-) -> None:
-    failover_harness.actions.set_like(users[0].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON)
-    failover_harness.writer._engine = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
+def test_like_without_redis_and_postgresql_is_refused(failover: RedisFailoverHarness) -> None:
+    failover.like(failover.users[0])
+    failover.writer._engine = postgres.create_pg_engine("postgresql://nobody@127.0.0.1:1/nothing")
 
     with pytest.raises(Unavailable):
-        failover_harness.actions.set_like(
-            users[1].id, failover_harness.pipeline.post_id_by_caption["Hello"], ON
-        )
+        failover.like(failover.users[1])

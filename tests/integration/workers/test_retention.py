@@ -88,31 +88,6 @@ def test_new_process_continues_where_the_killed_one_stopped(engine: Engine, with
     assert progress["withdrawn follows"].completed_at == completed_at
 
 
-def test_one_of_two_processes_deletes(engine: Engine, withdrawn_likes: int) -> None:
-    first, second = LoopDriver(engine, "first"), LoopDriver(engine, "second")
-
-    first.step()
-    second.step(5)
-    assert _count_likes(engine) == withdrawn_likes - 2
-    first.loop.release_lease()
-    second.step(2 * len(RETENTION_CATEGORIES))
-    assert _count_likes(engine) == 0
-
-
-def test_completed_round_is_not_repeated_by_another_process(engine: Engine, withdrawn_likes: int) -> None:
-    first = LoopDriver(engine, "first")
-    first.step(2 * len(RETENTION_CATEGORIES))
-    before = RetentionPurge(engine, READ_DAYS).read_progress()
-    first.loop.release_lease()
-
-    LoopDriver(engine, "second").step(3)
-
-    after = RetentionPurge(engine, READ_DAYS).read_progress()
-    assert {name: row.completed_at for name, row in after.items()} == {
-        name: row.completed_at for name, row in before.items()
-    }
-
-
 def test_rows_locked_by_a_writer_are_left_to_the_next_batch(engine: Engine, withdrawn_likes: int) -> None:
     purge = RetentionPurge(engine, READ_DAYS)
 

@@ -1,6 +1,6 @@
 """Failover writes in groups: one transaction for many, each with a result of its own (P1, P2, P7)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gevent
 import pytest
@@ -9,13 +9,10 @@ from app.bootstrap import new_id
 from app.clients.pg_notify import PgNotifyListener
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Event, Kind
-from app.ingest.membership_kinds import POST_LIKES
-from app.ingest.memberships import DesiredState, MembershipState, SetMembershipRequest
+from app.ingest.memberships import DesiredState, MembershipState
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
-from tests.support.redis_failover_harness import RedisFailoverHarness, violations
-from tests.support.redis_failover_harness import failover_harness as failover_harness
-from tests.support.redis_failover_harness import users as users
+from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
 ON, OFF, TOGGLE = DesiredState.ON, DesiredState.OFF, DesiredState.TOGGLE
@@ -35,36 +32,30 @@ def _result_or_error(call: Callable[[], object]) -> object:
         return exc
 
 
-@pytest.fixture(autouse=True)
-def failover(failover_harness: RedisFailoverHarness) -> None:
-    failover_harness.fail_back()
-    failover_harness.redis_failover.start_failover("a test")
+@pytest.fixture
+def failover(failover: RedisFailoverHarness) -> RedisFailoverHarness:
+    failover.fail_back()
+    failover.redis_failover.start_failover("a test")
+    return failover
 
 
 def like(
-    pipeline: PipelineHarness, harness: RedisFailoverHarness, user: PipelineUser, state: DesiredState
+    failover: RedisFailoverHarness, user: PipelineUser, state: DesiredState = ON
 ) -> Callable[[], object]:
-    request = SetMembershipRequest(
-        POST_LIKES, user.id, pipeline.post_id_by_caption["Hello"], state, new_id(), ""
-    )
-    return lambda: harness.writer.write(request).state
-
-
-def count_transactions(pipeline: PipelineHarness) -> int:
-    ((count,),) = pipeline.query("select count(distinct xmin::text) from likes")
-    return int(count)
+    return lambda: failover.writer.write(failover.like_request(user, state)).state
 
 
 def test_likes_that_arrive_together_are_one_transaction(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    results = run_at_once(*(like(pipeline, failover_harness, user, ON) for user in users))
+    users = failover.users
+    results = run_at_once(*(like(failover, user) for user in users))
 
     assert results == [MembershipState(True, len(users))] * len(users)
-    assert count_transactions(pipeline) == 1
-    assert len(pipeline.query("select 1 from kafka_fallback_queue")) == len(users)
-    failover_harness.fail_back()
-    assert violations(pipeline) == []
+    assert pipeline.query("select count(distinct xmin::text) from likes") == [(1,)]
+    assert failover.count_fallback_rows() == len(users)
+    failover.fail_back()
+    assert failover.violations() == []
 
 
 @pytest.mark.parametrize(
@@ -78,12 +69,11 @@ def test_likes_that_arrive_together_are_one_transaction(
 )
 def test_requests_of_one_user_in_a_group_take_effect_in_their_order(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     requests: list[DesiredState],
     states: list[bool],
 ) -> None:
-    results = run_at_once(*(like(pipeline, failover_harness, users[0], state) for state in requests))
+    results = run_at_once(*(like(failover, failover.users[0], state) for state in requests))
 
     assert [result.active for result in results if isinstance(result, MembershipState)] == states
     assert pipeline.query("select active from likes") == [(states[-1],)]
@@ -91,37 +81,38 @@ def test_requests_of_one_user_in_a_group_take_effect_in_their_order(
 
 
 def test_request_that_cannot_be_stored_fails_alone(
-    pipeline: PipelineHarness, failover_harness: RedisFailoverHarness, users: list[PipelineUser]
+    pipeline: PipelineHarness, failover: RedisFailoverHarness
 ) -> None:
-    post_id = pipeline.post_id_by_caption["Hello"]
-    invalid = Event(new_id(), Kind.MENTION, pipeline.alice.id, users[4].id, "POST", post_id, message="a\0b")
-    unknown_post = SetMembershipRequest(POST_LIKES, users[5].id, new_id(), ON, new_id(), "")
+    users, recipient_id = failover.users, pipeline.alice.id
+    invalid = Event(
+        new_id(), Kind.MENTION, recipient_id, users[4].id, "POST", failover.post_id, message="a\0b"
+    )
+    unknown_post = failover.like_request(users[5], post_id=new_id())
 
     results = run_at_once(
-        *(like(pipeline, failover_harness, user, ON) for user in users[:2]),
-        lambda: failover_harness.writer.write((invalid,)),
-        lambda: failover_harness.writer.write(unknown_post),
-        *(like(pipeline, failover_harness, user, ON) for user in users[2:4]),
+        *(like(failover, user) for user in users[:2]),
+        lambda: failover.writer.write((invalid,)),
+        lambda: failover.writer.write(unknown_post),
+        *(like(failover, user) for user in users[2:4]),
     )
 
     assert [result.status for result in results if isinstance(result, Rejected)] == [400, 404]
     assert pipeline.query("select like_count from posts") == [(4,)]
-    assert len(pipeline.query("select 1 from kafka_fallback_queue")) == 4
-    failover_harness.fail_back()
-    assert violations(pipeline) == []
+    assert failover.count_fallback_rows() == 4
+    failover.fail_back()
+    assert failover.violations() == []
 
 
 def test_nothing_is_written_by_a_process_that_dies_before_the_commit(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def die(*_: object) -> None:
         raise Unavailable("The process dies")
 
-    monkeypatch.setattr(failover_harness.writer._failover_events, "read_counts", die)
-    [error] = run_at_once(like(pipeline, failover_harness, users[0], ON))
+    monkeypatch.setattr(failover.writer._failover_events, "read_counts", die)
+    [error] = run_at_once(like(failover, failover.users[0]))
 
     assert isinstance(error, Unavailable)
     for table in ("likes", "kafka_fallback_queue", "failover_affected_objects", "notifications"):
@@ -130,36 +121,27 @@ def test_nothing_is_written_by_a_process_that_dies_before_the_commit(
 
 def test_call_that_was_given_up_is_not_written_later(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
+    failover: RedisFailoverHarness,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.ingest.synchronous_writer.CALL_TIMEOUT_SECONDS", 0.01)
-    monkeypatch.setattr(failover_harness.writer, "_write_pending", lambda: gevent.sleep(0.2))
-    [given_up] = run_at_once(like(pipeline, failover_harness, users[0], ON))
+    monkeypatch.setattr(failover.writer, "_write_pending", lambda: gevent.sleep(0.2))
+    [given_up] = run_at_once(like(failover, failover.users[0]))
     monkeypatch.undo()
     gevent.sleep(0.3)
 
-    run_at_once(like(pipeline, failover_harness, users[1], ON))
+    run_at_once(like(failover, failover.users[1]))
 
     assert isinstance(given_up, Unavailable)
-    assert pipeline.query("select user_id::text from likes") == [(users[1].id,)]
-
-
-@pytest.fixture
-def notify_listener(environment: dict[str, str]) -> Iterator[PgNotifyListener]:
-    notify_listener = PgNotifyListener(environment["DATABASE_URL"], CRITICAL_NOTIFY_CHANNEL)
-    notify_listener.wait_for_payloads(0)  # starts listening
-    yield notify_listener
-    notify_listener.close()
+    assert pipeline.query("select user_id::text from likes") == [(failover.users[1].id,)]
 
 
 def test_client_events_of_failover_writes_reach_web_processes_by_notify(
     pipeline: PipelineHarness,
-    failover_harness: RedisFailoverHarness,
-    users: list[PipelineUser],
-    notify_listener: PgNotifyListener,
+    failover: RedisFailoverHarness,
+    listen: Callable[[str], PgNotifyListener],
 ) -> None:
-    like(pipeline, failover_harness, users[0], ON)()
+    listener = listen(CRITICAL_NOTIFY_CHANNEL)
+    like(failover, failover.users[0])()
 
-    assert notify_listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]
+    assert listener.wait_for_payloads(10) == [f"{pipeline.alice.id} 1"]

@@ -1,6 +1,7 @@
 """Circuit breakers: when they open, what counts as a failure, and how they close again."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -9,6 +10,9 @@ from app.clients import circuit_breaker
 from app.clients.circuit_breaker import Breaker
 from app.domain.errors import RedisUnavailable, Rejected, Unavailable
 from harness.waiting import poll_until
+from tests.support.fakes import ManualClock
+
+RESET_SECONDS, PROBE_TIMEOUT_SECONDS = 60.0, 10.0
 
 
 def is_failure(exc: BaseException) -> bool:
@@ -33,10 +37,25 @@ def reject() -> None:
     raise Rejected("not like this")
 
 
-def open_breaker(reset_seconds: float, probe_timeout_seconds: float = 10.0) -> Breaker:
-    breaker = Breaker("redis", 1, reset_seconds, probe_timeout_seconds)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    monkeypatch.setattr(circuit_breaker, "time", SimpleNamespace(monotonic=clock.now))
+    return clock
+
+
+def open_breaker() -> Breaker:
+    breaker = Breaker("redis", 1, RESET_SECONDS, PROBE_TIMEOUT_SECONDS)
     call(breaker, time_out)
     assert breaker.state == "open"
+    return breaker
+
+
+@pytest.fixture
+def half_open_breaker(clock: ManualClock) -> Breaker:
+    breaker = open_breaker()
+    clock.advance(RESET_SECONDS)
+    assert breaker.state == "half-open"
     return breaker
 
 
@@ -70,40 +89,40 @@ def test_closed_breaker_allows_concurrent_calls() -> None:
     breaker, release = Breaker("redis"), gevent.event.Event()
 
     greenlets = [gevent.spawn(call, breaker, release.wait) for _ in range(50)]
-    assert poll_until(lambda: all(greenlet.started for greenlet in greenlets))
     gevent.sleep(0)
     release.set()
 
     assert [greenlet.get(timeout=5) for greenlet in greenlets] == ["done"] * 50
 
 
-def test_half_open_breaker_allows_one_call() -> None:
-    breaker, release = open_breaker(reset_seconds=0.01), gevent.event.Event()
-    assert poll_until(lambda: breaker.state == "half-open")
-
-    probe = gevent.spawn(call, breaker, release.wait)
+def test_half_open_breaker_allows_one_call(half_open_breaker: Breaker) -> None:
+    release = gevent.event.Event()
+    probe = gevent.spawn(call, half_open_breaker, release.wait)
     gevent.sleep(0)
-    other_results = [call(breaker) for _ in range(3)]
+    other_results = [call(half_open_breaker) for _ in range(3)]
     release.set()
 
     assert (probe.get(timeout=5), other_results) == ("done", ["Unavailable"] * 3)
-    assert breaker.state == "closed"
+    assert half_open_breaker.state == "closed"
 
 
-def test_another_call_probes_after_one_that_never_returns() -> None:
-    breaker, release = (
-        open_breaker(reset_seconds=0.01, probe_timeout_seconds=0.05),
-        gevent.event.Event(),
-    )
-    assert poll_until(lambda: breaker.state == "half-open")
-    stuck = gevent.spawn(call, breaker, release.wait)
+def test_failed_probe_opens_the_breaker_again(half_open_breaker: Breaker) -> None:
+    assert [call(half_open_breaker, time_out), call(half_open_breaker)] == ["TimeoutError", "Unavailable"]
+
+
+def test_another_call_probes_after_one_that_never_returns(
+    half_open_breaker: Breaker, clock: ManualClock
+) -> None:
+    release = gevent.event.Event()
+    stuck = gevent.spawn(call, half_open_breaker, release.wait)
     gevent.sleep(0)
 
-    assert call(breaker) == "Unavailable"
-    assert poll_until(lambda: call(breaker, time_out) == "TimeoutError")
+    assert call(half_open_breaker) == "Unavailable"
+    clock.advance(PROBE_TIMEOUT_SECONDS)
+    assert call(half_open_breaker, time_out) == "TimeoutError"
     release.set()
 
-    assert (stuck.get(timeout=5), breaker.state != "closed") == ("done", True)  # its result came too late
+    assert (stuck.get(timeout=5), half_open_breaker.state) == ("done", "open")  # its result came too late
 
 
 def test_late_result_of_an_earlier_call_is_ignored() -> None:
@@ -117,11 +136,8 @@ def test_late_result_of_an_earlier_call_is_ignored() -> None:
     assert (late_call.get(timeout=5), breaker.state) == ("done", "open")
 
 
-def test_probe_with_caller_error_lets_the_next_call_probe() -> None:
-    breaker = open_breaker(reset_seconds=0.01)
-    assert poll_until(lambda: breaker.state == "half-open")
-
-    assert [call(breaker, reject), call(breaker)] == ["Rejected", "done"]
+def test_probe_with_caller_error_lets_the_next_call_probe(half_open_breaker: Breaker) -> None:
+    assert [call(half_open_breaker, reject), call(half_open_breaker)] == ["Rejected", "done"]
 
 
 @pytest.mark.parametrize("error_class", [TimeoutError, ConnectionRefusedError, ValueError])
@@ -142,7 +158,7 @@ def test_background_ping_closes_the_breaker_without_risking_a_call(
 
     def is_closed() -> bool:
         call(breaker)
-        gevent.sleep(0)
+        gevent.sleep(0.001)  # zero would look at timers only after fifty calls
         return breaker.state == "closed"
 
     assert poll_until(is_closed)
@@ -151,7 +167,7 @@ def test_background_ping_closes_the_breaker_without_risking_a_call(
 
 def test_breaker_error_names_the_service_and_has_retry_after() -> None:
     with pytest.raises(Unavailable) as error:
-        open_breaker(reset_seconds=60).admit_call()
+        open_breaker().admit_call()
 
     assert error.value.code == "redis_unavailable"
 

@@ -9,11 +9,11 @@ import pytest
 from kafka.errors import KafkaConnectionError
 
 from app import log_config
-from app.clients import circuit_breaker
 from app.clients.circuit_breaker import Breaker
 from app.clients.outage_log import MAX_FAILURE_KINDS, Outage
 from app.domain.errors import Unavailable
 from harness.waiting import poll_until
+from tests.support.fakes import ManualClock
 
 
 class CapturedLogLines:
@@ -41,35 +41,26 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[CapturedLogLines]:
     root.handlers, root.level = handlers_before, level_before
 
 
-class SettableClock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> SettableClock:
-    return SettableClock()
+def outage(clock: ManualClock) -> Outage:
+    return Outage("kafka", now=clock.now)
 
 
-@pytest.fixture
-def outage(clock: SettableClock) -> Outage:
-    return Outage("kafka", now=clock)
-
-
-def fail_repeatedly(
-    outage: Outage, clock: SettableClock, seconds: int, failures_per_second: int = 10
-) -> None:
+def fail_repeatedly(outage: Outage, clock: ManualClock, seconds: int, failures_per_second: int = 10) -> None:
     for _ in range(seconds):
         for _ in range(failures_per_second):
             outage.record_failure("connection refused")
-        clock.now += 1
+        clock.advance(1)
         outage.log_progress()
 
 
 def test_first_failure_is_logged_and_the_next_hundred_are_not(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     fail_repeatedly(outage, clock, seconds=10)
 
@@ -77,7 +68,7 @@ def test_first_failure_is_logged_and_the_next_hundred_are_not(
 
 
 def test_long_outage_is_logged_once_a_minute_with_the_suppressed_count(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     fail_repeatedly(outage, clock, seconds=150)
 
@@ -88,12 +79,12 @@ def test_long_outage_is_logged_once_a_minute_with_the_suppressed_count(
 
 
 def test_end_of_an_outage_is_logged_after_a_success_without_further_failure(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     fail_repeatedly(outage, clock, seconds=10)
     outage.record_success()
     for _ in range(10):
-        clock.now += 1
+        clock.advance(1)
         outage.log_progress()
 
     assert log_lines()[1:] == ["Outage is over [kafka]: 10 s, 100 failures: 100 x connection refused"]
@@ -101,36 +92,36 @@ def test_end_of_an_outage_is_logged_after_a_success_without_further_failure(
 
 
 def test_failure_between_two_successes_belongs_to_the_same_outage(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     """As while one of three brokers is unavailable: some calls fail, others succeed."""
     for _ in range(60):
         outage.record_failure("broker 2 refused the connection")
         outage.record_success()
-        clock.now += 1
+        clock.advance(1)
         outage.log_progress()
 
     assert [line.partition(" [")[0] for line in log_lines()] == ["Outage begins", "Outage goes on"]
 
 
 def test_outage_without_success_ends_after_a_minute_without_failure(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     outage.record_failure("the mail server timed out")
     for _ in range(61):
-        clock.now += 1
+        clock.advance(1)
         outage.log_progress()
 
     assert [line.partition(" [")[0] for line in log_lines()] == ["Outage begins", "Outage is over"]
 
 
 def test_next_outage_is_logged_from_the_start(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     for _ in range(2):
         outage.record_failure("connection refused")
         outage.record_success()
-        clock.now += 10
+        clock.advance(10)
         outage.log_progress()
 
     assert [line.partition(" [")[0] for line in log_lines()] == [
@@ -140,11 +131,11 @@ def test_next_outage_is_logged_from_the_start(
 
 
 def test_number_of_error_kinds_is_limited(
-    log_lines: CapturedLogLines, clock: SettableClock, outage: Outage
+    log_lines: CapturedLogLines, clock: ManualClock, outage: Outage
 ) -> None:
     for number in range(10 * MAX_FAILURE_KINDS):
         outage.record_failure(f"failure {number}")
-    clock.now += 60
+    clock.advance(60)
     outage.log_progress()
 
     assert f"{10 * MAX_FAILURE_KINDS} failures: {9 * MAX_FAILURE_KINDS} x other" in log_lines()[1]
@@ -163,13 +154,6 @@ def test_unknown_error_in_an_outage_is_logged_with_traceback_once(
     assert log_lines.stream.getvalue().count("Traceback") == 1
 
 
-@pytest.fixture
-def restore_breakers() -> Iterator[None]:
-    yield
-    circuit_breaker.configure_all_breakers(failure_threshold=5, reset_seconds=10)
-
-
-@pytest.mark.usefixtures("restore_breakers")
 def test_client_library_errors_are_counted_in_the_outage(log_lines: CapturedLogLines) -> None:
     library = logging.getLogger("kafka.net.manager")
     for _ in range(300):
@@ -180,7 +164,6 @@ def test_client_library_errors_are_counted_in_the_outage(log_lines: CapturedLogL
     assert log_lines()[0].startswith("Outage begins [kafka]: kafka.net.manager: Connection failed")
 
 
-@pytest.mark.usefixtures("restore_breakers")
 @pytest.mark.parametrize("service", ["redis", "postgres", "kafka", "dynamodb", "smtp"])
 def test_own_log_lines_about_an_unavailable_service_are_counted_in_its_outage(
     log_lines: CapturedLogLines, service: str
@@ -194,7 +177,6 @@ def test_own_log_lines_about_an_unavailable_service_are_counted_in_its_outage(
     assert f"Outage begins [{service}]" in log_lines()[0]
 
 
-@pytest.mark.usefixtures("restore_breakers")
 def test_error_outside_an_outage_is_logged_by_itself(log_lines: CapturedLogLines) -> None:
     for _ in range(3):
         logging.getLogger("blueprints").warning("Refused: %s", Unavailable("In use", "busy"))
@@ -202,7 +184,6 @@ def test_error_outside_an_outage_is_logged_by_itself(log_lines: CapturedLogLines
     assert log_lines() == ["Refused: In use"] * 3
 
 
-@pytest.mark.usefixtures("restore_breakers")
 def test_unexpected_error_of_a_client_library_keeps_its_traceback(
     log_lines: CapturedLogLines,
 ) -> None:
@@ -216,7 +197,6 @@ def test_unexpected_error_of_a_client_library_keeps_its_traceback(
     assert "ZeroDivisionError" in log_lines.stream.getvalue()
 
 
-@pytest.mark.usefixtures("restore_breakers")
 def test_debug_level_logs_every_failure(log_lines: CapturedLogLines) -> None:
     logging.getLogger().setLevel(logging.DEBUG)
     for _ in range(3):

@@ -23,7 +23,6 @@ from app.delivery.smtp_transport import SmtpTransport
 from app.delivery.transports import create_transports_by_channel
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import Kind
-from app.domain.mail_policy import mail_retry_delay_seconds
 from harness.waiting import wait_until
 from tests.support.mail_server import DROP_AFTER_DATA, HANG, HANG_AFTER_DATA, MailServer
 
@@ -313,17 +312,3 @@ def test_files_replace_transports_without_configuration(tmp_path: Path) -> None:
         FileEmailTransport,
         SmsWebhookTransport,
     )
-
-
-def test_retry_delays_double_up_to_fifteen_minutes() -> None:
-    assert [mail_retry_delay_seconds(n, 0.0) for n in range(1, 8)] == [
-        30,
-        60,
-        120,
-        240,
-        480,
-        900,
-        900,
-    ]
-    assert 33 > mail_retry_delay_seconds(1, 0.999) > 32.9
-    assert mail_retry_delay_seconds(10**6, 0.0) == 900

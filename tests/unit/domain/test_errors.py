@@ -1,25 +1,14 @@
-"""The error classes and their codes."""
+"""The codes of the errors that allow a failover write."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, Unavailable, rejection
+from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, rejection
 
 ROOT = Path(__file__).resolve().parents[3]
 CONSTANT_ERROR = re.compile(r"^(\w+ = | +)(Rejected|Poisoned|Unavailable)\(.*", re.MULTILINE)
-
-
-def test_rejected_request_has_a_code_and_a_status() -> None:
-    default, not_found = Rejected("Invalid"), Rejected("Not found", "not_found", 404)
-
-    assert (str(default), default.code, default.status) == ("Invalid", "invalid", 400)
-    assert (str(not_found), not_found.code, not_found.status) == ("Not found", "not_found", 404)
-
-
-def test_unavailable_service_has_a_code() -> None:
-    assert (Unavailable("Busy").code, Unavailable("Busy", "redis_busy").code) == ("unavailable", "redis_busy")
 
 
 def test_errors_that_allow_a_failover_write_have_their_own_codes() -> None:

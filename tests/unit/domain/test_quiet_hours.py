@@ -12,7 +12,6 @@ from app.domain.preferences import (
     Channel,
     NotificationPreferences,
     SendAfterQuietHours,
-    SendNow,
     Suppress,
     current_quiet_hours_end,
     decide_delivery,
@@ -126,14 +125,6 @@ def test_incomplete_or_disabled_quiet_hours_never_apply(preferences: Notificatio
     times = [datetime(2026, 6, 1, hour, tzinfo=UTC) for hour in range(24)]
 
     assert not any(current_quiet_hours_end(preferences, now) for now in times)
-
-
-def test_quiet_hours_without_times_delay_nothing() -> None:
-    preferences = NotificationPreferences(
-        quiet_hours_enabled=True, quiet_hours_start=None, quiet_hours_end=None, timezone=BERLIN
-    )
-
-    assert decide_delivery(Kind.LIKE, preferences, utc_time(BERLIN, 2026, 6, 1, 23)) == SendNow((PUSH,))
 
 
 def test_unknown_time_zone_is_utc() -> None:

@@ -167,6 +167,9 @@ def test_loop_is_judged_by_its_newest_heartbeat(age_by_pid: dict[str, float], le
 
     assert _result(results, "workers", "bridge").level is level
     assert [item.check for item in results] == list(WORKER_LOOPS)
+    for item in results:
+        is_missing = item.level is CheckLevel.ERROR
+        assert (f"python -m workers {WORKER_LOOPS[item.check].process} " in item.hint) is is_missing
 
 
 def test_consumer_group_that_no_loop_reads_reports_the_process_to_start() -> None:

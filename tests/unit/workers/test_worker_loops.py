@@ -69,12 +69,6 @@ def test_procfile_starts_the_web_and_every_worker_process() -> None:
     assert all(command == f"python -m workers {name}" for name, command in lines[1:])
 
 
-def test_compose_file_starts_the_same_processes() -> None:
-    compose = (ROOT / "docker-compose.yml").read_text()
-
-    assert tuple(re.findall(r'"-m", "workers", "(\w+)"', compose)) == WORKER_PROCESSES
-
-
 def test_consumer_group_belongs_to_one_loop() -> None:
     groups = [loop.consumer_group for loop in WORKER_LOOPS.values() if loop.consumer_group]
 
