@@ -5,7 +5,7 @@ Used by blueprints/admin/mail.py.
 
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Select, func, select
 
 from app.clients.postgres import translate_errors
 from app.persistence.tables import outgoing_messages, users
@@ -29,17 +29,20 @@ class MailList:
             return [dict(row) for row in conn.execute(query).mappings()]
 
 
+_COLUMN_BY_NAME: dict[str, ColumnElement[Any]] = {
+    "id": _COLUMNS.id,
+    "recipientId": _COLUMNS.user_id,
+    "recipientName": func.coalesce(func.nullif(users.c.name, ""), users.c.username),
+    "channel": _COLUMNS.channel,
+    "type": _COLUMNS.type,
+    "critical": _COLUMNS.critical,
+    "status": _COLUMNS.status,
+    "attempts": _COLUMNS.attempts,
+    "lastError": _COLUMNS.last_error,
+    "createdAt": _COLUMNS.created_at,
+    "dueAt": _COLUMNS.due_at,
+    "endedAt": _COLUMNS.ended_at,
+}
 _SELECT_MESSAGES: Select[Any] = select(
-    _COLUMNS.id,
-    _COLUMNS.user_id.label("recipientId"),
-    func.coalesce(func.nullif(users.c.name, ""), users.c.username).label("recipientName"),
-    _COLUMNS.channel,
-    _COLUMNS.type,
-    _COLUMNS.critical,
-    _COLUMNS.status,
-    _COLUMNS.attempts,
-    _COLUMNS.last_error.label("lastError"),
-    _COLUMNS.created_at.label("createdAt"),
-    _COLUMNS.due_at.label("dueAt"),
-    _COLUMNS.ended_at.label("endedAt"),
+    *(column.label(name) for name, column in _COLUMN_BY_NAME.items())
 ).join(users, users.c.id == _COLUMNS.user_id)

@@ -120,7 +120,9 @@ def test_time_limits_what_is_found(admin: AdminApiUser, activity: SampleActivity
 def test_pages_continue_where_the_one_before_ended(
     admin: AdminApiUser, activity: SampleActivity, what: str
 ) -> None:
-    everything = [item["id" if what == "notifications" else "eventId"] for item in _all_pages(admin, what, 50)]
+    everything = [
+        item["id" if what == "notifications" else "eventId"] for item in _all_pages(admin, what, 50)
+    ]
 
     in_pages = [item["id" if what == "notifications" else "eventId"] for item in _all_pages(admin, what, 2)]
 

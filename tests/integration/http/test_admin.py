@@ -273,7 +273,9 @@ def test_mail_is_listed_by_status_without_addresses_and_texts(
     first_page = admin("GET /mail?limit=1")
     rest = admin(f"GET /mail?limit=100&cursor={first_page['nextCursor']}")["items"]
 
-    assert [message["id"] for message in everything] == sorted((item["id"] for item in everything), reverse=True)
+    assert [message["id"] for message in everything] == sorted(
+        (item["id"] for item in everything), reverse=True
+    )
     assert first_page["items"] + rest == everything
     (failed,) = admin("GET /mail?status=failed")["items"]
     assert (failed["type"], failed["lastError"], failed["recipientId"]) == (
