@@ -5,7 +5,7 @@ Used by blueprints/admin/mail.py.
 
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Select, func, select
 
 from app.clients.postgres import translate_errors
 from app.persistence.tables import outgoing_messages, users
@@ -29,7 +29,7 @@ class MailList:
             return [dict(zip(_COLUMN_BY_FIELD, row, strict=True)) for row in conn.execute(query)]
 
 
-_COLUMN_BY_FIELD = {
+_COLUMN_BY_FIELD: dict[str, ColumnElement[Any]] = {
     "id": _COLUMNS.id,
     "recipientId": _COLUMNS.user_id,
     "recipientName": func.coalesce(func.nullif(users.c.name, ""), users.c.username),

@@ -9,6 +9,14 @@ import { formatCount } from "./plurals.js";
 const links = [...document.querySelectorAll("[data-api-link]")];
 const groups = [...document.querySelectorAll("[data-api-group]")];
 
+// In a cascade layer, so that api_reference.css wins over it whatever its selectors.
+async function loadStyles() {
+  const sheet = new CSSStyleSheet();
+  const response = await fetch("/static/vendor/swagger-ui.css");
+  sheet.replaceSync(`@layer swagger { ${await response.text()} }`);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}
+
 async function addToken(request) {
   const isOwnApi = new URL(request.url, location.href).origin === location.origin;
   if (request.loadSpec || !isOwnApi || !currentUserId || request.headers.Authorization || request.headers["X-Api-Key"]) return request;
@@ -16,8 +24,8 @@ async function addToken(request) {
   return request;
 }
 
-// Components of Swagger UI that are replaced: its page layout, whose landmarks and headings would repeat ours, and
-// the buttons of each operation that the one above all operations makes superfluous.
+// Components of Swagger UI that are replaced: its page layout, whose landmarks and headings would repeat ours; links
+// within buttons; and the buttons of each operation that the one above all operations makes superfluous.
 function referencePlugin({ React }) {
   const h = React.createElement;
   const Layout = ({ getComponent, specSelectors }) => {
@@ -31,7 +39,7 @@ function referencePlugin({ React }) {
       h("pre", { tabIndex: 0 }, curlCommand(operation.toJS(), path, method, location.origin, sampleOf)));
   };
   return {
-    components: { ReferenceLayout: Layout, authorizeOperationBtn: () => null, CopyToClipboardBtn: () => null },
+    components: { ReferenceLayout: Layout, DeepLink: ({ text }) => h("span", {}, text), authorizeOperationBtn: () => null, CopyToClipboardBtn: () => null },
     wrapComponents: { parameters: (Parameters) => (props) => h(React.Fragment, {}, h(CurlExample, props), h(Parameters, props)) },
   };
 }
@@ -47,6 +55,7 @@ function repairAccessibility(root) {
 
 const container = document.getElementById("api-reference");
 new MutationObserver(() => repairAccessibility(container)).observe(container, { childList: true, subtree: true });
+await loadStyles();
 const swagger = SwaggerUIBundle({
   url: "/openapi.json",
   domNode: container,

@@ -22,7 +22,7 @@ const root = byId("dashboard");
 const isAdmin = root.dataset.admin === "true";
 const isTesting = root.dataset.testing === "true";
 const diagram = new PipelineDiagram(byId("pipeline-diagram"));
-const tabs = [...root.querySelectorAll("[data-panel]")];
+const tabs = [...root.querySelectorAll("[role=tab]")];
 const rateMeter = new RateMeter();
 let poller = null;
 let selectTab = null;
@@ -82,6 +82,7 @@ async function refreshSections() {
 
 function showPanel(tab) {
   selectedPanel = tab.dataset.panel;
+  root.dataset.panel = selectedPanel;
   for (const { dataset } of tabs) byId(`panel-${dataset.panel}`).hidden = dataset.panel !== selectedPanel;
   tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   history.replaceState(null, "", selectedPanel === "overview" ? location.pathname : `#${selectedPanel}`);
@@ -111,6 +112,7 @@ function offerTrace(eventId) {
 if (isTesting) startDemo(diagram, (eventId) => isAdmin && offerTrace(eventId));
 if (isAdmin) {
   startDetails();
-  charts.loadHistory();
+  // With the last sample the first poll already has a rate.
+  charts.loadHistory().then((lastSample) => (rateMeter.previous ??= lastSample));
 }
 poller = new Poller({ intervalMs: POLL_INTERVAL_MS, poll: refreshSections, pauseButton: byId("pause"), statusElement: byId("last-updated") });

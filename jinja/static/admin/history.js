@@ -10,14 +10,15 @@ const RATES = { accepted: "bridge", aggregated: "aggregator", delivered: "delive
 export class PipelineCharts {
   constructor() {
     this.ratesChart = new TimeSeriesChart("chart-rates", Object.keys(RATES));
-    this.waitingChart = new TimeSeriesChart("chart-waiting", ["ingress", "fallback queue", "windows", "Kafka lanes"]);
+    this.waitingChart = new TimeSeriesChart("chart-waiting", ["ingress", "fallback", "windows", "Kafka"]);
   }
 
+  // Resolves to the last sample, as RateMeter keeps it; null if there is none.
   async loadHistory() {
     const result = byId("history-result");
+    const meter = new RateMeter();
     try {
       const { samples, stale } = await callApi("GET", "/api/admin/pipeline/history");
-      const meter = new RateMeter();
       const points = samples.map(({ at, stages }) => {
         const named = Object.entries(stages).map(([name, figures]) => ({ name, ...figures }));
         return { at: new Date(at).getTime(), stages: named };
@@ -27,6 +28,7 @@ export class PipelineCharts {
     } catch (error) {
       setText(result, `The last fifteen minutes cannot be shown: ${error.message}`);
     }
+    return meter.previous;
   }
 
   // `points`: [{at, stages, rates}], `at` in milliseconds.
