@@ -54,6 +54,7 @@ def page(open_page: OpenPage) -> Page:
 def _expect_step(page: Page, number: int) -> Locator:
     panel = page.locator(PANEL)
     expect(panel).to_contain_text(f"step {number} of 6")
+    expect(panel).not_to_contain_text("null")
     expect(panel.get_by_role("heading", level=2)).to_have_text(STEP_TITLES[number - 1])
     return panel
 

@@ -33,7 +33,7 @@ export class TourPanel {
       el("p", { class: "muted" }, `Guided tour, step ${number} of ${count}`),
       el("h2", { id: "tour-title", tabindex: -1 }, step.title),
       ...step.text.map((paragraph) => el("p", {}, paragraph)),
-      pageUrl ? el("p", {}, el("a", { class: "button small tinted", href: pageUrl }, "Go to the page of this step")) : null,
+      ...(pageUrl ? [el("p", {}, el("a", { class: "button small secondary", href: pageUrl }, "Go to the page of this step"))] : []),
       ...(step.actions ? [el("div", { class: "cluster" }, ...step.actions.map((name) => actionButton(name, result))), result] : []),
       el("div", { class: "cluster" },
         button("Back", "secondary", () => onMove(-1), { disabled: number === 1 }),
