@@ -35,7 +35,7 @@ export class TourPanel {
       ...step.text.map((paragraph) => el("p", {}, paragraph)),
       ...(pageUrl ? [el("p", {}, el("a", { class: "button small secondary", href: pageUrl }, "Go to the page of this step"))] : []),
       ...(step.actions ? [el("div", { class: "cluster" }, ...step.actions.map((name) => actionButton(name, result))), result] : []),
-      el("div", { class: "cluster" },
+      el("div", { class: "cluster tour-moves" },
         button("Back", "secondary", () => onMove(-1), { disabled: number === 1 }),
         isLast ? button("Finish", "", onFinish) : button("Next", "", () => onMove(1)),
         button("Leave", "ghost", onLeave),
