@@ -22,6 +22,6 @@ async function closeWindows() {
 }
 
 export const ACTIONS = {
-  sendLikes: { label: `Send ${LIKES} likes as others`, run: sendLikes },
-  closeWindows: { label: "Close the windows now", run: closeWindows },
+  sendLikes: { label: `Send ${LIKES} likes`, run: sendLikes },
+  closeWindows: { label: "Close windows", run: closeWindows },
 };

@@ -15,8 +15,8 @@ export const STEPS = [
     path: "/users/{username}",
     target: "#bell",
     text: [
-      "The first three likes were announced at once: three toasts, each with a name. The others wait for the end of their window, about two minutes.",
-      "Do not wait: close it now. One toast and one line in the bell are for all of them.",
+      "The first three likes came at once: three toasts, each with a name. The others wait for the end of their window, about two minutes.",
+      "Do not wait: close it. One toast and one line in the bell are for all of them.",
     ],
     actions: ["sendLikes", "closeWindows"],
   },
@@ -25,7 +25,7 @@ export const STEPS = [
     path: "/database",
     target: "#tab-likes",
     text: [
-      "Send likes and open the table Likes. Coloured rows are accepted and wait in Redis. The others are in PostgreSQL.",
+      "Open the table Likes and send some. Coloured rows are accepted and wait in Redis; the others are in PostgreSQL.",
       "Close the windows: one transaction writes all that waited.",
     ],
     actions: ["sendLikes", "closeWindows"],
@@ -34,10 +34,7 @@ export const STEPS = [
     title: "Follow one event",
     path: "/dashboard",
     target: "[data-demo=like]",
-    text: [
-      "Press Like: one real event goes through the pipeline, and each stage lights up when it passes.",
-      "Press Its trace to see how long each step took.",
-    ],
+    text: ["Press Like: one real event goes through the pipeline, and each stage lights up. Press Its trace to see how long each step took."],
   },
   {
     title: "Stop Kafka",

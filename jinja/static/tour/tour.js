@@ -4,6 +4,7 @@ import { TourPanel } from "./panel.js";
 import { decline, finish, leave, loadProgress, moveBy, offer, resume, saveProgress } from "./progress.js";
 import { STEPS } from "./steps.js";
 
+const KEEP_IN_VIEW_MS = 3000;
 const menuEntry = document.querySelector("[data-tour-entry]");
 const menu = menuEntry.closest("[data-menu]");
 const announcer = document.getElementById("announcer");
@@ -12,17 +13,21 @@ let panel = null;
 const announce = (text) => (announcer.textContent = text);
 const stepPath = ({ path }) => path.replace("{username}", menuEntry.dataset.tourEntry);
 
-// Marks what the step is about, also if it appears later.
+// Marks what the step is about, also if it appears later. While a page that the tour led to fills up, the mark is
+// kept in view, until the user does something.
 const targetObserver = new MutationObserver(markTarget);
-let scrollsToTarget = false;
+let keepInViewUntil = 0;
 function markTarget() {
   const marked = document.querySelector("[data-tour-target]");
   const target = panel && isOnPageOfStep() ? document.querySelector(currentStep().target) : null;
-  if (marked === target) return;
-  marked?.removeAttribute("data-tour-target");
-  target?.setAttribute("data-tour-target", "");
-  if (target && scrollsToTarget) target.scrollIntoView({ block: "center" });
-  if (target) scrollsToTarget = false;
+  if (marked !== target) {
+    marked?.removeAttribute("data-tour-target");
+    target?.setAttribute("data-tour-target", "");
+  }
+  if (performance.now() < keepInViewUntil) target?.scrollIntoView({ block: "center", behavior: "instant" });
+}
+for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+  addEventListener(name, () => (keepInViewUntil = 0), { passive: true });
 }
 
 const progressNow = () => loadProgress(STEPS.length);
@@ -33,7 +38,7 @@ function show({ isFocused }) {
   const { step } = progressNow();
   panel ??= new TourPanel({ onMove: move, onLeave: () => close(leave), onDecline: () => close(decline), onFinish: () => close(finish) });
   panel.render(STEPS[step], step + 1, STEPS.length, isOnPageOfStep() ? null : `${stepPath(STEPS[step])}#tour`);
-  scrollsToTarget = isFocused;
+  keepInViewUntil = isFocused ? performance.now() + KEEP_IN_VIEW_MS : 0;
   if (isFocused) panel.focus();
   else announce(panel.summary);
   markTarget();

@@ -46,7 +46,7 @@ def _count_rows(engine: Engine) -> tuple[int, ...]:
     with engine.connect() as conn:
         return tuple(
             conn.execute(text(f"select count(*) from {table}")).scalar_one()  # noqa: S608
-            for table in ("users", "posts", "fan_outs")
+            for table in ("users", "posts")
         )
 
 
@@ -68,7 +68,7 @@ def test_demo_is_created_once(isolated_app: Flask, engine: Engine) -> None:
     rows = _count_rows(engine)
 
     assert _create_demo(isolated_app) == demo
-    assert _count_rows(engine) == rows == (8, 4, 4)
+    assert _count_rows(engine) == rows == (8, 4)
 
 
 def test_two_visitors_at_the_same_time_create_it_once(isolated_app: Flask, engine: Engine) -> None:
@@ -76,7 +76,7 @@ def test_two_visitors_at_the_same_time_create_it_once(isolated_app: Flask, engin
     gevent.joinall(greenlets, timeout=60, raise_error=True)
 
     assert greenlets[0].value == greenlets[1].value == greenlets[2].value
-    assert _count_rows(engine) == (8, 4, 4)
+    assert _count_rows(engine) == (8, 4)
 
 
 def test_creation_that_failed_halfway_is_completed_by_the_next(
@@ -99,7 +99,7 @@ def test_creation_that_failed_halfway_is_completed_by_the_next(
     posts: Any = isolated_app.test_client().get("/api/posts").json
     assert [post["id"] for post in posts["posts"]] == demo["postIds"]
     assert [post["likesCount"] for post in posts["posts"]] == [7, 6, 5, 4]
-    assert _count_rows(engine) == (8, 4, 4)
+    assert _count_rows(engine) == (8, 4)
 
 
 def test_deleted_post_is_created_again(isolated_app: Flask) -> None:
