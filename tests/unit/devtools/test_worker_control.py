@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from app.devtools.worker_control import NOT_RUNNING, WorkerCommand, WorkerControl, WorkerState
+from app.devtools.worker_control import WorkerCommand, WorkerControl, WorkerState
 from app.domain.errors import Rejected
 from harness.waiting import wait_until
 
@@ -68,5 +68,5 @@ def test_worker_of_another_installation_is_left_alone(
     assert control.read_states() == {}
     with pytest.raises(Rejected) as refusal:
         control.run_command("bridge", WorkerCommand.KILL)
-    assert refusal.value is NOT_RUNNING
+    assert refusal.value.code == "not_running"
     assert other.poll() is None
