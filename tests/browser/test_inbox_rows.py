@@ -61,7 +61,7 @@ def mixed_inbox(ada: BrowserUser, ben: BrowserUser, register_user: RegisterUser)
         user.like(post_id)
     ben.comment(post_id, "Lovely! Count me in next time, whenever that may be, I will bring towels.")
     ben.create_post(f"Hello @{ada.username}")
-    ben.follow(ada)
+    register_user("Eva").follow(ada)
     credentials = {"email": ada.email, "password": PASSWORD}
     ada.request_ok("POST", "/api/auth/login", credentials, User_Agent=CHROME)
     wait_until(lambda: ada.unread_count == 5, "five groups", 30)
@@ -115,7 +115,7 @@ def test_row_has_one_line_of_text_and_a_second_line(open_page: OpenPage, mixed_i
     }
     assert lines == {
         "New log-in: Chrome on Linux, near 127.0.0.0/24": "If this was not you, change your password.",
-        "Ben Okri started following you": f"@{row_username(page, 'started following')}",
+        "Eva started following you": f"@{row_username(page, 'started following')}",
         "Ben Okri mentioned you": f"Hello @{mixed_inbox.username}",
         "Ben Okri commented on your post": (
             "Lovely! Count me in next time, whenever that may be, I will bring towels."

@@ -146,7 +146,7 @@ STORE_CASES = [
         const snoozed = [[...store.displayedIds], store.counts().all];
         store.apply("notification_updated", row("a", 3, 9));
         return [optimistic, snoozed, [store.displayedIds, store.counts().all]]""",
-        [[["b"], 2], [["b"], 2], [["a", "b"], 3]],
+        [[["b"], 3], [["b"], 3], [["a", "b"], 4]],
         id="snoozed row leaves the list and the counts until it returns",
     ),
     pytest.param(

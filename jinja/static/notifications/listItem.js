@@ -42,6 +42,9 @@ function detailLine(row) {
 }
 
 function toolbar(row, actions, expandedDetails) {
+  if (row.snoozedUntil) {
+    return el("div.group-tools", {}, iconButton("inbox", "Move back to the list", () => actions.cancelSnooze(row.id)));
+  }
   const readButton = row.isRead
     ? iconButton("unread", "Mark as unread", () => actions.toggleRead(row.id))
     : iconButton("check", "Mark as read", () => actions.toggleRead(row.id));
@@ -50,9 +53,6 @@ function toolbar(row, actions, expandedDetails) {
     button.setAttribute("aria-expanded", String(expandedDetails === details));
     return button;
   };
-  if (row.snoozedUntil) {
-    return el("div.group-tools", {}, iconButton("inbox", "Move back to the list", () => actions.cancelSnooze(row.id)));
-  }
   return el("div.group-tools", {},
     readButton,
     detailsButton("snooze", "clock", "Snooze"),
