@@ -8,11 +8,12 @@ notifications.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, RowMapping, text
+from sqlalchemy import Engine, RowMapping, exists, or_, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.events import Kind
 from app.persistence.suppressed_events import outcome_of_status
+from app.persistence.tables import notification_actors, notifications
 
 MAX_SCANNED_ROWS = 5_000
 """A page with a filter is searched among so many rows."""
@@ -48,7 +49,10 @@ class SuppressedEventStore:
     def list_newest(
         self, user_id: str, filters: SuppressedFilter, limit: int, before_id: int | None = None
     ) -> list[SuppressedEntry]:
-        params = _params(user_id, filters) | {
+        params = {
+            "user": user_id,
+            "actor": filters.actor_id,
+            "post": filters.post_id,
             "limit": limit,
             "before": before_id,
             "max_scanned": MAX_SCANNED_ROWS,
@@ -69,13 +73,25 @@ class SuppressedEventStore:
 
     def list_held(self, user_id: str, filters: SuppressedFilter) -> list[RowMapping]:
         """Rows of notifications that quiet hours hold, the first to be announced first."""
-        params = _params(user_id, filters) | {"limit": MAX_HELD}
+        columns, actors = notifications.c, notification_actors.c
+        query = select(notifications).where(
+            columns.user_id == user_id,
+            columns.is_visible,
+            ~columns.is_read,
+            columns.deferred_until.is_not(None),
+        )
+        if filters.post_id is not None:
+            is_about_post = columns.metadata["postId"].astext == filters.post_id
+            query = query.where(or_(is_about_post, columns.object_id == filters.post_id))
+        if filters.actor_id is not None:
+            query = query.where(
+                exists().where(
+                    actors.notification_id == columns.id, actors.actor_id == filters.actor_id, actors.active
+                )
+            )
+        query = query.order_by(columns.deferred_until, columns.id).limit(MAX_HELD)
         with translate_errors("read held notifications"), self._engine.connect() as conn:
-            return list(conn.execute(_LIST_HELD, params).mappings())
-
-
-def _params(user_id: str, filters: SuppressedFilter) -> dict[str, object]:
-    return {"user": user_id, "actor": filters.actor_id, "post": filters.post_id}
+            return list(conn.execute(query).mappings())
 
 
 # An entry with more events than actors named also has the likers of its post.
@@ -93,13 +109,4 @@ _LIST_SUPPRESSED = text("""
                 and exists (select from likes l where l.post_id = cast(o.payload->>'postId' as uuid)
                     and l.user_id = cast(:actor as uuid))))
     order by o.id desc limit :limit
-""")
-_LIST_HELD = text("""
-    select n.* from notifications n
-    where n.user_id = :user and n.is_visible and not n.is_read and n.deferred_until is not null
-        and (cast(:post as text) is null or n.metadata->>'postId' = :post
-            or n.object_id = cast(:post as uuid))
-        and (cast(:actor as uuid) is null or exists (select from notification_actors a
-            where a.notification_id = n.id and a.actor_id = cast(:actor as uuid) and a.active))
-    order by n.deferred_until, n.id limit :limit
 """)

@@ -29,14 +29,6 @@ HOP_TITLES = {
     HopName.SOCKET: "Socket",
     HopName.BROWSER: "Shown in the browser",
 }
-KIND_TITLES = {
-    Kind.LIKE: "Like",
-    Kind.FOLLOW: "Follow",
-    Kind.COMMENT: "Comment",
-    Kind.COMMENT_REPLY: "Reply",
-    Kind.MENTION: "Mention",
-    Kind.POST_SHARE: "Share",
-}
 _KINDS_ABOUT_POSTS = frozenset({Kind.LIKE, Kind.COMMENT, Kind.POST_SHARE})
 
 
@@ -49,14 +41,12 @@ def blueprint(sessions: PageSessions, user_store: Users, event_waterfalls: Event
         found = event_waterfalls.read(parse_uuid(event_id)) if is_uuid(event_id) else None
         if found is None or (found.actor_id != viewer.id and not _is_admin(viewer)):
             raise EVENT_NOT_FOUND
-        kind = Kind(found.kind) if found.kind else None
         return render_template(
             "event.html",
             event_id=found.event_id,
             waterfall=found.waterfall,
             hop_titles=HOP_TITLES,
-            title=KIND_TITLES.get(kind, "Event") if kind else "Event",
-            post_id=found.object_id if kind in _KINDS_ABOUT_POSTS else None,
+            post_id=found.object_id if found.kind in _KINDS_ABOUT_POSTS else None,
         )
 
     def _is_admin(viewer: UserSummary) -> bool:

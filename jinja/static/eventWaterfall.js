@@ -14,7 +14,9 @@ let loadCount = 0;
 // The summary is a live region: it changes only when the text does, so that a screen reader repeats nothing.
 function replaceContents(page) {
   renderExactTimes(page);
-  document.querySelector("[data-hops]").replaceWith(document.adoptNode(page.querySelector("[data-hops]")));
+  for (const part of ["[data-hops]", "[data-event-foot]"]) {
+    document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
+  }
   const [shown, loaded] = [summary(document), summary(page)];
   if (shown.dataset.current !== loaded.dataset.current) intervalMs = FIRST_INTERVAL_MS;
   Object.assign(shown.dataset, loaded.dataset);

@@ -62,7 +62,7 @@ def test_like_is_followed_to_the_browser_that_shows_it(
 
     page.get_by_role("link", name=EVENT_LINK).click()
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("Like: where is it?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Where is it?")
     hop(page, "browser", "done")
     for name in ("request", "ingress", "kafka", "transaction", "outbox", "ready", "socket"):
         hop(page, name, "done")
