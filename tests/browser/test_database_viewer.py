@@ -120,6 +120,24 @@ def test_arrow_keys_select_the_next_tab(page: Page) -> None:
     expect(page.locator("#columns th").nth(1)).to_have_text("Post")
 
 
+def test_all_columns_are_visible_at_1280_pixels(register_user: RegisterUser, open_page: OpenPage) -> None:
+    ada, ben = register_user("Ada Lovelace"), register_user("Ben Okri")
+    post_id = ada.create_post("Hello")
+    ben.like(post_id)
+    ben.comment(post_id, "A long comment, so that the message of its notification takes several words. " * 3)
+    page = open_page(ada, display_profile=DisplayProfile(1280, 800, "light"))
+    page.goto("/database")
+    expect(page.locator("#written tr", has_text="A long comment")).to_have_count(1)
+
+    for table in ("notification-history", "likes", "comments", "follows"):
+        _select_tab(page, table)
+        width, visible_width = page.evaluate(
+            "() => { const { scrollWidth, clientWidth } = document.getElementById('rows');"
+            " return [scrollWidth, clientWidth]; }"
+        )
+        assert width <= visible_width, table
+
+
 @pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
 def test_database_viewer_is_accessible(
     register_user: RegisterUser, open_page: OpenPage, display_profile: DisplayProfile
