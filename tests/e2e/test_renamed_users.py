@@ -5,13 +5,8 @@ import json
 import pytest
 
 from tests.support.cluster import WebCluster
-from tests.support.http_client import BrowserTab
 
 pytestmark = pytest.mark.service
-
-
-def has_toasts(tab: BrowserTab, count: int) -> bool:
-    return len(tab.toast_messages) == count
 
 
 def test_new_name_updates_open_pages_and_missed_events(

@@ -81,10 +81,6 @@ def _ok(fields: str, **more: Any) -> dict[str, Any]:
     return _shape("success:yes " + fields, **more)
 
 
-def _table(**columns: str) -> dict[str, Any]:
-    return _ok("data total:int timestamp:time", data=[columns])
-
-
 _PREFERENCES = _ok("preferences", preferences=PREFERENCES)
 _HEALTH = _shape("status:text service:text timestamp:time database:text connectedUsers:int uptime:any")
 ANSWERS: dict[str, dict[str, Any]] = {
