@@ -59,6 +59,7 @@ notifications = _table(
     created_at=_TIME,
     updated_at=_TIME,
 )
+notification_actors = _table("notification_actors", notification_id=_ID, actor_id=_ID, active=Boolean)
 outgoing_messages = _table(
     "outgoing_messages",
     id=BigInteger,
