@@ -211,20 +211,19 @@ def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
 
 
 def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
-    """Also takes the samples for the dashboard: as the eviction, they need Redis only and are not urgent."""
+    services = worker_services.services
+    idle_seconds = services.settings.limits.membership_cache_idle_seconds
+    return LoopParts(MembershipCacheEviction(services.redis, idle_seconds).step, noop)
+
+
+def _build_pipeline_history(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     settings = services.settings
-    eviction = MembershipCacheEviction(services.redis, settings.limits.membership_cache_idle_seconds)
     health = Health(settings.service_urls, settings.limits, services.redis, services.engine)
     sampler = PipelineSampler(
         PipelineHistory(services.redis), lambda: list_stages(health, health.report_stages()), time.time
     )
-
-    def step() -> int:
-        sampler.sample_if_due()
-        return eviction.step()
-
-    return LoopParts(step, noop)
+    return LoopParts(sampler.step, noop)
 
 
 def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:
@@ -357,6 +356,7 @@ BUILDERS: dict[str, Callable[[WorkerServices], LoopParts]] = {
     "redis-failback": _build_redis_failback,
     "quiet-hours": _build_quiet_hours,
     "cache-eviction": _build_cache_eviction,
+    "pipeline-history": _build_pipeline_history,
     "profile-changes": _build_profile_changes,
     "retention": _build_retention,
     "relay": _build_relay,

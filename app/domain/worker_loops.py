@@ -55,6 +55,7 @@ WORKER_LOOPS = {
         ),
         WorkerLoop("fan-out-log", "deliverer", "fan-out-log", Topic.BULK, "bulk-consumer"),
         WorkerLoop("mailer", "deliverer", "mail"),
+        WorkerLoop("pipeline-history", "deliverer", idle_seconds=1.0, max_heartbeat_age_seconds=30.0),
     )
 }
 """By name, in the order of the pipeline stages."""

@@ -86,15 +86,15 @@ class PipelineSampler:
         self._now = now
         self._last_sample_at = 0.0
 
-    def sample_if_due(self) -> bool:
-        """Raises Unavailable: a sample that cannot be stored is left out."""
+    def step(self) -> int:
+        """Takes a sample if one is due. Always returns 0. Raises Unavailable: a sample that cannot be stored is
+        left out."""
         sample_at = self._now() // SAMPLE_INTERVAL_SECONDS * SAMPLE_INTERVAL_SECONDS
-        if sample_at == self._last_sample_at:
-            return False
-        self._last_sample_at = sample_at
-        if self._history.read_newest_at() >= sample_at:
-            return False
-        return self._history.append(sample_at, self._read_stages())
+        if sample_at != self._last_sample_at:
+            self._last_sample_at = sample_at
+            if self._history.read_newest_at() < sample_at:
+                self._history.append(sample_at, self._read_stages())
+        return 0
 
 
 def _unix_time(entry_id: str) -> float:

@@ -240,7 +240,7 @@ def test_search_finds_events_and_notifications_by_person_post_and_kind(
     expect(rows.get_by_role("link", name="A post to search for")).to_be_visible()
 
     dashboard_page.get_by_label("In", exact=True).select_option("notifications")
-    dashboard_page.get_by_label("Kind", exact=True).select_option("LIKE")
+    dashboard_page.get_by_role("region", name="Search").get_by_label("Kind").select_option("LIKE")
     dashboard_page.get_by_role("button", name="Search", exact=True).click()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Ben liked your post")

@@ -72,7 +72,7 @@ def test_action_after_the_session_ended_leads_to_the_log_in_page(
 
 
 def test_back_button_after_log_out_shows_nothing_private(open_page: OpenPage, ada: BrowserUser) -> None:
-    page = open_live_page(open_page(ada), "/")
+    page = open_live_page(open_page(ada), "/bookmarks")
     log_out(page)
 
     page.go_back()

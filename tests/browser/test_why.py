@@ -20,7 +20,7 @@ from tests.support.accessibility import (
 )
 from tests.support.admin import admin as admin
 from tests.support.admin import long_windows as long_windows
-from tests.support.bell_panel import open_panel, wait_until_live
+from tests.support.bell_panel import open_panel, open_row_actions, wait_until_live
 from tests.support.console_errors import PageErrorMonitor
 from tests.support.user import BrowserUser
 
@@ -151,6 +151,7 @@ def test_why_is_answered_in_at_most_six_lines_with_names(
     page.goto("/")
     panel = open_panel(page, 1)
 
+    open_row_actions(panel)
     panel.get_by_role("button", name="Why did this come?").click()
 
     lines = panel.locator(".reason-lines li")

@@ -174,7 +174,7 @@ def test_history_of_the_pipeline_has_the_samples_of_the_worker_loop(
     admin: ApiUser, pipeline: PipelineHarness
 ) -> None:
     _announce_three_likes_and_gather_five(pipeline)
-    step = BUILDERS["cache-eviction"](pipeline.worker_services).step
+    step = BUILDERS["pipeline-history"](pipeline.worker_services).step
     step()
     step()
 

@@ -56,9 +56,11 @@ def test_sample_is_taken_once_per_interval_by_one_of_two_processes(
 ) -> None:
     first, second = Process(connection, clock), Process(connection, clock)
 
-    assert [process.sampler.sample_if_due() for process in (first, first, second)] == [True, False, False]
+    for process in (first, first, second):
+        process.sampler.step()
     clock.now += SAMPLE_INTERVAL_SECONDS
-    assert [process.sampler.sample_if_due() for process in (second, first)] == [True, False]
+    for process in (second, first):
+        process.sampler.step()
 
     assert (first.read_count, second.read_count) == (1, 1)
     samples = PipelineHistory(connection).list_samples()
@@ -79,7 +81,7 @@ def test_sample_that_another_process_stored_meanwhile_is_left_out(
 
 
 def test_unknown_figure_is_stored_as_unknown(connection: FakeRedis, clock: CallableClock) -> None:
-    Process(connection, clock, out=None).sampler.sample_if_due()
+    Process(connection, clock, out=None).sampler.step()
 
     (sample,) = PipelineHistory(connection).list_samples()
     assert sample.figures_by_stage["bridge"]["out"] is None
@@ -88,7 +90,7 @@ def test_unknown_figure_is_stored_as_unknown(connection: FakeRedis, clock: Calla
 def test_history_is_bounded_and_expires(connection: FakeRedis, clock: CallableClock) -> None:
     process = Process(connection, clock)
     for _ in range(MAX_SAMPLES + 5):
-        process.sampler.sample_if_due()
+        process.sampler.step()
         clock.now += SAMPLE_INTERVAL_SECONDS
 
     samples = PipelineHistory(connection).list_samples()
