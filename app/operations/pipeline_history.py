@@ -87,8 +87,8 @@ class PipelineSampler:
         self._last_sample_at = 0.0
 
     def step(self) -> int:
-        """Takes a sample if one is due. Always returns 0. Raises Unavailable: a sample that cannot be stored is
-        left out."""
+        """Takes a sample if one is due. Always returns 0. Raises Unavailable: a sample that cannot be
+        stored is left out."""
         sample_at = self._now() // SAMPLE_INTERVAL_SECONDS * SAMPLE_INTERVAL_SECONDS
         if sample_at != self._last_sample_at:
             self._last_sample_at = sample_at

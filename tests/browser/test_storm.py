@@ -62,7 +62,7 @@ def _wait_until_accepted(page: Page, way: str, count: int) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_storm_with_kafka_killed_in_the_middle_loses_and_doubles_nothing(storm_page: Page) -> None:
     kafka = storm_page.locator("[data-service=kafka]")
     storm_page.fill("#storm-likes", str(LIKE_COUNT))

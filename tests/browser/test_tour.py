@@ -96,6 +96,7 @@ def _stop_kafka_send_likes_and_start_it(page: Page) -> None:
         kafka.locator("[data-command=stop]").click()
         expect(kafka.locator("[data-part=state]")).to_have_text("down", timeout=SERVICE_TIMEOUT_MS)
         _send_likes(page)
+        page.get_by_role("tab", name="Queues").click()
         expect(waiting).to_have_text(re.compile("^[1-9]"), timeout=SERVICE_TIMEOUT_MS)
     finally:
         expect(kafka.locator("[data-command=start]")).to_be_visible(timeout=SERVICE_TIMEOUT_MS)
@@ -104,6 +105,7 @@ def _stop_kafka_send_likes_and_start_it(page: Page) -> None:
     expect(waiting).to_have_text("0", timeout=SERVICE_TIMEOUT_MS)
 
 
+@pytest.mark.drill
 def test_tour_from_end_to_end(page: Page, page_errors: PageErrorMonitor) -> None:
     page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")  # a section that timed out on a busy machine
     record_toasts(page)

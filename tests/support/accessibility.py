@@ -15,8 +15,9 @@ _RECORD_SHIFTS_SCRIPT = """() => {
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       if (entry.hadRecentInput) continue;
-      window.__shifts.push([entry.value, entry.sources.map(({ node }) =>
-        node?.nodeType === 1 ? node.outerHTML.slice(0, 120) : node?.nodeName)]);
+      window.__shifts.push([entry.value, entry.sources.map(({ node, previousRect, currentRect }) =>
+        [node?.nodeType === 1 ? node.outerHTML.slice(0, 120) : `${node?.nodeName} ${node?.textContent.trim()}`,
+          JSON.stringify([previousRect, currentRect])])]);
     }
   }).observe({ type: "layout-shift", buffered: false });
 }"""
