@@ -16,7 +16,7 @@ _RECORD_SHIFTS_SCRIPT = """() => {
     for (const entry of list.getEntries()) {
       if (entry.hadRecentInput) continue;
       window.__shifts.push([entry.value, entry.sources.map(({ node, previousRect, currentRect }) =>
-        [node?.nodeType === 1 ? node.outerHTML.slice(0, 120) : `${node?.nodeName} ${node?.textContent.trim()}`,
+        [node?.nodeType === 1 ? node.outerHTML.slice(0, 120) : `#text ${node?.textContent.trim()}`,
           JSON.stringify([previousRect, currentRect])])]);
     }
   }).observe({ type: "layout-shift", buffered: false });
