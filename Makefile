@@ -27,7 +27,8 @@ demo: setup ## add users, posts, likes, comments and an administrator to a runni
 	@$(PY) -m infra exec -- $(PY) -m app.devtools.demo
 
 .PHONY: unit
-# Coverage slows every test of its run, so only those of app/domain and of the modules next to it are measured.
+# Coverage slows every test of its run. These two folders reach all of app/domain; only delivery uses
+# domain/resume.py.
 UNIT_TESTS = $(PY) -m pytest -n 2 -m "not service and not browser and not drill and not slow"
 MEASURED_TESTS = tests/unit/domain tests/unit/delivery
 unit: setup ## quick tests without services, and full branch coverage of app/domain

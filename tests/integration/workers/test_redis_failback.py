@@ -303,14 +303,14 @@ def test_data_loss_during_the_switch_back_is_reported(
 ) -> None:
     failover_harness.fail_back()
     failover_harness.actions.set_like(users[0].id, pipeline.post_id_by_caption["Hello"], DesiredState.ON)
-    invalidate = failover_harness.redis_failback._recovery._invalidate_script
+    invalidate = failover_harness.redis_failback._steps._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
-        failover_harness.redis_failback._recovery._invalidate_script = invalidate
+        failover_harness.redis_failback._steps._invalidate_script = invalidate
         pipeline.redis.flushall()
         return invalidate(**arguments)
 
-    failover_harness.redis_failback._recovery._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover_harness.redis_failback._steps._invalidate_script = empty_redis_first  # type: ignore[assignment]
     failover_harness.fail_back()
 
     assert caplog.text.count("Redis was emptied:") == 1
