@@ -145,19 +145,19 @@ def _prepare_likers(harness: BenchHarness) -> Likers:
 
 @contextmanager
 def _without_autovacuum(likers: Likers) -> Iterator[None]:
-    """Its transactions cannot be told from those of a flush: both take ids."""
-    _set_autovacuum(likers, "off")
+    """Its transactions would be counted as those of a flush: both take ids."""
+    _change_server_setting(likers, "alter system set autovacuum = off")
     try:
         yield
     finally:
-        _set_autovacuum(likers, "on")
+        _change_server_setting(likers, "alter system reset autovacuum")
 
 
-def _set_autovacuum(likers: Likers, value: str) -> None:
+def _change_server_setting(likers: Likers, statement: str) -> None:
     with write_baselines.connect(likers) as conn:
         conn.autocommit = True  # ALTER SYSTEM needs it
         with conn.cursor() as cursor:
-            cursor.execute(f"alter system set autovacuum = {value}")
+            cursor.execute(statement)
             cursor.execute("select pg_reload_conf()")
 
 

@@ -52,7 +52,7 @@ class RedisFailback:
         self._redis_failover = redis_failover
         self._ingress = pipeline_positions.ingress
         self._pending_deletions = pending_deletions
-        self._recovery = FailbackSteps(
+        self._steps = FailbackSteps(
             connection, redis_failover, failover_writes, pipeline_positions, pending_deletions, new_id
         )
         self._next_deletion_check_at = 0.0
@@ -117,7 +117,7 @@ class RedisFailback:
         waited_seconds = time.monotonic() - self._entered_at
         if self._state is FailbackState.RESTING:
             return Observation.DONE if waited_seconds >= REST_SECONDS else Observation.PENDING
-        if self._recovery.has_happened(self._state):
+        if self._steps.has_happened(self._state):
             return Observation.DONE
         is_overdue = self._state is FailbackState.CATCHING_UP and waited_seconds >= MAX_CATCH_UP_SECONDS
         return Observation.OVERDUE if is_overdue else Observation.PENDING
@@ -133,11 +133,11 @@ class RedisFailback:
             case Action.START_FAILOVER:
                 self._start_failover()
             case Action.MAKE_WINDOWS_DUE:
-                self._recovery.make_windows_due()
+                self._steps.make_windows_due()
             case Action.NOTE_OFFSETS:
-                self._recovery.note_offsets()
+                self._steps.note_offsets()
             case Action.SWITCH_BACK:
-                self._recovery.switch_back()
+                self._steps.switch_back()
 
     def _apply_late_deletions(self) -> None:
         if time.monotonic() >= self._next_deletion_check_at:
@@ -151,7 +151,7 @@ class RedisFailback:
         failover_since = self._redis_failover.read_state().changed_at
         # An earlier owner of the lease may have died while the writers were paused.
         self._redis_failover.resume_failover_writes(failover_since)
-        self._recovery.start(self._row.instance_id, failover_since)
+        self._steps.start(self._row.instance_id, failover_since)
 
     def _report_data_loss(self) -> None:
         self._redis_failover.start_failover("Redis was emptied", self._row.changed_at)

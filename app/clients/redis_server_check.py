@@ -86,6 +86,7 @@ class RedisServerCheck:
         self._next_check_at = 0.0
 
     def raise_if_found_unsuitable(self) -> None:
+        """Raises UnsuitableRedis."""
         now = time.monotonic()
         if now >= self._next_check_at:
             is_first_check, self._next_check_at = (
