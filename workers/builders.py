@@ -44,7 +44,7 @@ from workers.bridge import Bridge
 from workers.delays import make_idle_delay, make_notify_delay, step_then_rest
 from workers.deliverer import Deliverer
 from workers.delivery_log_writer import DeliveryLogWriter
-from workers.failback_steps import PendingDeletions, PipelineBacklogSources
+from workers.failback_steps import FailbackSteps, PendingDeletions, PipelineBacklogSources
 from workers.fan_out import FanOutWorker
 from workers.fan_out_pages_log import delivery_log_items_of_page
 from workers.flusher import Flusher
@@ -183,14 +183,21 @@ def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
         services.comments.find_pending_ids,
         services.actions.delete_comment,
     )
-    redis_failback = RedisFailback(
+    steps = FailbackSteps(
         services.redis,
         services.redis_failover,
         FailoverWrites(services.engine),
         pipeline_positions,
         pending_deletions,
-        PostgresLease(services.engine, "redis-failback", new_id()),
         new_id,
+    )
+    redis_failback = RedisFailback(
+        services.redis,
+        services.redis_failover,
+        services.ingress,
+        pending_deletions,
+        steps,
+        PostgresLease(services.engine, "redis-failback", new_id()),
     )
     # It has to notice that Redis is unavailable or empty.
     return LoopParts(

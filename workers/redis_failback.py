@@ -8,7 +8,6 @@ and the log); the steps of workers/failback_steps.py. One process at a time does
 import logging
 import random
 import time
-from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -25,8 +24,8 @@ from app.failover.redis_failover import (
     FailoverState,
     RedisFailover,
 )
-from app.ingest.failover_writes import FailoverWrites
-from workers.failback_steps import FailbackSteps, PendingDeletions, PipelineBacklogSources
+from app.ingest.ingress import IngressStreams
+from workers.failback_steps import FailbackSteps, PendingDeletions
 
 log = logging.getLogger(__name__)
 IDLE_DELAY_SECONDS, FAILBACK_DELAY_SECONDS = 0.3, 0.05
@@ -42,19 +41,16 @@ class RedisFailback:
         self,
         connection: redis.Redis,
         redis_failover: RedisFailover,
-        failover_writes: FailoverWrites,
-        pipeline_positions: PipelineBacklogSources,
+        ingress: IngressStreams,
         pending_deletions: PendingDeletions,
+        steps: FailbackSteps,
         lease: PostgresLease,
-        new_id: Callable[[], str],
     ) -> None:
         self._redis = connection
         self._redis_failover = redis_failover
-        self._ingress = pipeline_positions.ingress
+        self._ingress = ingress
         self._pending_deletions = pending_deletions
-        self._steps = FailbackSteps(
-            connection, redis_failover, failover_writes, pipeline_positions, pending_deletions, new_id
-        )
+        self._steps = steps
         self._next_deletion_check_at = 0.0
         self._lease = lease
         self._state, self._entered_at = FailbackState.WATCHING, 0.0

@@ -51,7 +51,7 @@ from tests.support.pipeline_harness import (
     PipelineUser,
 )
 from workers.aggregator import Aggregator
-from workers.failback_steps import PendingDeletions, PipelineBacklogSources
+from workers.failback_steps import FailbackSteps, PendingDeletions, PipelineBacklogSources
 from workers.redis_failback import RedisFailback
 
 INGRESS_LIMITS = IngressLimits(4, 1_000_000, 1.1)
@@ -89,6 +89,7 @@ class RedisFailoverHarness:
     comments: Comments = field(init=False)
     failover_writes: FailoverWrites = field(init=False)
     redis_failover: RedisFailover = field(init=False)
+    failback_steps: FailbackSteps = field(init=False)
     redis_failback: RedisFailback = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,14 +165,21 @@ class RedisFailoverHarness:
             services.comments.find_pending_ids,
             self.actions_with_redis.delete_comment,
         )
-        self.redis_failback = RedisFailback(
+        self.failback_steps = FailbackSteps(
             pipeline.redis,
             redis_failover_with_redis,
             self.failover_writes,
             pipeline_positions,
             pending_deletions,
-            lease,
             new_id,
+        )
+        self.redis_failback = RedisFailback(
+            pipeline.redis,
+            redis_failover_with_redis,
+            pipeline_positions.ingress,
+            pending_deletions,
+            self.failback_steps,
+            lease,
         )
 
     def new_aggregator(self, topic: Topic) -> Aggregator:

@@ -252,14 +252,14 @@ def test_data_loss_during_the_switch_back_is_reported(
 ) -> None:
     failover.fail_back()
     failover.like(failover.users[0])
-    invalidate = failover.redis_failback._steps._invalidate_script
+    invalidate = failover.failback_steps._invalidate_script
 
     def empty_redis_first(**arguments: Any) -> object:
-        failover.redis_failback._steps._invalidate_script = invalidate
+        failover.failback_steps._invalidate_script = invalidate
         pipeline.redis.flushall()
         return invalidate(**arguments)
 
-    failover.redis_failback._steps._invalidate_script = empty_redis_first  # type: ignore[assignment]
+    failover.failback_steps._invalidate_script = empty_redis_first  # type: ignore[assignment]
     failover.fail_back()
 
     assert caplog.text.count("Redis was emptied:") == 1
