@@ -24,7 +24,7 @@ from app.clients import redis as redis_store
 from app.clients.pipelined_client import PipelinedRedisClient, PipelinedScript
 from app.clients.redis_health import REDIS_HEALTH
 from app.clients.redis_server_check import UnsuitableRedis, raise_if_unsuitable
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Unavailable
 from app.domain.worker_loops import WorkerLoop
 from app.failover.redis_failover import RedisFailover
@@ -46,7 +46,7 @@ from app.messaging.publisher import CircuitBreakingPublisher
 from app.messaging.socket_push import SocketPushPublisher
 from app.messaging.topics import create_missing_topics
 from app.operations.heartbeats import Heartbeats
-from app.persistence.cache_corrections import CacheCorrections
+from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.event_writer import EventWriter
 from app.settings import Settings
@@ -117,7 +117,7 @@ class WorkerServices:
         missing."""
         settings = self.services.settings
         self.check_redis_server()
-        check_migrations_have_run(self.services.engine)
+        check_tables_exist(self.services.engine)
         kafka = settings.kafka
         create_missing_topics(
             settings.service_urls.kafka_connection,
@@ -127,7 +127,7 @@ class WorkerServices:
         )
 
 
-def check_migrations_have_run(engine: Engine) -> None:
+def check_tables_exist(engine: Engine) -> None:
     """Raises Unavailable when the migrations have not run."""
     try:
         with postgres.translate_errors("show its tables"), engine.connect() as conn:
@@ -174,8 +174,8 @@ def build_worker_services(settings: Settings, application_name: str) -> WorkerSe
         event_writer=EventWriter(
             engine,
             settings.window_rules.group_max_hours,
-            Clock(time.time, new_id),
-            CacheCorrections(services.redis),
+            TimeAndIdSource(time.time, new_id),
+            CacheCorrector(services.redis),
         ),
     )
 
@@ -229,7 +229,7 @@ def _build_synchronous_writer(
 ) -> SynchronousWriter:
     return SynchronousWriter(
         engine,
-        EventWriter(engine, settings.window_rules.group_max_hours, Clock(time.time, new_id)),
+        EventWriter(engine, settings.window_rules.group_max_hours, TimeAndIdSource(time.time, new_id)),
         FallbackQueue(engine, settings.limits.fallback_max_retries),
         failover_events,
         is_grouped,
@@ -271,7 +271,7 @@ def _build_shared_services(
         MessageEncryption(settings.web.secret_key),
         dispatch_locally,
     )
-    clock = Clock(time.time, new_id)
+    clock = TimeAndIdSource(time.time, new_id)
     return SharedServices(
         settings=settings,
         engine=engine,
@@ -295,7 +295,10 @@ def _build_shared_services(
         critical_publisher=critical_publisher,
         heartbeats=Heartbeats(connection, circuit_breaker.breaker_states),
         removals=PostAndAccountRemoval(
-            engine, connection, Clock(time.time, new_id), failover_writer.update_redis_unless_failover
+            engine,
+            connection,
+            TimeAndIdSource(time.time, new_id),
+            failover_writer.update_redis_unless_failover,
         ),
         now=time.time,
     )

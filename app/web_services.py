@@ -35,7 +35,7 @@ from app.devtools.simulated_users import SimulatedUsers
 from app.devtools.storm.row_per_like import POOL_SIZE, RowPerLike
 from app.devtools.storm.storms import Storms
 from app.devtools.worker_control import WorkerControl
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.ingest.idempotency import IdempotencyKeys
 from app.ingest.membership_kinds import USER_FOLLOWS
 from app.messaging.fallback_queue import FallbackQueue
@@ -63,7 +63,7 @@ from app.social.follows import Follows
 from app.social.mutes import MutesAndBlocks
 from app.social.notification_status import NotificationStatusStore
 from app.social.notifications import Notifications
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.preferences import PreferenceStore
 from app.social.users import Users
 
@@ -73,7 +73,7 @@ class SocialStores:
     """The tables that views read and write directly, without an event."""
 
     users: Users
-    posts: Posts
+    posts: PostReader
     bookmarks: Bookmarks
     follows: Follows
     blocks: Blocks
@@ -157,7 +157,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
             time.monotonic,
             new_id,
         ),
-        posts=Posts(engine),
+        posts=PostReader(engine),
         now=services.now,
     )
     health = Health(settings.service_urls, settings.limits, services.redis, engine)
@@ -214,11 +214,11 @@ def _build_social_stores(services: SharedServices) -> SocialStores:
     engine = services.engine
     return SocialStores(
         users=Users(engine),
-        posts=Posts(engine),
+        posts=PostReader(engine),
         bookmarks=Bookmarks(engine),
         follows=Follows(engine),
         blocks=Blocks(engine),
-        mutes=MutesAndBlocks(engine, Clock(services.now, new_id)),
+        mutes=MutesAndBlocks(engine, TimeAndIdSource(services.now, new_id)),
         notifications=Notifications(engine),
         notification_status=NotificationStatusStore(engine),
         preferences=PreferenceStore(engine, services.now),

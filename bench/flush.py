@@ -11,7 +11,7 @@ from itertools import count
 
 from sqlalchemy import text
 
-from app.aggregation.windows import WindowOffer
+from app.aggregation.windows import OfferedEvent
 from app.bootstrap import new_id
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
@@ -206,7 +206,7 @@ def _flusher_measurement(likers: Likers) -> Callable[[], Measurement]:
     return measure
 
 
-def _build_offer(likers: Likers, post_id: str, user_id: str, offset: int) -> WindowOffer:
+def _build_offer(likers: Likers, post_id: str, user_id: str, offset: int) -> OfferedEvent:
     now_ms = int(time.time() * 1000)
     event = Event(
         event_id=new_id(),
@@ -218,7 +218,7 @@ def _build_offer(likers: Likers, post_id: str, user_id: str, offset: int) -> Win
         seq=now_ms * SEQ_PER_MS + offset % SEQ_PER_MS,
     )
     instant_quota = likers.worker_services.services.settings.window_rules.instant_likes
-    return WindowOffer(event, offset, instant_quota, now_ms)
+    return OfferedEvent(event, offset, instant_quota, now_ms)
 
 
 def _require_complete_flush(likers: Likers, post_id: str) -> None:

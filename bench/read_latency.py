@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.domain.worker_loops import WORKER_PROCESSES
 from app.persistence.pages import PageRequest
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from bench.harness import BenchHarness
 from bench.like_throughput import CONNECTION_COUNT
 from bench.load import LoadClient, build_request
@@ -96,7 +96,7 @@ class FeedReadBenchmark:
         return measurement
 
     def _measure_reads(self, background_action: Callable[[], object]) -> Measurement:
-        post_store, latencies_ms = Posts(self.harness.worker_services.services.engine), []
+        post_store, latencies_ms = PostReader(self.harness.worker_services.services.engine), []
         started_at = time.perf_counter()
         greenlet = gevent.spawn(background_action)
         while not greenlet.ready():

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.aggregation.windows import WindowOffer, WindowStateLost, WindowStore
+from app.aggregation.windows import OfferedEvent, WindowStateLost, WindowStore
 from app.delivery.post_change_publisher import PostChangePublisher
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Poisoned, Unavailable
 from app.domain.event_codec import parse_event
 from app.domain.events import Event
@@ -73,7 +73,7 @@ class Aggregator:
         subscriber: KafkaSubscriber,
         sinks: AggregatorSinks,
         rules: AggregationRules,
-        clock: Clock,
+        clock: TimeAndIdSource,
         random_fraction: Callable[[], float],
     ) -> None:
         self._subscriber = subscriber
@@ -234,11 +234,11 @@ class Aggregator:
         # If the call took effect after all, its windows will find everything announced.
         return [WindowDecision.INSTANT] * len(events)
 
-    def _build_window_offer(self, offset: int, event: Event) -> WindowOffer:
+    def _build_window_offer(self, offset: int, event: Event) -> OfferedEvent:
         quota = None if event.bypassed_redis else instant_announcement_quota(event.kind, self._rules)
         now_ms = int(self._clock.now() * 1000)
         due_at_ms = new_window_due_at_ms(now_ms, self._rules, self._random_fraction())
-        return WindowOffer(
+        return OfferedEvent(
             event,
             offset,
             UNLIMITED_INSTANT_QUOTA if quota is None else quota,

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
-from app.bootstrap import WorkerServices, check_migrations_have_run, new_id
+from app.bootstrap import WorkerServices, check_tables_exist, new_id
 from app.clients.leases import PostgresLease
 from app.clients.pg_notify import PgNotifyListener
 from app.delivery.links import NotificationLinks
 from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.worker_loops import WorkerLoop
 from app.ingest.cache_eviction import MembershipCacheEviction
 from app.ingest.failover_writes import FailoverWrites
@@ -93,7 +93,7 @@ def build_worker(loop: WorkerLoop, worker_services: WorkerServices) -> Worker:
 
 def _check_tables(worker_services: WorkerServices) -> Callable[[], None]:
     """For loops that do not wait for Kafka or Redis."""
-    return lambda: check_migrations_have_run(worker_services.services.engine)
+    return lambda: check_tables_exist(worker_services.services.engine)
 
 
 def _build_bridge(worker_services: WorkerServices) -> LoopParts:
@@ -129,7 +129,7 @@ def _build_aggregator(worker_services: WorkerServices, subscriber: KafkaSubscrib
         StageCounters(services.redis).record_batch_stats,
     )
     step = aggregator.Aggregator(
-        subscriber, sinks, services.settings.window_rules, Clock(time.time, new_id), random.random
+        subscriber, sinks, services.settings.window_rules, TimeAndIdSource(time.time, new_id), random.random
     ).step
     return LoopParts(step, worker_services.check_dependencies_and_create_topics)
 

@@ -72,7 +72,7 @@ def _to_queued_event(
 ) -> QueuedEvent:
     if isinstance(item, DeadLetter):
         dead_letters.store_row(item)
-        return item.id, seq_from_stream_id(item.source_position), item.to_record()
+        return item.record_id, seq_from_stream_id(item.source_position), item.to_record()
     event = item
     if needs_follower_lookup(event) and _follow_of(event) in follows:
         event = replace(event, is_follower=True)

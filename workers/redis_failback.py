@@ -65,7 +65,7 @@ class RedisFailback:
             self._enter(FailbackState.WATCHING)
             return 0
         try:
-            next_state, action = next_transition(self._state, self._observe())
+            next_state, action = next_transition(self._state, self._determine_observation())
             self._perform(action)
             self._enter(next_state)
         except Unavailable as exc:
@@ -90,7 +90,7 @@ class RedisFailback:
             self._state, self._entered_at = state, time.monotonic()
             log.info("Failback: waiting for %s", state, extra={"event": "redis_failback_progress"})
 
-    def _observe(self) -> Observation:
+    def _determine_observation(self) -> Observation:
         self._row = row = self._redis_failover.read_state()
         with translate_errors("read the failover keys"):
             key_values: Any = self._redis.mget(

@@ -35,7 +35,7 @@ tables announce it once."""
 
 
 @dataclass(frozen=True, slots=True)
-class WindowOffer:
+class OfferedEvent:
     """An event offered to its window, with the number of members that are announced at once, and when
     the window would be due."""
 
@@ -79,7 +79,7 @@ class WindowStore:
             return str(self._redis.get(EPOCH_KEY))
 
     def gather_events(
-        self, epoch: str, partition: str, max_rows: int, offers: Sequence[WindowOffer]
+        self, epoch: str, partition: str, max_rows: int, offers: Sequence[OfferedEvent]
     ) -> list[WindowDecision]:
         """One decision per event, in one atomic step. May be repeated. Raises WindowStateLost."""
         args: list[str | int] = [epoch, partition, max_rows]

@@ -31,7 +31,7 @@ UNAVAILABLE_SQLSTATES = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 are OperationalErrors too, but the server is available."""
 
 
-class BudgetedPool(QueuePool):
+class BudgetChargingPool(QueuePool):
     """Charges the wait for a connection to the timeout budget (app/clients/request_deadline.py).
 
     `_do_get` is the method that pool classes of SQLAlchemy override. `connect` would be too late: it replaces
@@ -45,7 +45,7 @@ class BudgetedPool(QueuePool):
 
 # SQLAlchemy's pools log under the name of their class, which here is not below "sqlalchemy": at INFO it would
 # log each recycled connection with its DSN.
-logging.getLogger(f"{BudgetedPool.__module__}.{BudgetedPool.__name__}").setLevel(logging.WARNING)
+logging.getLogger(f"{BudgetChargingPool.__module__}.{BudgetChargingPool.__name__}").setLevel(logging.WARNING)
 
 
 def psycopg2_url(url: str) -> URL:
@@ -69,7 +69,7 @@ def create_pg_engine(
     idle_in_transaction_timeout_ms = min(statement_timeout_ms, IDLE_IN_TRANSACTION_TIMEOUT_MS)
     return create_engine(
         psycopg2_url(url),
-        poolclass=BudgetedPool,
+        poolclass=BudgetChargingPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,

@@ -38,7 +38,7 @@ class LocalSockets:
     def close(self, sid: str) -> None:
         """Its client reconnects."""
         if self.backpressure is not None:
-            self.backpressure.close_socket(self.socketio.server.manager.eio_sid_from_sid(sid, "/"))
+            self.backpressure.close_gracefully(self.socketio.server.manager.eio_sid_from_sid(sid, "/"))
 
     def _send_decrypted(self, event: str, data: dict[str, Any], sid: str) -> None:
         """Sends to one socket, with secrets decrypted for their owner."""

@@ -67,7 +67,7 @@ class MessageTokenBucket:
         return self.tokens >= 0
 
 
-class SendAllSocket:
+class NoPartialSendSocket:
     """A connection whose send() sends everything: simple-websocket ignores partial sends, so a slow reader
     would get half a frame."""
 
@@ -124,7 +124,7 @@ class BackpressureGuard:
         if raw_socket is not None:
             _shut_down_socket(raw_socket)
 
-    def close_socket(self, sid: str) -> None:
+    def close_gracefully(self, sid: str) -> None:
         """Sends a close packet, and shuts the connection down shortly after. Does not wait for either."""
         eio_socket = self._eio_server.sockets.get(sid)
         if eio_socket is None:
@@ -137,7 +137,7 @@ class BackpressureGuard:
 
     def close_all_sockets(self) -> None:
         for sid in list(self._eio_server.sockets):
-            self.close_socket(sid)
+            self.close_gracefully(sid)
 
     def _on_rate_limited_message(self, sid: str, data: Any) -> Any:
         if self._token_buckets.setdefault(sid, MessageTokenBucket()).try_take_token(time.monotonic()):
@@ -159,7 +159,7 @@ class BackpressureGuard:
                 self._raw_sockets[sid] = raw_socket
                 try:
                     return serve_websocket(
-                        environ | {"gunicorn.socket": SendAllSocket(raw_socket)}, start_response
+                        environ | {"gunicorn.socket": NoPartialSendSocket(raw_socket)}, start_response
                     )
                 finally:
                     self._raw_sockets.pop(sid, None)

@@ -104,9 +104,9 @@ class SocketCursor:
         if client_seq is not None:
             last_client_seq = self.last_client_seq = max(self.last_client_seq or 0, client_seq)
             self._waiting = {seq: waiting for seq, waiting in self._waiting.items() if seq > last_client_seq}
-        return self.release()
+        return self.take_held_events()
 
-    def release(self) -> list[ClientEvent]:
+    def take_held_events(self) -> list[ClientEvent]:
         """Ends the wait for a join, unless one is being handled. Returns the events to send now."""
         self.is_held = self._pending_joins > 0
         return self._take_in_order()

@@ -54,7 +54,7 @@ class SocketDispatcher:
         self._has_users_behind = GreenletEvent()
 
     def add_socket(self, user_id: str, sid: str) -> SocketCursor:
-        """Numbered events of a new socket wait until release() or end_join()."""
+        """Numbered events of a new socket wait until send_held_events() or end_join()."""
         return self._cursors_by_user.setdefault(user_id, {}).setdefault(sid, SocketCursor(user_id, sid))
 
     def remove_socket(self, user_id: str, sid: str) -> None:
@@ -63,9 +63,9 @@ class SocketDispatcher:
         if not cursors:
             self._cursors_by_user.pop(user_id, None)
 
-    def release(self, cursor: SocketCursor) -> None:
+    def send_held_events(self, cursor: SocketCursor) -> None:
         """A join was expected and did not come."""
-        self._send_events(cursor, cursor.release(), "redis")
+        self._send_events(cursor, cursor.take_held_events(), "redis")
 
     def end_join(self, cursor: SocketCursor, resume_result: ResumeResult | None) -> None:
         """The client has, or loads, everything up to this position; None: the history is unavailable."""
@@ -112,7 +112,7 @@ class SocketDispatcher:
         """Events may have been lost: the history is read for every connected user."""
         self._mark_behind(list(self._cursors_by_user))
 
-    def catch_up(self) -> None:
+    def send_missed_events(self) -> None:
         """Sends users what they miss. Raises Unavailable; those not reached stay marked. Any other error
         closes the sockets that it concerns: their clients reconnect and resume, each for itself."""
         while user_ids := list(islice(self._users_behind, CATCH_UP_BATCH_SIZE)):
@@ -129,14 +129,14 @@ class SocketDispatcher:
                         self._close(cursor)
                 raise
 
-    def catch_up_forever(self) -> None:
+    def send_missed_events_forever(self) -> None:
         """Runs forever."""
         is_unavailable = False
         while True:
             self._has_users_behind.wait(IDLE_WAIT_SECONDS)
             self._has_users_behind.clear()
             try:
-                self.catch_up()
+                self.send_missed_events()
                 is_unavailable = False
             except Unavailable as exc:
                 if not is_unavailable:

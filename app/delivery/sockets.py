@@ -30,7 +30,7 @@ from app.messaging.socket_push import POSTS_CHANGED_EVENT, USER_ROOM_PREFIX
 from app.persistence.critical_notify import CRITICAL_NOTIFY_CHANNEL
 from app.persistence.fan_out_pages import FAN_OUT_PAGE_CHANNEL
 from app.settings import ServiceUrls
-from app.social.posts import Posts
+from app.social.posts import PostReader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -71,7 +71,7 @@ class SocketServer:
         history: ClientEventHistory,
         read_receipts: ReadReceiptBuffer,
         live_counts: LivePostCounts,
-        posts: Posts,
+        posts: PostReader,
         now: Callable[[], float],
     ) -> None:
         self._connections: dict[str, SocketConnection] = {}
@@ -123,7 +123,7 @@ class SocketServer:
         gevent.spawn(self.read_receipts.write_forever)
         gevent.spawn(self._live_counts.emit_forever)
         gevent.spawn(self._redis_subscriber.deliver_forever)
-        gevent.spawn(self._dispatcher.catch_up_forever)
+        gevent.spawn(self._dispatcher.send_missed_events_forever)
         gevent.spawn(run_notify_loop, self._pg_listener, self._dispatcher)
 
     def count_connected_users(self) -> int:
@@ -184,7 +184,7 @@ class SocketServer:
         self._connections[sid] = connection
         if connection.claims:
             cursor = self._joins.add_socket(connection.claims)
-            gevent.spawn_later(JOIN_WAIT_SECONDS, self._dispatcher.release, cursor)
+            gevent.spawn_later(JOIN_WAIT_SECONDS, self._dispatcher.send_held_events, cursor)
 
     def _on_disconnect(self, *_: Any) -> None:
         closed_connection = self._connections.pop(current_sid(), None)

@@ -14,14 +14,14 @@ from app.delivery.post_watchers import MAX_WATCHED_POSTS, PostWatchers
 from app.delivery.room_joins import AUTHENTICATION_REQUIRED_MESSAGE, SocketConnection, current_sid
 from app.domain.errors import Poisoned, Rejected, Unavailable
 from app.domain.events import canonical_uuid
-from app.social.posts import Posts
+from app.social.posts import PostReader
 
 log = logging.getLogger(__name__)
 INVALID_LIST_MESSAGE = f"postIds must be a list of at most {MAX_WATCHED_POSTS} post ids"
 
 
 class WatchPostsHandler:
-    def __init__(self, watchers: PostWatchers, live_counts: LivePostCounts, posts: Posts) -> None:
+    def __init__(self, watchers: PostWatchers, live_counts: LivePostCounts, posts: PostReader) -> None:
         self._watchers = watchers
         self._live_counts = live_counts
         self._posts = posts

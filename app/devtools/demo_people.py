@@ -16,7 +16,7 @@ from app.clients.request_deadline import reset_request_timeout_budget
 from app.domain.errors import Rejected, Unavailable
 from app.ingest.actions import Actions, DesiredState
 from app.persistence.pages import PageRequest
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import Account, NewUser, Users
 
 PASSWORD = "Demo-2026-chime"  # noqa: S105 - shown to whoever runs the demo
@@ -50,7 +50,7 @@ class DemoPeople:
     def __init__(
         self,
         users: Users,
-        posts: Posts,
+        posts: PostReader,
         get_actions: Callable[[], Actions],
         password_hashing: PasswordHashing,
         new_id: Callable[[], str],

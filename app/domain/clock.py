@@ -7,7 +7,7 @@ from app.domain.events import SEQ_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class TimeAndIdSource:
     now: Callable[[], float]
     """Unix seconds."""
     new_id: Callable[[], str]

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import CRITICAL_KINDS, Event
 from app.ingest.comments import Comments
 from app.ingest.failover_path import FailoverWriter
@@ -34,7 +34,7 @@ class ActionBase:
         comments: Comments,
         ingress: IngressStreams,
         engine: Engine,
-        clock: Clock,
+        clock: TimeAndIdSource,
         publish_critical: Callable[[Event], None],
         failover: FailoverWriter,
     ) -> None:

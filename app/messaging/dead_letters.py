@@ -38,7 +38,7 @@ class DeadLetter:
         return f"{self.source}/{self.source_position}"
 
     @property
-    def id(self) -> str:
+    def record_id(self) -> str:
         """The same for the same record, however often it is read."""
         return str(uuid5(NAMESPACE_URL, self.source_key))
 

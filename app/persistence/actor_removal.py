@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import SEQ_PER_MS, Kind
 from app.domain.group_planning import group_lock_order, plan_group_changes
 from app.domain.grouping import ActorChange, AnnounceWhen, GroupKey, GroupPlanContext
@@ -19,14 +19,14 @@ from app.persistence.recipients import load_recipient_context
 
 
 @dataclass(frozen=True, slots=True)
-class ActorRemoval:
+class ActorRemovalRequest:
     """The actor to remove, and the recipients of the groups. The recipients must be locked."""
 
     actor_id: str
     recipient_ids: tuple[str, ...]
 
 
-def remove_actor_from_groups(conn: Connection, removal: ActorRemoval, clock: Clock) -> int:
+def remove_actor_from_groups(conn: Connection, removal: ActorRemovalRequest, clock: TimeAndIdSource) -> int:
     """Returns the number of groups that changed."""
     now_seconds = clock.now()
     now = datetime.fromtimestamp(now_seconds, UTC)

@@ -23,7 +23,7 @@ DELETION_MARKER_TTL_MS = 3_600_000
 _MEMBERSHIP_KINDS = frozenset({Kind.LIKE, Kind.FOLLOW})
 
 
-class CacheCorrections:
+class CacheCorrector:
     def __init__(self, connection: redis.Redis) -> None:
         self._decrement_count_script = register_script(connection, "persistence/decrement_count")
         self._remove_member_script = register_script(connection, "persistence/remove_member")

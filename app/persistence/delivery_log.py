@@ -43,7 +43,7 @@ def create_dynamodb_client(endpoint: str | None, region: str) -> Any:
 
 
 @contextmanager
-def translate_errors(operation: str) -> Iterator[None]:
+def translate_dynamodb_errors(operation: str) -> Iterator[None]:
     """Turns DynamoDB errors into Unavailable. While the circuit breaker is open, the call is not made."""
     try:
         with circuit_breaker.DYNAMODB.guard_call(_is_connection_failure):
@@ -78,7 +78,7 @@ class DeliveryLog:
 
     def create_table(self) -> None:
         """Creates the table if it does not exist. Raises Unavailable."""
-        with translate_errors("create the delivery log"):
+        with translate_dynamodb_errors("create the delivery log"):
             self._create_table()
             self._enable_expiry()
 
@@ -118,7 +118,7 @@ class DeliveryLog:
         requests = [{"PutRequest": {"Item": item}} for item in items]
         while requests:
             batch, requests = requests[:MAX_BATCH_ITEMS], requests[MAX_BATCH_ITEMS:]
-            with translate_errors("append to the delivery log"):
+            with translate_dynamodb_errors("append to the delivery log"):
                 response = self._client.batch_write_item(RequestItems={TABLE_NAME: batch})
             unprocessed = response.get("UnprocessedItems", {}).get(TABLE_NAME, [])
             if len(unprocessed) == len(batch):
@@ -134,7 +134,7 @@ class DeliveryLog:
         if after:
             start_key = {"userId": user_id, "createdAt": after[0], "id": after[1]}
             start_options["ExclusiveStartKey"] = {name: {"S": value} for name, value in start_key.items()}
-        with translate_errors("read the delivery log"):
+        with translate_dynamodb_errors("read the delivery log"):
             response = self._client.query(
                 TableName=TABLE_NAME,
                 IndexName="UserIdIndex",

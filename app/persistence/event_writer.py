@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from app.clients.gevent_setup import iterate_cooperatively
 from app.clients.postgres import translate_errors
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import UNGROUPED_KINDS, Event, Kind
 from app.domain.group_planning import group_lock_order, plan_group_changes, plan_ungrouped_notification
 from app.domain.grouping import ActorChange, AnnounceWhen, Group, GroupKey, GroupPlan, GroupPlanContext
@@ -34,7 +34,7 @@ from app.persistence.announcement_decisions import (
 )
 from app.persistence.batch_writes import write_event_rows
 from app.persistence.blocks import find_blocked_follow_event_ids
-from app.persistence.cache_corrections import CacheCorrections
+from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.outbox_writer import AnnouncementBatch, write_announcements
 from app.persistence.previous_announcements import load_previously_announced_kinds
@@ -84,8 +84,8 @@ class EventWriter:
         self,
         engine: Engine,
         group_max_hours: float,
-        clock: Clock,
-        cache_corrections: CacheCorrections | None = None,
+        clock: TimeAndIdSource,
+        cache_corrections: CacheCorrector | None = None,
     ) -> None:
         self._engine = engine
         self._max_group_age = timedelta(hours=group_max_hours)

@@ -18,7 +18,7 @@ from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import translate_errors as translate_redis_errors
 from app.domain.events import Kind
 from app.persistence import membership_keys
-from app.persistence.cache_corrections import CacheCorrections
+from app.persistence.cache_corrections import CacheCorrector
 
 PAGE_SIZE = 100
 DELETED_POST_TTL_SECONDS = 24 * 3600
@@ -39,7 +39,7 @@ class RedisUpdateQueue:
     def __init__(self, engine: Engine, connection: redis.Redis) -> None:
         self._engine = engine
         self._redis = connection
-        self._cache_corrections = CacheCorrections(connection)
+        self._cache_corrections = CacheCorrector(connection)
 
     def enqueue_in_transaction(self, conn: Connection, update: PendingRedisUpdate) -> int:
         """Returns the id of the update, for `apply_queued_update` after the commit."""

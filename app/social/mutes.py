@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, TextClause, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Rejected, rejection
-from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
+from app.persistence.actor_removal import ActorRemovalRequest, remove_actor_from_groups
 from app.persistence.groups import lock_recipients
 from app.persistence.pages import Page, PageRequest, fetch_page
 from app.persistence.tables import blocks, mutes
@@ -35,7 +35,7 @@ class MutedEntry:
 
 
 class MutesAndBlocks:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: TimeAndIdSource) -> None:
         self._engine = engine
         self._clock = clock
 
@@ -76,7 +76,7 @@ class MutesAndBlocks:
             for statement in (_BLOCK, _DEACTIVATE_FOLLOWS, _END_BELL_SUBSCRIPTIONS):
                 conn.execute(statement, params)
             for actor_id, recipient_id in ((blocked_user_id, user_id), (user_id, blocked_user_id)):
-                remove_actor_from_groups(conn, ActorRemoval(actor_id, (recipient_id,)), self._clock)
+                remove_actor_from_groups(conn, ActorRemovalRequest(actor_id, (recipient_id,)), self._clock)
 
     def unblock_user(self, user_id: str, blocked_user_id: str) -> None:
         self._write_if_target_exists(_UNBLOCK, _USER_EXISTS, user_id, blocked_user_id, users.NOT_FOUND)

@@ -30,7 +30,7 @@ _SQL_SEEN_AT = text("coalesce(seen_at, now())")
 
 
 @dataclass(frozen=True, slots=True)
-class StatusChange:
+class StatusTransition:
     """The new column values, the rows that the change applies to, and the client event that it causes."""
 
     values: dict[str, object]
@@ -38,22 +38,24 @@ class StatusChange:
     client_event_type: ClientEventType = ClientEventType.UPDATED
 
 
-MARK_READ = StatusChange({"is_read": True, "read_at": _SQL_NOW, "seen_at": _SQL_SEEN_AT}, ~_COLUMNS.is_read)
-MARK_UNREAD = StatusChange({"is_read": False, "read_at": None}, _COLUMNS.is_read)
-MARK_SEEN = StatusChange({"seen_at": _SQL_NOW}, _COLUMNS.seen_at.is_(None))
+MARK_READ = StatusTransition(
+    {"is_read": True, "read_at": _SQL_NOW, "seen_at": _SQL_SEEN_AT}, ~_COLUMNS.is_read
+)
+MARK_UNREAD = StatusTransition({"is_read": False, "read_at": None}, _COLUMNS.is_read)
+MARK_SEEN = StatusTransition({"seen_at": _SQL_NOW}, _COLUMNS.seen_at.is_(None))
 # Archived rows are hidden from lists but kept, so that a late copy of an event finds them.
-ARCHIVE = StatusChange(
+ARCHIVE = StatusTransition(
     {"archived_at": _SQL_NOW, "seen_at": _SQL_SEEN_AT, "snoozed_until": None},
     _COLUMNS.archived_at.is_(None),
     ClientEventType.REMOVED,
 )
 # A row whose last actor left meanwhile stays archived, because it would have no text.
-UNARCHIVE = StatusChange(
+UNARCHIVE = StatusTransition(
     {"archived_at": None},
     _COLUMNS.archived_at.is_not(None)
     & ((_COLUMNS.actor_count > 0) | _COLUMNS.type.in_(sorted(UNGROUPED_KINDS))),
 )
-DELETE = StatusChange(
+DELETE = StatusTransition(
     {"removed_at": _SQL_NOW, "archived_at": text("coalesce(archived_at, now())"), "snoozed_until": None},
     _COLUMNS.removed_at.is_(None),
     ClientEventType.REMOVED,
@@ -61,7 +63,7 @@ DELETE = StatusChange(
 
 
 @dataclass(frozen=True, slots=True)
-class BulkStatusChange:
+class BulkStatusChangeResult:
     """The number of rows changed, and the time stored in each of them."""
 
     changed_count: int
@@ -79,7 +81,7 @@ class NotificationStatusStore:
         self,
         recipient_id: str,
         notification_id: str,
-        change: StatusChange,
+        change: StatusTransition,
         not_owner_error: type[Rejected] = NOT_OWNER,
     ) -> RowMapping:
         """Returns the row after the change. Repeating a change has no effect. Raises Rejected (404, 403)."""
@@ -102,7 +104,7 @@ class NotificationStatusStore:
             cancel_snooze(conn, notification_id)
             return _find_notification(conn, notification_id) or row
 
-    def mark_all_read(self, recipient_id: str, max_seq: int | None) -> BulkStatusChange:
+    def mark_all_read(self, recipient_id: str, max_seq: int | None) -> BulkStatusChangeResult:
         """Notifications with a client_seq above `max_seq` stay unread."""
         return self._apply_to_all(recipient_id, _up_to_seq_condition(max_seq), MARK_READ)
 
@@ -116,8 +118,8 @@ class NotificationStatusStore:
         return self._apply_to_all(recipient_id, is_read_at, MARK_UNREAD).changed_count
 
     def _apply_to_all(
-        self, recipient_id: str, condition: ColumnElement[bool], change: StatusChange
-    ) -> BulkStatusChange:
+        self, recipient_id: str, condition: ColumnElement[bool], change: StatusTransition
+    ) -> BulkStatusChangeResult:
         with translate_errors("change all notifications"), self._engine.begin() as conn:
             lock_recipients(conn, [recipient_id])
             query = (
@@ -126,15 +128,15 @@ class NotificationStatusStore:
                 .order_by(_COLUMNS.client_seq, _COLUMNS.id)
             )
             count = _apply_and_publish_change(conn, recipient_id, list(conn.execute(query).scalars()), change)
-            return BulkStatusChange(count, conn.execute(text("select now()")).scalar_one())
+            return BulkStatusChangeResult(count, conn.execute(text("select now()")).scalar_one())
 
 
 def _up_to_seq_condition(max_seq: int | None) -> ColumnElement[bool]:
     return _COLUMNS.client_seq <= min(MAX_SEQ if max_seq is None else max_seq, MAX_SEQ)
 
 
-def _snooze_change(until: datetime) -> StatusChange:
-    return StatusChange(
+def _snooze_change(until: datetime) -> StatusTransition:
+    return StatusTransition(
         {"snoozed_until": until, "seen_at": _SQL_SEEN_AT},
         _COLUMNS.archived_at.is_(None) & _COLUMNS.snoozed_until.is_distinct_from(until),
         ClientEventType.REMOVED,
@@ -160,7 +162,7 @@ def _find_notification(conn: Connection, notification_id: str) -> RowMapping | N
 
 
 def _apply_and_publish_change(
-    conn: Connection, recipient_id: str, ids: Sequence[str], change: StatusChange
+    conn: Connection, recipient_id: str, ids: Sequence[str], change: StatusTransition
 ) -> int:
     """Returns the number of rows changed. Their client events are in the order of `ids`."""
     statement = update(notifications).where(_COLUMNS.id.in_(ids), change.applies_to).values(change.values)

@@ -34,7 +34,7 @@ class Post:
     author: UserSummary
 
 
-class Posts:
+class PostReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine, TextClause, text
 
 from app.clients.postgres import translate_errors
 from app.clients.redis import CLUSTER_TAGS, redis_key
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Unavailable, rejection
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
 from app.persistence import membership_keys
-from app.persistence.actor_removal import ActorRemoval, remove_actor_from_groups
+from app.persistence.actor_removal import ActorRemovalRequest, remove_actor_from_groups
 from app.persistence.fan_outs import (
     MANY_RECIPIENTS,
     Audience,
@@ -60,7 +60,7 @@ class PostAndAccountRemoval:
         self,
         engine: Engine,
         connection: redis.Redis,
-        clock: Clock,
+        clock: TimeAndIdSource,
         run_redis_update: RunRedisUpdate = run_redis_update_now,
     ) -> None:
         self._engine = engine
@@ -144,7 +144,9 @@ class PostAndAccountRemoval:
             while recipient_ids := self._select_ids(_RECIPIENTS_OF_ACTOR, user_id):
                 with translate_errors("leave the groups"), self._engine.begin() as conn:
                     lock_recipients(conn, recipient_ids)
-                    remove_actor_from_groups(conn, ActorRemoval(user_id, tuple(recipient_ids)), self._clock)
+                    remove_actor_from_groups(
+                        conn, ActorRemovalRequest(user_id, tuple(recipient_ids)), self._clock
+                    )
             with translate_errors("delete the account"), self._engine.begin() as conn:
                 if (redis_update := self._try_delete_account(conn, user_id)) is not None:
                     update_id = self.redis_updates.enqueue_in_transaction(conn, redis_update)
@@ -178,7 +180,7 @@ class PostAndAccountRemoval:
         if not affected_user_ids() <= locked_users or conn.execute(_POSTS_OF_USER, params).first():
             return None
         recipient_ids = tuple(conn.execute(_RECIPIENTS_OF_ACTOR, params).scalars())
-        remove_actor_from_groups(conn, ActorRemoval(user_id, recipient_ids), self._clock)
+        remove_actor_from_groups(conn, ActorRemovalRequest(user_id, recipient_ids), self._clock)
         return delete_users(conn, [user_id])
 
     def _select_ids(self, statement: object, user_id: str) -> list[str]:

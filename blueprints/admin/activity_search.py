@@ -13,7 +13,7 @@ from app.operations.event_search import EventSearch, FoundEvent
 from app.operations.notification_search import NOTIFICATION_STATES, NotificationSearch
 from app.operations.trace import EventTraces
 from app.persistence.pages import PageRequest, cut_page
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import Users, UserSummary
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
@@ -109,7 +109,7 @@ def blueprint(
     event_traces: EventTraces,
     notification_search: NotificationSearch,
     user_store: Users,
-    post_store: Posts,
+    post_store: PostReader,
 ) -> ApiBlueprint:
     routes = ApiBlueprint("activity_search", __name__, url_prefix="/api/admin")
 

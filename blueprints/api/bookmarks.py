@@ -5,7 +5,7 @@ from marshmallow import fields
 from app.ingest.actions import DesiredState
 from app.persistence.pages import PageRequest
 from app.social.bookmarks import Bookmark, Bookmarks
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
@@ -41,7 +41,7 @@ class BookmarkedIdsResponse(ResponseSchema):
 
 
 def bookmarked_posts_json(
-    post_store: Posts, post_serializer: PostSerializer, bookmarks: list[Bookmark], viewer_id: str
+    post_store: PostReader, post_serializer: PostSerializer, bookmarks: list[Bookmark], viewer_id: str
 ) -> list[JsonObject]:
     """The posts with `bookmarkedAt`. Posts that are deleted or hidden by a block are left out."""
     posts = post_store.get_by_ids([bookmark.post_id for bookmark in bookmarks], viewer_id)
@@ -54,7 +54,10 @@ def bookmarked_posts_json(
 
 
 def blueprint(
-    request_auth: RequestAuth, bookmark_store: Bookmarks, post_store: Posts, post_serializer: PostSerializer
+    request_auth: RequestAuth,
+    bookmark_store: Bookmarks,
+    post_store: PostReader,
+    post_serializer: PostSerializer,
 ) -> ApiBlueprint:
     routes = ApiBlueprint("bookmarks", __name__, url_prefix="/api/bookmarks")
 

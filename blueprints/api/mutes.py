@@ -7,7 +7,7 @@ from marshmallow import fields
 from app.ingest.actions import DesiredState
 from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.trace_context import get_or_create_traceparent
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
@@ -36,7 +36,7 @@ def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     mute_store: MutesAndBlocks,
-    post_store: Posts,
+    post_store: PostReader,
     post_serializer: PostSerializer,
 ) -> ApiBlueprint:
     routes = ApiBlueprint("mutes", __name__, url_prefix="/api")

@@ -16,7 +16,7 @@ from app.social.notification_status import (
     MARK_UNREAD,
     UNARCHIVE,
     NotificationStatusStore,
-    StatusChange,
+    StatusTransition,
 )
 from blueprints.api.notifications import (
     FORBIDDEN_MESSAGE,
@@ -108,7 +108,7 @@ def blueprint(
         """Show an archived notification again."""
         return _change_status(recipient_id, notification_id, UNARCHIVE)
 
-    def _change_status(recipient_id: str, notification_id: str, change: StatusChange) -> JsonObject:
+    def _change_status(recipient_id: str, notification_id: str, change: StatusTransition) -> JsonObject:
         return _notification_response(
             status_store.apply_status_change(recipient_id, parse_uuid(notification_id), change)
         )

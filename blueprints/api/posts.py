@@ -10,7 +10,7 @@ from app.domain.errors import Rejected
 from app.ingest.memberships import MembershipStore
 from app.persistence.blocks import Blocks
 from app.persistence.pages import Page, PageRequest, cut_page
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import Users
 from app.trace_context import get_or_create_traceparent
@@ -102,7 +102,7 @@ class Likers:
     """The users who like a post."""
 
     def __init__(
-        self, memberships: MembershipStore, post_store: Posts, user_store: Users, block_store: Blocks
+        self, memberships: MembershipStore, post_store: PostReader, user_store: Users, block_store: Blocks
     ) -> None:
         self._memberships = memberships
         self._post_store = post_store
@@ -140,7 +140,7 @@ def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     idempotent_requests: IdempotentRequests,
-    post_store: Posts,
+    post_store: PostReader,
     user_store: Users,
     likers: Likers,
     removals: PostAndAccountRemoval,

@@ -15,7 +15,7 @@ from app.domain.grouping import GroupKey
 from app.domain.notification_reasons import not_told_text
 from app.operations.open_windows import OpenWindow, OpenWindows
 from app.persistence.pages import PageRequest, cut_page
-from app.social.posts import Post, Posts
+from app.social.posts import Post, PostReader
 from app.social.suppressed_events import SuppressedEntry, SuppressedEventStore, SuppressedFilter
 from app.social.users import Users, UserSummary
 from blueprints.api.notifications import FORBIDDEN_MESSAGE, NotificationSerializer
@@ -99,7 +99,7 @@ class SuppressedEventViews:
         store: SuppressedEventStore,
         open_windows: OpenWindows,
         user_store: Users,
-        post_store: Posts,
+        post_store: PostReader,
         notification_serializer: NotificationSerializer,
     ) -> None:
         self._store = store

@@ -6,7 +6,7 @@ from app.domain.errors import Rejected
 from app.domain.events import ACTORLESS_KINDS, Kind
 from app.domain.messages import action_text, group_notification_text
 from app.persistence.pages import PageRequest
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.suppressed_events import SuppressedFilter
 from app.social.users import Users
 from blueprints.api.suppressed import SuppressedEventViews, SuppressedPageQuery
@@ -31,7 +31,7 @@ def _entry_text(entry: JsonObject) -> str:
 
 
 def blueprint(
-    sessions: PageSessions, user_store: Users, post_store: Posts, views: SuppressedEventViews
+    sessions: PageSessions, user_store: Users, post_store: PostReader, views: SuppressedEventViews
 ) -> Blueprint:
     routes = Blueprint("not_told_page", __name__)
 

@@ -13,7 +13,7 @@ from app.social.notification_status import (
     ARCHIVE,
     MARK_UNREAD,
     NotificationStatusStore,
-    StatusChange,
+    StatusTransition,
 )
 from app.social.removals import PostAndAccountRemoval
 from app.social.users import Users
@@ -124,7 +124,7 @@ def blueprint(
         status_store.cancel_snooze(user.id, parse_uuid(request.form.get("id", "")))
         return redirect_back()
 
-    def _change_status(change: StatusChange) -> Response:
+    def _change_status(change: StatusTransition) -> Response:
         user = form_auth.require_user()
         status_store.apply_status_change(user.id, parse_uuid(request.form.get("id", "")), change)
         return redirect_back()

@@ -9,7 +9,7 @@ from flask import Blueprint, render_template
 from app.ingest.comments import Comment
 from app.ingest.memberships import MembershipStore
 from app.social.bookmarks import Bookmarks
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import UserSummary
 from blueprints.api.bookmarks import bookmarked_posts_json
 from blueprints.api.comments import CommentTrees
@@ -34,7 +34,7 @@ _LIKERS_QUERY = LikersPageQuery()
 
 def blueprint(
     sessions: PageSessions,
-    post_store: Posts,
+    post_store: PostReader,
     bookmark_store: Bookmarks,
     comment_trees: CommentTrees,
     likers: Likers,

@@ -13,7 +13,7 @@ from app.domain.events import CRITICAL_KINDS, EXTERNAL_KINDS, Kind
 from app.domain.preferences import preference_category, selectable_time_zones, time_zone_or_utc
 from app.persistence.pages import PageRequest
 from app.social.mutes import MutesAndBlocks
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.preferences import PreferenceStore, stored_quiet_hours_end
 from blueprints.api.preferences import (
     CHANNELS,
@@ -90,7 +90,7 @@ def blueprint(
     form_auth: FormAuth,
     preference_store: PreferenceStore,
     mute_store: MutesAndBlocks,
-    post_store: Posts,
+    post_store: PostReader,
     now: Callable[[], float],
 ) -> Blueprint:
     routes = Blueprint("preferences_page", __name__)

@@ -5,7 +5,7 @@ from flask import Blueprint, render_template
 from app.ingest.memberships import MembershipStore
 from app.social.follows import FollowDirection, Follows
 from app.social.mutes import MutesAndBlocks
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import Users
 from blueprints.api.follows import load_follows
 from blueprints.api.users import UserDirectory, parse_search_text
@@ -42,7 +42,7 @@ def add_follow_fields(
 def blueprint(
     sessions: PageSessions,
     user_store: Users,
-    post_store: Posts,
+    post_store: PostReader,
     mute_store: MutesAndBlocks,
     user_directory: UserDirectory,
     memberships: MembershipStore,

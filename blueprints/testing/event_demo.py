@@ -11,7 +11,7 @@ from app.domain.events import Event, Kind
 from app.ingest.actions import Actions, DesiredState
 from app.operations.trace import EventTraces
 from app.persistence.pages import PageRequest
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import Users
 from blueprints.api.posts import publish_post
 from blueprints.http.api_blueprint import ApiBlueprint
@@ -53,7 +53,7 @@ def blueprint(
     request_auth: RequestAuth,
     write_actions: WriteActions,
     simulator: Simulator,
-    post_store: Posts,
+    post_store: PostReader,
     user_store: Users,
     event_traces: EventTraces,
 ) -> ApiBlueprint:

@@ -15,7 +15,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
 from app.domain.windows import AggregationRules
 from app.ingest.actions import Actions, DesiredState
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from app.social.users import NewUser, Users
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
@@ -170,7 +170,7 @@ def blueprint(
     request_auth: RequestAuth,
     simulator: Simulator,
     simulated_users: SimulatedUsers,
-    post_store: Posts,
+    post_store: PostReader,
     user_store: Users,
     window_rules: AggregationRules,
 ) -> ApiBlueprint:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import Event
 from app.domain.grouping import AnnounceWhen, GroupKey
 from app.persistence.event_writer import BatchOutcome, EventBatch, EventToWrite, EventWriter
@@ -22,7 +22,9 @@ class EventWriterHarness:
     group_max_hours: float = 12.0
 
     def __post_init__(self) -> None:
-        self.event_writer = EventWriter(self.engine, self.group_max_hours, Clock(self.clock.now, new_id))
+        self.event_writer = EventWriter(
+            self.engine, self.group_max_hours, TimeAndIdSource(self.clock.now, new_id)
+        )
 
     def write(self, *events: Event, announce_when: AnnounceWhen = AnnounceWhen.NOW) -> BatchOutcome:
         """One transaction."""

@@ -1,6 +1,6 @@
 """One partition of a priority topic as an aggregator offers it to the windows; offsets count up."""
 
-from app.aggregation.windows import ClaimedWindow, WindowOffer, WindowStore
+from app.aggregation.windows import ClaimedWindow, OfferedEvent, WindowStore
 from app.domain.events import Event
 from app.domain.windows import WindowDecision
 from tests.support.fixtures import SampleUsers, like_event, new_id, unsaved_sample_users
@@ -46,7 +46,7 @@ class PartitionHarness:
     ) -> list[WindowDecision]:
         """Offers events at this offset and the following ones, perhaps again."""
         offers = [
-            WindowOffer(event, first_offset + index, instant_quota, due_ms)
+            OfferedEvent(event, first_offset + index, instant_quota, due_ms)
             for index, event in enumerate(events)
         ]
         return self.window_store.gather_events(self.epoch, self.partition, max_rows, offers)

@@ -23,7 +23,7 @@ from app.aggregation.windows import CLAIM_LEASE_MS
 from app.bootstrap import WorkerServices, build_worker_services, new_id
 from app.delivery.history import ClientEventHistory
 from app.delivery.post_change_publisher import PostChangePublisher
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
@@ -34,7 +34,7 @@ from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.socket_push import user_room
 from app.messaging.stage_counters import StageCounters
-from app.persistence.cache_corrections import CacheCorrections
+from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.event_writer import EventWriter
 from app.persistence.fan_out_pages import FanOutPageWriter
@@ -236,7 +236,7 @@ class PipelineHarness:
             self.engine,
             aggregation_rules.group_max_hours,
             self._event_writer_clock(),
-            CacheCorrections(self.redis),
+            CacheCorrector(self.redis),
         )
         self.post_id_by_caption: dict[str, str] = {}
         self.record_stats = StageCounters(self.redis).record_batch_stats
@@ -285,7 +285,7 @@ class PipelineHarness:
             subscriber,
             sinks,
             self.aggregation_rules,
-            Clock(self.clock.now, new_id),
+            TimeAndIdSource(self.clock.now, new_id),
             lambda: random_fraction,
         )
 
@@ -371,8 +371,8 @@ class PipelineHarness:
     def count_active_likes(self) -> int:
         return int(self.query("select count(*) from active_likes")[0][0])
 
-    def _event_writer_clock(self) -> Clock:
-        return Clock(self.clock.now, new_id)
+    def _event_writer_clock(self) -> TimeAndIdSource:
+        return TimeAndIdSource(self.clock.now, new_id)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from app.clients import circuit_breaker
 from app.clients import redis as redis_store
 from app.clients.leases import PostgresLease
 from app.devtools.checker.store_invariants import StoreInvariants
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover
@@ -121,7 +121,7 @@ class RedisFailoverHarness:
             self.failover_writes,
             writer,
         )
-        clock = Clock(time.time, new_id)
+        clock = TimeAndIdSource(time.time, new_id)
         self.actions = Actions(
             self.memberships,
             self.comments,
@@ -151,12 +151,15 @@ class RedisFailoverHarness:
         )
         lease = PostgresLease(engine, "redis-failback", new_id())
         self.removals = PostAndAccountRemoval(
-            engine, unreachable_redis, Clock(time.time, new_id), failover_writer.update_redis_unless_failover
+            engine,
+            unreachable_redis,
+            TimeAndIdSource(time.time, new_id),
+            failover_writer.update_redis_unless_failover,
         )
         self.removals_with_redis = PostAndAccountRemoval(
             engine,
             pipeline.redis,
-            Clock(time.time, new_id),
+            TimeAndIdSource(time.time, new_id),
             self.failover_writer_with_redis.update_redis_unless_failover,
         )
         pending_deletions = PendingDeletions(

@@ -117,10 +117,12 @@ class StoreInvariants:
             pending_counts[f"keys {pattern}"] = len(list(self.redis.scan_iter(pattern, count=1000)))
         for shard in range(5):
             if self.redis.exists(f"ingress:{shard}"):
-                pending_counts[f"pending in ingress:{shard}"] = self._pending_entries(f"ingress:{shard}")
+                pending_counts[f"pending in ingress:{shard}"] = self._count_pending_entries(
+                    f"ingress:{shard}"
+                )
         return [f"pending: {count} {description}" for description, count in pending_counts.items() if count]
 
-    def _pending_entries(self, stream: str) -> int:
+    def _count_pending_entries(self, stream: str) -> int:
         try:
             summary: Any = self.redis.xpending(stream, "bridge")
         except redis.ResponseError:

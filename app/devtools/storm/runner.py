@@ -28,7 +28,7 @@ from app.devtools.storm.options import StormOptions
 from app.devtools.storm.requests import build_feed_request, build_requests
 from app.devtools.storm.storms import CANCELLED, DONE, FAILED, StormFolder
 from app.devtools.storm.way import MAX_DRAIN_SECONDS, MAX_LATE_SECONDS, ServerAddress, StormWay
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Unavailable
 from app.operations.open_windows import OpenWindows
 from app.setting_readers import SettingsError
@@ -57,7 +57,7 @@ class StormRunner:
         self._engine = create_pg_engine(urls.database_url, WORKER_STATEMENT_TIMEOUT_MS, "storm")
         self._redis = create_redis_client(urls.redis_url)
         self._removals = PostAndAccountRemoval(
-            self._engine, self._redis, Clock(time.time, lambda: str(uuid_utils.uuid7()))
+            self._engine, self._redis, TimeAndIdSource(time.time, lambda: str(uuid_utils.uuid7()))
         )
 
     @property

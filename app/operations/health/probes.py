@@ -13,7 +13,7 @@ import psycopg2
 from app.clients import postgres
 from app.domain.errors import Unavailable
 from app.kafka_settings import KafkaConnection
-from app.persistence.delivery_log import TABLE_NAME, create_dynamodb_client, translate_errors
+from app.persistence.delivery_log import TABLE_NAME, create_dynamodb_client, translate_dynamodb_errors
 from app.settings import ServiceUrls
 
 CONNECT_TIMEOUT_SECONDS, WEB_TIMEOUT_SECONDS = 1.0, 3.0
@@ -56,7 +56,7 @@ def _connect_to_any(addresses: Iterable[tuple[str, int]], service: str) -> None:
 def read_delivery_log_status(service_urls: ServiceUrls) -> str | None:
     """The status of the table of the delivery log; None if it does not exist. Raises Unavailable."""
     client = create_dynamodb_client(service_urls.dynamodb_endpoint_url, service_urls.aws_region)
-    with translate_errors("describe its table"):
+    with translate_dynamodb_errors("describe its table"):
         try:
             return str(client.describe_table(TableName=TABLE_NAME)["Table"]["TableStatus"])
         except client.exceptions.ResourceNotFoundException:

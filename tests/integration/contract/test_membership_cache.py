@@ -17,7 +17,7 @@ from app.ingest.comments import Comments
 from app.ingest.ingress import IngressStreams
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
-from app.persistence.cache_corrections import CacheCorrections
+from app.persistence.cache_corrections import CacheCorrector
 from tests.integration.contract.test_ingress_append import comment_of
 from tests.integration.contract.test_pending_comments import insert_comment
 from tests.support.fixtures import SampleUsers, comment_event, insert_users
@@ -365,7 +365,7 @@ def test_members_of_a_deleted_user_are_subtracted_once(
 ) -> None:
     set_like(memberships, sample_users.bob_id, post_id)
     set_like(memberships, likers[1], post_id, OFF)
-    corrections = CacheCorrections(redis_connection)
+    corrections = CacheCorrector(redis_connection)
 
     for _ in range(2):
         corrections.remove_like_or_follow(Kind.LIKE, post_id, likers[0], had_active_row=True)

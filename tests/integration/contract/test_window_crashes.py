@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.aggregation.windows import WindowOffer, WindowStore
+from app.aggregation.windows import OfferedEvent, WindowStore
 from tests.support.fixtures import follow_event, new_id
 from tests.support.partition_harness import (
     ANN_ID,
@@ -53,7 +53,7 @@ def test_applied_offsets_are_duplicates(
 def test_applied_events_without_windows_are_not_instant_again(
     partition_harness: PartitionHarness,
 ) -> None:
-    offers = [WindowOffer(follow_event(ANN_ID, SAMPLE_USERS, 1), 0, 2**31, DUE_MS, is_unwindowed=True)]
+    offers = [OfferedEvent(follow_event(ANN_ID, SAMPLE_USERS, 1), 0, 2**31, DUE_MS, is_unwindowed=True)]
     partition_harness.window_store.gather_events(partition_harness.epoch, PARTITION, NO_ROW_LIMIT, offers)
     partition_harness.mark_applied(0)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from app.aggregation.windows import CLAIM_LEASE_MS, DUE_INDEX_KEY, WindowOffer, WindowStore
+from app.aggregation.windows import CLAIM_LEASE_MS, DUE_INDEX_KEY, OfferedEvent, WindowStore
 from app.domain.events import Event, Kind
 from app.domain.windows import WindowDecision, window_name
 from tests.support.fixtures import comment_event, follow_event, like_event, new_id, unlike_event
@@ -141,7 +141,7 @@ def test_window_keeps_the_newest_event_of_each_actor(
 def test_kinds_without_windows_are_instant_and_store_nothing(
     redis_connection: redis.Redis, window_store: WindowStore, partition_harness: PartitionHarness
 ) -> None:
-    offers = [WindowOffer(follow_event(ANN_ID, SAMPLE_USERS, 1), 0, 2**31, DUE_MS, is_unwindowed=True)]
+    offers = [OfferedEvent(follow_event(ANN_ID, SAMPLE_USERS, 1), 0, 2**31, DUE_MS, is_unwindowed=True)]
 
     assert window_store.gather_events(partition_harness.epoch, PARTITION, NO_ROW_LIMIT, offers) == [INSTANT]
     assert redis_connection.keys("window:*") == []

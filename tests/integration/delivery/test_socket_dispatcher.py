@@ -88,7 +88,7 @@ def test_notify_delivers_the_code_after_the_events_before_it(harness: Dispatcher
     harness.write_likes(2)
 
     harness.notify(harness.write_code())
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
     harness.receive_from_redis()
 
     assert harness.seqs() == [1, 2, 3]
@@ -103,7 +103,7 @@ def test_process_that_wrote_the_event_delivers_it_once(harness: DispatcherHarnes
     harness.dispatcher.deliver_just_written_critical_event(critical_event)
     harness.notify(critical_event)
     harness.receive_from_redis()
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1, 2]
 
@@ -114,7 +114,7 @@ def test_code_that_follows_the_last_event_is_delivered_without_a_query(harness: 
 
     harness.dispatcher.deliver_just_written_critical_event(critical_event)
     harness.notify(critical_event)
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1]
 
@@ -127,14 +127,14 @@ def test_code_that_cannot_wait_for_the_history_is_sent_as_a_preview(harness: Dis
 
     harness.dispatcher.deliver_just_written_critical_event(critical_event)
     with pytest.raises(Unavailable):
-        harness.dispatcher.catch_up()
+        harness.dispatcher.send_missed_events()
     harness.dispatcher.send_previews(harness.alice_id)
     harness.receive_from_redis(2)
     harness.dispatcher.send_previews(harness.alice_id)
     assert harness.seqs() == [None]
 
     harness.dispatcher._history = harness.history
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
     harness.receive_from_redis()
     assert harness.seqs() == [None, 1, 2]
     assert harness.sent[0][2]["message"] == "Your code is 123456"
@@ -145,7 +145,7 @@ def test_event_lost_by_redis_is_sent_before_the_next_one(harness: DispatcherHarn
     harness.write_code()
 
     harness.receive_from_redis(1, 3)
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1, 2, 3]
 
@@ -155,7 +155,7 @@ def test_user_behind_the_outbox_catches_up_after_a_lost_connection(harness: Disp
 
     for _ in range(2):
         harness.dispatcher.mark_all_behind()
-        harness.dispatcher.catch_up()
+        harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1, 2]
     assert harness.badge_versions() == [2]
@@ -165,7 +165,7 @@ def test_recipient_of_a_fan_out_page_catches_up(harness: DispatcherHarness) -> N
     harness.write_likes(1)
 
     harness.dispatcher.on_notify(f"{'0' * 8}-0000-0000-0000-{'0' * 12} {'f' * 8}-ffff-ffff-ffff-{'f' * 12}")
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1]
 
@@ -175,7 +175,7 @@ def test_page_for_other_users_reads_nothing(harness: DispatcherHarness) -> None:
 
     harness.dispatcher.on_notify(f"{harness.alice_id[:-1]} {harness.alice_id[:-1]}")
 
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
 
 def test_each_socket_of_a_user_gets_what_it_lacks(harness: DispatcherHarness) -> None:
@@ -183,7 +183,7 @@ def test_each_socket_of_a_user_gets_what_it_lacks(harness: DispatcherHarness) ->
     harness.join(LAPTOP, 1)
 
     harness.receive_from_redis(2)
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert (harness.seqs(PHONE), harness.seqs(LAPTOP)) == ([1, 2], [2])
 
@@ -194,10 +194,10 @@ def test_user_stays_marked_until_postgresql_answers(harness: DispatcherHarness) 
     harness.notify(critical_event)
     for _ in range(2):
         with pytest.raises(Unavailable):
-            harness.dispatcher.catch_up()
+            harness.dispatcher.send_missed_events()
 
     harness.dispatcher._history = harness.history
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1]
 
@@ -214,10 +214,10 @@ def test_sockets_whose_history_cannot_be_read_are_closed(
     harness.dispatcher.mark_all_behind()
 
     with pytest.raises(ValueError, match="cannot be rendered"):
-        harness.dispatcher.catch_up()
+        harness.dispatcher.send_missed_events()
 
     assert harness.closed_sids == [PHONE]
-    harness.dispatcher.catch_up()  # nobody is left who is behind
+    harness.dispatcher.send_missed_events()  # nobody is left who is behind
 
 
 def test_notify_for_a_user_without_sockets_runs_no_query(harness: DispatcherHarness) -> None:
@@ -228,7 +228,7 @@ def test_notify_for_a_user_without_sockets_runs_no_query(harness: DispatcherHarn
     harness.dispatcher.deliver_just_written_critical_event(
         CriticalClientEvent(harness.alice_id, 3, {"seq": 3}, "notification")
     )
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.sent == []
 
@@ -241,7 +241,7 @@ def test_more_users_than_a_batch_catch_up(harness: DispatcherHarness) -> None:
     harness.join(PHONE, 0)
 
     harness.dispatcher.mark_all_behind()
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
 
     assert harness.seqs() == [1]
 
@@ -252,5 +252,5 @@ def test_socket_with_too_many_waiting_events_is_closed(harness: DispatcherHarnes
         harness.dispatcher.deliver(harness.alice_id, "notification", {"seq": seq}, "redis")
 
     assert harness.closed_sids == [PHONE]
-    harness.dispatcher.catch_up()
+    harness.dispatcher.send_missed_events()
     assert harness.sent == []

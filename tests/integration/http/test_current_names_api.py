@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
@@ -32,7 +32,7 @@ class RenameScenario:
         like = self._event(Kind.LIKE, "POST", self.post)
         follow = self._event(Kind.FOLLOW, "USER", self.alice.id)
         batch = EventBatch((EventToWrite(like, AnnounceWhen.NOW), EventToWrite(follow, AnnounceWhen.NOW)))
-        EventWriter(engine, 12.0, Clock(ManualClock().now, new_id)).write(batch)
+        EventWriter(engine, 12.0, TimeAndIdSource(ManualClock().now, new_id)).write(batch)
         with engine.connect() as conn:
             result = conn.execute(text("select id::text from notifications where type = 'LIKE'"))
             self.row = result.scalar_one()

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
@@ -25,7 +25,7 @@ FIRST_SEQ = 1_780_000_000_000 * SEQ_PER_MS
 
 
 def write_events(engine: Engine, *events: Event) -> None:
-    writer = EventWriter(engine, 12.0, Clock(ManualClock().now, new_id))
+    writer = EventWriter(engine, 12.0, TimeAndIdSource(ManualClock().now, new_id))
     writer.write(EventBatch(tuple(EventToWrite(event, AnnounceWhen.NOW) for event in events)))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app import log_config
 from app.clients import postgres
-from app.clients.postgres import BudgetedPool
+from app.clients.postgres import BudgetChargingPool
 from app.log_config import RedactingStream, redact_and_truncate
 
 LIBRARIES = (
@@ -28,7 +28,7 @@ LIBRARIES = (
     "werkzeug",
     "sqlalchemy.engine.Engine",
     "sqlalchemy.pool",
-    f"{BudgetedPool.__module__}.{BudgetedPool.__qualname__}",
+    f"{BudgetChargingPool.__module__}.{BudgetChargingPool.__qualname__}",
     "gunicorn.error",
     "gunicorn.access",
     "redis",

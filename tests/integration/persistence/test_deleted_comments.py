@@ -6,7 +6,7 @@ import pytest
 
 from app.bootstrap import new_id
 from app.devtools.checker.store_invariants import StoreInvariants
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Rejected, Unavailable
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
@@ -90,7 +90,9 @@ def remove_account(pipeline: PipelineHarness, user: PipelineUser) -> None:
 
 
 def block_user(pipeline: PipelineHarness, user: PipelineUser) -> None:
-    MutesAndBlocks(pipeline.engine, Clock(pipeline.clock.now, new_id)).block_user(pipeline.alice.id, user.id)
+    MutesAndBlocks(pipeline.engine, TimeAndIdSource(pipeline.clock.now, new_id)).block_user(
+        pipeline.alice.id, user.id
+    )
 
 
 def delete_second_comment(pipeline: PipelineHarness, user: PipelineUser) -> None:

@@ -10,7 +10,7 @@ from app.social.notification_status import (
     MARK_SEEN,
     MARK_UNREAD,
     NotificationStatusStore,
-    StatusChange,
+    StatusTransition,
 )
 from tests.support.pipeline_harness import PipelineHarness
 
@@ -26,7 +26,7 @@ def liked_pipeline(pipeline: PipelineHarness) -> PipelineHarness:
     return pipeline
 
 
-def apply_change(pipeline: PipelineHarness, change: StatusChange) -> None:
+def apply_change(pipeline: PipelineHarness, change: StatusTransition) -> None:
     """Changes the status of Alice's first notification."""
     [(notification_id,)] = pipeline.query("select id::text from notifications order by generation limit 1")
     NotificationStatusStore(pipeline.engine).apply_status_change(pipeline.alice.id, notification_id, change)
@@ -43,7 +43,7 @@ def apply_change(pipeline: PipelineHarness, change: StatusChange) -> None:
     ],
 )
 def test_status_change_emits_one_client_event_and_one_unread_count(
-    liked_pipeline: PipelineHarness, change: StatusChange, event_type: ClientEventType, unread_count: int
+    liked_pipeline: PipelineHarness, change: StatusTransition, event_type: ClientEventType, unread_count: int
 ) -> None:
     apply_change(liked_pipeline, change)
 
@@ -63,7 +63,7 @@ def test_read_notification_can_be_marked_unread(liked_pipeline: PipelineHarness)
 
 @pytest.mark.parametrize("change", [MARK_READ, MARK_SEEN, ARCHIVE])
 def test_repeated_status_change_emits_one_client_event(
-    liked_pipeline: PipelineHarness, change: StatusChange
+    liked_pipeline: PipelineHarness, change: StatusTransition
 ) -> None:
     apply_change(liked_pipeline, change)
     if change is not ARCHIVE:
@@ -74,7 +74,7 @@ def test_repeated_status_change_emits_one_client_event(
 
 @pytest.mark.parametrize("change", [ARCHIVE, DELETE], ids=["archived", "deleted"])
 def test_archived_notification_stays_archived_when_it_changes(
-    liked_pipeline: PipelineHarness, change: StatusChange
+    liked_pipeline: PipelineHarness, change: StatusTransition
 ) -> None:
     (ben,) = liked_pipeline.create_users("Ben")
     ben.like("Hello")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.grouping import ClientEventType
-from app.social.notification_status import DELETE, MARK_READ, NotificationStatusStore, StatusChange
+from app.social.notification_status import DELETE, MARK_READ, NotificationStatusStore, StatusTransition
 from tests.support.pipeline_harness import PipelineHarness
 
 pytestmark = pytest.mark.service
@@ -87,7 +87,9 @@ def test_deferred_rows_are_announced_with_one_unread_count(
 
 
 @pytest.mark.parametrize("change", [MARK_READ, DELETE], ids=["read", "deleted"])
-def test_row_read_during_quiet_hours_is_not_announced(quiet: PipelineHarness, change: StatusChange) -> None:
+def test_row_read_during_quiet_hours_is_not_announced(
+    quiet: PipelineHarness, change: StatusTransition
+) -> None:
     [(row,)] = quiet.query("select id::text from notifications")
     NotificationStatusStore(quiet.engine).apply_status_change(quiet.alice.id, row, change)
     set_clock(quiet, 2026, 6, 2, 8, 0)

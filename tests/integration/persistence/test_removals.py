@@ -6,7 +6,7 @@ import pytest
 
 from app.bootstrap import new_id
 from app.devtools.checker.store_invariants import StoreInvariants
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
@@ -21,8 +21,8 @@ def ann(pipeline: PipelineHarness) -> PipelineUser:
     return pipeline.create_users("Ann")[0]
 
 
-def clock(pipeline: PipelineHarness) -> Clock:
-    return Clock(pipeline.clock.now, new_id)
+def clock(pipeline: PipelineHarness) -> TimeAndIdSource:
+    return TimeAndIdSource(pipeline.clock.now, new_id)
 
 
 def find_violations(pipeline: PipelineHarness) -> list[str]:

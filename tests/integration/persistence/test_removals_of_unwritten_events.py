@@ -7,7 +7,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.events import Event
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import BatchOutcome, EventBatch, EventToWrite, EventWriter
@@ -25,7 +25,7 @@ from tests.support.fixtures import (
 
 pytestmark = pytest.mark.service
 WRITERS = 4
-CLOCK = Clock(ManualClock().now, new_id)
+CLOCK = TimeAndIdSource(ManualClock().now, new_id)
 
 
 def write_batches(engine: Engine, batches: list[list[Event]]) -> list[BatchOutcome]:

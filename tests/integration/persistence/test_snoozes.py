@@ -16,7 +16,7 @@ from app.social.notification_status import (
     MAX_SNOOZE,
     MIN_SNOOZE,
     NotificationStatusStore,
-    StatusChange,
+    StatusTransition,
 )
 from app.social.notifications import NotificationFilter, Notifications
 from tests.support.pipeline_harness import PipelineHarness
@@ -51,7 +51,7 @@ def snooze(pipeline: PipelineHarness, duration: timedelta = HOUR) -> None:
     pipeline.run_until_idle()
 
 
-def apply_change(pipeline: PipelineHarness, change: StatusChange) -> None:
+def apply_change(pipeline: PipelineHarness, change: StatusTransition) -> None:
     NotificationStatusStore(pipeline.engine).apply_status_change(
         pipeline.alice.id, first_row_id(pipeline), change
     )
@@ -188,7 +188,7 @@ def test_row_whose_actors_left_while_it_was_snoozed_does_not_return(pipeline: Pi
 
 @pytest.mark.parametrize("change", [ARCHIVE, DELETE], ids=["archived", "deleted"])
 def test_archived_or_deleted_row_does_not_return(
-    liked_pipeline: PipelineHarness, change: StatusChange
+    liked_pipeline: PipelineHarness, change: StatusTransition
 ) -> None:
     snooze(liked_pipeline)
     apply_change(liked_pipeline, change)

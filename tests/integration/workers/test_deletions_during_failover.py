@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from app.bootstrap import new_id
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
 from app.social.removals import PostAndAccountRemoval
@@ -132,7 +132,7 @@ def test_redis_update_of_a_process_killed_after_commit_is_made_by_failback(
     removal_without_redis_update = PostAndAccountRemoval(
         pipeline.engine,
         pipeline.redis,
-        Clock(pipeline.clock.now, new_id),
+        TimeAndIdSource(pipeline.clock.now, new_id),
         run_redis_update=lambda _: None,
     )
 

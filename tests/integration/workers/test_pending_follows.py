@@ -6,7 +6,7 @@ from app.domain.routing import Topic
 from app.ingest.actions import DesiredState
 from app.persistence.pages import PageRequest
 from app.social.follows import FollowEntry, Follows
-from app.social.posts import Posts
+from app.social.posts import PostReader
 from tests.support.pipeline_harness import LaneAggregators, PipelineHarness, PipelineUser, die_at
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
@@ -103,6 +103,6 @@ def test_like_during_failover_is_listed_before_it_is_written(pipeline: PipelineH
     (ann,) = pipeline.create_users("Ann")
     failover.actions.set_like(ann.id, post_id, DesiredState.ON)
 
-    assert Posts(pipeline.engine).list_liker_ids(post_id, 10, None) == [ann.id]
+    assert PostReader(pipeline.engine).list_liker_ids(post_id, 10, None) == [ann.id]
     failover.actions.set_like(ann.id, post_id, DesiredState.OFF)
-    assert Posts(pipeline.engine).list_liker_ids(post_id, 10, None) == []
+    assert PostReader(pipeline.engine).list_liker_ids(post_id, 10, None) == []

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.clients import gevent_setup
-from app.clients.postgres import BudgetedPool
+from app.clients.postgres import BudgetChargingPool
 from app.clients.request_deadline import REQUEST_BUDGET_SECONDS, RequestPostgresTimeoutBudget
 
 
@@ -54,7 +54,7 @@ def test_failed_pool_wait_reduces_the_timeout_budget(
     timeout_budget: RequestPostgresTimeoutBudget,
 ) -> None:
     engine = create_engine(
-        "sqlite://", poolclass=BudgetedPool, pool_size=1, max_overflow=0, pool_timeout=0.05
+        "sqlite://", poolclass=BudgetChargingPool, pool_size=1, max_overflow=0, pool_timeout=0.05
     )
     with engine.connect(), pytest.raises(PoolTimeout):
         engine.connect()
@@ -71,7 +71,9 @@ def test_dead_connection_is_replaced_within_the_remaining_budget(
         remaining_seconds.append(timeout_budget.remaining_seconds())
         return sqlite3.connect(":memory:", check_same_thread=False)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=BudgetedPool, pool_size=1, max_overflow=0)
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=BudgetChargingPool, pool_size=1, max_overflow=0
+    )
     connection = engine.connect()
 
     def invalidate() -> None:

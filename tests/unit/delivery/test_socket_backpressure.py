@@ -16,7 +16,7 @@ def test_socket_whose_client_went_away_is_closed_without_waiting_for_it() -> Non
     eio_socket.send(Packet(MESSAGE, "never read"))
 
     with gevent.Timeout(1):
-        guard.close_socket("sid")
-        guard.close_socket("unknown")
+        guard.close_gracefully("sid")
+        guard.close_gracefully("unknown")
 
     assert eio_socket.closed

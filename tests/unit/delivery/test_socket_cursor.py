@@ -106,14 +106,14 @@ def test_events_wait_until_the_end_of_all_joins() -> None:
     cursor.begin_join()
     assert accepted_seqs(cursor, 4, 5) == []
     assert cursor.end_join(4) == []
-    assert cursor.release() == []
+    assert cursor.take_held_events() == []
     assert cursor.end_join(3) == [client_event(5)], "4 was among the missed events of the first join"
 
 
 def test_connected_socket_that_does_not_join_gets_events_after_a_while() -> None:
     cursor = SocketCursor("alice", "socket-1")
     assert accepted_seqs(cursor, 4, 6) == []
-    assert cursor.release() == [client_event(4)]
+    assert cursor.take_held_events() == [client_event(4)]
     assert cursor.is_behind
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.clock import Clock
+from app.domain.clock import TimeAndIdSource
 from app.domain.errors import Poisoned
 from app.domain.events import occurred_at_from_seq, seq_from_stream_id, to_iso_utc
 
@@ -35,6 +35,6 @@ def test_seq_contains_its_time_in_milliseconds() -> None:
 
 
 def test_seq_of_now_is_that_of_a_stream_id_of_now() -> None:
-    clock = Clock(lambda: 1_780_000_000.123, lambda: "")
+    clock = TimeAndIdSource(lambda: 1_780_000_000.123, lambda: "")
 
     assert clock.now_seq() == seq_from_stream_id("1780000000123-0")
