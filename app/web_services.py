@@ -53,7 +53,7 @@ from app.operations.metrics import Metrics
 from app.operations.notification_search import NotificationSearch
 from app.operations.open_windows import OpenWindows
 from app.operations.pipeline_history import PipelineHistory
-from app.operations.trace import EventTraces
+from app.operations.trace import EventTraceReader
 from app.persistence.blocks import Blocks
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.persistence.seen_receipts import record_seen_receipts
@@ -92,7 +92,7 @@ class AdminServices:
     data_wipe: EventDataWipe
     database_viewer: DatabaseViewer
     event_search: EventSearch
-    event_traces: EventTraces
+    event_traces: EventTraceReader
     fallback_queue: FallbackQueue
     in_flight_events: InFlightEvents
     mail_list: MailList
@@ -241,7 +241,7 @@ def _build_admin_services(services: SharedServices) -> AdminServices:
         data_wipe=EventDataWipe(engine, redis, limits.ingress_shards),
         database_viewer=DatabaseViewer(engine),
         event_search=EventSearch(redis, engine),
-        event_traces=EventTraces(redis, engine),
+        event_traces=EventTraceReader(redis, engine),
         fallback_queue=FallbackQueue(engine, limits.fallback_max_retries),
         in_flight_events=InFlightEvents(redis, engine, all_shards),
         mail_list=MailList(engine),

@@ -183,7 +183,7 @@ def _admin_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[Ap
         operations.blueprint(
             shared.request_auth,
             admin.open_windows,
-            admin.database_viewer.find_names,
+            admin.database_viewer.find_names_by_ids,
             admin.audit_log,
             admin.open_delivery_log,
         ),

@@ -91,7 +91,7 @@ def build_worker(loop: WorkerLoop, worker_services: WorkerServices) -> Worker:
     )
 
 
-def _check_tables(worker_services: WorkerServices) -> Callable[[], None]:
+def _make_table_check(worker_services: WorkerServices) -> Callable[[], None]:
     """For loops that do not wait for Kafka or Redis."""
     return lambda: check_tables_exist(worker_services.services.engine)
 
@@ -164,7 +164,7 @@ def _build_fan_out(worker_services: WorkerServices) -> LoopParts:
         # A new fan-out ends the rest: its mentions do not wait.
         return step_then_rest(fan_out.step, PAGE_REST_RATIO, MIN_PAGE_TO_REST, listener.wait_for_payloads)
 
-    return LoopParts(step, _check_tables(worker_services), idle_delay=make_notify_delay(listener))
+    return LoopParts(step, _make_table_check(worker_services), idle_delay=make_notify_delay(listener))
 
 
 def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
@@ -202,7 +202,7 @@ def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
     # It has to notice that Redis is unavailable or empty.
     return LoopParts(
         redis_failback.step,
-        _check_tables(worker_services),
+        _make_table_check(worker_services),
         redis_failback.release_lease,
         redis_failback.idle_delay,
     )
@@ -235,7 +235,7 @@ def _build_pipeline_history(worker_services: WorkerServices) -> LoopParts:
 
 def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:
     step = ProfileChangeBroadcaster(worker_services.services.engine).step
-    return LoopParts(step, _check_tables(worker_services))
+    return LoopParts(step, _make_table_check(worker_services))
 
 
 def _build_retention(worker_services: WorkerServices) -> LoopParts:
@@ -247,7 +247,7 @@ def _build_retention(worker_services: WorkerServices) -> LoopParts:
         settings.interval_seconds,
     )
     return LoopParts(
-        retention.step, _check_tables(worker_services), retention.release_lease, retention.idle_delay
+        retention.step, _make_table_check(worker_services), retention.release_lease, retention.idle_delay
     )
 
 
@@ -293,7 +293,7 @@ def _build_delivery_log(worker_services: WorkerServices, subscriber: KafkaSubscr
         moved_count = log_writer.step()
         return moved_count if moved_count >= MAX_BATCH_RECORDS else 0
 
-    return LoopParts(step_or_idle, _check_delivery_log(worker_services, delivery_log))
+    return LoopParts(step_or_idle, _make_delivery_log_preparation(worker_services, delivery_log))
 
 
 def _build_fan_out_log(worker_services: WorkerServices, subscriber: KafkaSubscriber) -> LoopParts:
@@ -309,7 +309,7 @@ def _build_fan_out_log(worker_services: WorkerServices, subscriber: KafkaSubscri
     )
     return LoopParts(
         lambda: step_then_rest(log_writer.step, PAGE_LOG_REST_RATIO),
-        _check_delivery_log(worker_services, delivery_log),
+        _make_delivery_log_preparation(worker_services, delivery_log),
     )
 
 
@@ -324,7 +324,9 @@ def _open_delivery_log_at(endpoint_url: str | None, region: str) -> DeliveryLog:
     return DeliveryLog(create_dynamodb_client(endpoint_url, region))
 
 
-def _check_delivery_log(worker_services: WorkerServices, delivery_log: DeliveryLog) -> Callable[[], None]:
+def _make_delivery_log_preparation(
+    worker_services: WorkerServices, delivery_log: DeliveryLog
+) -> Callable[[], None]:
     def check_ready() -> None:
         worker_services.check_dependencies_and_create_topics()
         delivery_log.create_table()
@@ -353,7 +355,9 @@ def _build_mailer(worker_services: WorkerServices) -> LoopParts:
         return 0.0 if message_mailer.wait_for_send_to_end(MAILER_WAIT_SECONDS) else wait_for_critical()
 
     # Messages need PostgreSQL only.
-    return LoopParts(message_mailer.step, _check_tables(worker_services), message_mailer.close, mailer_delay)
+    return LoopParts(
+        message_mailer.step, _make_table_check(worker_services), message_mailer.close, mailer_delay
+    )
 
 
 BUILDERS: dict[str, Callable[[WorkerServices], LoopParts]] = {

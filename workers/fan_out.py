@@ -27,7 +27,7 @@ from app.persistence.fan_out_pages import FanOutPageWriter
 from app.persistence.fan_outs import (
     Audience,
     FanOut,
-    PageProgress,
+    FanOutPageResult,
     list_subscribers_among,
     mark_mentions_written,
     save_progress,
@@ -75,7 +75,7 @@ class FanOutWorker:
         payload = event_to_record(fan_out.event).value
         self._dead_letters.store_and_publish(DeadLetter("fan_outs", fan_out.id, reason, payload))
         with translate_errors("end a fan-out"), self._engine.begin() as conn:
-            save_progress(conn, fan_out, PageProgress(None, 0, {"failed": 1}))
+            save_progress(conn, fan_out, FanOutPageResult(None, 0, {"failed": 1}))
         return {"failed": 1}
 
     def _write_mentions(self, fan_out: FanOut) -> dict[str, int]:

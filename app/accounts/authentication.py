@@ -110,7 +110,7 @@ class AccountAuthentication:
         device_key = self._known_device_rate_limit_key(account, client_device)
         rate_limits.count_login_attempt(email, client_device.ip_address, device_key)
         try:
-            authenticated = self._authenticate(account, password)
+            authenticated = self._verify_password_or_raise(account, password)
         except Unavailable:
             rate_limits.refund_login_attempt(email, client_device.ip_address, device_key)
             raise
@@ -169,7 +169,7 @@ class AccountAuthentication:
             return hash_token(f"{client_device.parsed_user_agent.browser}|{client_device.network}")
         return None
 
-    def _authenticate(self, account: Account | None, password: str) -> Account:
+    def _verify_password_or_raise(self, account: Account | None, password: str) -> Account:
         is_correct = self._services.password_hashing.verify(
             password, account.password_hash if account else None
         )

@@ -57,7 +57,7 @@ class WorkerControl:
             return {}
         return {name: _state(statuses.get(name, [])) for name in WORKER_PROCESSES}
 
-    def run_command(self, worker: str, command: WorkerCommand) -> None:
+    def signal_worker(self, worker: str, command: WorkerCommand) -> None:
         """For all processes of the worker. Raises Rejected (404)."""
         processes = [process for name, process in self._find_processes() if name == worker]
         if not processes:

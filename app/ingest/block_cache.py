@@ -79,7 +79,7 @@ class UserBlockCache:
                     redis_key("clear", "watermark", slot_of=slot_of),
                     membership_keys.idle_key(slot_of),
                 ],
-                args=[CHANGED_SET_TTL_MS, membership_keys.blocks_idle_name(user_id), *token_and_ids],
+                args=[CHANGED_SET_TTL_MS, membership_keys.blocks_idle_set_entry(user_id), *token_and_ids],
             )
 
 

@@ -155,7 +155,7 @@ class MembershipCacheLoader:
                     loaded_object.count,
                     len(member_ids),
                     "" if loaded_object.member_ids is not None else load_id,
-                    membership_kind.idle_name(object_id),
+                    membership_kind.idle_set_entry(object_id),
                 ],
             )
 

@@ -212,7 +212,7 @@ class Comments:
                     cache_load_token,
                     deadline_ms,
                     count,
-                    membership_keys.idle_name(Kind.LIKE, post_id),
+                    membership_keys.idle_set_entry(Kind.LIKE, post_id),
                 ],
             )
 

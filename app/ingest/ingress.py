@@ -79,7 +79,7 @@ class IngressStreams:
             limits.max_shard_length,
             comment.id if comment else "",
             comment.to_pending_json() if comment and not comment_deleted else "",
-            membership_keys.idle_name(Kind.LIKE, post_id),
+            membership_keys.idle_set_entry(Kind.LIKE, post_id),
         ]
         for event in events:
             flat_fields = [field for pair in event.to_stream_fields().items() for field in pair]

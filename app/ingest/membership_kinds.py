@@ -34,8 +34,8 @@ class MembershipKind:
     def large_key(self, object_id: str) -> str:
         return membership_keys.large_key(self.event_kind, object_id)
 
-    def idle_name(self, object_id: str) -> str:
-        return membership_keys.idle_name(self.event_kind, object_id)
+    def idle_set_entry(self, object_id: str) -> str:
+        return membership_keys.idle_set_entry(self.event_kind, object_id)
 
 
 def _counts_sql(

@@ -206,8 +206,8 @@ class MembershipStore(MembershipReader):
                     stored_state.version,
                     membership_keys.bucket_of(request.actor_id),
                     self._max_cached_members,
-                    membership_kind.idle_name(object_id),
-                    membership_keys.blocks_idle_name(owner_id),
+                    membership_kind.idle_set_entry(object_id),
+                    membership_keys.blocks_idle_set_entry(owner_id),
                 ],
             )
 

@@ -140,7 +140,7 @@ class DatabaseViewer:
                     return rows
             return fetch_page(conn, query, view.sort_key_columns, page, to_dict)
 
-    def find_names(self, ids: Iterable[str | None]) -> dict[str, str]:
+    def find_names_by_ids(self, ids: Iterable[str | None]) -> dict[str, str]:
         """The names of users and the captions of posts among the ids. Empty while PostgreSQL is unavailable:
         the ids say the same."""
         known_ids = sorted({id for id in ids if id})

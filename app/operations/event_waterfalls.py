@@ -19,7 +19,7 @@ from app.domain.event_waterfall import (
 )
 from app.domain.events import Event, occurred_at_from_seq
 from app.operations.in_flight_events import InFlightEvents
-from app.operations.trace import EventProgress, EventTraces
+from app.operations.trace import EventProgress, EventTraceReader
 
 RECENT_SECONDS = 10.0
 RETRY_DELAYS_SECONDS = (0.05, 0.2)
@@ -38,7 +38,7 @@ class EventWaterfall:
 
 
 class EventWaterfalls:
-    def __init__(self, event_traces: EventTraces, in_flight_events: InFlightEvents) -> None:
+    def __init__(self, event_traces: EventTraceReader, in_flight_events: InFlightEvents) -> None:
         self._event_traces = event_traces
         self._in_flight_events = in_flight_events
 

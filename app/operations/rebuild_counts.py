@@ -73,7 +73,7 @@ class CountRebuilder:
                 membership_keys.members_key(kind, object_id),
                 membership_keys.large_key(kind, object_id),
             ]
-        names = [membership_keys.idle_name(kind, object_id) for object_id in object_ids]
+        names = [membership_keys.idle_set_entry(kind, object_id) for object_id in object_ids]
         return int(self._recount_sets(keys=keys, args=names))
 
 

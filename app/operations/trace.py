@@ -89,7 +89,7 @@ class EventProgress:
         }
 
 
-class EventTraces:
+class EventTraceReader:
     def __init__(self, connection: redis.Redis, engine: Engine) -> None:
         self._redis = connection
         self._engine = engine

@@ -15,7 +15,7 @@ from app.domain.group_planning import group_lock_order, plan_group_changes
 from app.domain.grouping import ActorChange, AnnounceWhen, GroupKey, GroupPlanContext
 from app.persistence import groups
 from app.persistence.outbox_writer import AnnouncementBatch, write_announcements
-from app.persistence.recipients import load_recipient_context
+from app.persistence.recipients import load_announcement_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def remove_actor_from_groups(conn: Connection, removal: ActorRemovalRequest, clo
     write_announcements(
         conn,
         AnnouncementBatch(
-            plan_by_group, {}, load_recipient_context(conn, [], [], removal.recipient_ids, now)
+            plan_by_group, {}, load_announcement_context(conn, [], [], removal.recipient_ids, now)
         ),
     )
     return len(plan_by_group)

@@ -1,6 +1,6 @@
 """Decides for each written event whether it is announced and as which kind; names the outcome of the others.
 
-Pure functions over events and a RecipientContext, used by app/persistence/event_writer.py.
+Pure functions over events and a AnnouncementContext, used by app/persistence/event_writer.py.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind
 from app.domain.grouping import ActorChange, AnnounceWhen, GroupKey, GroupPlan
 from app.domain.preferences import Suppress, SuppressionReason
 from app.persistence.batch_writes import KINDS_WITH_ROWS
-from app.persistence.recipients import RecipientContext
+from app.persistence.recipients import AnnouncementContext
 from app.persistence.suppressed_events import SuppressedEvent
 
 _SUPPRESSED_OUTCOMES = frozenset({"self", "muted", "blocked", "preference", "expired"})
@@ -30,47 +30,47 @@ class AnnouncementDecision:
 def decide_announcement(
     event: Event,
     existing_recipients: Collection[str],
-    recipient_context: RecipientContext,
+    announcement_context: AnnouncementContext,
     previous_kind: Kind | None,
 ) -> AnnouncementDecision:
     """`previous_kind`: the kind under which the same event was announced before, if it was."""
-    suppression = _suppression_outcome_except_preferences(event, existing_recipients, recipient_context)
+    suppression = _suppression_outcome_except_preferences(event, existing_recipients, announcement_context)
     if suppression is not None:
         return AnnouncementDecision(suppression)
     if not event.active:
         # Retractions ignore preferences: the actor leaves every group that may hold the event.
         return AnnouncementDecision("retracted", tuple(event_variants_to_retract(event)))
     for candidate in event_variants_to_announce(event):
-        if _is_candidate_allowed(candidate, recipient_context, previous_kind):
+        if _is_candidate_allowed(candidate, announcement_context, previous_kind):
             return AnnouncementDecision("delivered", (candidate,))
     return AnnouncementDecision(SuppressionReason.PREFERENCE.value)
 
 
 def _is_candidate_allowed(
-    candidate: Event, recipient_context: RecipientContext, previous_kind: Kind | None
+    candidate: Event, announcement_context: AnnouncementContext, previous_kind: Kind | None
 ) -> bool:
     """A repeated event keeps its kind. Otherwise at least one channel must be enabled for the kind."""
     if previous_kind is not None:
         return candidate.kind is previous_kind
-    decision = recipient_context.delivery_decision(candidate.kind, candidate.recipient_id)
+    decision = announcement_context.delivery_decision(candidate.kind, candidate.recipient_id)
     return not isinstance(decision, Suppress)
 
 
 def _suppression_outcome_except_preferences(
-    event: Event, existing_recipients: Collection[str], recipient_context: RecipientContext
+    event: Event, existing_recipients: Collection[str], announcement_context: AnnouncementContext
 ) -> str | None:
     """The outcome of an event that is not announced for reasons other than channel preferences."""
     if event.recipient_id not in existing_recipients:
         return "expired"
     if event.kind in UNGROUPED_KINDS:
         return None
-    if event.kind not in KINDS_WITH_ROWS and event.actor_id not in recipient_context.actors_by_id:
+    if event.kind not in KINDS_WITH_ROWS and event.actor_id not in announcement_context.actors_by_id:
         return "expired"
     if event.actor_id == event.recipient_id:
         return SuppressionReason.SELF.value
     if not event.active:
         return None  # retractions ignore mutes and blocks
-    suppression_reason = recipient_context.suppression_reason(event)
+    suppression_reason = announcement_context.suppression_reason(event)
     return suppression_reason.value if suppression_reason else None
 
 

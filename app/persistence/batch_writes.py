@@ -1,6 +1,6 @@
 """Batch writes: one upsert per kind for likes, follows and comments; RETURNING tells which rows changed.
 
-In: events of a batch. Out: RowChanges, and counters of posts and users in the same transaction.
+In: events of a batch. Out: RowWriteResult, and counters of posts and users in the same transaction.
 
 `where stored.seq < new.seq` makes every write safe to repeat, to arrive late or to run beside a newer one.
 The join leaves out rows whose post or user was deleted, so that one deleted account does not fail the
@@ -21,7 +21,7 @@ KINDS_WITH_ROWS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
 
 
 @dataclass(frozen=True, slots=True)
-class RowChanges:
+class RowWriteResult:
     """The events that changed a row, and those left out because their post or user no longer exists.
     `retracted_events`: the latest retractions that were written before the event that they retract.
     `was_active_by_row`: of each row of likes and follows that was written, its state before."""
@@ -111,7 +111,7 @@ _COUNTER_UPDATES = {
 }
 
 
-def write_event_rows(conn: Connection, events: Iterable[Event]) -> RowChanges:
+def write_event_rows(conn: Connection, events: Iterable[Event]) -> RowWriteResult:
     """Writes likes, follows and comments. Events of other kinds have no row and count as changed, unless
     their post no longer exists."""
     by_kind: dict[Kind, list[Event]] = {}
@@ -133,7 +133,7 @@ def write_event_rows(conn: Connection, events: Iterable[Event]) -> RowChanges:
             with_post, without_post = _lock_posts_and_split_events(conn, by_kind[kind])
             changed += with_post
             expired += without_post
-    return RowChanges(tuple(changed), tuple(expired), tuple(retracted), was_active_by_row)
+    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active_by_row)
 
 
 def _lock_posts_and_split_events(
@@ -173,7 +173,7 @@ def _latest_event_per_row(events: Sequence[Event]) -> dict[tuple[str, str], Even
     return latest
 
 
-def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, str], Event]) -> RowChanges:
+def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, str], Event]) -> RowWriteResult:
     events = [latest[row_key] for row_key in sorted(latest)]
     params = _comment_params(events) if kind is Kind.COMMENT else _common_row_params(events)
     statement = {
@@ -191,7 +191,7 @@ def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, st
     was_active: dict[MembershipRow, bool] = {
         (kind, row[0], row[1]): bool(row[2]) for row in written_rows if kind is not Kind.COMMENT
     }
-    return RowChanges(tuple(changed), tuple(expired), tuple(retracted), was_active)
+    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active)
 
 
 def _common_row_params(events: Sequence[Event]) -> dict[str, object]:

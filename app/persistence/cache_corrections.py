@@ -49,7 +49,11 @@ class CacheCorrector:
     def remove_like_or_follow(self, kind: Kind, object_id: str, actor_id: str, had_active_row: bool) -> None:
         """Removes one like or follow of a deleted user. Raises Unavailable."""
         keys = [*membership_keys.all_keys(kind, object_id), membership_keys.idle_key(object_id)]
-        args: list[str | int] = [actor_id, int(had_active_row), membership_keys.idle_name(kind, object_id)]
+        args: list[str | int] = [
+            actor_id,
+            int(had_active_row),
+            membership_keys.idle_set_entry(kind, object_id),
+        ]
         with translate_errors("correct a count"):
             self._remove_member_script(keys=keys, args=args)
 

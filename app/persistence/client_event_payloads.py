@@ -12,7 +12,7 @@ from app.domain.messages import default_notification_title
 from app.domain.preferences import SendAfterQuietHours
 from app.domain.text import truncate_graphemes
 from app.persistence.notification_rows import NotificationRow
-from app.persistence.recipients import RecipientContext
+from app.persistence.recipients import AnnouncementContext
 from app.persistence.serializer import Json, build_payload
 
 
@@ -40,13 +40,13 @@ def build_event_name_and_payload(
         announcement.actor_count,
         announcement.newly_announced_count,
     )
-    if announcement.actor_id and announcement.actor_id in row.recipient_context.actors_by_id:
+    if announcement.actor_id and announcement.actor_id in row.announcement_context.actors_by_id:
         payload |= _instant_announcement_fields(row, announcement)
     return event_type.value, payload
 
 
 def build_first_announcement(
-    event: Event, notification_id: str, context: RecipientContext
+    event: Event, notification_id: str, context: AnnouncementContext
 ) -> FirstAnnouncement:
     """The announcement of an event that is the first of its group."""
     is_grouped = event.kind not in UNGROUPED_KINDS
@@ -59,7 +59,7 @@ def build_first_announcement(
         latest_actors=[(context.actors_by_id[actor_id], event.is_follower) for actor_id in actor_ids],
         event_text=event.message if is_grouped else None,
         newest_event=event,
-        recipient_context=context,
+        announcement_context=context,
     )
     announcement = PlannedClientEvent(
         ClientEventType.ANNOUNCED,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from app.domain.events import Event, occurred_at_from_seq
 from app.domain.redaction import get_encrypted_body, with_encrypted_login_code
 from app.persistence.client_event_payloads import build_first_announcement
-from app.persistence.recipients import RecipientContext
+from app.persistence.recipients import AnnouncementContext
 from app.persistence.serializer import Json, RenderContext, render_payload
 
 CRITICAL_NOTIFY_CHANNEL = "critical"
@@ -53,7 +53,7 @@ def build_critical_client_event(
 def build_preview_client_event(event: Event) -> CriticalClientEvent:
     """The client event that the event will have once it can be written: same id and version, but no
     client_seq."""
-    context = RecipientContext(occurred_at_from_seq(event.seq))
+    context = AnnouncementContext(occurred_at_from_seq(event.seq))
     announcement = build_first_announcement(event, event.event_id, context)
     del announcement.payload["seq"]
     return build_critical_client_event(

@@ -38,7 +38,7 @@ from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.outbox_writer import AnnouncementBatch, write_announcements
 from app.persistence.previous_announcements import load_previously_announced_kinds
-from app.persistence.recipients import RecipientContext, load_recipient_context
+from app.persistence.recipients import AnnouncementContext, load_announcement_context
 from app.persistence.remaining_comments import load_remaining_comment_seqs
 from app.persistence.suppressed_events import SuppressedEvent, insert_suppressed_outbox_rows
 from app.persistence.written_memberships import MembershipRow
@@ -163,14 +163,14 @@ class EventWriter:
             for event in row_changes.changed_events
             if needs_actor_profile(event, announce_when_by_event[event.event_id])
         ]
-        recipient_context = load_recipient_context(
+        announcement_context = load_announcement_context(
             conn, row_changes.changed_events, events_naming_actors, existing_recipients, now
         )
         previous_kinds = load_previously_announced_kinds(conn, row_changes.changed_events)
         announced_events = self._select_events_and_store_outcomes(
             row_changes.changed_events,
             existing_recipients,
-            recipient_context,
+            announcement_context,
             previous_kinds,
             outcome,
         )
@@ -194,7 +194,7 @@ class EventWriter:
             AnnouncementBatch(
                 plan_by_group,
                 {event.event_id: event for event in announced_events},
-                recipient_context,
+                announcement_context,
                 batch.pushes_by_notify,
             ),
         )
@@ -206,7 +206,7 @@ class EventWriter:
         self,
         changed_events: Sequence[Event],
         existing_recipients: set[str],
-        recipient_context: RecipientContext,
+        announcement_context: AnnouncementContext,
         previous_kinds: Mapping[str, Kind],
         outcome: BatchOutcome,
     ) -> list[Event]:
@@ -214,7 +214,7 @@ class EventWriter:
         announced_events: list[Event] = []
         for event in changed_events:
             decision = decide_announcement(
-                event, existing_recipients, recipient_context, previous_kinds.get(event.event_id)
+                event, existing_recipients, announcement_context, previous_kinds.get(event.event_id)
             )
             outcome.outcomes[event.event_id] = decision.outcome
             if event.active and decision.group_events and decision.group_events[0].kind is not event.kind:

@@ -17,7 +17,7 @@ from app.domain.events import UNGROUPED_KINDS, Event
 from app.domain.preferences import NotificationPreferences, Suppress, SuppressionReason
 from app.persistence.client_event_payloads import build_first_announcement
 from app.persistence.fan_outs import MANY_RECIPIENTS
-from app.persistence.recipients import RecipientContext, load_recipient_context
+from app.persistence.recipients import AnnouncementContext, load_announcement_context
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class RecipientDecisions:
 def decide_for_recipients(
     conn: Connection, event: Event, recipient_ids: Sequence[str], now: datetime
 ) -> RecipientDecisions:
-    context = load_recipient_context(conn, [event], [event], [], now)
+    context = load_announcement_context(conn, [event], [event], [], now)
     decisions = RecipientDecisions()
     for reason, *preference_values, user_ids in conn.execute(
         _GROUP_BY_REASON_AND_PREFERENCES, _reason_params(event, recipient_ids)
@@ -78,7 +78,7 @@ def _to_preferences(event: Event, values: Sequence[Any]) -> NotificationPreferen
     return replace(NotificationPreferences(*switches), channel_matrix=channel_matrix)
 
 
-def _build_variant(event: Event, context: RecipientContext) -> dict[str, object]:
+def _build_variant(event: Event, context: AnnouncementContext) -> dict[str, object]:
     """The columns of the row and the client event for recipients with the same decision. What differs, the
     row id and client_seq, is added by the statement that inserts them."""
     announcement = build_first_announcement(event, MANY_RECIPIENTS, context)

@@ -24,7 +24,7 @@ from app.persistence.fan_out_decisions import RecipientDecisions, decide_for_rec
 from app.persistence.fan_outs import (
     Audience,
     FanOut,
-    PageProgress,
+    FanOutPageResult,
     find_next_fan_out,
     lock_fan_out_at_position,
     save_progress,
@@ -69,7 +69,7 @@ class FanOutPageWriter:
             else:
                 outcomes, recipient_ids = Counter(), []
             is_last_page = len(recipient_ids) < self._page_size
-            progress = PageProgress(
+            progress = FanOutPageResult(
                 None if is_last_page else recipient_ids[-1], len(recipient_ids), dict(+outcomes)
             )
             save_progress(conn, self._count_recipients_once(conn, fan_out), progress)

@@ -108,7 +108,7 @@ def lock_fan_out_at_position(conn: Connection, fan_out: FanOut) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class PageProgress:
+class FanOutPageResult:
     """The result of a page. `last_recipient_id` is None after the last page."""
 
     last_recipient_id: str | None
@@ -116,7 +116,7 @@ class PageProgress:
     count_by_outcome: dict[str, int]
 
 
-def save_progress(conn: Connection, fan_out: FanOut, page: PageProgress) -> None:
+def save_progress(conn: Connection, fan_out: FanOut, page: FanOutPageResult) -> None:
     conn.execute(
         _SAVE_PROGRESS,
         {

@@ -51,12 +51,12 @@ def idle_key(slot_of: str | int | None) -> str:
     return redis_key("membership", "idle", slot_of=slot_of)
 
 
-def idle_name(kind: Kind, object_id: str) -> str:
+def idle_set_entry(kind: Kind, object_id: str) -> str:
     """The name of a post or user in the sorted set."""
     return f"{_TYPE_BY_KIND[kind]}:{object_id}"
 
 
-def blocks_idle_name(user_id: str) -> str:
+def blocks_idle_set_entry(user_id: str) -> str:
     return f"blocks:{user_id}"
 
 

@@ -1,6 +1,6 @@
 """Notification rows as they read after the current transaction: text, actors, target, channels.
 
-In: group plans, the events of the transaction and a RecipientContext. Out: NotificationRow objects with the
+In: group plans, the events of the transaction and an AnnouncementContext. Out: NotificationRow objects with
 columns that app/persistence/outbox_writer.py stores and app/persistence/serializer.py reads.
 """
 
@@ -18,7 +18,7 @@ from app.domain.redaction import get_encrypted_body
 from app.domain.routing import priority_of
 from app.domain.text import truncate_graphemes
 from app.persistence.groups import ActorProfile, load_first_actors
-from app.persistence.recipients import RecipientContext
+from app.persistence.recipients import AnnouncementContext
 from app.persistence.remaining_comments import CommentQuote, load_latest_quotes
 
 _KINDS_ABOUT_OWN_POSTS = frozenset({Kind.LIKE, Kind.COMMENT, Kind.POST_SHARE})
@@ -37,7 +37,7 @@ class NotificationRow:
     newest_event: Event | None
     """The newest event of this transaction that adds to the row. None when actors only left; then
     `generation` alone has what the row is about."""
-    recipient_context: RecipientContext
+    announcement_context: AnnouncementContext
     quoted_comment: CommentQuote | None = None
     """For rows about comments: the comment of the actor named first."""
     client_seq: int = 0
@@ -71,7 +71,7 @@ class NotificationRow:
 
     @property
     def delivery_decision(self) -> SendNow | SendAfterQuietHours:
-        decision = self.recipient_context.delivery_decision(self.kind, self.group_key.recipient_id)
+        decision = self.announcement_context.delivery_decision(self.kind, self.group_key.recipient_id)
         return decision if isinstance(decision, SendNow | SendAfterQuietHours) else SendNow(())
 
     @property
@@ -100,7 +100,7 @@ class NotificationRow:
                 for name, value in self.newest_event.metadata.items()
                 if name in _STORED_METADATA_KEYS and value
             }
-        captions = self.recipient_context.post_captions
+        captions = self.announcement_context.post_captions
         if self.kind in _KINDS_ABOUT_OWN_POSTS and self.group_key.object_id in captions:
             merged["objectText"] = truncate_graphemes(captions[self.group_key.object_id] or "A picture")
         if self.quoted_comment:
@@ -113,8 +113,8 @@ class NotificationRow:
         """The columns of the row after this transaction."""
         first_actor = self.latest_actors[0][0] if self.latest_actors else None
         decision, event, stored = self.delivery_decision, self.newest_event, self.generation.stored_fields
-        now = self.recipient_context.now
-        image_url = (event and event.image_url) or self.recipient_context.post_image_urls.get(
+        now = self.announcement_context.now
+        image_url = (event and event.image_url) or self.announcement_context.post_image_urls.get(
             self.group_key.object_id
         )
         return {
@@ -147,7 +147,7 @@ def build_notification_rows(
     conn: Connection,
     plan_by_group: Mapping[GroupKey, GroupPlan],
     events: Iterable[Event],
-    recipient_context: RecipientContext,
+    announcement_context: AnnouncementContext,
 ) -> Iterator[NotificationRow]:
     """One row per changed generation of the plans, with its current actors and quote from the tables."""
     changed_generations = [
@@ -176,6 +176,6 @@ def build_notification_rows(
             latest_actors_by_id[generation.id],
             plan.text_by_generation.get(generation.id),
             newest_event_by_group.get(group_key),
-            recipient_context,
+            announcement_context,
             quoted_comments.get(generation.id),
         )

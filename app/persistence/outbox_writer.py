@@ -28,7 +28,7 @@ from app.persistence.critical_notify import (
 )
 from app.persistence.notification_rows import NotificationRow, build_notification_rows
 from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
-from app.persistence.recipients import RecipientContext
+from app.persistence.recipients import AnnouncementContext
 
 OUTBOX_CHANNEL = "outbox"
 """NOTIFY channel of new outbox rows."""
@@ -41,7 +41,7 @@ class AnnouncementBatch:
 
     plan_by_group: dict[GroupKey, GroupPlan]
     event_by_id: dict[str, Event]
-    recipient_context: RecipientContext
+    announcement_context: AnnouncementContext
     pushes_by_notify: bool = False
 
 
@@ -69,7 +69,7 @@ class ClientEvent:
 def write_announcements(conn: Connection, batch: AnnouncementBatch) -> AnnouncementWriteResult:
     """Updates the notification rows, inserts the client events and sends NOTIFY for critical ones."""
     built_rows = build_notification_rows(
-        conn, batch.plan_by_group, batch.event_by_id.values(), batch.recipient_context
+        conn, batch.plan_by_group, batch.event_by_id.values(), batch.announcement_context
     )
     rows = {row.generation.id: row for row in built_rows}
     if not rows:

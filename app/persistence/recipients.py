@@ -1,6 +1,6 @@
 """Loads what decides about announcements: mutes, blocks and preferences of recipients, profiles of actors.
 
-In: events of a transaction and their recipients. Out: a RecipientContext, read in one statement.
+In: events of a transaction and their recipients. Out: a AnnouncementContext, read in one statement.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ _SELECT_RECIPIENT_CONTEXT = text("""
 
 
 @dataclass(slots=True)
-class RecipientContext:
+class AnnouncementContext:
     now: datetime
     actors_by_id: dict[str, ActorProfile] = field(default_factory=dict)
     preferences: dict[str, NotificationPreferences] = field(default_factory=dict)
@@ -68,13 +68,13 @@ class RecipientContext:
         return SuppressionReason.MUTED if matching_mutes else None
 
 
-def load_recipient_context(
+def load_announcement_context(
     conn: Connection,
     events: Sequence[Event],
     events_naming_actors: Sequence[Event],
     recipient_ids: Iterable[str],
     now: datetime,
-) -> RecipientContext:
+) -> AnnouncementContext:
     """The context as of this transaction. `events_naming_actors`: the events whose actors' profiles are
     needed."""
     params = {
@@ -84,7 +84,7 @@ def load_recipient_context(
     }
     aggregates = [rows or [] for rows in conn.execute(_SELECT_RECIPIENT_CONTEXT, params).one()]
     actor_rows, preference_rows, mute_rows, block_rows, post_rows = aggregates
-    return RecipientContext(
+    return AnnouncementContext(
         now,
         actors_by_id={row[0]: ActorProfile(*row) for row in actor_rows},
         preferences={row[0]: _preferences_from_row(row[1:]) for row in preference_rows},

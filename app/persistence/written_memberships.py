@@ -76,7 +76,7 @@ class WrittenMemberships:
                 membership_keys.unwritten_key(kind, object_id),
                 membership_keys.large_key(kind, object_id),
             ]
-            args += [membership_keys.idle_name(kind, object_id), len(events)]
+            args += [membership_keys.idle_set_entry(kind, object_id), len(events)]
             for event in events:
                 args += [
                     event.actor_id,

@@ -66,7 +66,7 @@ class Follows:
         with translate_errors("store a bell subscription"), self._engine.begin() as conn:
             conn.execute(_INSERT_BELL_SUBSCRIPTION if subscribed else _DELETE_BELL_SUBSCRIPTION, values)
 
-    def filter_bell_subscribed(self, subscriber_id: str | None, target_user_ids: Sequence[str]) -> set[str]:
+    def list_bell_targets_among(self, subscriber_id: str | None, target_user_ids: Sequence[str]) -> set[str]:
         """The target users whose posts the subscriber is notified of."""
         if subscriber_id is None or not target_user_ids:
             return set()

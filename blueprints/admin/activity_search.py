@@ -11,7 +11,7 @@ from app.domain.events import Kind
 from app.operations.activity_filter import ActivityFilter
 from app.operations.event_search import EventSearch, FoundEvent
 from app.operations.notification_search import NOTIFICATION_STATES, NotificationSearch
-from app.operations.trace import EventTraces
+from app.operations.trace import EventTraceReader
 from app.persistence.pages import PageRequest, cut_page
 from app.social.posts import PostReader
 from app.social.users import Users, UserSummary
@@ -106,7 +106,7 @@ def _person_json(user_id: str | None, users_by_id: dict[str, UserSummary]) -> Js
 def blueprint(
     request_auth: RequestAuth,
     event_search: EventSearch,
-    event_traces: EventTraces,
+    event_traces: EventTraceReader,
     notification_search: NotificationSearch,
     user_store: Users,
     post_store: PostReader,

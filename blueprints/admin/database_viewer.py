@@ -150,7 +150,7 @@ def blueprint(
         return {"success": True, "data": rows, "names": _names_in(rows), "timestamp": _now_iso()}
 
     def _names_in(rows: Sequence[JsonObject]) -> dict[str, str]:
-        return database_viewer.find_names(row.get(column) for row in rows for column in ID_COLUMNS)
+        return database_viewer.find_names_by_ids(row.get(column) for row in rows for column in ID_COLUMNS)
 
     @routes.delete("/db/clear")
     @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)

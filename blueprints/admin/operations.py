@@ -98,7 +98,7 @@ def _entry_json(entry: dict[str, Any]) -> JsonObject:
 def blueprint(
     request_auth: RequestAuth,
     open_windows: OpenWindows,
-    find_names: Callable[[Iterable[str]], dict[str, str]],
+    find_names_by_ids: Callable[[Iterable[str]], dict[str, str]],
     audit_log: AuditLog,
     open_delivery_log: Callable[[], DeliveryLog],
 ) -> ApiBlueprint:
@@ -119,7 +119,7 @@ def blueprint(
         return {
             "success": True,
             "items": [_window_json(window) for window in windows.items],
-            "names": find_names(ids),
+            "names": find_names_by_ids(ids),
             "nextCursor": encode_cursor(windows.next_key),
         }
 

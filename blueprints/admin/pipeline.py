@@ -15,7 +15,7 @@ from app.operations.health.report import Health
 from app.operations.health.results import CheckLevel, CheckResult
 from app.operations.health.stages import list_stages
 from app.operations.pipeline_history import SAMPLE_INTERVAL_SECONDS, PipelineHistory, PipelineSample
-from app.operations.trace import EventTraces
+from app.operations.trace import EventTraceReader
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
@@ -120,7 +120,7 @@ def _problem_json(result: CheckResult) -> JsonObject:
 def blueprint(
     request_auth: RequestAuth,
     health: Health,
-    event_traces: EventTraces,
+    event_traces: EventTraceReader,
     pipeline_history: PipelineHistory,
     now: Callable[[], float],
 ) -> ApiBlueprint:

@@ -76,7 +76,7 @@ class FollowSwitches:
         follow_states = self._memberships.get_follower_counts_and_states(actor_id, [target_id])
         if desired_state is not DesiredState.OFF and not follow_states[target_id][1]:
             raise NOT_FOLLOWING
-        is_enabled = target_id in self._follow_store.filter_bell_subscribed(actor_id, [target_id])
+        is_enabled = target_id in self._follow_store.list_bell_targets_among(actor_id, [target_id])
         enable = not is_enabled if desired_state is DesiredState.TOGGLE else desired_state is DesiredState.ON
         if enable != is_enabled:
             self._follow_store.set_bell_subscription(actor_id, target_id, enable)

@@ -173,7 +173,7 @@ class UserDirectory:
         followers_count, is_following = self._memberships.get_follower_counts_and_states(
             viewer_id, [user_id]
         )[user_id]
-        bell_user_ids = self._follow_store.filter_bell_subscribed(viewer_id, [user_id])
+        bell_user_ids = self._follow_store.list_bell_targets_among(viewer_id, [user_id])
         return {
             "id": user.id,
             "username": user.username,

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from app.ingest.actions import Actions, DesiredState
-from app.operations.trace import EventTraces
+from app.operations.trace import EventTraceReader
 from app.persistence.pages import PageRequest
 from app.social.posts import PostReader
 from app.social.users import Users
@@ -55,7 +55,7 @@ def blueprint(
     simulator: Simulator,
     post_store: PostReader,
     user_store: Users,
-    event_traces: EventTraces,
+    event_traces: EventTraceReader,
 ) -> ApiBlueprint:
     routes = ApiBlueprint("event_demo", __name__, url_prefix="/api/test")
 

@@ -88,7 +88,7 @@ def blueprint(
     def run_worker_command(_: str, body: JsonObject, worker: str) -> JsonObject:
         """Freeze, resume or kill all processes of a worker."""
         command = WorkerCommand(body["verb"])
-        worker_control.run_command(worker, command)
+        worker_control.signal_worker(worker, command)
         return {"success": True, "worker": worker, "command": command.value}
 
     return routes

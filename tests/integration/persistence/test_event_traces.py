@@ -1,4 +1,4 @@
-"""EventTraces reports for each event the state that the stores of its current stage show."""
+"""EventTraceReader reports for each event the state that the stores of its current stage show."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,15 @@ import pytest
 from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
-from app.operations.trace import EventProgress, EventTraces
+from app.operations.trace import EventProgress, EventTraceReader
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
 
 pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def event_traces(pipeline: PipelineHarness) -> EventTraces:
-    return EventTraces(pipeline.redis, pipeline.engine)
+def event_traces(pipeline: PipelineHarness) -> EventTraceReader:
+    return EventTraceReader(pipeline.redis, pipeline.engine)
 
 
 def _like(pipeline: PipelineHarness, count: int) -> list[str]:
@@ -40,7 +40,7 @@ def _statuses(progress: list[EventProgress]) -> list[str]:
 
 
 def test_five_likes_go_from_accepted_to_announced(
-    pipeline: PipelineHarness, event_traces: EventTraces
+    pipeline: PipelineHarness, event_traces: EventTraceReader
 ) -> None:
     pipeline.alice.create_post("Hello")
     event_ids = _like(pipeline, 5)
@@ -65,7 +65,7 @@ def test_five_likes_go_from_accepted_to_announced(
 
 
 def test_events_wait_in_the_fallback_queue_while_kafka_is_unavailable(
-    pipeline: PipelineHarness, event_traces: EventTraces
+    pipeline: PipelineHarness, event_traces: EventTraceReader
 ) -> None:
     pipeline.alice.create_post("Hello")
     pipeline.memory_kafka.is_unavailable = True
@@ -75,7 +75,9 @@ def test_events_wait_in_the_fallback_queue_while_kafka_is_unavailable(
     assert _statuses(event_traces.read_progress(event_ids)) == ["queued"]
 
 
-def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_traces: EventTraces) -> None:
+def test_own_action_ends_without_announcement(
+    pipeline: PipelineHarness, event_traces: EventTraceReader
+) -> None:
     pipeline.alice.create_post("Hello")
     event_ids: list[str] = []
     pipeline.actions.with_id_factory(_recording_id_factory(event_ids)).set_like(
@@ -87,7 +89,7 @@ def test_own_action_ends_without_announcement(pipeline: PipelineHarness, event_t
     assert (progress.status.value, progress.to_dict()["outcome"]) == ("ended", "self")
 
 
-def test_code_is_tracked_until_announced(pipeline: PipelineHarness, event_traces: EventTraces) -> None:
+def test_code_is_tracked_until_announced(pipeline: PipelineHarness, event_traces: EventTraceReader) -> None:
     """Its row has no actors, and the time of announcement is the time of the row."""
     event = Event(new_id(), Kind.OTP, pipeline.alice.id, message="Your code is 123456.")
     pipeline.actions.publish_event(event)

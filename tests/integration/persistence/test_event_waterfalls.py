@@ -7,7 +7,7 @@ from app.domain.event_waterfall import Hop, HopName, HopState
 from app.ingest.memberships import DesiredState
 from app.operations.event_waterfalls import EventWaterfall, EventWaterfalls
 from app.operations.in_flight_events import InFlightEvents
-from app.operations.trace import EventTraces
+from app.operations.trace import EventTraceReader
 from tests.support.pipeline_harness import (
     USER_NAMES,
     WINDOW_AND_JITTER_SECONDS,
@@ -25,7 +25,7 @@ LIKES_BEFORE_THE_WINDOW = 3
 def waterfalls(pipeline: PipelineHarness) -> EventWaterfalls:
     shards = pipeline.worker_services.services.ingress.shards
     return EventWaterfalls(
-        EventTraces(pipeline.redis, pipeline.engine),
+        EventTraceReader(pipeline.redis, pipeline.engine),
         InFlightEvents(pipeline.redis, pipeline.engine, shards),
     )
 

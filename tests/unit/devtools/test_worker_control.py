@@ -47,12 +47,12 @@ def test_worker_is_frozen_resumed_and_killed(start_worker: StartWorker, control:
     wait_until(lambda: "python" in psutil.Process(bridge.pid).name(), "exec", SECONDS)
     _wait_for(control, "bridge", WorkerState.RUNNING)
 
-    control.run_command("bridge", WorkerCommand.PAUSE)
+    control.signal_worker("bridge", WorkerCommand.PAUSE)
     _wait_for(control, "bridge", WorkerState.PAUSED)
     assert control.read_states()["flusher"] == WorkerState.RUNNING
-    control.run_command("bridge", WorkerCommand.RESUME)
+    control.signal_worker("bridge", WorkerCommand.RESUME)
     _wait_for(control, "bridge", WorkerState.RUNNING)
-    control.run_command("bridge", WorkerCommand.KILL)
+    control.signal_worker("bridge", WorkerCommand.KILL)
 
     assert bridge.wait(SECONDS) == -signal.SIGKILL
     _wait_for(control, "bridge", WorkerState.STOPPED)
@@ -66,5 +66,5 @@ def test_worker_of_another_installation_is_left_alone(
 
     assert control.read_states() == {}
     with pytest.raises(NOT_RUNNING):
-        control.run_command("bridge", WorkerCommand.KILL)
+        control.signal_worker("bridge", WorkerCommand.KILL)
     assert other.poll() is None
