@@ -2,7 +2,8 @@
 -- compare with its present state, count, and append the event to the ingress stream. All checks come before
 -- the first write, because Redis does not roll back.
 --
--- KEYS[1] like:count:{post}     | follow:count:{user}       the count that readers see; present = loaded
+-- KEYS[1] like:count:{post}     | follow:count:{user}       the count; present = loaded. Negative while members of a
+--         large object are assumed wrongly (KEYS[3]): readers see 0
 -- KEYS[2] like:users:{post}     | follow:users:{user}       who likes | who follows, complete unless KEYS[4] exists
 -- KEYS[3] like:unwritten:{post} | follow:unwritten:{user}   events that PostgreSQL may not have: actor -> "seq active",
 --         and after a write whose previous state is unknown "seq active first_seq assumed" (written_memberships.py)
@@ -70,7 +71,9 @@ if desired_state == 'on' then new_active = 1 elseif desired_state == 'off' then 
 if blocked[2] == 1 and (kind == 'LIKE' or new_active == 1) then return {'not_found', 0, 0, ''} end
 
 if redis.call('XLEN', KEYS[7]) >= tonumber(ARGV[4]) then
-    if new_active == is_active and not is_assumed then return {'unchanged', is_active, tonumber(count), ''} end
+    if new_active == is_active and not is_assumed then
+        return {'unchanged', is_active, math.max(tonumber(count), 0), ''}
+    end
     return {'full', 0, 0, ''}
 end
 
@@ -105,5 +108,6 @@ if kind == 'FOLLOW' then
     redis.call('HSET', KEYS[10], object_id, state)
     redis.call('EXPIRE', KEYS[10], UNWRITTEN_TTL_SECONDS)
 end
+new_count = math.max(new_count, 0)
 if is_assumed then return {'unknown_previous', new_active, new_count, ''} end
 return {new_active == is_active and 'unchanged' or 'done', new_active, new_count, ''}

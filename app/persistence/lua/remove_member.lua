@@ -21,6 +21,6 @@ else
     -- The field marks the user as subtracted, for a repeated call.
     is_active = ARGV[2] == '1' and redis.call('HSETNX', KEYS[4], ARGV[1], '') == 1
 end
-if not is_active or tonumber(redis.call('GET', KEYS[1]) or 0) <= 0 then return 0 end
+if not is_active or redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('DECR', KEYS[1])
 return 1

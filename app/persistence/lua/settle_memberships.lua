@@ -12,9 +12,10 @@ local function count_change(count_key, large_key, assumed, previous, name)
         redis.call('HSETNX', large_key, 'recount', now)
         redis.call('ZADD', KEYS[1], 0, name)
     elseif assumed ~= previous then
-        local count = tonumber(redis.call('GET', count_key) or -1)
-        if assumed == '1' and count >= 0 then redis.call('INCR', count_key) end
-        if assumed == '0' and count > 0 then redis.call('DECR', count_key) end
+        -- Other corrections that are still to come may have made the count negative.
+        if redis.call('EXISTS', count_key) == 1 then
+            redis.call(assumed == '1' and 'INCR' or 'DECR', count_key)
+        end
     end
 end
 

@@ -227,6 +227,27 @@ def test_unlike_of_an_unknown_user_is_counted_once_the_first_of_its_events_is_wr
     assert count_and_state(memberships, actor_id, post_id) == (before + 1, True)
 
 
+def test_wrong_assumptions_about_unknown_users_are_corrected_from_below_zero(
+    memberships: MembershipStore,
+    make_store: StoreFactory,
+    unreachable_engine: Engine,
+    pipeline: MembershipPipeline,
+    sample_users: SampleUsers,
+    post_id: str,
+    likers: list[str],
+) -> None:
+    set_like(memberships, sample_users.carol_id, post_id)
+    set_like(make_store(unreachable_engine), sample_users.bob_id, post_id, OFF)  # he did not like it
+    states = [set_like(memberships, user_id, post_id, OFF) for user_id in [*likers, sample_users.carol_id]]
+
+    assert [state.count for state in states] == [4, 3, 2, 1, 0, 0]
+    assert count_and_state(memberships, sample_users.bob_id, post_id) == (0, False)
+    pipeline.flush()
+    set_like(memberships, likers[0], post_id)
+
+    assert count_and_state(memberships, sample_users.bob_id, post_id) == (1, False)
+
+
 def test_toggle_of_an_unknown_user_without_postgresql_is_refused(
     memberships: MembershipStore,
     make_store: StoreFactory,
