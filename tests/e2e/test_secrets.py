@@ -21,8 +21,8 @@ NEW_PASSWORD = "Another-2026"
 
 
 def read_mail(data_dir: str, email: str) -> str:
-    """All messages that were sent to this address."""
-    messages = (file.read_text(errors="replace") for file in Path(data_dir, "outbox").iterdir())
+    """All messages that were sent to this address. Hidden files are still being written."""
+    messages = (file.read_text(errors="replace") for file in Path(data_dir, "outbox").glob("[!.]*"))
     return "\n".join(message for message in messages if email in message)
 
 

@@ -33,6 +33,9 @@ def test_redis_call_that_times_out_is_not_repeated(
             client.incr("calls")
         except redis.TimeoutError:
             timeout_count += 1
+        except redis.ResponseError as exc:
+            # On a busy machine the script takes longer than the server's busy-reply-threshold.
+            assert str(exc).startswith("BUSY")  # noqa: PT017 - every other error fails the test
 
     slow_script.join()
     assert timeout_count
