@@ -17,7 +17,7 @@ MESSAGE_TIMEOUT_SECONDS = 60.0
 def reset_tokens(web_server: WebServer, email: str) -> list[str]:
     """The tokens in the messages to `email`."""
     message_folder = Path(web_server.processes.environment["DATA_DIR"]) / "outbox"
-    messages = [path.read_text() for path in message_folder.glob("*")] if message_folder.exists() else []
+    messages = [path.read_text() for path in message_folder.glob("[!.]*")] if message_folder.exists() else []
     matches = [re.search(r"token=([\w.~-]+)", message) for message in messages if email in message]
     return [match[1] for match in matches if match]
 
