@@ -8,11 +8,15 @@ from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
 from app.domain.clock import Clock
-from app.domain.events import SEQ_PER_MS, Event, Kind
+from app.domain.events import ACTORLESS_KINDS, SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
-from app.persistence.suppressed_events import MAX_NAMED_ACTORS
-from tests.support.api_user import ApiUser, alice, bob
+from app.persistence.suppressed_events import (
+    MAX_NAMED_ACTORS,
+    SuppressedEvent,
+    insert_suppressed_outbox_rows,
+)
+from tests.support.api_user import ApiUser, alice, bob, sign_in
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
@@ -117,6 +121,21 @@ def test_person_beyond_the_named_ones_of_a_viral_post_is_found(
             text("select jsonb_array_length(payload->'actorIds') from outbox where client_event = 'ended'")
         )
         assert named.scalar() == MAX_NAMED_ACTORS
+
+
+@pytest.mark.parametrize("kind", sorted(ACTORLESS_KINDS))
+def test_page_shows_an_event_of_a_server_that_names_an_actor(
+    engine: Engine, alice: ApiUser, bob: ApiUser, kind: Kind
+) -> None:
+    event = Event(new_id(), kind, alice.id, bob.id, "POST", new_id(), seq=FIRST_SEQ)
+    with engine.begin() as conn:
+        insert_suppressed_outbox_rows(conn, [SuppressedEvent(event, "preference")])
+    sign_in(alice.client, "alice@example.org")
+
+    response = alice.client.get("/notifications/not-told")
+
+    assert response.status_code == 200
+    assert "A message of Chime" in response.text
 
 
 def test_quiet_hours_hold_until_their_end(
