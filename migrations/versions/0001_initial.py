@@ -525,7 +525,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("deferred_until is not null"),
     )
-    # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
     op.create_index(
         "ix_notifications_snoozed_until",
         "notifications",
@@ -540,6 +539,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("snoozed_until is not null"),
     )
+    # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
     op.create_index(
         "ix_notifications_object_id_user_id", "notifications", ["object_id", "user_id"], unique=False
     )
