@@ -209,12 +209,13 @@ def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
 
 
 def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
-    engine = worker_services.services.engine
-    quiet_hours, snoozed = QuietHoursDelivery(engine, time.time), SnoozedNotifications(engine, time.time)
-    return LoopParts(
-        lambda: quiet_hours.announce_due_rows() + snoozed.return_due_rows(),
-        worker_services.check_dependencies_and_create_topics,
-    )
+    quiet_hours = QuietHoursDelivery(worker_services.services.engine, time.time)
+    return LoopParts(quiet_hours.announce_due_rows, worker_services.check_dependencies_and_create_topics)
+
+
+def _build_snoozes(worker_services: WorkerServices) -> LoopParts:
+    snoozed = SnoozedNotifications(worker_services.services.engine, time.time)
+    return LoopParts(snoozed.return_due_rows, _check_tables(worker_services))
 
 
 def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
@@ -362,6 +363,7 @@ BUILDERS: dict[str, Callable[[WorkerServices], LoopParts]] = {
     "fan-out": _build_fan_out,
     "redis-failback": _build_redis_failback,
     "quiet-hours": _build_quiet_hours,
+    "snoozes": _build_snoozes,
     "cache-eviction": _build_cache_eviction,
     "pipeline-history": _build_pipeline_history,
     "profile-changes": _build_profile_changes,
