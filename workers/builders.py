@@ -9,6 +9,7 @@ from functools import cache
 from app.bootstrap import WorkerServices, check_migrations_have_run, new_id
 from app.clients.leases import PostgresLease
 from app.clients.pg_notify import PgNotifyListener
+from app.clients.postgres import create_pg_engine
 from app.delivery.links import NotificationLinks
 from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
@@ -227,11 +228,14 @@ def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
 def _build_pipeline_history(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     settings = services.settings
-    health = Health(settings.service_urls, settings.limits, services.redis, services.engine)
+    # With the short statement timeout, PostgreSQL ends a query soon after health has given it up. The timeout
+    # of the other loops would leave several of them running.
+    engine = create_pg_engine(settings.service_urls.database_url, application="pipeline-history", pool_size=1)
+    health = Health(settings.service_urls, settings.limits, services.redis, engine)
     sampler = PipelineSampler(
         PipelineHistory(services.redis), lambda: list_stages(health, health.report_stages()), time.time
     )
-    return LoopParts(sampler.step, noop)
+    return LoopParts(sampler.step, noop, engine.dispose)
 
 
 def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:
