@@ -129,9 +129,10 @@ def upgrade() -> None:
         ),
         sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kafka_fallback_queue")),
-        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event.
+        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event. The id of
+        # the event is first: the steps of an event are found by it.
         sa.UniqueConstraint(
-            "shard", "seq", "event_id", name=op.f("uq_kafka_fallback_queue_shard_seq_event_id")
+            "event_id", "shard", "seq", name=op.f("uq_kafka_fallback_queue_event_id_shard_seq")
         ),
     )
     op.create_index(
