@@ -16,6 +16,7 @@ from app.persistence.suppressed_events import (
     SuppressedEvent,
     insert_suppressed_outbox_rows,
 )
+from app.social import suppressed_events
 from tests.support.api_user import ApiUser, alice, bob, sign_in
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import insert_users
@@ -180,3 +181,47 @@ def test_blocked_or_deleted_people_are_no_error(
     (entry,) = suppressed(alice)["entries"]
 
     assert (entry["reason"], entry["people"]) == ("muted", [])
+
+
+def test_page_with_a_filter_continues_after_the_rows_it_searched(
+    engine: Engine, alice: ApiUser, bob: ApiUser, eve_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppressed_events, "MAX_SCANNED_ROWS", 2)
+    post_ids = [alice.create_post(f"Number {number}") for number in range(4)]
+    alice("PUT", f"/api/preferences/{alice.id}", {"activity": False})
+    write_events(engine, like(alice.id, bob.id, post_ids[0]))
+    for seq, post_id in enumerate(post_ids[1:], 2):
+        write_events(engine, like(alice.id, eve_id, post_id, seq))
+
+    first = suppressed(alice, f"actorId={bob.id}")
+    second = suppressed(alice, f"actorId={bob.id}&cursor={first['nextCursor']}")
+    third = suppressed(alice, f"actorId={bob.id}&cursor={second['nextCursor']}")
+
+    assert (first["entries"], reasons(second)) == ([], [("preference", bob.id)])
+    assert (third["entries"], third["nextCursor"]) == ([], None)
+    sign_in(alice.client, "alice@example.org")
+    page = alice.client.get("/notifications/not-told?person=bob").text
+    assert "Nothing among the newest" in page
+    assert f"cursor={first['nextCursor']}" in page
+
+
+def test_nobody_is_shown_that_another_person_blocked_them(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
+) -> None:
+    blocks = text("insert into blocks (user_id, blocked_user_id) values (:blocking, :blocked)")
+    with engine.begin() as conn:
+        conn.execute(blocks, {"blocking": bob.id, "blocked": alice.id})
+    write_events(engine, like(alice.id, bob.id, post_id))
+
+    assert suppressed(alice)["entries"] == []
+    assert suppressed(alice, f"actorId={bob.id}")["entries"] == []
+
+    with engine.begin() as conn:
+        conn.execute(blocks, {"blocking": alice.id, "blocked": eve_id})
+    write_events(engine, like(alice.id, bob.id, post_id, 2), like(alice.id, eve_id, post_id, 3))
+    (entry,) = suppressed(alice)["entries"]
+    assert (entry["reason"], entry["count"]) == ("blocked", 1)
+    assert entry["reasonText"] == "You blocked the person."
+    assert [person["id"] for person in entry["people"]] == [eve_id]
+    assert suppressed(alice, f"actorId={bob.id}")["entries"] == []
+    assert reasons(suppressed(alice, f"actorId={eve_id}")) == [("blocked", eve_id)]
