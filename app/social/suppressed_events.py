@@ -8,7 +8,6 @@ notifications.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Engine, RowMapping, exists, or_, select, text
 
@@ -67,7 +66,7 @@ class SuppressedEventStore:
     ) -> SuppressedPage:
         """Rows before `before_id`. Raises Unavailable."""
         is_filtered = filters != SuppressedFilter()
-        params: dict[str, Any] = {
+        params = {
             "user": user_id,
             "actor": filters.actor_id,
             "post": filters.post_id,
@@ -80,8 +79,7 @@ class SuppressedEventStore:
         entries = [_to_entry(row) for row in rows if row.id is not None]
         if len(entries) > limit:
             return SuppressedPage(entries[:limit], entries[limit - 1].id)
-        has_scanned_all = rows[0].scanned_count < params["max_scanned"]
-        return SuppressedPage(entries, None if has_scanned_all else rows[0].last_scanned_id)
+        return SuppressedPage(entries, rows[0].last_scanned_id if rows[0].has_older else None)
 
     def list_held(self, user_id: str, filters: SuppressedFilter) -> list[RowMapping]:
         """Rows of notifications that quiet hours hold, the first to be announced first."""
@@ -144,8 +142,8 @@ _LIST_SUPPRESSED = text("""
                         and l.user_id = cast(:actor as uuid))))
         order by s.id desc limit :limit
     )
-    select found.*, page.last_scanned_id, page.scanned_count
-    from (select min(id) as last_scanned_id, count(*) as scanned_count from scanned) page
-    left join found on true
+    select found.*, page.last_scanned_id, exists (select from outbox where user_id = :user
+        and client_event = 'ended' and id < page.last_scanned_id) as has_older
+    from (select min(id) as last_scanned_id from scanned) page left join found on true
     order by found.id desc
 """)

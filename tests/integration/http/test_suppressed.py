@@ -195,10 +195,9 @@ def test_page_with_a_filter_continues_after_the_rows_it_searched(
 
     first = suppressed(alice, f"actorId={bob.id}")
     second = suppressed(alice, f"actorId={bob.id}&cursor={first['nextCursor']}")
-    third = suppressed(alice, f"actorId={bob.id}&cursor={second['nextCursor']}")
 
     assert (first["entries"], reasons(second)) == ([], [("preference", bob.id)])
-    assert (third["entries"], third["nextCursor"]) == ([], None)
+    assert second["nextCursor"] is None
     sign_in(alice.client, "alice@example.org")
     page = alice.client.get("/notifications/not-told?person=bob").text
     assert "Nothing among the newest" in page
