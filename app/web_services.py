@@ -174,7 +174,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         idempotency_keys=IdempotencyKeys(engine),
         redis_server_check=RedisServerCheck(services.redis),
         health=health,
-        public_figures=PublicFiguresReader(health),
+        public_figures=PublicFiguresReader(services.redis, _all_ingress_shards(services)),
         metrics=Metrics(health, socket_server.count_connected_users),
         socket_server=socket_server,
         admin=_build_admin_services(services),

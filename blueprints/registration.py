@@ -290,7 +290,7 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             web.admin.event_traces,
         ),
         service_control.blueprint(request_auth, web.service_control, web.worker_control),
-        demo_people_api.blueprint(shared.demo_people),
+        demo_people_api.blueprint(request_auth, shared.demo_people),
         storms.blueprint(request_auth, web.storms),
         row_per_like.blueprint(request_auth, web.row_per_like),
     ]

@@ -9,6 +9,7 @@ from functools import cache
 from app.bootstrap import WorkerServices, check_tables_exist, new_id
 from app.clients.leases import PostgresLease
 from app.clients.pg_notify import PgNotifyListener
+from app.clients.postgres import create_pg_engine
 from app.delivery.links import NotificationLinks
 from app.delivery.post_change_publisher import PostChangePublisher
 from app.delivery.transports import create_transports_by_channel
@@ -209,12 +210,13 @@ def _build_redis_failback(worker_services: WorkerServices) -> LoopParts:
 
 
 def _build_quiet_hours(worker_services: WorkerServices) -> LoopParts:
-    engine = worker_services.services.engine
-    quiet_hours, snoozed = QuietHoursDelivery(engine, time.time), SnoozedNotifications(engine, time.time)
-    return LoopParts(
-        lambda: quiet_hours.announce_due_rows() + snoozed.return_due_rows(),
-        worker_services.check_dependencies_and_create_topics,
-    )
+    quiet_hours = QuietHoursDelivery(worker_services.services.engine, time.time)
+    return LoopParts(quiet_hours.announce_due_rows, worker_services.check_dependencies_and_create_topics)
+
+
+def _build_snoozes(worker_services: WorkerServices) -> LoopParts:
+    snoozed = SnoozedNotifications(worker_services.services.engine, time.time)
+    return LoopParts(snoozed.return_due_rows, _make_table_check(worker_services))
 
 
 def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
@@ -226,11 +228,14 @@ def _build_cache_eviction(worker_services: WorkerServices) -> LoopParts:
 def _build_pipeline_history(worker_services: WorkerServices) -> LoopParts:
     services = worker_services.services
     settings = services.settings
-    health = Health(settings.service_urls, settings.limits, services.redis, services.engine)
+    # With the short statement timeout, PostgreSQL ends a query soon after health has given it up. The timeout
+    # of the other loops would leave several of them running.
+    engine = create_pg_engine(settings.service_urls.database_url, application="pipeline-history", pool_size=1)
+    health = Health(settings.service_urls, settings.limits, services.redis, engine)
     sampler = PipelineSampler(
         PipelineHistory(services.redis), lambda: list_stages(health, health.report_stages()), time.time
     )
-    return LoopParts(sampler.step, noop)
+    return LoopParts(sampler.step, noop, engine.dispose)
 
 
 def _build_profile_changes(worker_services: WorkerServices) -> LoopParts:
@@ -366,6 +371,7 @@ BUILDERS: dict[str, Callable[[WorkerServices], LoopParts]] = {
     "fan-out": _build_fan_out,
     "redis-failback": _build_redis_failback,
     "quiet-hours": _build_quiet_hours,
+    "snoozes": _build_snoozes,
     "cache-eviction": _build_cache_eviction,
     "pipeline-history": _build_pipeline_history,
     "profile-changes": _build_profile_changes,

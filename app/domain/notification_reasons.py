@@ -21,7 +21,7 @@ AT_ONCE_SECONDS = 1.0
 _NOT_TOLD_TEXT_BY_OUTCOME = {
     "self": "It was your own action.",
     "muted": "You muted the person or the post.",
-    "blocked": "One of you blocked the other.",
+    "blocked": "You blocked the person.",
     "preference": "Your settings switch this kind off.",
     "expired": "The post or the account no longer existed.",
     "retracted": "It was taken back before you were told.",

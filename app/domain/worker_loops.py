@@ -40,6 +40,7 @@ WORKER_LOOPS = {
         WorkerLoop("fan-out", "flusher", "fan-out"),
         WorkerLoop("redis-failback", "flusher"),
         WorkerLoop("quiet-hours", "flusher", idle_seconds=1.0),
+        WorkerLoop("snoozes", "flusher", idle_seconds=1.0),
         WorkerLoop("cache-eviction", "flusher", idle_seconds=1.0),
         WorkerLoop("profile-changes", "flusher", idle_seconds=1.0),
         WorkerLoop("retention", "flusher"),

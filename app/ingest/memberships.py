@@ -50,6 +50,8 @@ class MembershipState:
 
     active: bool
     count: int
+    is_published: bool = True
+    """Whether there is an event. A request that changes nothing has one too, unless the ingress is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class MembershipStore(MembershipReader):
             if status in _ACCEPTED_STATUSES:
                 if status == "unknown_previous":
                     stale_reads.mark_response_stale()
-                return MembershipState(bool(active), int(count))
+                return MembershipState(bool(active), int(count), status != "unpublished")
             stored_state = self._prepare_retry(request, status, detail, may_retry)
         raise Unavailable(*_RETRY_FAILED_ERRORS[status])
 
@@ -212,7 +214,7 @@ class MembershipStore(MembershipReader):
             )
 
 
-_ACCEPTED_STATUSES = frozenset({"done", "unchanged", "unknown_previous"})
+_ACCEPTED_STATUSES = frozenset({"done", "unchanged", "unknown_previous", "unpublished"})
 _RETRY_FAILED_ERRORS = {
     "deadline_exceeded": ("The write exceeded its deadline and had no effect", "deadline_exceeded"),
     "not_loaded": ("The post could not be loaded", "busy"),

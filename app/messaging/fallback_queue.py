@@ -27,7 +27,7 @@ _ENQUEUE = text("""
         r.row->>'topic', r.row->'record'
     from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as r (row, position)
     order by r.position
-    on conflict (shard, seq, event_id) do nothing
+    on conflict (event_id, shard, seq) do nothing
 """)
 _SELECT_PENDING = text("""
     select id, topic, payload from kafka_fallback_queue

@@ -43,6 +43,8 @@ class TableView:
     columns: dict[str, ColumnElement[Any]]
     to_dict: Callable[[dict[str, Any]], dict[str, Any]] = dict
     """Converts a row for display."""
+    has_two_ids: bool = False
+    """Its rows are identified by two ids, joined by a colon."""
 
     @property
     def sort_key_columns(self) -> tuple[ColumnElement[Any], ...]:
@@ -96,6 +98,7 @@ TABLE_VIEWS = {
             "userId": likes.c.user_id,
             "createdAt": likes.c.created_at,
         },
+        has_two_ids=True,
     ),
     "comments": TableView(
         comments,
@@ -117,6 +120,7 @@ TABLE_VIEWS = {
             "followingId": follows.c.following_id,
             "createdAt": follows.c.created_at,
         },
+        has_two_ids=True,
     ),
 }
 

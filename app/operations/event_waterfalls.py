@@ -45,7 +45,7 @@ class EventWaterfalls:
     def read(self, event_id: str) -> EventWaterfall | None:
         """None if nothing is known about the event. Raises Unavailable without PostgreSQL, and without Redis
         unless the tables have the event."""
-        found = self._find(event_id)
+        found = self._find_moved(event_id) or self._find_in_ingress(event_id)
         requested_at = requested_at_from_event_id(event_id)
         if requested_at is None or abs(time.time() - requested_at.timestamp()) > RECENT_SECONDS:
             return found
@@ -53,15 +53,19 @@ class EventWaterfalls:
             if found is not None:
                 break
             time.sleep(delay)
-            found = self._find(event_id)
+            found = self._find_moved(event_id)
         return found
 
-    def _find(self, event_id: str) -> EventWaterfall | None:
+    def _find_moved(self, event_id: str) -> EventWaterfall | None:
+        """None if no worker has seen the event."""
         (progress,) = self._event_traces.read_progress([event_id])
         if progress.steps:
             return _from_progress(progress)
         if stale_reads.is_response_stale():
             raise Unavailable("The traces cannot be read", "redis_unavailable")
+        return None
+
+    def _find_in_ingress(self, event_id: str) -> EventWaterfall | None:
         try:
             event = self._in_flight_events.find_in_ingress(event_id)
         except Poisoned:

@@ -23,8 +23,9 @@ from app.ingest.ingress import ingress_key
 from app.operations.open_windows import OpenWindow, OpenWindows
 
 MAX_WINDOWS = 50
-SEARCH_BEFORE_MS, SEARCH_AFTER_MS, MAX_SEARCHED_ENTRIES = 250, 10_000, 1_000
-"""An entry is searched around the time of its event id: the clocks differ, and a request may have waited."""
+SEARCH_BEFORE_MS, SEARCH_AFTER_MS, MAX_SEARCHED_ENTRIES = 250, 3_000, 1_000
+"""An entry is searched around the time of its event id: the clocks differ, and a request waits up to two
+seconds."""
 KINDS_BY_TABLE = {
     "likes": frozenset({Kind.LIKE}),
     "comments": COMMENT_KINDS,

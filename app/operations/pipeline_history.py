@@ -1,8 +1,9 @@
 """The history of the pipeline: one sample of all stages every ten seconds, of the last fifteen minutes.
 
 In: the stages of a health report (app/operations/health/stages.py), which one worker loop reads. Out: the
-Redis stream pipeline:history, for the charts of the dashboard (GET /api/admin/pipeline/history). It has at
-most MAX_SAMPLES entries of about 1 KB each and expires when nobody writes it.
+Redis stream pipeline:history, for the charts of the dashboard (GET /api/admin/pipeline/history) and the front
+page (GET /api/figures). It has at most MAX_SAMPLES entries of about 1 KB each and expires when nobody writes
+it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +38,11 @@ class PipelineHistory:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
 
-    def read_newest_at(self) -> float:
-        """When the newest sample was taken, as Unix time; 0 if there is none. Raises Unavailable."""
+    def read_newest(self) -> PipelineSample | None:
+        """None if there is no sample. Raises Unavailable."""
         with translate_errors("read the newest sample"):
             entries: Any = self._redis.xrevrange(HISTORY_KEY, count=1)
-        return _unix_time(entries[0][0]) if entries else 0.0
+        return _to_sample(*entries[0]) if entries else None
 
     def append(self, at: float, stages: Sequence[StageFigures]) -> bool:
         """False if there is one of this time or a later one. `at` in Unix seconds. Raises Unavailable."""
@@ -66,10 +67,7 @@ class PipelineHistory:
         """Oldest first. Raises Unavailable."""
         with translate_errors("read the history of the pipeline"):
             entries: Any = self._redis.xrange(HISTORY_KEY)
-        return [
-            PipelineSample(datetime.fromtimestamp(_unix_time(entry_id), UTC), orjson.loads(fields["stages"]))
-            for entry_id, fields in entries
-        ]
+        return [_to_sample(*entry) for entry in entries]
 
 
 class PipelineSampler:
@@ -92,10 +90,12 @@ class PipelineSampler:
         sample_at = self._now() // SAMPLE_INTERVAL_SECONDS * SAMPLE_INTERVAL_SECONDS
         if sample_at != self._last_sample_at:
             self._last_sample_at = sample_at
-            if self._history.read_newest_at() < sample_at:
+            newest = self._history.read_newest()
+            if newest is None or newest.at.timestamp() < sample_at:
                 self._history.append(sample_at, self._read_stages())
         return 0
 
 
-def _unix_time(entry_id: str) -> float:
-    return int(entry_id.partition("-")[0]) / 1000
+def _to_sample(entry_id: str, fields: Mapping[str, str]) -> PipelineSample:
+    taken_at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    return PipelineSample(taken_at, orjson.loads(fields["stages"]))

@@ -124,7 +124,7 @@ class EventTraceReader:
         self, steps_by_event: Mapping[str, Sequence[TraceStep]]
     ) -> Iterator[tuple[str, TraceStep]]:
         params = {
-            # An event that was published at once is not in the queue, which is searched by reading it.
+            # An event that was published at once is not in the queue.
             "unpublished": [
                 event_id
                 for event_id, steps in steps_by_event.items()

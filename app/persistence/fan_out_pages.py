@@ -11,6 +11,7 @@ the topic bulk-notifications for the delivery log.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -32,8 +33,12 @@ from app.persistence.fan_outs import (
 from app.persistence.groups import lock_recipients
 from app.persistence.outbox_writer import OUTBOX_CHANNEL
 from app.persistence.outgoing_messages import INSERT_MESSAGES_SQL
+from app.persistence.suppressed_events import SuppressedEvent, insert_suppressed_outbox_rows
 
 PAGE_SIZE = 1_000
+MAX_SHOWN_SUPPRESSED = 100
+"""A page on which more recipients are not notified has no rows that show it to them, only the row for the
+delivery log: most people have news of the service switched off, and each would get a row."""
 FAN_OUT_PAGE_CHANNEL = "fan_out_pages"
 """NOTIFY channel. Payload: the first and the last recipient id of a page."""
 
@@ -96,6 +101,7 @@ class FanOutPageWriter:
         decisions = decide_for_recipients(conn, fan_out.event, recipient_ids, now)
         outcomes = Counter({reason: len(ids) for reason, ids in decisions.suppressed_ids.items()})
         outcomes["delivered"] = _insert_notifications(conn, fan_out, decisions)
+        _show_suppressed(conn, fan_out.event, decisions)
         outcomes["merged"] = len(decisions.delivered_ids) - outcomes["delivered"]
         return outcomes
 
@@ -152,6 +158,17 @@ def _insert_notifications(conn: Connection, fan_out: FanOut, decisions: Recipien
     count = int(conn.execute(_INSERT_NOTIFICATIONS, params).scalar_one())
     conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
     return count
+
+
+def _show_suppressed(conn: Connection, event: Event, decisions: RecipientDecisions) -> None:
+    """What a recipient was not told (app/social/suppressed_events.py)."""
+    suppressed_events = [
+        SuppressedEvent(replace(event, recipient_id=user_id), reason)
+        for reason, user_ids in decisions.suppressed_ids.items()
+        for user_id in user_ids
+    ]
+    if len(suppressed_events) <= MAX_SHOWN_SUPPRESSED:
+        insert_suppressed_outbox_rows(conn, suppressed_events, is_logged=True)
 
 
 def _notify_web_processes(conn: Connection, recipient_ids: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ In: rows of notifications whose `deferred_until` has passed. Out: one `notificat
 of one recipient in one transaction.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,8 +13,14 @@ from sqlalchemy import Engine, text
 from app.clients.postgres import translate_errors
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import lock_recipients
-from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
+from app.persistence.row_updates import (
+    FAILED_ROW_DELAY,
+    ROW_ERRORS,
+    NotificationRowUpdate,
+    publish_row_updates,
+)
 
+log = logging.getLogger(__name__)
 MAX_RECIPIENTS = 50
 """Recipients per call of deliver_due."""
 
@@ -24,13 +31,29 @@ class QuietHoursDelivery:
         self._now = now
 
     def announce_due_rows(self) -> int:
-        """Returns the number of rows announced. A crash between two recipients repeats nothing."""
+        """Returns the number of rows announced. A crash between two recipients repeats nothing. Rows of a
+        recipient that cannot be announced are due again after FAILED_ROW_DELAY, behind the others. Raises
+        Unavailable."""
         now = datetime.fromtimestamp(self._now(), UTC)
         with translate_errors("find deferred notifications"), self._engine.connect() as conn:
             recipient_ids = list(
                 conn.execute(_SELECT_DUE_RECIPIENTS, {"now": now, "limit": MAX_RECIPIENTS}).scalars()
             )
-        return sum(self._announce_due_rows_of(recipient_id, now) for recipient_id in recipient_ids)
+        return sum(self._announce_or_postpone(recipient_id, now) for recipient_id in recipient_ids)
+
+    def _announce_or_postpone(self, recipient_id: str, now: datetime) -> int:
+        try:
+            return self._announce_due_rows_of(recipient_id, now)
+        except ROW_ERRORS:
+            log.exception(
+                "The deferred notifications of %s cannot be announced",
+                recipient_id,
+                extra={"event": "deferred_announcement_failed"},
+            )
+        params = {"recipient": recipient_id, "now": now, "until": now + FAILED_ROW_DELAY}
+        with translate_errors("postpone deferred notifications"), self._engine.begin() as conn:
+            conn.execute(_POSTPONE, params)
+        return 0
 
     def _announce_due_rows_of(self, recipient_id: str, now: datetime) -> int:
         with translate_errors("announce deferred notifications"), self._engine.begin() as conn:
@@ -49,6 +72,9 @@ class QuietHoursDelivery:
 _SELECT_DUE_RECIPIENTS = text(
     "select user_id::text from notifications where deferred_until <= :now "
     "group by user_id order by min(deferred_until) limit :limit"
+)
+_POSTPONE = text(
+    "update notifications set deferred_until = :until where user_id = :recipient and deferred_until <= :now"
 )
 # The number of actors to announce: those of the silent updates since the row was last announced. If there are
 # none, the row only lost actors and is not announced.

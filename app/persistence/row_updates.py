@@ -6,14 +6,22 @@ Out: new versions of the notifications, client events and unread counts in the o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
 
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import load_first_actors
 from app.persistence.outbox_writer import ClientEvent, insert_client_events, reserve_client_seqs
 from app.persistence.serializer import build_payload
 from app.persistence.tables import notifications
+
+ROW_ERRORS = (DBAPIError, ValueError, TypeError, LookupError, AttributeError)
+"""What a row with unexpected content raises; the same call for other rows may succeed. An unavailable
+PostgreSQL is Unavailable (app/clients/postgres.py)."""
+FAILED_ROW_DELAY = timedelta(minutes=5)
+"""Until a row that failed is tried again, so that it does not stay in front of the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Suppressed events: events that end without an announcement, for the recipient's delivery log.
 
-In: events of app/persistence/event_writer.py, in its transaction. Out: one outbox row per recipient, kind,
-object and reason, with the number of events. app/messaging/outbox_relay.py publishes the rows and
-workers/delivery_log_writer.py appends them to the log, so that an unavailable DynamoDB delays and loses
-nothing. app/social/suppressed_events.py shows the rows to the recipient.
+In: events of app/persistence/event_writer.py and app/persistence/fan_out_pages.py, in their transactions.
+Out: one outbox row per recipient, kind, object and reason, with the number of events. For the log
+app/messaging/outbox_relay.py publishes the rows and workers/delivery_log_writer.py appends them, so that an
+unavailable DynamoDB delays and loses nothing. app/social/suppressed_events.py shows the rows to the
+recipient.
 """
 
 from collections.abc import Iterable
@@ -44,8 +45,11 @@ def outcome_of_status(status: str) -> str:
     return _OUTCOME_BY_STATUS.get(status, status.lower())
 
 
-def insert_suppressed_outbox_rows(conn: Connection, suppressed_events: Iterable[SuppressedEvent]) -> None:
-    """Inserts outbox rows. Events whose recipient does not exist are skipped."""
+def insert_suppressed_outbox_rows(
+    conn: Connection, suppressed_events: Iterable[SuppressedEvent], is_logged: bool = False
+) -> None:
+    """Inserts outbox rows. Events whose recipient does not exist are skipped. `is_logged`: the delivery log
+    gets the events in another way, so nobody relays these rows."""
     events_by_key: dict[_SuppressedKey, list[Event]] = {}
     for suppressed_event in suppressed_events:
         event = suppressed_event.event
@@ -59,8 +63,9 @@ def insert_suppressed_outbox_rows(conn: Connection, suppressed_events: Iterable[
     if not events_by_key:
         return
     rows = [_suppressed_outbox_row(outcome, events) for (*_, outcome), events in events_by_key.items()]
-    conn.execute(_INSERT_OUTBOX, {"rows": orjson.dumps(rows).decode()})
-    conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
+    conn.execute(_INSERT_OUTBOX, {"rows": orjson.dumps(rows).decode(), "is_logged": is_logged})
+    if not is_logged:
+        conn.execute(NOTIFY, {"channel": OUTBOX_CHANNEL})
 
 
 def _suppressed_outbox_row(outcome: str, events: list[Event]) -> dict[str, object]:
@@ -92,8 +97,8 @@ def _post_id(event: Event) -> str | None:
 
 
 _INSERT_OUTBOX = text("""
-    insert into outbox (user_id, client_seq, client_event, payload)
-    select u.id, null, 'ended', r.row->'payload'
+    insert into outbox (user_id, client_seq, client_event, payload, published_at)
+    select u.id, null, 'ended', r.row->'payload', case when :is_logged then now() end
     from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as r (row, position)
     join users u on u.id = (r.row->>'userId')::uuid
     order by r.position

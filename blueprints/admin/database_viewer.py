@@ -6,6 +6,7 @@ GET /api/admin/stats; GET /api/admin/db/{notification-history,likes,comments,fol
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flask import abort
 from marshmallow import fields
@@ -15,9 +16,11 @@ from app.messaging.fallback_queue import FallbackQueue
 from app.operations.data_wipe import EventDataWipe
 from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.operations.in_flight_events import InFlightEvents
+from app.persistence.pages import PageRequest
 from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
-from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor
+from blueprints.http.ids import parse_uuid
+from blueprints.http.pagination import INVALID_CURSOR, IntegerParam, PageQuery, encode_cursor, time_value
 from blueprints.http.query_fields import ChoiceParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import MessageResponse, ObjectSchema, PageResponse, ResponseSchema
@@ -33,6 +36,15 @@ _TABLE_BY_STAT = {
     "comments": "comments",
     "follows": "follows",
 }
+
+
+def ids_value(value: Any) -> str:
+    """The id of a row: one id, or two joined by a colon, as its table has it."""
+    return ":".join(parse_uuid(row_id) for row_id in value.split(":"))
+
+
+class TableRowsQuery(PageQuery):
+    cursor_parsers = (time_value, ids_value)
 
 
 class PendingQuery(RequestSchema):
@@ -123,14 +135,17 @@ def blueprint(
 
     @routes.get("/db/<name>", parameters=[_TABLE_PARAMETER])
     @requires(Authority.OPERATOR, request_auth.require_admin_or_testing)
-    @routes.arguments(PageQuery, location="query")
+    @routes.arguments(TableRowsQuery, location="query")
     @routes.returns(TableRowsResponse, errors=(404,))
     def list_table_rows(_: str, query: JsonObject, name: str) -> JsonObject:
         """The newest rows of a table."""
         table_view = TABLE_VIEWS.get(name)
         if table_view is None:
             abort(404)
-        rows = database_viewer.list_newest_rows(table_view, query["page"])
+        page: PageRequest = query["page"]
+        if page.after_key is not None and page.after_key[1].count(":") != table_view.has_two_ids:
+            raise INVALID_CURSOR
+        rows = database_viewer.list_newest_rows(table_view, page)
         return {
             "success": True,
             "data": rows.items,

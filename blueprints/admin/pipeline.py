@@ -140,6 +140,7 @@ def blueprint(
                 health.windows,
                 health.heartbeats,
                 health.tables,
+                health.finished_fallback,
                 health.fan_outs,
                 health.failover,
                 health.kafka,

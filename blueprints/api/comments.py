@@ -18,7 +18,7 @@ from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import PageQuery, encode_cursor, ids_value
+from blueprints.http.pagination import PageQuery, encode_cursor
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -47,7 +47,7 @@ class CommentBody(ReplyBody):
 
 class CommentsQuery(PageQuery):
     required_message = "PostId required"
-    cursor_parsers = (ids_value,)
+    cursor_parsers = (parse_uuid,)
     postId = IdParam(required=True)
 
 

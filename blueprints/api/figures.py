@@ -10,7 +10,10 @@ from blueprints.http.serializers import JsonObject
 
 class FiguresResponse(ResponseSchema):
     accepted = fields.Integer(allow_none=True, metadata={"description": "events"})
-    waiting = fields.Integer(allow_none=True, metadata={"description": "events that are not written yet"})
+    waiting = fields.Integer(
+        allow_none=True,
+        metadata={"description": "events that are not written yet, measured every ten seconds"},
+    )
     written = fields.Integer(allow_none=True, metadata={"description": "events in PostgreSQL"})
     delivered = fields.Integer(allow_none=True, metadata={"description": "messages to users"})
     openWindows = fields.Integer(allow_none=True)
@@ -24,7 +27,7 @@ def blueprint(public_figures: PublicFiguresReader) -> ApiBlueprint:
     def get_figures() -> JsonObject:
         """Counts of the pipeline, at most two seconds old.
 
-        Null: the service that knows the figure does not respond.
+        Null: Redis does not respond; `waiting` also while no worker measures it.
         """
         figures = public_figures.read()
         return {

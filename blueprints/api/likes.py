@@ -16,7 +16,7 @@ from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
 EVENT_ID_HEADER = "X-Event-Id"
-"""The event of a write; its page is /events/:id."""
+"""The event of a write, if there is one; its page is /events/:id."""
 
 
 class LikeResponse(ResponseSchema):
@@ -37,6 +37,6 @@ def blueprint(request_auth: RequestAuth, write_actions: WriteActions) -> ApiBlue
             actor_id, parse_uuid(post_id), desired_state_from_method(), get_or_create_traceparent(), event_id
         )
         body = {"success": True, "liked": membership.active, "likesCount": membership.count}
-        return body, 200, {EVENT_ID_HEADER: event_id}
+        return body, 200, {EVENT_ID_HEADER: event_id} if membership.is_published else {}
 
     return routes

@@ -31,7 +31,6 @@ from blueprints.http.pagination import (
     IntegerParam,
     PageQuery,
     encode_cursor,
-    ids_value,
     pagination_totals,
     value_of,
 )
@@ -53,7 +52,7 @@ NOT_OWNER = rejection(FORBIDDEN_MESSAGE, "forbidden", 403)
 
 
 class ActorsQuery(PageQuery):
-    cursor_parsers = (value_of(bool), value_of(int), ids_value)
+    cursor_parsers = (value_of(bool), value_of(int), parse_uuid)
     limit = IntegerParam(20, 100)
 
 

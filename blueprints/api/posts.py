@@ -18,7 +18,7 @@ from blueprints.http.api_blueprint import ApiBlueprint
 from blueprints.http.authority import Authority, requires
 from blueprints.http.idempotency import IdempotentRequests
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor, ids_value, pagination_totals
+from blueprints.http.pagination import IntegerParam, PageQuery, encode_cursor, pagination_totals
 from blueprints.http.query_fields import IdParam
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import (
@@ -59,7 +59,7 @@ class PostsQuery(PageQuery):
 
 
 class LikersQuery(PageQuery):
-    cursor_parsers = (ids_value,)
+    cursor_parsers = (parse_uuid,)
     limit = IntegerParam(20, 100)
 
 

@@ -14,7 +14,7 @@ from app.domain.events import Kind
 from app.domain.grouping import GroupKey
 from app.domain.notification_reasons import not_told_text
 from app.operations.open_windows import OpenWindow, OpenWindows
-from app.persistence.pages import PageRequest, cut_page
+from app.persistence.pages import PageRequest
 from app.social.posts import Post, PostReader
 from app.social.suppressed_events import SuppressedEntry, SuppressedEventStore, SuppressedFilter
 from app.social.users import Users, UserSummary
@@ -73,7 +73,10 @@ class HeldNotificationSchema(ObjectSchema):
 
 
 class SuppressedResponse(PageResponse):
-    entries = fields.List(fields.Nested(SuppressedEntrySchema))
+    entries = fields.List(
+        fields.Nested(SuppressedEntrySchema),
+        metadata={"description": "may be fewer than `limit` although there is a next page"},
+    )
     held = fields.List(
         fields.Nested(HeldNotificationSchema),
         metadata={"description": "held by quiet hours; first page only"},
@@ -111,13 +114,12 @@ class SuppressedEventViews:
     def load(self, recipient_id: str, filters: SuppressedFilter, page: PageRequest) -> JsonObject:
         """The body of the response."""
         before_id = page.after_key[0] if page.after_key else None
-        rows = self._store.list_newest(recipient_id, filters, page.limit + 1, before_id)
-        entries = cut_page(rows, page.limit, lambda entry: (entry.id,))
+        found = self._store.list_newest(recipient_id, filters, page.limit, before_id)
         body: JsonObject = {
-            "entries": self._entries_json(entries.items, recipient_id, filters),
+            "entries": self._entries_json(found.entries, recipient_id, filters),
             "held": [],
             "waiting": [],
-            "nextCursor": encode_cursor(entries.next_key),
+            "nextCursor": encode_cursor(None if found.next_before_id is None else (found.next_before_id,)),
         }
         if before_id is None:
             body["held"] = self._held_json(recipient_id, filters)

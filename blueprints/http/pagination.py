@@ -23,6 +23,7 @@ from blueprints.http.schemas import RequestSchema, validate_data
 
 MAX_PAGE_NUMBER = 1_000_000
 MAX_BIGINT = 2**63 - 1
+MAX_CURSOR_YEAR = 9000
 PAGE_TOO_FAR = rejection(
     f"Page numbers reach the first {MAX_LISTED_ROWS:,} rows only; "
     "for more, send the nextCursor of the page before as cursor",
@@ -35,9 +36,12 @@ CursorParsers = tuple[Callable[[Any], Any], ...]
 """One per value of a sort key. Each raises ValueError, TypeError, AttributeError or Rejected."""
 
 
-def ids_value(value: Any) -> str:
-    """An id; rows with two ids have both, joined by a colon."""
-    return ":".join(parse_uuid(row_id) for row_id in value.split(":"))
+def time_value(value: Any) -> datetime:
+    """A time with its zone. Years at the ends of the range of datetime cannot be calculated with."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None or not 1970 <= moment.year <= MAX_CURSOR_YEAR:
+        raise ValueError(value)
+    return moment
 
 
 def value_of(expected: type) -> Callable[[Any], Any]:
@@ -70,7 +74,7 @@ class PageQuery(RequestSchema):
     """The query of a list; a subclass may set another `limit` and another sort key. `page` of the result is a
     PageRequest."""
 
-    cursor_parsers: ClassVar[CursorParsers] = (datetime.fromisoformat, ids_value)
+    cursor_parsers: ClassVar[CursorParsers] = (time_value, parse_uuid)
     page = IntegerParam(
         1,
         MAX_PAGE_NUMBER,

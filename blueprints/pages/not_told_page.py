@@ -24,8 +24,10 @@ ACTORLESS_TEXT = "A message of Chime"
 def _entry_text(entry: JsonObject) -> str:
     """Such as `Ben and 2 others liked your post`."""
     kind = Kind(entry["type"])
+    if kind in ACTORLESS_KINDS:  # an event of a server may name an actor all the same
+        return ACTORLESS_TEXT
     if not entry["people"]:
-        return ACTORLESS_TEXT if kind in ACTORLESS_KINDS else f"Someone {action_text(kind)}"
+        return f"Someone {action_text(kind)}"
     first = entry["people"][0]
     return group_notification_text(kind, first["name"] or first["username"], entry["count"] - 1)
 

@@ -15,7 +15,7 @@ from blueprints.api.bookmarks import bookmarked_posts_json
 from blueprints.api.comments import CommentTrees
 from blueprints.api.posts import Likers
 from blueprints.http.ids import parse_uuid
-from blueprints.http.pagination import HtmlPageQuery, encode_cursor, ids_value, parse_page
+from blueprints.http.pagination import HtmlPageQuery, encode_cursor, parse_page
 from blueprints.http.serializers import PostSerializer
 from blueprints.pages.page_session import PageSessions
 from blueprints.pages.post_cards import PostCards
@@ -26,7 +26,7 @@ MAX_REPLY_DEPTH = 6
 
 
 class LikersPageQuery(HtmlPageQuery):
-    cursor_parsers = (ids_value,)
+    cursor_parsers = (parse_uuid,)
 
 
 _LIKERS_QUERY = LikersPageQuery()

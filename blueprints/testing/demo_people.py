@@ -4,6 +4,8 @@ from marshmallow import fields
 
 from app.devtools.demo_people import PASSWORD, DemoPeople
 from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.authority import Authority, requires
+from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
 from blueprints.http.serializers import JsonObject
 
@@ -23,12 +25,13 @@ class DemoPeopleResponse(ResponseSchema):
     postIds = fields.List(fields.UUID())
 
 
-def blueprint(demo_people: DemoPeople) -> ApiBlueprint:
+def blueprint(request_auth: RequestAuth, demo_people: DemoPeople) -> ApiBlueprint:
     routes = ApiBlueprint("demo_people", __name__, url_prefix="/api/test")
 
     @routes.post("/demo-people")
+    @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(DemoPeopleResponse)
-    def create_demo_people() -> JsonObject:
+    def create_demo_people(_: str) -> JsonObject:
         """Create the people of the demo and their posts, as far as they are not there."""
         demo = demo_people.create_missing()
         return {

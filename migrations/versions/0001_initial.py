@@ -129,9 +129,10 @@ def upgrade() -> None:
         ),
         sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kafka_fallback_queue")),
-        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event.
+        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event. The id of
+        # the event is first: the steps of an event are found by it.
         sa.UniqueConstraint(
-            "shard", "seq", "event_id", name=op.f("uq_kafka_fallback_queue_shard_seq_event_id")
+            "event_id", "shard", "seq", name=op.f("uq_kafka_fallback_queue_event_id_shard_seq")
         ),
     )
     op.create_index(
@@ -525,7 +526,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("deferred_until is not null"),
     )
-    # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
     op.create_index(
         "ix_notifications_snoozed_until",
         "notifications",
@@ -540,6 +540,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("snoozed_until is not null"),
     )
+    # Finds the notifications about a post, and reads those of a fan-out in the order of its pages.
     op.create_index(
         "ix_notifications_object_id_user_id", "notifications", ["object_id", "user_id"], unique=False
     )

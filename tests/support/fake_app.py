@@ -42,9 +42,12 @@ class FakeActions:
     set_like_calls: list[tuple[str, str, DesiredState]] = field(default_factory=list)
     traceparents: list[str | None] = field(default_factory=list)
     event_ids: list[str | None] = field(default_factory=list)
+    is_ingress_full: bool = False
+    """A like that exists is accepted without an event."""
     error: Exception | None = None
 
     def reset(self) -> None:
+        self.is_ingress_full = False
         self.set_like_calls.clear()
         self.traceparents.clear()
         self.event_ids.clear()
@@ -63,7 +66,9 @@ class FakeActions:
         self.set_like_calls.append((actor_id, post_id, desired_state))
         self.traceparents.append(traceparent)
         self.event_ids.append(event_id)
-        return MembershipState(desired_state is not DesiredState.OFF, len(self.set_like_calls))
+        return MembershipState(
+            desired_state is not DesiredState.OFF, len(self.set_like_calls), not self.is_ingress_full
+        )
 
 
 @dataclass

@@ -19,8 +19,9 @@
 --         8 traceparent, 9 owner, 10 stored state: "" not looked up | 0 | 1 | ? unknown, 11 version of the lookup,
 --         12 bucket of the actor, 13 max members, 14 names of the object and 15 of the blocks in KEYS[9]
 -- Returns {result, active, count, detail}:
---         done | unchanged | unknown_previous (accepted, counted later) | not_loaded | not_found | deadline_exceeded
---         | full | failover | other_owner (detail: the owner) | unknown_member (detail: the version for a lookup)
+--         done | unchanged | unknown_previous (accepted, counted later) | unpublished (full, but nothing changes)
+--         | not_loaded | not_found | deadline_exceeded | full | failover | other_owner (detail: the owner)
+--         | unknown_member (detail: the version for a lookup)
 -- A block answers not_found: for likes and unlikes of a post, and for a follow of a user (not for an unfollow).
 -- A request that changes nothing is published as well: the state here may be older than a failover
 -- write, and downstream it changes nothing either.
@@ -72,7 +73,7 @@ if blocked[2] == 1 and (kind == 'LIKE' or new_active == 1) then return {'not_fou
 
 if redis.call('XLEN', KEYS[7]) >= tonumber(ARGV[4]) then
     if new_active == is_active and not is_assumed then
-        return {'unchanged', is_active, math.max(tonumber(count), 0), ''}
+        return {'unpublished', is_active, math.max(tonumber(count), 0), ''}
     end
     return {'full', 0, 0, ''}
 end

@@ -34,12 +34,18 @@ class FailoverFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class TableFigures:
-    """Rows by table, and how many seconds the oldest of them has waited."""
+class FinishedFallbackFigures:
+    """Rows of the fallback queue that are done, until retention deletes them."""
 
-    fallback_received: int
-    fallback_published: int
-    fallback_discarded: int
+    published: int
+    discarded: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableFigures:
+    """Rows by table that are not done, and how many seconds the oldest of them has waited. Their number is
+    what it costs to read them."""
+
     fallback_pending: int
     fallback_failed: int
     """Those that exceeded their retries."""
@@ -90,6 +96,15 @@ def read_fan_outs(engine: Engine) -> list[dict[str, object]]:
         return list_recent_fan_outs(conn)
 
 
+def read_finished_fallback_figures(engine: Engine) -> FinishedFallbackFigures:
+    """Reads every finished row, which are many after an outage of Kafka. Raises Unavailable."""
+    try:
+        with translate_errors("count what left the fallback queue"), engine.connect() as conn:
+            return FinishedFallbackFigures(*conn.execute(_COUNT_FINISHED_FALLBACK).one())
+    except ProgrammingError as exc:
+        raise _no_tables() from exc
+
+
 def read_table_figures(engine: Engine, max_retries: int) -> TableFigures:
     """Raises Unavailable."""
     try:
@@ -97,27 +112,32 @@ def read_table_figures(engine: Engine, max_retries: int) -> TableFigures:
             rows = [conn.execute(query, {"retries": max_retries}).one() for query in _TABLE_QUERIES]
             retention = select_progress(conn)
     except ProgrammingError as exc:
-        raise Unavailable("PostgreSQL has no tables of this version", "no_tables") from exc
+        raise _no_tables() from exc
     return TableFigures(
         **{name: value for row in rows for name, value in row._mapping.items()}, retention=retention
     )
+
+
+def _no_tables() -> Unavailable:
+    return Unavailable("PostgreSQL has no tables of this version", "no_tables")
 
 
 _FAILOVER_STATE = text(
     "select state, extract(epoch from now() - changed_at)::float8, reason, data_loss "
     "from redis_failover_state where name = 'ingress'"
 )
+_COUNT_FINISHED_FALLBACK = text("""
+    select count(*) filter (where last_error is distinct from 'discarded'),
+        count(*) filter (where last_error = 'discarded')
+    from kafka_fallback_queue where processed
+""")
 _TABLE_QUERIES = (
     text("""
-        select count(*) as fallback_received,
-            count(*) filter (where processed and last_error is distinct from 'discarded')
-                as fallback_published,
-            count(*) filter (where processed and last_error = 'discarded') as fallback_discarded,
-            count(*) filter (where not processed and retry_count <= :retries) as fallback_pending,
-            count(*) filter (where not processed and retry_count > :retries) as fallback_failed,
+        select count(*) filter (where retry_count <= :retries) as fallback_pending,
+            count(*) filter (where retry_count > :retries) as fallback_failed,
             extract(epoch from now() - min(created_at)
-                filter (where not processed and retry_count <= :retries))::float8 as fallback_oldest_seconds
-        from kafka_fallback_queue
+                filter (where retry_count <= :retries))::float8 as fallback_oldest_seconds
+        from kafka_fallback_queue where not processed
     """),
     text("""
         select count(*) as outbox_unpublished,

@@ -20,6 +20,7 @@ from app.operations.health import checks, probes
 from app.operations.health.postgres_figures import (
     read_failover,
     read_fan_outs,
+    read_finished_fallback_figures,
     read_migration,
     read_table_figures,
 )
@@ -36,6 +37,8 @@ PING_TIMEOUT_SECONDS, QUERY_TIMEOUT_SECONDS = 1.0, 1.7
 """No request waits longer than two seconds."""
 POSTGRES_PING_MAX_AGE_SECONDS, KAFKA_MAX_AGE_SECONDS = 1.0, 2.0
 """The load of PostgreSQL and Kafka does not grow with the number of load balancers and open dashboards."""
+FINISHED_MAX_AGE_SECONDS = 10.0
+"""Counting all finished rows of a table is for the dashboard only."""
 SERVICE_HINTS = {
     name: f"Embedded: python -m infra start {name}. Otherwise check its address in the settings."
     for name in ("redis", "postgres", "kafka", "dynamodb")
@@ -52,9 +55,9 @@ class HealthReport:
     """Service -> code and reason."""
 
     def get(self, query: Query[T]) -> T | None:
-        """What was measured; None if the service did not respond."""
-        answer: Answer[T] = self.answers[query]
-        return answer.value
+        """What was measured; None if the service did not respond, or was not asked."""
+        answer: Answer[T] | None = self.answers.get(query)
+        return None if answer is None else answer.value
 
     def service_state(self, query: Query[Any]) -> tuple[str, str]:
         """UP, DOWN or REFUSED (it responds, but no write is accepted), and the reason."""
@@ -106,6 +109,9 @@ class Health:
         self.heartbeats = query("redis", partial(read_heartbeats, connection))
         self.migration = query("postgres", partial(read_migration, engine))
         self.tables = query("postgres", partial(read_table_figures, engine, limits.fallback_max_retries))
+        self.finished_fallback = query(
+            "postgres", partial(read_finished_fallback_figures, engine), FINISHED_MAX_AGE_SECONDS
+        )
         self.fan_outs = query("postgres", partial(read_fan_outs, engine))
         self.failover = query("postgres", partial(read_failover, engine))
         self.kafka = query("kafka", partial(read_kafka_figures, kafka), KAFKA_MAX_AGE_SECONDS)
@@ -146,7 +152,7 @@ class Health:
         return HealthReport(answers, results, unavailable)
 
     def report_stages(self) -> HealthReport:
-        """What list_stages() needs (app/operations/health/stages.py)."""
+        """What list_stages() needs (app/operations/health/stages.py), without reading rows that are done."""
         return self.report([self.pipeline, self.windows, self.tables, self.kafka])
 
     def read_readiness(self) -> HealthReport:

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.domain.worker_loops import LOOP_BY_CONSUMER_GROUP, PIPELINE_STAGES
 from app.operations.consumer_lag import KafkaFigures, PartitionOffset
-from app.operations.health.postgres_figures import TableFigures
+from app.operations.health.postgres_figures import FinishedFallbackFigures, TableFigures
 from app.operations.health.redis_figures import PipelineFigures
 from app.operations.health.report import Health, HealthReport
 from app.operations.health.results import CheckLevel, worst_level
@@ -53,7 +53,8 @@ class Stage:
 
 
 def list_stages(health: Health, report: HealthReport) -> list[dict[str, Any]]:
-    """From the queries pipeline, windows, tables and kafka."""
+    """From the queries pipeline, windows, tables and kafka; from finished_fallback what left the fallback
+    queue, which is unknown without it."""
     stages = {name: Stage(name) for name in STAGE_ORDER}
     pipeline, kafka = report.get(health.pipeline), report.get(health.kafka)
     _add_lags(stages, kafka, pipeline)
@@ -62,7 +63,7 @@ def list_stages(health: Health, report: HealthReport) -> list[dict[str, Any]]:
             stages[name].outcomes = dict(outcomes)
     _add_ingress(stages["bridge"], pipeline)
     _add_windows(stages["flusher"], report.get(health.windows))
-    _add_tables(stages, report.get(health.tables))
+    _add_tables(stages, report.get(health.tables), report.get(health.finished_fallback))
     for stage in stages.values():
         stage.level = worst_level(item for item in report.results if item.pipeline_stage == stage.name)
     return [stage.to_dict() for stage in stages.values()]
@@ -87,18 +88,21 @@ def _add_windows(flusher: Stage, figures: WindowFigures | None) -> None:
         flusher.oldest_seconds = -figures.first_due_in_seconds
 
 
-def _add_tables(stages: Mapping[str, Stage], figures: TableFigures | None) -> None:
+def _add_tables(
+    stages: Mapping[str, Stage], figures: TableFigures | None, finished: FinishedFallbackFigures | None
+) -> None:
     fallback, relay, fan_out, mail = (stages[name] for name in ("fallback", "relay", "fan-out", "mail"))
     if figures is None:
         for stage in (fallback, relay, fan_out, mail):
             stage.held = stage.lag = None
         return
-    fallback.outcomes = {
-        "published": figures.fallback_published,
-        "discarded": figures.fallback_discarded,
-        "failed": figures.fallback_failed,
-    }
-    fallback.received, fallback.oldest_seconds = figures.fallback_received, figures.fallback_oldest_seconds
+    if finished is not None:
+        fallback.outcomes = {
+            "published": finished.published,
+            "discarded": finished.discarded,
+            "failed": figures.fallback_failed,
+        }
+    fallback.oldest_seconds = figures.fallback_oldest_seconds
     fallback.held = fallback.lag = figures.fallback_pending
     relay.held = relay.lag = figures.outbox_unpublished
     relay.oldest_seconds = figures.outbox_oldest_seconds

@@ -174,15 +174,22 @@ def test_history_of_the_pipeline_has_the_samples_of_the_worker_loop(
     admin: ApiUser, pipeline: PipelineHarness
 ) -> None:
     _announce_three_likes_and_gather_five(pipeline)
-    step = BUILDERS["pipeline-history"](pipeline.worker_services).step
-    step()
-    step()
+    loop = BUILDERS["pipeline-history"](pipeline.worker_services)
+    loop.step()
+    loop.step()
 
+    # One connection of its own, whose statements end by themselves.
+    assert pipeline.query(
+        "select count(*) from pg_stat_activity where datname = current_database() "
+        "and application_name = 'notifications-pipeline-history'"
+    ) == [(1,)]
+    loop.close()
     history = admin("GET", "/api/admin/pipeline/history")
 
     (sample,) = history["samples"]
     assert history["intervalSeconds"] == SAMPLE_INTERVAL_SECONDS
     assert sample["stages"]["flusher"] == {"out": 0, "held": 5, "lag": 5, "failed": 0}
+    assert sample["stages"]["fallback"] == {"out": None, "held": 0, "lag": 0, "failed": None}
     assert set(sample["stages"]) == {stage["name"] for stage in admin("GET", "/api/admin/pipeline")["stages"]}
 
 

@@ -1,7 +1,9 @@
 """The people of the demo: created once, completed after a failure; log-in as their administrator."""
 
 import re
-from collections.abc import Callable
+import secrets
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -9,10 +11,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
+from werkzeug.serving import make_server
 
+from app.devtools.demo import DemoClient, DemoError
 from app.domain.errors import Unavailable
 from app.domain.events import Kind
 from app.ingest.actions import Actions
+from tests.support.api_user import ApiUser
 from tests.support.auth_client import read_critical_texts as read_critical_texts
 
 pytestmark = pytest.mark.service
@@ -29,8 +34,14 @@ def _csrf(client: FlaskClient) -> str:
     return match[1]
 
 
+def _register_visitor(app: Flask) -> ApiUser:
+    return ApiUser(app, f"visitor_{secrets.token_hex(4)}")
+
+
 def _create_demo(app: Flask) -> Any:
-    response = app.test_client().post("/api/test/demo-people")
+    """As some user who is not of the demo."""
+    visitor = _register_visitor(app)
+    response = visitor.client.post("/api/test/demo-people", headers=visitor.headers)
     assert response.status_code == 200, response.text
     return response.json
 
@@ -46,7 +57,7 @@ def _count_rows(engine: Engine) -> tuple[int, ...]:
     with engine.connect() as conn:
         return tuple(
             conn.execute(text(f"select count(*) from {table}")).scalar_one()  # noqa: S608
-            for table in ("users", "posts")
+            for table in ("users where email like '%@chime.example'", "posts")
         )
 
 
@@ -92,7 +103,8 @@ def test_creation_that_failed_halfway_is_completed_by_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(Actions, "set_like", fail_at_the_third_like)
-        assert isolated_app.test_client().post("/api/test/demo-people").status_code == 503
+        visitor = _register_visitor(isolated_app)
+        assert visitor("POST", "/api/test/demo-people")["status"] == 503
 
     demo = _create_demo(isolated_app)
 
@@ -137,3 +149,27 @@ def test_ordinary_log_in_has_no_tour(client: FlaskClient, isolated_app: Flask) -
     assert client.post("/login", data=fields).status_code == 303
 
     assert "tour.js" not in client.get("/").text
+
+
+@pytest.fixture
+def base_url(isolated_app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, isolated_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+
+
+def test_make_demo_creates_the_people_once(base_url: str, engine: Engine) -> None:
+    demo = DemoClient(base_url).request_demo_people()
+
+    assert DemoClient(base_url).request_demo_people() == demo
+    assert [person["name"] for person in demo["people"]][:2] == ["Ada", "Ben"]
+    assert _count_rows(engine) == (8, 4)
+
+
+def test_make_demo_says_what_to_do_without_a_system() -> None:
+    with pytest.raises(DemoError, match="make run"):
+        DemoClient("http://127.0.0.1:1").request_demo_people()

@@ -8,11 +8,16 @@ from sqlalchemy import Engine, text
 
 from app.bootstrap import new_id
 from app.domain.clock import TimeAndIdSource
-from app.domain.events import SEQ_PER_MS, Event, Kind
+from app.domain.events import ACTORLESS_KINDS, SEQ_PER_MS, Event, Kind
 from app.domain.grouping import AnnounceWhen
 from app.persistence.event_writer import EventBatch, EventToWrite, EventWriter
-from app.persistence.suppressed_events import MAX_NAMED_ACTORS
-from tests.support.api_user import ApiUser, alice, bob
+from app.persistence.suppressed_events import (
+    MAX_NAMED_ACTORS,
+    SuppressedEvent,
+    insert_suppressed_outbox_rows,
+)
+from app.social import suppressed_events
+from tests.support.api_user import ApiUser, alice, bob, sign_in
 from tests.support.fakes import ManualClock
 from tests.support.fixtures import insert_users
 from tests.support.pipeline_harness import USER_NAMES, PipelineHarness
@@ -119,6 +124,21 @@ def test_person_beyond_the_named_ones_of_a_viral_post_is_found(
         assert named.scalar() == MAX_NAMED_ACTORS
 
 
+@pytest.mark.parametrize("kind", sorted(ACTORLESS_KINDS))
+def test_page_shows_an_event_of_a_server_that_names_an_actor(
+    engine: Engine, alice: ApiUser, bob: ApiUser, kind: Kind
+) -> None:
+    event = Event(new_id(), kind, alice.id, bob.id, "POST", new_id(), seq=FIRST_SEQ)
+    with engine.begin() as conn:
+        insert_suppressed_outbox_rows(conn, [SuppressedEvent(event, "preference")])
+    sign_in(alice.client, "alice@example.org")
+
+    response = alice.client.get("/notifications/not-told")
+
+    assert response.status_code == 200
+    assert "A message of Chime" in response.text
+
+
 def test_quiet_hours_hold_until_their_end(
     engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
 ) -> None:
@@ -161,3 +181,46 @@ def test_blocked_or_deleted_people_are_no_error(
     (entry,) = suppressed(alice)["entries"]
 
     assert (entry["reason"], entry["people"]) == ("muted", [])
+
+
+def test_page_with_a_filter_continues_after_the_rows_it_searched(
+    engine: Engine, alice: ApiUser, bob: ApiUser, eve_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppressed_events, "MAX_SCANNED_ROWS", 2)
+    post_ids = [alice.create_post(f"Number {number}") for number in range(4)]
+    alice("PUT", f"/api/preferences/{alice.id}", {"activity": False})
+    write_events(engine, like(alice.id, bob.id, post_ids[0]))
+    for seq, post_id in enumerate(post_ids[1:], 2):
+        write_events(engine, like(alice.id, eve_id, post_id, seq))
+
+    first = suppressed(alice, f"actorId={bob.id}")
+    second = suppressed(alice, f"actorId={bob.id}&cursor={first['nextCursor']}")
+
+    assert (first["entries"], reasons(second)) == ([], [("preference", bob.id)])
+    assert second["nextCursor"] is None
+    sign_in(alice.client, "alice@example.org")
+    page = alice.client.get("/notifications/not-told?person=bob").text
+    assert "Nothing among the newest" in page
+    assert f"cursor={first['nextCursor']}" in page
+
+
+def test_nobody_is_shown_that_another_person_blocked_them(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
+) -> None:
+    blocks = text("insert into blocks (user_id, blocked_user_id) values (:blocking, :blocked)")
+    with engine.begin() as conn:
+        conn.execute(blocks, {"blocking": bob.id, "blocked": alice.id})
+    write_events(engine, like(alice.id, bob.id, post_id))
+
+    assert suppressed(alice)["entries"] == []
+    assert suppressed(alice, f"actorId={bob.id}")["entries"] == []
+
+    with engine.begin() as conn:
+        conn.execute(blocks, {"blocking": alice.id, "blocked": eve_id})
+    write_events(engine, like(alice.id, bob.id, post_id, 2), like(alice.id, eve_id, post_id, 3))
+    (entry,) = suppressed(alice)["entries"]
+    assert (entry["reason"], entry["count"]) == ("blocked", 1)
+    assert entry["reasonText"] == "You blocked the person."
+    assert [person["id"] for person in entry["people"]] == [eve_id]
+    assert suppressed(alice, f"actorId={bob.id}")["entries"] == []
+    assert reasons(suppressed(alice, f"actorId={eve_id}")) == [("blocked", eve_id)]

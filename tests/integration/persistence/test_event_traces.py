@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from app.bootstrap import new_id
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
-from app.operations.trace import EventProgress, EventTraceReader
+from app.operations.trace import _FALLBACK_ROWS, EventProgress, EventTraceReader
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
 
 pytestmark = pytest.mark.service
@@ -73,6 +74,22 @@ def test_events_wait_in_the_fallback_queue_while_kafka_is_unavailable(
     pipeline.bridge.step()
 
     assert _statuses(event_traces.read_progress(event_ids)) == ["queued"]
+
+
+def test_event_is_found_in_a_long_fallback_queue_by_an_index(pipeline: PipelineHarness) -> None:
+    """Every signed-in user may ask for an event, and the queue is long while Kafka is down."""
+    pipeline.execute(
+        "insert into kafka_fallback_queue (event_id, shard, seq, topic, payload) "
+        "select uuidv7(), n % 8, n, 'low-priority', '{}' from generate_series(1, 20000) n"
+    )
+    pipeline.execute("analyze kafka_fallback_queue")
+
+    with pipeline.engine.connect() as conn:
+        explain = text(f"explain {_FALLBACK_ROWS.text}")
+        plan = "\n".join(conn.execute(explain, {"unpublished": [new_id(), new_id()]}).scalars())
+
+    assert "uq_kafka_fallback_queue_event_id_shard_seq" in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 def test_own_action_ends_without_announcement(

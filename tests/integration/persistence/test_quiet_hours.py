@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.grouping import ClientEventType
+from app.persistence.row_updates import FAILED_ROW_DELAY
 from app.social.notification_status import DELETE, MARK_READ, NotificationStatusStore, StatusTransition
 from tests.support.pipeline_harness import PipelineHarness
 
@@ -129,3 +130,24 @@ def test_leaving_in_quiet_hours_after_an_earlier_announcement_announces_nothing(
     set_clock(pipeline, 2026, 6, 2, 8, 0)
 
     assert deliver_deferred(pipeline) == []
+
+
+def test_recipient_whose_row_cannot_be_announced_does_not_stop_the_others(quiet: PipelineHarness) -> None:
+    set_clock(quiet, 2026, 6, 2, 8, 0)
+    (other,) = quiet.create_users("Eve")
+    quiet.execute("update notifications set metadata = '[]'")
+    quiet.execute(
+        "insert into notifications (id, user_id, type, priority, object_id, version, actor_count, "
+        "deferred_until) values (uuidv7(), :user, 'FOLLOW', 'HIGH', uuidv7(), 1, 1, :due)",
+        user=other.id,
+        due=datetime(2026, 6, 2, 8, tzinfo=UTC),
+    )
+
+    assert deliver_deferred(quiet) == []
+
+    assert quiet.query(
+        "select user_id::text, deferred_until from notifications order by deferred_until nulls first"
+    ) == [
+        (other.id, None),
+        (quiet.alice.id, datetime(2026, 6, 2, 8, tzinfo=UTC) + FAILED_ROW_DELAY),
+    ]

@@ -9,6 +9,7 @@ from app.bootstrap import new_id
 from app.domain.errors import Unavailable
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
+from app.persistence import fan_out_pages
 from app.persistence.fan_out_pages import _SELECT_PAGE, FAN_OUT_PAGE_CHANNEL, FanOutPageWriter
 from app.persistence.fan_outs import MANY_RECIPIENTS, Audience
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
@@ -31,6 +32,14 @@ def subscribers(pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> l
 def fan_out_rows(pipeline: PipelineHarness) -> list[tuple[Any, ...]]:
     return pipeline.query(
         "select processed_count, recipient_count, outcomes, finished_at is not null from fan_outs order by id"
+    )
+
+
+def shown_suppressed(pipeline: PipelineHarness) -> list[tuple[Any, ...]]:
+    """The rows that show recipients what they were not told. Nobody relays them: the log has the pages."""
+    return pipeline.query(
+        "select user_id::text, payload->>'status', payload->'actorIds'->>0, payload->>'postId' from outbox "
+        "where client_event = 'ended' and published_at is not null order by id"
     )
 
 
@@ -145,6 +154,27 @@ def test_subscribers_who_changed_their_mind_before_their_page_get_nothing(
         assert user.toast_messages == []
     outcomes = fan_out_rows(pipeline)[0][2]
     assert outcomes == {"delivered": 18, "blocked": 2, "muted": 2, "preference": 1}
+    assert set(shown_suppressed(pipeline)) == {
+        (blocking.id, "BLOCKED", alice.id, post_id),
+        (blocked.id, "BLOCKED", alice.id, post_id),
+        (muting.id, "MUTED", alice.id, post_id),
+        (muting_post.id, "MUTED", alice.id, post_id),
+        (switched_off.id, "FILTERED_PREFS", alice.id, post_id),
+    }
+
+
+def test_page_with_many_who_are_not_notified_has_no_row_for_each(
+    pipeline: PipelineHarness, subscribers: list[PipelineUser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out_pages, "MAX_SHOWN_SUPPRESSED", 1)
+    for user in subscribers[-3:]:
+        user.set_preferences(matrix={"BELL_POST": {"push": False}})
+    subscribers[0].set_preferences(matrix={"BELL_POST": {"push": False}})
+
+    pipeline.alice.create_post("Hello")
+    pipeline.run_until_idle()
+
+    assert [row[0] for row in shown_suppressed(pipeline)] == [subscribers[0].id]
 
 
 def test_quiet_hours_defer_the_announcement(

@@ -1,16 +1,11 @@
 """The front page for anonymous users: what it offers in each mode, and its figures. No services."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from app.bootstrap import SharedServices
-from app.operations.health.public_figures import PublicFigures, PublicFiguresReader
-from app.operations.health.queries import no_answer
-from app.operations.health.report import HealthReport
-from app.web import WebApplication
 from tests.support.web_application import create_web_application
 
 
@@ -58,20 +53,3 @@ def test_figures_are_null_without_services_and_reveal_no_reason(
     assert response.json is not None
     assert set(response.json) == {"success", "accepted", "waiting", "written", "delivered", "openWindows"}
     assert response.json["written"] in (0, None)
-
-
-def test_figures_are_read_once_for_many_visitors(
-    web_application: WebApplication, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    health = web_application.web_services.health
-    reports = []
-
-    def report(*args: Any) -> HealthReport:
-        reports.append(args)
-        return HealthReport({query: no_answer(1.0) for query in args[0]}, [], {})
-
-    monkeypatch.setattr(health, "report", report)
-    reader = PublicFiguresReader(health)
-
-    assert [reader.read() for _ in range(5)] == [PublicFigures()] * 5
-    assert len(reports) == 1

@@ -43,6 +43,15 @@ def test_response_names_the_event_in_a_header(
     assert fake_actions.event_ids == [response.headers["X-Event-Id"]]
 
 
+def test_response_names_no_event_if_there_is_none(
+    client: FlaskClient, fake_actions: FakeActions, user_id: str
+) -> None:
+    fake_actions.is_ingress_full = True
+    response = client.put(PATH, headers=auth_header(user_id))
+    assert response.status_code == 200
+    assert "X-Event-Id" not in response.headers
+
+
 def test_token_is_checked_before_anything_else(client: FlaskClient) -> None:
     assert client.put("/api/posts/no-id/like").status_code == 401
 

@@ -19,7 +19,6 @@ _AUTHORITY_BY_ROUTE = (
     (r"GET /(health|ready|metrics|docs|docs/sockets|openapi\.json)", "open"),
     (r"POST /api/auth/(register|login|refresh|password/reset|password/reset-request)", "open"),
     (r"GET /api/(users|posts|comments|follows|figures)\b.*", "open"),
-    (r"POST /api/test/demo-people", "open"),
     (r"POST /api/events(/trigger)?", "service"),
     (r"\w+ /api/admin/db/.*", "operator"),
     (r"\w+ /api/(admin|test/storms)\b.*", "admin"),

@@ -19,7 +19,19 @@ def test_cursor_is_decoded_to_its_key(app: Flask) -> None:
         assert parse_page().after_key == (MOMENT, ID)
 
 
-@pytest.mark.parametrize("values", [(MOMENT,), (MOMENT, "x"), ("yesterday", ID), (1, 2), ()])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (MOMENT,),
+        (MOMENT, "x"),
+        (MOMENT, f"{ID}:{ID}"),
+        (MOMENT.replace(tzinfo=None), ID),
+        (datetime.min.replace(tzinfo=UTC), ID),
+        ("yesterday", ID),
+        (1, 2),
+        (),
+    ],
+)
 def test_cursor_of_another_list_is_refused(app: Flask, values: tuple[object, ...]) -> None:
     with (
         app.test_request_context(f"/?cursor={encode_cursor(values)}"),

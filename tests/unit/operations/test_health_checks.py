@@ -27,9 +27,6 @@ from app.operations.retention_categories import RETENTION_CATEGORIES
 
 SUITABLE_SETTINGS = {name: required for name, (required, _, _) in REQUIRED_REDIS_SETTINGS.items()}
 EMPTY_TABLES = TableFigures(
-    fallback_received=0,
-    fallback_published=0,
-    fallback_discarded=0,
     fallback_pending=0,
     fallback_failed=0,
     fallback_oldest_seconds=None,
