@@ -23,7 +23,6 @@ from app.accounts.revocations import RevocationCache
 from app.accounts.service_keys import ServiceKeys
 from app.accounts.sessions import Sessions
 from app.bootstrap import SharedServices, new_id
-from app.clients.postgres import create_pg_engine
 from app.clients.redis_server_check import RedisServerCheck
 from app.delivery.history import ClientEventHistory
 from app.delivery.live_post_counts import LivePostCounts, PostCountReader
@@ -32,7 +31,7 @@ from app.delivery.read_receipts import ReadReceiptBuffer
 from app.delivery.sockets import SocketServer
 from app.devtools.service_control import EmbeddedServiceControl
 from app.devtools.simulated_users import SimulatedUsers
-from app.devtools.storm.row_per_like import POOL_SIZE, RowPerLike
+from app.devtools.storm.row_per_like import RowPerLike, create_pool
 from app.devtools.storm.storms import Storms
 from app.devtools.worker_control import WorkerControl
 from app.domain.clock import TimeAndIdSource
@@ -182,7 +181,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         service_control=EmbeddedServiceControl(settings.data_dir, settings.service_urls.as_environment()),
         worker_control=WorkerControl(settings.service_urls.as_environment()),
         storms=Storms(settings.data_dir),
-        row_per_like=RowPerLike(create_pg_engine(settings.service_urls.database_url, pool_size=POOL_SIZE)),
+        row_per_like=RowPerLike(create_pool(settings.service_urls.database_url)),
     )
 
 

@@ -18,6 +18,7 @@ from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
 MAX_SKIPPED_SAMPLES = 100_000
+MAX_ID_LENGTH = 36
 _STATES = [RUNNING, DONE, CANCELLED, FAILED, INTERRUPTED]
 _WAYS = [ROW_PER_LIKE, PIPELINE]
 
@@ -41,6 +42,9 @@ class StormBody(RequestSchema):
     closeWindows = fields.Boolean(
         load_default=True, metadata={"description": "close the author's windows when all likes are in them"}
     )
+    pipelineFirst = fields.Boolean(
+        load_default=False, metadata={"description": "run the pipeline before one row per like"}
+    )
 
 
 class StormQuery(RequestSchema):
@@ -51,6 +55,14 @@ class StormQuery(RequestSchema):
     )
 
 
+class StormsQuery(StormQuery):
+    shown = fields.String(
+        load_default="",
+        validate=validate.Length(max=MAX_ID_LENGTH),
+        metadata={"description": "id of the storm that the client shows; without it, or deleted: the newest"},
+    )
+
+
 class StormOptionsSchema(ObjectSchema):
     likes = fields.Integer()
     people = fields.Integer()
@@ -58,6 +70,7 @@ class StormOptionsSchema(ObjectSchema):
     rate = fields.Float()
     comments = fields.Boolean()
     closeWindows = fields.Boolean()
+    pipelineFirst = fields.Boolean()
 
 
 class LedgerSchema(ObjectSchema):
@@ -118,6 +131,9 @@ class StormSchema(StormSummarySchema):
 
 class StormsResponse(ResponseSchema):
     storms = fields.List(fields.Nested(StormSummarySchema))
+    shown = fields.Nested(
+        StormSchema, allow_none=True, metadata={"description": "with samples; null: there is no storm"}
+    )
 
 
 class StormResponse(ResponseSchema):
@@ -136,6 +152,7 @@ def _storm_json(state: dict[str, Any]) -> JsonObject:
     options = dict(state["options"])
     options["comments"] = options.pop("with_comments")
     options["closeWindows"] = options.pop("close_windows")
+    options["pipelineFirst"] = options.pop("pipeline_first", False)  # not in older storms
     return state | {"options": options}
 
 
@@ -148,6 +165,7 @@ def _options(body: JsonObject) -> StormOptions:
         rate=body["rate"],
         with_comments=body["comments"],
         close_windows=body["closeWindows"],
+        pipeline_first=body["pipelineFirst"],
     )
 
 
@@ -156,10 +174,18 @@ def blueprint(request_auth: RequestAuth, storms: Storms) -> ApiBlueprint:
 
     @routes.get("")
     @requires(Authority.ADMIN, request_auth.require_admin)
+    @routes.arguments(StormsQuery, location="query")
     @routes.returns(StormsResponse)
-    def list_storms(_: str) -> JsonObject:
-        """The storms that are kept, newest first."""
-        return {"success": True, "storms": [_storm_json(state) for state in storms.list_newest()]}
+    def list_storms(_: str, query: JsonObject) -> JsonObject:
+        """The storms that are kept, newest first, and the samples of one of them: one request shows a page
+        all that is new, because each takes a second and more while PostgreSQL does not answer."""
+        states = storms.list_newest()
+        shown = storms.find_shown(states, query["shown"], query["after"])
+        return {
+            "success": True,
+            "storms": [_storm_json(state) for state in states],
+            "shown": _storm_json(shown) if shown else None,
+        }
 
     @routes.post("")
     @requires(Authority.ADMIN, request_auth.require_admin)

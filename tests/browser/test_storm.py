@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE, compare, remarks
 from app.devtools.storm.options import StormOptions
@@ -110,7 +110,68 @@ def test_impossible_storm_is_refused_with_the_reason(storm_page: Page, page_erro
     storm_page.fill("#storm-people", "10")
     storm_page.click("#storm-start")
 
-    expect(storm_page.locator("#storm-phase")).to_contain_text("Nobody likes a post twice")
+    expect(storm_page.locator("#storm-phase")).to_contain_text("Not started: Nobody likes a post twice")
+    expect(storm_page.locator("#storm-start")).to_be_enabled()
+
+
+def _refuse_deletions(page: Page) -> None:
+    body = json.dumps({"success": False, "error": "Temporarily unavailable"})
+    page.route(
+        "**/api/test/storms/*",
+        lambda route: (
+            route.fulfill(status=503, content_type="application/json", body=body)
+            if route.request.method == "DELETE"
+            else route.continue_()
+        ),
+    )
+
+
+def test_storm_that_cannot_be_deleted_now_says_so(
+    storm_page: Page, finished_storms: list[StormFolder]
+) -> None:
+    older, _ = finished_storms
+    _refuse_deletions(storm_page)
+    storm_page.click(f"#kept [data-delete='{older.storm_id}']")
+    storm_page.get_by_role("button", name="Delete", exact=True).last.click()
+
+    expect(storm_page.locator("#storm-phase")).to_contain_text("Not deleted: Temporarily unavailable")
+    expect(storm_page.locator(f"#kept [data-show='{older.storm_id}']")).to_have_count(1)
+
+
+def test_page_polls_with_one_request_and_goes_on_after_errors(
+    storm_page: Page, finished_storms: list[StormFolder]
+) -> None:
+    _, newer = finished_storms
+    expect(storm_page.locator(f"#kept [data-show='{newer.storm_id}']")).to_be_visible()
+    expect(storm_page.locator("#comparison tr").first).to_be_visible()
+    paths: list[str] = []
+
+    def fail_twice(route: Route) -> None:
+        paths.append(route.request.url.split("/api/test/")[1])
+        if len(paths) > 2:
+            route.continue_()
+        else:
+            route.fulfill(status=503, content_type="application/json", body='{"error": "Unavailable"}')
+
+    storm_page.route("**/api/test/storms*", fail_twice)
+    storm_page.route("**/api/test/storms/*", fail_twice)
+    expect(storm_page.locator("#last-updated")).to_contain_text("Unavailable")
+    expect(storm_page.locator("#last-updated")).not_to_contain_text("Unavailable")
+
+    assert len(paths) >= 3
+    assert set(paths) == {f"storms?shown={newer.storm_id}&after=14"}
+
+
+def test_without_the_chart_library_there_is_no_picture_to_save(
+    open_page: OpenPage, admin: BrowserUser, finished_storms: list[StormFolder], page_errors: PageErrorMonitor
+) -> None:
+    page_errors.expect_errors("net::ERR_FAILED")
+    page = open_page(admin)
+    page.route("**/static/vendor/chart.umd.js", lambda route: route.abort())
+    page.goto("/storm")
+
+    expect(page.locator("#export-json")).to_be_enabled()
+    expect(page.locator("#export-png")).to_be_disabled()
 
 
 def test_worker_can_be_frozen_and_resumed(storm_page: Page) -> None:
@@ -123,7 +184,7 @@ def test_worker_can_be_frozen_and_resumed(storm_page: Page) -> None:
     expect(worker.locator("[data-part=state]")).to_have_text("running")
 
 
-def _finished_way(answered: float, p99_ms: float, announces: bool) -> dict[str, Any]:
+def _finished_way(accepted_per_second: float, p99_ms: float, announces: bool) -> dict[str, Any]:
     ledger = {
         "accepted": 2000,
         "written": 2000,
@@ -133,13 +194,19 @@ def _finished_way(answered: float, p99_ms: float, announces: bool) -> dict[str, 
     }
     figures = {
         "offeredPerSecond": 300.0,
-        "answeredPerSecond": answered,
+        "answeredPerSecond": accepted_per_second,
+        "acceptedPerSecond": accepted_per_second,
+        "offered": 2000,
+        "accepted": 2000,
+        "refused": 0,
+        "unknown": 0,
+        "notSent": 0,
         "answerP99Ms": p99_ms,
         "readerP99Ms": 20.0,
     }
     messages = ["Ada 1 liked your post", "Ada 1 and 1,999 others liked your post"] if announces else []
     return {
-        "figures": figures | {"walBytesPerLike": 900, "transactions": 4000},
+        "figures": figures | {"walBytes": 1_800_000, "walBytesPerLike": 900, "transactions": 4000},
         "ledger": ledger | {"problems": []},
         "messageCount": len(messages),
         "messages": messages,
@@ -183,7 +250,7 @@ def test_kept_storm_is_shown_compared_and_exported(
     expect(storm_page.locator(f"#kept [data-show='{newer.storm_id}']")).to_have_attribute(
         "aria-pressed", "true"
     )
-    expect(storm_page.locator("#remarks")).to_contain_text("One row per like answered 240 of 300")
+    expect(storm_page.locator("#remarks")).to_contain_text("One row per like accepted 240 of 300")
 
     storm_page.select_option("#compare-with", older.storm_id)
     cells = storm_page.locator("#comparison [data-figure=answerP99Ms] td")

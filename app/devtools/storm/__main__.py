@@ -53,6 +53,9 @@ def _parse_options(arguments: list[str]) -> StormOptions:
     parser.add_argument("--rate", type=float, default=300.0, help="requests per second")
     parser.add_argument("--comments", action="store_true", help="one comment per 20 likes")
     parser.add_argument("--wait-for-windows", action="store_true", help="do not close the windows early")
+    parser.add_argument(
+        "--pipeline-first", action="store_true", help="run the pipeline before one row per like"
+    )
     parsed = parser.parse_args(arguments)
     return StormOptions(
         likes=parsed.likes,
@@ -61,6 +64,7 @@ def _parse_options(arguments: list[str]) -> StormOptions:
         rate=parsed.rate,
         with_comments=parsed.comments,
         close_windows=not parsed.wait_for_windows,
+        pipeline_first=parsed.pipeline_first,
     )
 
 

@@ -22,15 +22,35 @@ MAX_MESSAGES, MAX_PROBLEMS = 8, 10
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncementCounts:
+    """Compared per kind and post, so that an announcement too few does not hide one too many."""
+
+    published: int
+    """Likes and comments in the announcements that the outbox relay has published."""
+    announced_actors: int
+    """Likes and commenters that the rows of notifications call announced, each once."""
+    doubled: int
+    """Published more often than once."""
+    unpublished: int
+    """Announced in the rows, and not published yet."""
+    queued: int
+    """Events in the fallback queue, which wait for Kafka."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenCounts:
     written: int
     """Active likes and comments."""
-    announced: int | None
-    """Likes and comments that announcements to the author have counted. None: this way announces nothing."""
-    announced_once: int | None
-    """The same without those that were counted more than once."""
-    queued: int
-    """Events in the fallback queue, which wait for Kafka."""
+    to_announce: int
+    """Active likes and, per post, each commenter once."""
+    announcements: AnnouncementCounts | None
+    """None: this way announces nothing."""
+
+    @property
+    def is_all_announced(self) -> bool:
+        """Whether nothing that is written waits to be announced."""
+        counts = self.announcements
+        return counts is None or (counts.announced_actors >= self.to_announce and counts.unpublished == 0)
 
 
 @dataclass
@@ -38,6 +58,7 @@ class Ledger:
     accepted: int = 0
     written: int = 0
     announced: int | None = None
+    """Published by the outbox relay. None: this way announces nothing."""
     lost: int | None = None
     """None until it was checked."""
     doubled: int | None = None
@@ -63,41 +84,44 @@ class StormStores:
         """Raises Unavailable."""
         params = {"posts": list(self.post_ids), "author": self.author_id}
         with translate_errors("count the rows of a storm"), self.engine.connect() as conn:
-            written = int(conn.execute(_count_rows(self.schema), params).scalar_one())
-            if not self.announces:
-                return WrittenCounts(written, None, None, 0)
-            announced, announced_once, queued = conn.execute(_COUNT_ANNOUNCED, params).one()
-        return WrittenCounts(written, int(announced), int(announced_once), int(queued))
+            likes, comments, commenters = conn.execute(_count_rows(self.schema), params).one()
+            announcements = None
+            if self.announces:
+                announcements = AnnouncementCounts(*map(int, conn.execute(_COUNT_ANNOUNCED, params).one()))
+        return WrittenCounts(int(likes + comments), int(likes + commenters), announcements)
+
+    def find_lost_writes(self, request_log: RequestLog) -> tuple[list[str], list[str]]:
+        """Descriptions of lost writes and of unexpected rows. Raises Unavailable."""
+        stored = self._read_stored_writes()
+        lost, unexpected = check_memberships(request_log, stored)
+        lost_comments, unexpected_comments = check_comments(request_log, stored)
+        return lost + lost_comments, unexpected + unexpected_comments
 
     def check(self, request_log_path: Path) -> Ledger:
         """Compares the request log with the stores, after everything was written. Raises Unavailable."""
         request_log = read_request_log(request_log_path)
-        stored = self._read_stored_writes()
-        lost, unexpected = check_memberships(request_log, stored)
-        for found, others in zip((lost, unexpected), check_comments(request_log, stored), strict=True):
-            found += others
+        lost, unexpected = self.find_lost_writes(request_log)
         counts = self.count_written()
-        ledger = Ledger(_count_accepted(request_log), counts.written, counts.announced, len(lost))
+        ledger = Ledger(_count_accepted(request_log), counts.written, None, len(lost), len(unexpected))
         ledger.problems = lost + unexpected
-        ledger.doubled = len(unexpected)
-        if counts.announced is not None and counts.announced_once is not None:
-            self._check_announcements(ledger, counts.announced, counts.announced_once)
+        if counts.announcements is not None:
+            self._check_announcements(ledger, counts.to_announce, counts.announcements)
         return ledger
 
-    def _check_announcements(self, ledger: Ledger, announced: int, announced_once: int) -> None:
-        expected = self._count_expected_announcements()
-        if announced_once < expected:
-            ledger.lost = (ledger.lost or 0) + expected - announced_once
-            ledger.problems.append(f"{expected - announced_once} were written and never announced")
-        ledger.doubled = (ledger.doubled or 0) + announced - announced_once
+    def _check_announcements(self, ledger: Ledger, to_announce: int, counts: AnnouncementCounts) -> None:
+        never_announced = max(0, to_announce - counts.announced_actors)
+        ledger.announced = counts.published
+        ledger.lost = (ledger.lost or 0) + never_announced + counts.unpublished
+        ledger.doubled = (ledger.doubled or 0) + counts.doubled
+        for count, what in (
+            (never_announced, "were written and never announced"),
+            (counts.unpublished, "were announced in the rows and never published"),
+            (counts.doubled, "were published twice"),
+        ):
+            ledger.problems += [f"{count} {what}"] if count else []
         with translate_errors("check the invariants"):
             invariants = StoreInvariants(self.engine, self.redis, [self.author_id])
             ledger.problems += invariants.find_violations_of_recipients()
-
-    def _count_expected_announcements(self) -> int:
-        """Each like and, per post, each commenter."""
-        with translate_errors("count the rows of a storm"), self.engine.connect() as conn:
-            return int(conn.execute(_COUNT_EXPECTED, {"posts": list(self.post_ids)}).scalar_one())
 
     def _read_stored_writes(self) -> StoredWrites:
         params = {"posts": list(self.post_ids)}
@@ -123,10 +147,11 @@ def _count_accepted(request_log: RequestLog) -> int:
 
 
 def _count_rows(schema: str) -> Any:
+    of_posts = "active and post_id = any(cast(:posts as uuid[]))"
     return text(f"""
-        select (select count(*) from {schema}.likes where active and post_id = any(cast(:posts as uuid[])))
-            + (select count(*) from {schema}.comments
-                where active and post_id = any(cast(:posts as uuid[])))
+        select (select count(*) from {schema}.likes where {of_posts}),
+            count(*), count(distinct (post_id, user_id))
+        from {schema}.comments where {of_posts}
     """)  # noqa: S608 - constants only
 
 
@@ -139,18 +164,24 @@ def _select_rows(schema: str) -> tuple[Any, Any]:
 
 
 _COUNT_ANNOUNCED = text("""
-    select
-        (select coalesce(sum((payload->'metadata'->>'newCount')::int), 0) from outbox
-            where user_id = :author and client_event = 'notification'),
-        (select count(distinct (n.type, n.object_id, a.actor_id)) from notifications n
-            join notification_actors a on a.notification_id = n.id
-            where n.user_id = :author and a.announced),
+    with published as (
+        select n.type, n.object_id, sum((o.payload->'metadata'->>'newCount')::int) as count
+        from outbox o join notifications n on n.id = (o.payload->>'id')::uuid
+        where o.user_id = :author and o.client_event = 'notification' and o.published_at is not null
+        group by n.type, n.object_id),
+    announced as (
+        select n.type, n.object_id, count(distinct a.actor_id) as count
+        from notifications n join notification_actors a on a.notification_id = n.id
+        where n.user_id = :author and a.announced
+        group by n.type, n.object_id),
+    compared as (
+        select coalesce(published.count, 0) as published, coalesce(announced.count, 0) as announced
+        from published full join announced using (type, object_id))
+    select coalesce(sum(published), 0), coalesce(sum(announced), 0),
+        coalesce(sum(greatest(0, published - announced)), 0),
+        coalesce(sum(greatest(0, announced - published)), 0),
         (select count(*) from kafka_fallback_queue where not processed)
-""")
-_COUNT_EXPECTED = text("""
-    select (select count(*) from likes where active and post_id = any(cast(:posts as uuid[])))
-        + (select count(distinct (post_id, user_id)) from comments
-            where active and post_id = any(cast(:posts as uuid[])))
+    from compared
 """)
 _SELECT_ANNOUNCEMENTS = text(
     "select payload from outbox where user_id = :author and client_event = 'notification' order by id"

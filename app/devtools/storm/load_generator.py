@@ -1,11 +1,13 @@
 """The load generator: sends prepared HTTP requests at a fixed rate, in a process of its own.
 
 `python -m app.devtools.storm.load_generator`, started by load_process.py. One JSON object on stdin says what
-to send (LoadPlan); the end of stdin stops it. On stdout a report once a second, and one at the end.
+to send (LoadPlan); the end of stdin stops it, once the requests under way have responses. On stdout a report
+once a second, and one at the end.
 
 Each request has a scheduled time. Its latency counts from there, so that a server that is too slow for the
-rate does not hide the wait of the requests that could not be sent yet. One thread, raw sockets and one epoll;
-bounded in time (`deadline_seconds`), connections and memory.
+rate does not hide the wait of the requests that could not be sent yet. Only accepted requests have a latency:
+a refusal may be faster than any success. One thread, raw sockets and one epoll; bounded in time
+(`deadline_seconds`), connections and memory.
 """
 
 import json
@@ -58,15 +60,17 @@ class LoadTotals:
     sent: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
+    """Of accepted requests."""
     answered: int = 0
-    """Those that got a response."""
+    """Those that got a response, whatever it says."""
     last_answer_seconds: float = 0.0
     """Since the start."""
 
     def add(self, outcome: str, status: int, latency_ms: float, at_seconds: float) -> None:
         """`status` 0: there was no response."""
         self.outcomes[outcome] += 1
-        self.latencies_ms.append(latency_ms)
+        if outcome == ACKNOWLEDGED:
+            self.latencies_ms.append(latency_ms)
         if status:
             self.answered += 1
             self.last_answer_seconds = at_seconds
@@ -116,9 +120,7 @@ class LoadGenerator:
                 self._report(now)
                 self._expire_busy(now)
                 next_report_at = now + REPORT_INTERVAL_SECONDS
-                if self._is_stopped():
-                    break
-            if now >= deadline:
+            if now >= deadline or self._is_stopped():
                 upcoming = None
             while upcoming is not None and upcoming[0] <= now and self._idle and now >= self._not_before:
                 self._send(*upcoming)
@@ -208,8 +210,6 @@ class LoadGenerator:
         self._send_report(self._totals.report(recent))
 
     def _finish(self) -> None:
-        for connection in list(self._busy.values()):
-            self._fail(connection)
         self._count_offered(time.monotonic())
         self._send_report(
             self._totals.report(self._totals.latencies_ms)

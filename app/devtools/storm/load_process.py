@@ -46,6 +46,13 @@ class LoadProcess:
 
     def stop(self) -> dict[str, Any]:
         """Stops it and returns its final report. Raises RuntimeError if it ended without one."""
+        self.close()
+        if not self._report.get("isFinal"):
+            raise RuntimeError("The load generator ended without a report")
+        return self._report
+
+    def close(self) -> None:
+        """Stops it, if it still runs."""
         try:
             if self._process.stdin:
                 self._process.stdin.close()
@@ -54,9 +61,6 @@ class LoadProcess:
             self._process.kill()
             self._process.wait()
         self._reader.join(STOP_TIMEOUT_SECONDS)
-        if not self._report.get("isFinal"):
-            raise RuntimeError("The load generator ended without a report")
-        return self._report
 
     def _write_line(self, line: str) -> None:
         if self._process.stdin:

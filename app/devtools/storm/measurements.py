@@ -12,13 +12,16 @@ from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Unavailable
 
 LOCK_SAMPLE_INTERVAL_SECONDS = 0.1
-STATISTICS_DELAY_SECONDS = 1.5
-"""A session reports its statistics once a second."""
+STATISTICS_DELAY_SECONDS = 10.5
+"""A session reports its statistics at the end of a transaction, at most once a second. What it did since
+then it reports when it has been idle for ten seconds (PGSTAT_IDLE_INTERVAL): a flusher that has written all
+rows in one transaction, or the connections of a pool that nobody uses any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresCounters:
-    """Of the whole database, so of everybody who uses it meanwhile."""
+    """Of the whole database, so of everybody who uses it meanwhile: also the reader of the storm and workers
+    that look for work."""
 
     commits: int
     rows: int
@@ -28,11 +31,12 @@ class PostgresCounters:
     """Those that took a transaction id."""
     server_started_at: str
 
-    def since(self, earlier: "PostgresCounters") -> dict[str, int | None]:
-        """The first two are unknown after a crash of the server, which resets them."""
+    def since(self, earlier: "PostgresCounters", sampled_count: int) -> dict[str, int | None]:
+        """The first two are unknown after a crash of the server, which resets them. `sampled_count`:
+        transactions of LockWaitSampler, which are left out."""
         is_same_server = self.server_started_at == earlier.server_started_at
         return {
-            "transactions": self.commits - earlier.commits if is_same_server else None,
+            "transactions": self.commits - earlier.commits - sampled_count if is_same_server else None,
             "rowsWritten": self.rows - earlier.rows if is_same_server else None,
             "writeTransactions": self.write_transactions - earlier.write_transactions,
             "walBytes": self.wal_bytes - earlier.wal_bytes,
@@ -68,6 +72,8 @@ class LockWaitSampler:
         self.waiting_max = 0
         self.waited_seconds = 0.0
         """Of all sessions together."""
+        self.transaction_count = 0
+        """Of this sampler: each statement is one."""
         self._thread.start()
 
     def stop(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class LockWaitSampler:
             try:
                 with translate_errors("count lock waits"), self._engine.connect() as conn:
                     self.waiting_now = int(conn.execute(_COUNT_LOCK_WAITS).scalar_one())
+                self.transaction_count += 1
             except (Unavailable, DBAPIError):
                 self.waiting_now = 0
             self.waiting_max = max(self.waiting_max, self.waiting_now)

@@ -1,5 +1,6 @@
 """What a storm offers, and its limits. Both ways get the same requests at the same times."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,8 +9,9 @@ from app.domain.errors import Rejected
 MIN_LIKES, MAX_LIKES = 1_000, 50_000
 MAX_POSTS = 100
 MAX_RATE_PER_SECOND = 5_000
-MAX_LIKES_PER_PERSON = 100
-"""Below RATE_LIMIT_WRITE, which counts the requests of each person."""
+MAX_REQUESTS_PER_PERSON = 50
+"""Of one way, comments included. Both ways together stay below RATE_LIMIT_WRITE, which counts the requests of
+each person in a minute."""
 MAX_OFFER_SECONDS = 600.0
 LIKES_PER_COMMENT = 20
 
@@ -26,6 +28,8 @@ class StormOptions:
     """One comment after every LIKES_PER_COMMENT likes."""
     close_windows: bool = True
     """Close the windows of the author as soon as all likes are in them, instead of at their time."""
+    pipeline_first: bool = False
+    """Run the pipeline before one row per like: whether the order matters."""
 
     def __post_init__(self) -> None:
         """Raises Rejected."""
@@ -35,9 +39,12 @@ class StormOptions:
         _require(1 <= self.posts <= MAX_POSTS, f"Posts must be between 1 and {MAX_POSTS}")
         _require(1 <= self.people <= MAX_LIKES, f"People must be between 1 and {MAX_LIKES:,}")
         _require(
-            self.likes <= self.people * min(self.posts, MAX_LIKES_PER_PERSON),
-            "Nobody likes a post twice, nor more than "
-            f"{MAX_LIKES_PER_PERSON} posts: choose more people or more posts",
+            self.likes <= self.people * self.posts,
+            "Nobody likes a post twice: choose more people or more posts",
+        )
+        _require(
+            self._max_requests_per_person <= MAX_REQUESTS_PER_PERSON,
+            f"Nobody sends more than {MAX_REQUESTS_PER_PERSON} likes and comments: choose more people",
         )
         _require(
             0 < self.rate <= MAX_RATE_PER_SECOND, f"The rate must be at most {MAX_RATE_PER_SECOND:,} a second"
@@ -56,14 +63,19 @@ class StormOptions:
         return self.likes + self.comment_count
 
     @property
+    def _max_requests_per_person(self) -> int:
+        return math.ceil(self.likes / self.people) + math.ceil(self.comment_count / self.people)
+
+    @property
     def offer_seconds(self) -> float:
         return self.request_count / self.rate
 
     def iter_likes(self) -> Iterator[tuple[int, int]]:
-        """Indexes of person and post, each pair once; the posts take turns."""
+        """Indexes of person and post, each pair once; the posts take turns, and each gets some."""
+        spread = max(1.0, self.posts / self.people)  # between the first posts of two people
         for index in range(self.likes):
             person, round_index = index % self.people, index // self.people
-            yield person, (person + round_index) % self.posts
+            yield person, (int(person * spread) + round_index) % self.posts
 
 
 def _require(condition: bool, message: str) -> None:

@@ -4,10 +4,13 @@ People are kept for the next storm. They are marked as simulated, so that they g
 in. The author and the posts belong to one storm and are removed after it, with all that is about them.
 """
 
+from http import HTTPStatus
+
 import uuid_utils
 from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors
+from app.domain.errors import Rejected
 from app.social.removals import PostAndAccountRemoval
 
 BATCH_SIZE = 5_000
@@ -46,11 +49,16 @@ def create_author(engine: Engine, post_count: int) -> tuple[str, list[str]]:
 
 def remove_authors(engine: Engine, removals: PostAndAccountRemoval) -> None:
     """Removes the authors of all storms, with their posts, and the likes, comments and notifications about
-    them; also those that a storm whose process died has left. Raises Unavailable."""
+    them; also those that a storm whose process died has left. Ignores what somebody else deletes meanwhile.
+    Raises Unavailable."""
     with translate_errors("find the authors of storms"), engine.connect() as conn:
         author_ids = list(conn.execute(_SELECT_AUTHORS).scalars())
     for author_id in author_ids:
-        removals.delete_account(author_id)
+        try:
+            removals.delete_account(author_id)
+        except Rejected as exc:
+            if exc.status != HTTPStatus.NOT_FOUND:
+                raise
 
 
 # Nobody can register a user name with a hyphen.

@@ -12,12 +12,18 @@ import uuid_utils
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import create_pg_engine, translate_errors
 from app.domain.errors import rejection
 
 SCHEMA = "storm_row_per_like"
 POOL_SIZE = 20
 POST_NOT_FOUND = rejection("Post not found", "post_not_found", 404)
+
+
+def create_pool(database_url: str) -> Engine:
+    """Not an engine of the web process, which tests each connection before its use: that would be a second
+    transaction and a round trip per like."""
+    return create_pg_engine(database_url, application="row-per-like", pool_size=POOL_SIZE)
 
 
 def create_tables(engine: Engine, post_ids: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """The process of a storm: python -m app.devtools.storm.runner FOLDER
 
-Started by storms.py, from the page or from the terminal. Runs one row per like, then the pipeline, with the
-same load on the same machine, and writes the progress and the result to the folder. Ends by itself after a
-time limit.
+Started by storms.py, from the page or from the terminal. Warms up both ways, then runs one after the other,
+with the same load on the same machine, and writes the progress and the result to the folder. Ends by itself
+after a time limit.
 """
 
 import logging
@@ -22,14 +22,16 @@ from app.clients.postgres import WORKER_STATEMENT_TIMEOUT_MS, create_pg_engine
 from app.clients.redis import create_redis_client
 from app.devtools.storm import people, row_per_like
 from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE, compare, remarks
+from app.devtools.storm.drain import Drain
 from app.devtools.storm.ledger import StormStores
-from app.devtools.storm.measurements import write_checkpoint
+from app.devtools.storm.measurements import STATISTICS_DELAY_SECONDS, write_checkpoint
 from app.devtools.storm.options import StormOptions
 from app.devtools.storm.requests import build_feed_request, build_requests
 from app.devtools.storm.storms import CANCELLED, DONE, FAILED, StormFolder
+from app.devtools.storm.warm_up import WARM_UP_PEOPLE, WarmUp
 from app.devtools.storm.way import MAX_DRAIN_SECONDS, MAX_LATE_SECONDS, ServerAddress, StormWay
 from app.domain.clock import TimeAndIdSource
-from app.domain.errors import Unavailable
+from app.domain.errors import Rejected, Unavailable
 from app.operations.open_windows import OpenWindows
 from app.setting_readers import SettingsError
 from app.settings import Settings, load_settings
@@ -37,9 +39,11 @@ from app.social.removals import PostAndAccountRemoval
 
 log = logging.getLogger(__name__)
 OVERHEAD_SECONDS = 300.0
-"""For people, posts and their removal."""
+"""For people, posts and their removal, the warm-up and the statistics of PostgreSQL."""
+CANCEL_CHECK_INTERVAL_SECONDS = 0.5
 CLEAN_UP_ATTEMPTS, CLEAN_UP_PAUSE_SECONDS = 5, 3.0
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+FAILURES = (Unavailable, Rejected, SQLAlchemyError, redis.RedisError, RuntimeError, OSError)
 _PHASES = {ROW_PER_LIKE: "Running one row per like", PIPELINE: "Running the pipeline"}
 
 
@@ -66,12 +70,13 @@ class StormRunner:
         return OVERHEAD_SECONDS + 2 * (per_way + self._max_window_seconds)
 
     def run(self) -> None:
-        """Never raises; the state says how it ended."""
-        outcome = self._run_or_describe_failure()
+        """Raises nothing that is expected; the state says how it ended, also if it dies while it removes the
+        posts."""
+        self._state["outcome"] = self._run_or_describe_failure()
         self._set_phase("Removing the posts of the storm")
         self._clean_up()
-        self._state |= outcome | {"phase": ""}
         self._folder.request_log_path.unlink(missing_ok=True)
+        self._state |= self._state.pop("outcome") | {"phase": ""}
         self._folder.write_state(self._state)
 
     def _run_or_describe_failure(self) -> dict[str, Any]:
@@ -79,7 +84,7 @@ class StormRunner:
             self._run_both_ways()
         except StormCancelled:
             return {"state": CANCELLED}
-        except (Unavailable, SQLAlchemyError, redis.RedisError, RuntimeError, OSError) as exc:
+        except FAILURES as exc:
             log.exception("The storm failed", extra={"event": "storm_failed"})
             return {"state": FAILED, "error": str(exc).splitlines()[0] if str(exc) else type(exc).__name__}
         return {"state": DONE}
@@ -87,15 +92,30 @@ class StormRunner:
     def _run_both_ways(self) -> None:
         self._set_phase("Creating people and posts")
         self._remove_leftovers()
-        people_ids = people.ensure_people(self._engine, self._options.people)
+        all_people = people.ensure_people(self._engine, self._options.people + WARM_UP_PEOPLE)
+        people_ids, warm_up_people = all_people[: self._options.people], all_people[self._options.people :]
         author_id, post_ids = people.create_author(self._engine, self._options.posts)
-        row_per_like.create_tables(self._engine, post_ids)
-        for name in (ROW_PER_LIKE, PIPELINE):
+        warm_up_author_id, warm_up_posts = people.create_author(self._engine, 1)
+        row_per_like.create_tables(self._engine, post_ids + warm_up_posts)
+        self._warm_up(warm_up_people, warm_up_author_id, warm_up_posts)
+        names = (PIPELINE, ROW_PER_LIKE) if self._options.pipeline_first else (ROW_PER_LIKE, PIPELINE)
+        for name in names:
             self._set_phase(_PHASES[name])
             self._run_way(name, people_ids, author_id, post_ids)
         figures = [self._state["ways"][name]["figures"] for name in (ROW_PER_LIKE, PIPELINE)]
         self._state["comparison"] = compare(*figures)
         self._state["remarks"] = remarks(self._state["comparison"], *figures)
+
+    def _warm_up(self, people_ids: list[str], author_id: str, post_ids: list[str]) -> None:
+        self._set_phase("Warming up both ways")
+        WarmUp(
+            self._server_address(),
+            StormStores(self._engine, self._redis, "public", author_id, post_ids, announces=True),
+            OpenWindows(self._redis),
+            self._settings.web.jwt_secret_key,
+            self._pause,
+        ).run(people_ids)
+        self._pause(STATISTICS_DELAY_SECONDS)
 
     def _run_way(self, name: str, people_ids: list[str], author_id: str, post_ids: list[str]) -> None:
         is_pipeline = name == PIPELINE
@@ -107,11 +127,16 @@ class StormRunner:
             name,
             self._options,
             self._server_address(),
-            StormStores(self._engine, self._redis, schema, author_id, post_ids, is_pipeline),
-            OpenWindows(self._redis),
+            Drain(
+                StormStores(self._engine, self._redis, schema, author_id, post_ids, is_pipeline),
+                OpenWindows(self._redis),
+                self._options.close_windows,
+                self._folder.request_log_path,
+            ),
             self._folder,
             self._max_window_seconds,
             self._report_progress,
+            self._pause,
         )
         self._state["ways"][name] = way.run(requests, build_feed_request(people_ids[0], secret))
         self._folder.write_state(self._state)
@@ -127,6 +152,16 @@ class StormRunner:
 
     def _report_progress(self, sample: dict[str, Any]) -> None:
         self._folder.append_sample(sample)
+        self._raise_if_cancelled()
+
+    def _pause(self, seconds: float) -> None:
+        """Raises StormCancelled."""
+        deadline = time.monotonic() + seconds
+        while (remaining_seconds := deadline - time.monotonic()) > 0:
+            time.sleep(min(CANCEL_CHECK_INTERVAL_SECONDS, remaining_seconds))
+            self._raise_if_cancelled()
+
+    def _raise_if_cancelled(self) -> None:
         if self._folder.is_cancelled:
             raise StormCancelled
 
@@ -137,7 +172,7 @@ class StormRunner:
     def _clean_up(self) -> None:
         """What cannot be removed now is removed by the next storm."""
         for _ in range(CLEAN_UP_ATTEMPTS):
-            with suppress(Unavailable, SQLAlchemyError):
+            with suppress(*FAILURES):
                 self._remove_leftovers()
                 return
             time.sleep(CLEAN_UP_PAUSE_SECONDS)

@@ -34,6 +34,7 @@ MAX_KEPT = 20
 LOCK_TIMEOUT_SECONDS = 0.3
 ALREADY_RUNNING = rejection("A storm is running already", "busy", 409)
 STORM_NOT_FOUND = rejection("Storm not found", "storm_not_found", 404)
+INTERRUPTION = {"state": INTERRUPTED, "error": "Its process ended before it was complete"}
 _STORM_ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -120,6 +121,18 @@ class Storms:
         # Read afterwards: the samples of a storm that has ended are complete.
         return state | {"samples": folder.read_samples(skipped_samples)}
 
+    def find_shown(
+        self, states: list[dict[str, Any]], shown_id: str, skipped_samples: int
+    ) -> dict[str, Any] | None:
+        """That of `states` with this id, with the samples after the first `skipped_samples`; else the newest,
+        with all. None: there is no storm. Another process may delete one meanwhile."""
+        is_known = any(state["id"] == shown_id for state in states)
+        storm_id = shown_id if is_known else next((state["id"] for state in states), None)
+        with suppress(STORM_NOT_FOUND):
+            if storm_id is not None:
+                return self.get(storm_id, skipped_samples if is_known else 0)
+        return None
+
     def cancel_or_delete(self, storm_id: str) -> bool:
         """Whether it was running, and is cancelled now; else it is deleted. Raises Rejected (404)."""
         folder = self._find(storm_id)
@@ -145,6 +158,8 @@ class Storms:
                 "comparison": [],
                 "remarks": [],
                 "error": None,
+                # How it ended, while the runner still removes its posts.
+                "outcome": None,
             }
         )
         return folder
@@ -163,12 +178,11 @@ class Storms:
 
     def _read_state(self, folder: StormFolder) -> dict[str, Any]:
         state = folder.read_state()
-        if state["state"] != RUNNING or self._is_locked():
-            return state
-        state = folder.read_state()  # it may have ended in between
-        if state["state"] == RUNNING:
-            return state | {"state": INTERRUPTED, "error": "Its process ended before it was complete"}
-        return state
+        if state["state"] == RUNNING and not self._is_locked():
+            state = folder.read_state()  # it may have ended in between
+            if state["state"] == RUNNING:
+                state |= state.get("outcome") or INTERRUPTION
+        return {name: value for name, value in state.items() if name != "outcome"}
 
     def _is_locked(self) -> bool:
         with self._open_lock() as lock_file:

@@ -5,19 +5,20 @@ A service that is stopped or frozen meanwhile makes figures of that time unknown
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.devtools.storm.count_sampler import CountSampler
-from app.devtools.storm.ledger import Ledger, StormStores, WrittenCounts
+from app.devtools.storm.drain import Drain
+from app.devtools.storm.figures import reader_figures, way_figures
+from app.devtools.storm.ledger import Ledger, WrittenCounts
 from app.devtools.storm.load_connection import PreparedRequest
 from app.devtools.storm.load_generator import LoadPlan
 from app.devtools.storm.load_process import LoadProcess
 from app.devtools.storm.measurements import STATISTICS_DELAY_SECONDS, LockWaitSampler, read_counters
 from app.devtools.storm.options import StormOptions
 from app.devtools.storm.storms import StormFolder
-from app.domain.errors import Unavailable
-from app.operations.open_windows import OpenWindow, OpenWindows
 
 CONNECTION_COUNT, READER_CONNECTION_COUNT = 64, 4
 READS_PER_SECOND = 20.0
@@ -27,9 +28,10 @@ LOAD_START_TIMEOUT_SECONDS = 30.0
 MAX_DRAIN_SECONDS = 300.0
 """How long to wait for the rows beyond the time of a window: somebody may have stopped a service."""
 SAMPLE_INTERVAL_SECONDS = 1.0
-MAX_WINDOWS = 20_000
 Progress = Callable[[dict[str, Any]], None]
 """Called with each sample; raises when the storm is cancelled."""
+Pause = Callable[[float], None]
+"""Waits so many seconds; raises when the storm is cancelled."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class ServerAddress:
     port: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Samplers:
     """What runs beside the load."""
 
     load: LoadProcess
     reader: LoadProcess
+    """Another one after the load."""
     counts: CountSampler
     locks: LockWaitSampler
 
@@ -53,54 +56,60 @@ class StormWay:
     name: str
     options: StormOptions
     server: ServerAddress
-    stores: StormStores
-    open_windows: OpenWindows
+    drain: Drain
     folder: StormFolder
     max_window_seconds: float
     report_progress: Progress
+    pause: Pause
     _started_at: float = field(default=0.0, init=False)
     _written_after_seconds: float | None = field(default=None, init=False)
 
     def run(self, requests: Sequence[PreparedRequest], feed_request: PreparedRequest) -> dict[str, Any]:
-        """Figures, ledger and messages. Raises Unavailable when the stores cannot be read at the end, and
-        RuntimeError when the load generator failed."""
-        time.sleep(STATISTICS_DELAY_SECONDS)
-        counters_before = read_counters(self.stores.engine)
-        samplers = Samplers(
-            LoadProcess(self._load_plan(requests)),
-            LoadProcess(self._reader_plan(feed_request)),
-            CountSampler(self.stores),
-            LockWaitSampler(self.stores.engine),
-        )
-        try:
+        """Figures, ledger and messages. Nobody else used the database for STATISTICS_DELAY_SECONDS. Raises
+        Unavailable when the stores cannot be read at the end, and RuntimeError when a load generator
+        failed."""
+        stores = self.drain.stores
+        counters_before = read_counters(stores.engine)
+        with ExitStack() as stack:
+            samplers = self._start_samplers(stack, requests, feed_request)
             self._wait_until_load_started(samplers.load)
             while samplers.load.is_running:
                 self._sample(samplers)
-            load_report = samplers.load.stop()
-            self._wait_until_written(samplers, int(load_report["accepted"]))
-        finally:
-            samplers.counts.stop()
-            lock_figures = samplers.locks.stop()
-            reader_report = samplers.reader.stop()
-            samplers.load.stop()
-        time.sleep(STATISTICS_DELAY_SECONDS)
-        counters = read_counters(self.stores.engine).since(counters_before)
-        ledger = self.stores.check(self.folder.request_log_path)
-        message_count, messages = self.stores.read_messages() if self.stores.announces else (0, [])
-        figures = _load_figures(self.options, load_report) | counters | lock_figures
-        figures |= {
-            "walBytesPerLike": _per_item(counters["walBytes"], ledger.written),
-            "readerP50Ms": reader_report["p50Ms"],
-            "readerP99Ms": reader_report["p99Ms"],
-            "readerCount": reader_report["answered"],
-            "secondsUntilWritten": self._seconds_until_written(load_report),
-        }
+            load_report, reader_report = samplers.load.stop(), samplers.reader.stop()
+            samplers.reader = self._start_process(stack, self._reader_plan(feed_request))
+            self._wait_until_written(samplers, load_report)
+            drain_reader_report, lock_figures = samplers.reader.stop(), samplers.locks.stop()
+        self.pause(STATISTICS_DELAY_SECONDS)
+        counters = read_counters(stores.engine).since(counters_before, samplers.locks.transaction_count)
+        ledger = stores.check(self.folder.request_log_path)
+        message_count, messages = stores.read_messages() if stores.announces else (0, [])
+        figures = way_figures(self.options, load_report, counters) | lock_figures
+        figures |= reader_figures(reader_report, drain_reader_report)
+        figures["secondsUntilWritten"] = self._seconds_until_written(load_report)
         return {
             "figures": figures,
             "ledger": ledger.to_dict(),
             "messageCount": message_count,
             "messages": messages,
         }
+
+    def _start_samplers(
+        self, stack: ExitStack, requests: Sequence[PreparedRequest], feed_request: PreparedRequest
+    ) -> Samplers:
+        """`stack` stops each of them, also those that started before one that could not."""
+        load = self._start_process(stack, self._load_plan(requests))
+        reader = self._start_process(stack, self._reader_plan(feed_request))
+        counts = CountSampler(self.drain.stores)
+        stack.callback(counts.stop)
+        locks = LockWaitSampler(self.drain.stores.engine)
+        stack.callback(locks.stop)
+        return Samplers(load, reader, counts, locks)
+
+    @staticmethod
+    def _start_process(stack: ExitStack, plan: LoadPlan) -> LoadProcess:
+        process = LoadProcess(plan)
+        stack.callback(process.close)
+        return process
 
     def _wait_until_load_started(self, load: LoadProcess) -> None:
         """It reports for the first time when it sends the first request."""
@@ -121,7 +130,7 @@ class StormWay:
         )
 
     def _reader_plan(self, feed_request: PreparedRequest) -> LoadPlan:
-        """Reads until it is stopped, when all rows are written."""
+        """Reads until it is stopped."""
         max_seconds = self.options.offer_seconds + MAX_LATE_SECONDS + self._max_drain_seconds
         return LoadPlan(
             self.server.host,
@@ -137,33 +146,17 @@ class StormWay:
     def _max_drain_seconds(self) -> float:
         return MAX_DRAIN_SECONDS + self.max_window_seconds
 
-    def _wait_until_written(self, samplers: Samplers, accepted: int) -> None:
+    def _wait_until_written(self, samplers: Samplers, load_report: dict[str, Any]) -> None:
         deadline = time.monotonic() + self._max_drain_seconds
         while time.monotonic() < deadline:
             counts = self._sample(samplers)
-            if counts is not None and self._is_all_written(counts, accepted):
+            if counts is not None and self.drain.is_complete(counts, load_report):
                 self._written_after_seconds = round(time.monotonic() - self._started_at, 1)
                 return
 
-    def _is_all_written(self, counts: WrittenCounts, accepted: int) -> bool:
-        if not self.stores.announces:
-            return counts.written >= accepted
-        try:
-            windows = self._list_windows()
-            gathered = sum(window.gathered_count for window in windows)
-            if self.options.close_windows and windows and counts.written + gathered >= accepted:
-                self.open_windows.make_due([window.name for window in windows])
-        except Unavailable:
-            return False
-        return not windows and counts.written >= accepted and counts.announced_once == counts.written
-
-    def _list_windows(self) -> list[OpenWindow]:
-        windows = self.open_windows.list_by_due(MAX_WINDOWS)
-        return [window for window in windows if window.recipient_id == self.stores.author_id]
-
     def _seconds_until_written(self, load_report: dict[str, Any]) -> float | None:
         """None: not all were written in time."""
-        if self._written_after_seconds is not None and not self.stores.announces:
+        if self._written_after_seconds is not None and not self.drain.stores.announces:
             return float(load_report["seconds"])  # each row was written when its request was answered
         return self._written_after_seconds
 
@@ -174,9 +167,9 @@ class StormWay:
         time.sleep(SAMPLE_INTERVAL_SECONDS - elapsed % SAMPLE_INTERVAL_SECONDS)
         counts, load_report = samplers.counts.latest(), samplers.load.report
         ledger = Ledger(int(load_report.get("accepted", 0)), counts.written if counts else 0)
-        if counts is not None and counts.announced is not None and counts.announced_once is not None:
-            ledger.announced = counts.announced
-            ledger.doubled = counts.announced - counts.announced_once
+        announcements = counts.announcements if counts else None
+        if announcements is not None:
+            ledger.announced, ledger.doubled = announcements.published, announcements.doubled
         self.report_progress(
             {
                 "way": self.name,
@@ -189,26 +182,8 @@ class StormWay:
                 "written": counts.written if counts else None,
                 "announced": ledger.announced,
                 "doubled": ledger.doubled,
-                "queued": counts.queued if counts else None,
+                "queued": announcements.queued if announcements else None,
                 "lockWaiters": samplers.locks.waiting_now,
             }
         )
         return counts
-
-
-def _load_figures(options: StormOptions, report: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "offered": options.request_count,
-        "notSent": options.request_count - report["sent"],
-        "answered": report["answered"],
-        "refused": report["refused"],
-        "unknown": report["unknown"],
-        "offeredPerSecond": round(options.rate, 1),
-        "answeredPerSecond": round(report["answered"] / max(report["seconds"], 0.001), 1),
-        "answerP50Ms": report["p50Ms"],
-        "answerP99Ms": report["p99Ms"],
-    }
-
-
-def _per_item(total: int | None, count: int) -> int | None:
-    return round(total / count) if total is not None and count else None

@@ -20,32 +20,36 @@ let shown = null; // the storm on the page, with its samples
 let chosenId = null; // of the storm that the user wants to see; null: of the newest
 let poller = null;
 let servicesPoller = null;
-let refusal = ""; // why the last storm was not started
+let problem = ""; // why a storm could not be started, cancelled or deleted
 let renderedResult = null; // what the section "Result" shows
 
 const runningStorm = () => storms.find((storm) => storm.state === "running");
 
-// Samples are only added, so those that are known are not fetched again.
-async function fetchStorm(id) {
-  const known = shown?.id === id ? shown.samples : [];
-  const { storm } = await callApi("GET", `${STORMS_PATH}/${id}?after=${known.length}`);
-  return { ...storm, samples: [...known, ...storm.samples] };
+// One request a poll: each waits a second and more while PostgreSQL does not answer. Samples are only added, so
+// those that are known are not fetched again.
+async function fetchStorms(wanted) {
+  const known = shown?.id === wanted ? shown.samples : [];
+  const query = wanted ? `?shown=${wanted}&after=${known.length}` : "";
+  const response = await callApi("GET", `${STORMS_PATH}${query}`);
+  storms = response.storms;
+  shown = response.shown;
+  if (shown && shown.id === wanted) shown.samples = [...known, ...shown.samples];
 }
 
 async function refreshStorms() {
-  ({ storms } = await callApi("GET", STORMS_PATH));
-  const id = (storms.find((storm) => storm.id === chosenId) ?? storms[0])?.id;
-  const isComplete = shown?.id === id && shown?.state !== "running";
-  if (id === undefined) shown = null;
-  else if (!isComplete) shown = await fetchStorm(id);
+  await fetchStorms(chosenId ?? shown?.id);
+  if (chosenId !== null && shown?.id !== chosenId) chosenId = null; // it was deleted
+  if (chosenId === null && shown?.id !== storms[0]?.id) await fetchStorms(undefined); // a new one has started
   render();
 }
 
-function phaseText() {
-  if (refusal || !shown) return refusal;
+function stateText() {
+  if (!shown) return "";
   if (shown.state === "running") return `${shown.phase}…`;
   return shown.error ? `${STATE_TEXTS[shown.state]}: ${shown.error}` : STATE_TEXTS[shown.state];
 }
+
+const phaseText = () => [problem, stateText()].filter(Boolean).join(" · ");
 
 // Half of the progress of a way is the load, half are the rows.
 function progress() {
@@ -68,7 +72,8 @@ function render() {
   setText(byId("result-options"), shown ? describeOptions(shown.options) : "No storm yet.");
   renderKept(storms, shown?.id, { onShow: showStorm, onDelete: deleteStorm });
   renderResult();
-  for (const id of ["export-json", "export-png"]) byId(id).disabled = samples.length === 0;
+  byId("export-json").disabled = samples.length === 0;
+  byId("export-png").disabled = samples.length === 0 || !charts.areShown;
 }
 
 // Only when it changed, so that a selection of its text survives.
@@ -86,10 +91,22 @@ async function showStorm(id) {
   byId("result-title").scrollIntoView({ block: "start" });
 }
 
-async function deleteStorm(id) {
-  if (!(await confirmDialog("Delete this storm for good?", "Delete"))) return;
-  await callApi("DELETE", `${STORMS_PATH}/${id}`);
+// The page says why an action failed, until the next one.
+async function run(action, failure) {
+  problem = "";
+  try {
+    await action();
+  } catch (error) {
+    problem = `${failure}: ${error.message}`;
+    render();
+  }
   poller.pollNow();
+}
+
+const endStorm = (id) => callApi("DELETE", `${STORMS_PATH}/${id}`);
+
+async function deleteStorm(id) {
+  if (await confirmDialog("Delete this storm for good?", "Delete")) run(() => endStorm(id), "Not deleted");
 }
 
 async function refreshServices() {
@@ -100,12 +117,10 @@ async function refreshServices() {
   renderWorkerControls(workers, refresh);
 }
 
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
   const fields = form.elements;
-  byId("storm-start").disabled = true;
-  refusal = "";
-  try {
+  run(async () => {
     await callApi("POST", STORMS_PATH, {
       likes: Number(fields.likes.value),
       people: fields.people.value ? Number(fields.people.value) : null,
@@ -113,19 +128,16 @@ form.addEventListener("submit", async (event) => {
       rate: Number(fields.rate.value),
       comments: fields.comments.checked,
       closeWindows: fields.closeWindows.checked,
+      pipelineFirst: fields.first.value === "pipeline",
     });
     chosenId = null;
-  } catch (error) {
-    refusal = error.message;
-    render();
-  }
-  poller.pollNow();
+  }, "Not started");
+  byId("storm-start").disabled = true;
 });
 
-byId("storm-cancel").addEventListener("click", async () => {
+byId("storm-cancel").addEventListener("click", () => {
   const storm = runningStorm();
-  if (storm) await callApi("DELETE", `${STORMS_PATH}/${storm.id}`);
-  poller.pollNow();
+  if (storm) run(() => endStorm(storm.id), "Not cancelled");
 });
 
 byId("compare-with").addEventListener("change", renderResult);

@@ -22,7 +22,7 @@ const notWritten = (sample) => (sample.written === null ? null : Math.max(0, sam
 
 // Chart id -> its lines: [line, way whose samples it shows, points of those samples].
 const CHARTS = {
-  "storm-answered": [["offered", "rowPerLike", ratePerSecond("offered")], ["rowPerLike", "rowPerLike", ratePerSecond("answered")], ["pipeline", "pipeline", ratePerSecond("answered")]],
+  "storm-answered": [["offered", "rowPerLike", ratePerSecond("offered")], ["rowPerLike", "rowPerLike", ratePerSecond("accepted")], ["pipeline", "pipeline", ratePerSecond("accepted")]],
   "storm-waiting": [["rowPerLike", "rowPerLike", values(notWritten)], ["pipeline", "pipeline", values(notWritten)], ["queued", "pipeline", values((sample) => sample.queued)]],
   "storm-answer": [["rowPerLike", "rowPerLike", values((sample) => sample.answerP99Ms)], ["pipeline", "pipeline", values((sample) => sample.answerP99Ms)]],
   "storm-reader": [["rowPerLike", "rowPerLike", values((sample) => sample.readerP99Ms)], ["pipeline", "pipeline", values((sample) => sample.readerP99Ms)]],
@@ -35,6 +35,11 @@ export class StormCharts {
     for (const [id, lines] of Object.entries(CHARTS)) this.charts[id] = this.createChart(id, lines);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.applyColours());
     this.applyColours();
+  }
+
+  // False without the library.
+  get areShown() {
+    return Object.keys(this.charts).length > 0;
   }
 
   createChart(id, lines) {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from app.bootstrap import new_id
 from app.devtools.storm import people, row_per_like
@@ -52,6 +52,24 @@ def test_each_like_has_a_row_and_is_counted_once(engine: Engine, post_id: str) -
     with engine.connect() as conn:
         assert conn.execute(text(f"select count(*) from {SCHEMA}.likes")).scalar_one() == 2  # noqa: S608
         assert conn.execute(text("select count(*) from likes")).scalar_one() == 0
+
+
+def test_like_is_one_transaction_without_a_test_of_its_connection(engine: Engine, post_id: str) -> None:
+    user_ids = people.ensure_people(engine, 3)
+    pool = row_per_like.create_pool(engine.url.render_as_string(hide_password=False))
+    likes = RowPerLike(pool)
+    likes.add_like(user_ids[0], post_id)  # connects
+    statements: list[str] = []
+    event.listen(pool, "before_cursor_execute", lambda *args: statements.append(args[2].split()[0]))
+    event.listen(pool, "commit", lambda _: statements.append("commit"))
+    try:
+        for user_id in user_ids[1:]:
+            likes.add_like(user_id, post_id)
+    finally:
+        pool.dispose()
+
+    assert statements == ["insert", "update", "commit"] * 2
+    assert not pool.pool._pre_ping
 
 
 def test_comment_has_a_row_and_is_counted(engine: Engine, post_id: str) -> None:

@@ -12,6 +12,7 @@ from app.devtools.storm.options import StormOptions
 from harness.network import free_port
 from tests.support.fake_app import fake_environment
 
+FIGURES = {"accepted": 1_000, "acceptedPerSecond": 100.0, "offeredPerSecond": 100.0, "walBytes": 4_000}
 OPTIONS = asdict(StormOptions(likes=1_000, people=1_000))
 
 
@@ -55,7 +56,7 @@ def test_result_shows_both_ways_and_what_was_lost(capsys: pytest.CaptureFixture[
         ledger = {"accepted": 1_000, "written": 1_000 - lost, "announced": None, "lost": lost, "doubled": 0}
         problems = ["like of somebody"] if lost else []
         return {
-            "figures": {"answerP99Ms": p99_ms},
+            "figures": FIGURES | {"answerP99Ms": p99_ms, "notSent": 2},
             "ledger": ledger | {"problems": problems},
             "messageCount": 1,
             "messages": ["Ada 1 liked your post"],
@@ -75,6 +76,8 @@ def test_result_shows_both_ways_and_what_was_lost(capsys: pytest.CaptureFixture[
     command._print_result(state)
 
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "Answer, p99, ms 300.0 20.0 pipeline" in lines
+    assert "Accepting answer, p99, ms 300.0 20.0 pipeline" in lines
+    assert "WAL, bytes 4,000 4,000 equal" in lines
+    assert "Not sent, because it fell behind 2 2 equal" in lines
     assert "Lost 0 1" in lines
     assert {"- R", "! like of somebody", "Ada 1 liked your post"} <= set(lines)

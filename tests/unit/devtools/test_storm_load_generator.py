@@ -104,6 +104,27 @@ def test_latency_counts_from_the_scheduled_time(server_port: int) -> None:
     assert report["p50Ms"] >= 0.3 * last_is_late_ms
 
 
+def test_refused_and_lost_requests_have_no_latency(server_port: int) -> None:
+    """They are faster than the only one that is accepted."""
+    report, _ = _run(server_port, ["/503", "/429", "/404", "/drop", "/slow"])
+
+    assert (report["answered"], report["accepted"]) == (4, 1)
+    assert (report["refused"], report["unknown"]) == (3, 1)
+    assert report["p50Ms"] == report["p99Ms"] >= SERVICE_SECONDS * 1000
+
+
+def test_stopped_generator_waits_for_the_responses_under_way(server_port: int) -> None:
+    """So a reader that is stopped has no failures."""
+    request = PreparedRequest("read", "person", "feed", "PUT", "/slow", "t")
+    reports: list[dict[str, Any]] = []
+    stops_at = time.monotonic() + SERVICE_SECONDS / 2
+    plan = LoadPlan("127.0.0.1", server_port, 500.0, 4, 10.0, [request], repeats=True)
+
+    LoadGenerator(plan, lambda: time.monotonic() > stops_at, reports.append).run()
+
+    assert 1 <= reports[-1]["sent"] == reports[-1]["accepted"] <= 8
+
+
 def test_offered_rate_is_kept(server_port: int) -> None:
     report, _ = _run(server_port, ["/200"] * 40, rate=80.0)
 

@@ -67,6 +67,22 @@ def test_incomplete_last_line_of_the_samples_is_ignored(storms: Storms, folder: 
     assert storms.get(folder.storm_id)["samples"] == [{"second": 0}]
 
 
+def test_page_gets_the_new_samples_of_the_storm_that_it_shows(storms: Storms, folder: StormFolder) -> None:
+    newer = storms._create_folder(StormOptions())
+    for each, second in ((folder, 0), (folder, 1), (newer, 7)):
+        each.append_sample({"second": second})
+    states = storms.list_newest()
+
+    def shown(storm_id: str, skipped_samples: int) -> tuple[str, list[dict[str, int]]]:
+        state = storms.find_shown(states, storm_id, skipped_samples)
+        assert state is not None
+        return state["id"], state["samples"]
+
+    assert shown(folder.storm_id, 1) == (folder.storm_id, [{"second": 1}])
+    assert shown("", 5) == shown(UNKNOWN_ID, 5) == (newer.storm_id, [{"second": 7}])
+    assert storms.find_shown([], "", 0) is None
+
+
 def test_second_storm_is_refused_while_one_runs(storms: Storms, folder: StormFolder, tmp_path: Path) -> None:
     with _lock(tmp_path), pytest.raises(Rejected) as refusal:
         storms.start(StormOptions())
