@@ -66,6 +66,26 @@ def test_production_neither_has_nor_shows_the_simulator(fake_services: SharedSer
     assert not any("/test/" in path for _, path in _registered_routes(app))
 
 
+def test_sections_have_names_for_readers_and_none_of_a_module() -> None:
+    tags = {tag for route in api_routes() for tag in route.operation["tags"]}
+
+    assert tags == {
+        "Accounts",
+        "Administration",
+        "Bookmarks",
+        "Comments",
+        "Follows",
+        "Mutes",
+        "Notifications",
+        "Operation",
+        "Other servers",
+        "Posts",
+        "Preferences",
+        "Testing mode",
+        "Users",
+    }
+
+
 @pytest.mark.parametrize("route", api_routes(), ids=str)
 def test_route_needs_the_authority_that_was_decided(route: ApiRoute) -> None:
     name = f"{route.method} {route.document_path}"
