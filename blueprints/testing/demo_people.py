@@ -1,9 +1,14 @@
-"""POST /api/test/demo-people: the people of the demo and how to log in as them. Testing mode only."""
+"""POST /api/test/demo-people: the people of the demo and how to log in as them. Testing mode only.
+
+Each request counts as a registration from its address.
+"""
 
 from marshmallow import fields
 
+from app.accounts.rate_limits import RateLimits
 from app.devtools.demo_people import PASSWORD, DemoPeople
 from blueprints.http.api_blueprint import ApiBlueprint
+from blueprints.http.devices import RequestDevices
 from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
 from blueprints.http.serializers import JsonObject
 
@@ -23,13 +28,14 @@ class DemoPeopleResponse(ResponseSchema):
     postIds = fields.List(fields.UUID())
 
 
-def blueprint(demo_people: DemoPeople) -> ApiBlueprint:
+def blueprint(devices: RequestDevices, rate_limits: RateLimits, demo_people: DemoPeople) -> ApiBlueprint:
     routes = ApiBlueprint("demo_people", __name__, url_prefix="/api/test")
 
     @routes.post("/demo-people")
-    @routes.returns(DemoPeopleResponse)
+    @routes.returns(DemoPeopleResponse, errors=(409, 429))
     def create_demo_people() -> JsonObject:
         """Create the people of the demo and their posts, as far as they are not there."""
+        rate_limits.count_registration(devices.current().ip_address)
         demo = demo_people.create_missing()
         return {
             "success": True,
