@@ -89,6 +89,22 @@ def test_request_without_a_session_is_refused(open_page: OpenPage, page_errors: 
     expect(operation.locator(".live-responses-table")).to_contain_text("401")
 
 
+@pytest.mark.parametrize("missing_file", ["swagger-ui.css", "swagger-ui-bundle.js"])
+def test_page_without_the_renderer_leads_to_the_document_and_can_be_searched(
+    open_page: OpenPage, page_errors: PageErrorMonitor, missing_file: str
+) -> None:
+    page_errors.expect_errors("404")
+    page = open_page(None)
+    page.route(f"**/static/vendor/{missing_file}", lambda route: route.fulfill(status=404))
+    page.goto("/docs")
+
+    message = page.get_by_role("alert")
+    expect(message).to_contain_text("could not be loaded")
+    expect(message.get_by_role("link")).to_have_attribute("href", "/openapi.json")
+    page.get_by_label("Search endpoints").fill("post /api/comments")
+    expect(page.locator("#api-search-result")).to_have_text(re.compile(r"^\d endpoints? of \d+$"))
+
+
 def test_socket_events_are_beside_it(open_page: OpenPage) -> None:
     page = open_page(None)
     page.goto("/docs")
