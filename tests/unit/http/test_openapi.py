@@ -1,5 +1,6 @@
 """The OpenAPI document describes every route, with its authority, typed bodies and typed responses."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -195,6 +196,19 @@ def test_socket_page_shows_the_events_of_the_document(client: FlaskClient) -> No
     assert all(f"<code>{name}</code>" in page for name in re.findall(r"^\| `(\w+)`", source, re.MULTILINE))
     assert "<h1>Socket API</h1>" in page
     assert ".md" not in page
+
+
+def test_every_socket_event_has_an_example() -> None:
+    source = SOCKET_API_PATH.read_text()
+    names = re.findall(r"^\| `(\w+)`", source, re.MULTILINE)
+
+    examples = re.findall(
+        r"^### `(\w+)`\n\n(?:[A-Z][^\n]*\n\n)?```json\n(.*?)^```", source, re.MULTILINE | re.DOTALL
+    )
+
+    assert sorted(name for name, _ in examples) == sorted(names)
+    assert "session_ended" in names
+    assert all(isinstance(json.loads(example), dict | None) for _, example in examples)
 
 
 def test_names_in_examples_are_fields_of_the_document() -> None:
