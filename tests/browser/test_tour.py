@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from harness.waiting import wait_until
 from tests.browser.conftest import OpenPage
 from tests.browser.test_dashboard import SERVICE_TIMEOUT_MS
+from tests.browser.test_storm import STORM_TIMEOUT_MS
 from tests.support.accessibility import (
     DisplayProfile,
     assert_accessible,
@@ -105,6 +106,14 @@ def _stop_kafka_send_likes_and_start_it(page: Page) -> None:
     expect(waiting).to_have_text("0", timeout=SERVICE_TIMEOUT_MS)
 
 
+def _run_storm(page: Page) -> None:
+    page.fill("#storm-likes", "1000")
+    page.click("#storm-start")
+    expect(page.locator("#storm-phase")).to_have_text("Done.", timeout=STORM_TIMEOUT_MS)
+    for cell in page.locator("#ledger").locator("[data-cell=lost], [data-cell=doubled]").all():
+        expect(cell).to_have_text("0")
+
+
 @pytest.mark.drill
 def test_tour_from_end_to_end(page: Page, page_errors: PageErrorMonitor) -> None:
     page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")  # a section that timed out on a busy machine
@@ -144,6 +153,7 @@ def test_tour_from_end_to_end(page: Page, page_errors: PageErrorMonitor) -> None
     _press(page, "Next")
     expect(page).to_have_url("/storm")
     _expect_step(page, 6)
+    _run_storm(page)
     _press(page, "Finish")
     expect(page.locator(PANEL)).to_have_count(0)
 
