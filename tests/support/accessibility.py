@@ -56,6 +56,8 @@ DISPLAY_PROFILES = [
         DisplayProfile(1280, 800, "dark"),
         DisplayProfile(375, 720, "light"),
         DisplayProfile(375, 720, "dark"),
+        DisplayProfile(320, 640, "light"),
+        DisplayProfile(1920, 1080, "dark"),
     )
 ]
 """`make test` runs the narrow dark one, in which most faults show; `make drill` runs all."""
