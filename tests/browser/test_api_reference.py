@@ -142,15 +142,3 @@ def test_socket_page_is_accessible(open_page: OpenPage, display_profile: Display
     save_screenshot(page, f"socket-reference-{display_profile.name}")
     assert_accessible(page)
     assert_no_horizontal_scroll(page)
-
-
-@pytest.mark.parametrize("width", [320, 1920])
-def test_reference_fits_narrow_and_wide_screens(open_page: OpenPage, width: int) -> None:
-    page = open_page(None, display_profile=DisplayProfile(width, 900, "light"))
-    page.goto("/docs#/Posts/post-posts")
-    expect(page.locator(CREATE_POST).locator(".curl-example pre")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
-    save_screenshot(page, f"api-reference-{width}")
-    assert_no_horizontal_scroll(page)
-    page.goto("/docs/sockets")
-    save_screenshot(page, f"socket-reference-{width}")
-    assert_no_horizontal_scroll(page)

@@ -31,11 +31,14 @@ STEP_TITLES = (
     "Run a storm",
 )
 DISPLAY_PROFILES = [
-    pytest.param(DisplayProfile(375, 720, "dark"), id="375-dark"),
-    *(
-        pytest.param(DisplayProfile(width, 800, "light"), id=f"{width}-light", marks=pytest.mark.drill)
-        for width in (320, 768, 1280)
-    ),
+    pytest.param(profile, id=profile.name)
+    for profile in (
+        DisplayProfile(320, 640, "light"),
+        DisplayProfile(375, 720, "dark"),
+        DisplayProfile(768, 800, "light"),
+        DisplayProfile(1280, 800, "light"),
+        DisplayProfile(1920, 1080, "dark"),
+    )
 ]
 _PROGRESS_SCRIPT = """async () => {
   const progress = await import("/static/tour/progress.js");
@@ -207,6 +210,7 @@ def test_tour_works_by_keyboard_and_is_announced(page: Page) -> None:
     expect(page.locator("#announcer")).to_have_text(re.compile("^Guided tour, step 2 of 6: Three toasts"))
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("display_profile", DISPLAY_PROFILES)
 def test_tour_panel_is_accessible(open_page: OpenPage, display_profile: DisplayProfile) -> None:
     page = open_page(None, display_profile=display_profile)
