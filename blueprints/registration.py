@@ -105,7 +105,9 @@ def register_blueprints(app: Flask, web: WebServices) -> None:
         document.register(api_blueprint)
     pages = _page_blueprints(web, shared)
     if web.services.settings.web.is_testing:
-        pages.append(demo_login.blueprint(web.accounts, shared.devices, shared.demo_people))
+        pages.append(
+            demo_login.blueprint(web.accounts, shared.devices, web.auth.rate_limits, shared.demo_people)
+        )
     protect_forms(app, pages)
     for blueprint in (*pages, _unsubscribe_blueprint(web)):
         app.register_blueprint(blueprint)
@@ -290,7 +292,7 @@ def _testing_blueprints(web: WebServices, shared: _SharedCollaborators) -> list[
             web.admin.event_traces,
         ),
         service_control.blueprint(request_auth, web.service_control, web.worker_control),
-        demo_people_api.blueprint(request_auth, shared.demo_people),
+        demo_people_api.blueprint(request_auth, shared.devices, web.auth.rate_limits, shared.demo_people),
         storms.blueprint(request_auth, web.storms),
         row_per_like.blueprint(request_auth, web.row_per_like),
     ]

@@ -13,7 +13,7 @@ from gevent.lock import BoundedSemaphore
 
 from app.accounts.passwords import PasswordHashing
 from app.clients.request_deadline import reset_request_timeout_budget
-from app.domain.errors import Rejected, Unavailable
+from app.domain.errors import Rejected, Unavailable, rejection
 from app.ingest.actions import Actions, DesiredState
 from app.persistence.pages import PageRequest
 from app.social.posts import PostReader
@@ -34,6 +34,12 @@ COMMENT_TEXTS = ("Lovely!", "Count me in.", "I was there too.", "Made my day.")
 FOLLOWED_USERS = 2
 """All others follow the first ones."""
 CREATION_TIMEOUT_SECONDS = 10.0
+FOREIGN_ACCOUNT = rejection(
+    f"An address of the demo (@{EMAIL_DOMAIN}) belongs to an account with another password than that of the "
+    "demo. Delete that account, or change its password back.",
+    "demo_account_taken",
+    409,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class DemoPeople:
         self._password_hashing = password_hashing
         self._new_id = new_id
         self._lock = BoundedSemaphore()
+        self._verified_hashes: set[str] = set()
 
     @cached_property
     def _password_hash(self) -> str:
@@ -69,7 +76,8 @@ class DemoPeople:
 
     def create_missing(self) -> Demo:
         """Creates what is missing. The role of the administrator is given last: until then, a call that
-        failed halfway is repeated. Raises Unavailable.
+        failed halfway is repeated. Raises Unavailable, and Rejected (409) if somebody else registered one of
+        the addresses before.
 
         Two web processes that create the demo at the same time create each account once, and may create two
         posts of an author.
@@ -88,8 +96,15 @@ class DemoPeople:
             self._lock.release()
 
     def _find_account(self, name: str) -> Account | None:
+        """Raises Rejected (409) if it is not an account of the demo. Passwords take time to verify, so each
+        is verified once per process."""
         reset_request_timeout_budget()
-        return self._users.find_account_by_email(_email(name))
+        account = self._users.find_account_by_email(_email(name))
+        if account is not None and account.password_hash not in self._verified_hashes:
+            if not self._password_hashing.verify(PASSWORD, account.password_hash):
+                raise FOREIGN_ACCOUNT
+            self._verified_hashes.add(account.password_hash)
+        return account
 
     def _create_account(self, name: str) -> Account:
         """The user name has a random end: somebody else may have any other."""

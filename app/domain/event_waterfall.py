@@ -2,7 +2,8 @@
 
 In: the steps that the traces and the tables have of an event (app/operations/event_waterfalls.py). Out: hops
 in the order of the pipeline. A hop without a time waits, was not needed, failed or was not recorded, and
-says so. The texts are for the person who caused the event: they name no setting of the recipient.
+says so. The texts are for the person who caused the event: none tells whether the recipient muted or blocked
+them. Administrators are told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,17 @@ from uuid import UUID
 
 from app.domain.event_status import BYPASSED_REDIS_OUTCOME, DELIVERED_OUTCOMES, GATHERED_OUTCOME
 
-_DECIDED_BY_RECIPIENT = "The settings of the recipient say not to announce it."
+_UNANNOUNCED_TEXT = "It ended without an announcement."
 _END_TEXT_BY_OUTCOME = {
     "self": "Nobody is told of their own actions.",
-    "muted": _DECIDED_BY_RECIPIENT,
-    "blocked": _DECIDED_BY_RECIPIENT,
-    "preference": _DECIDED_BY_RECIPIENT,
     "retracted": "It was taken back before it was announced.",
     "expired": "The post or the account no longer exists.",
     "failed": "It could not be processed. Administrators see the reason.",
+}
+_ADMIN_TEXT_BY_OUTCOME = {
+    "muted": "The recipient muted the person or the post.",
+    "blocked": "One of the two blocked the other.",
+    "preference": "The settings of the recipient switch this kind off.",
 }
 _WAITING_TEXTS = {
     "ingress": "Waits to be accepted.",
@@ -73,7 +76,8 @@ class RecordedStep:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """`duration_ms`: since the last hop before it that has a time. `due_at`: when its window closes."""
+    """`duration_ms`: since the last hop before it that has a time. `due_at`: when its window closes.
+    `admin_detail`: what only administrators are told instead of `detail`."""
 
     name: HopName
     state: HopState
@@ -81,6 +85,10 @@ class Hop:
     at: datetime | None = None
     duration_ms: int | None = None
     due_at: datetime | None = None
+    admin_detail: str = ""
+
+    def detail_for(self, is_admin: bool) -> str:
+        return self.admin_detail if is_admin and self.admin_detail else self.detail
 
     @property
     def duration_text(self) -> str:
@@ -144,7 +152,9 @@ def build_waterfall(
         if name in skipped:
             is_failed = final_outcome == "failed" and name is HopName.TRANSACTION
             state = HopState.FAILED if is_failed else HopState.SKIPPED
-            hops.append(Hop(name, state, skipped[name]))
+            admin_detail = _ADMIN_TEXT_BY_OUTCOME.get(final_outcome or "", "")
+            is_the_end = name is HopName.OUTBOX
+            hops.append(Hop(name, state, skipped[name], admin_detail=admin_detail if is_the_end else ""))
         elif at is not None:
             duration_ms = None if previous_at is None else _milliseconds_between(previous_at, at)
             hops.append(Hop(name, HopState.DONE, "", at, duration_ms))
@@ -228,7 +238,7 @@ def _skipped_texts(
         texts[HopName.OUTBOX] = "Nothing new to announce: the recipient was told before."
     elif final_outcome is not None and final_outcome not in DELIVERED_OUTCOMES:
         end = HopName.TRANSACTION if final_outcome in ("expired", "failed") else HopName.OUTBOX
-        texts[end] = _END_TEXT_BY_OUTCOME.get(final_outcome, "It ended without an announcement.")
+        texts[end] = _END_TEXT_BY_OUTCOME.get(final_outcome, _UNANNOUNCED_TEXT)
         if not _is_gathered(steps):
             texts[HopName.WINDOW] = "Not needed: nothing is announced."
     return texts

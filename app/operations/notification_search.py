@@ -21,7 +21,7 @@ from app.persistence.serializer import message_text
 
 SEARCH_TIMEOUT_MS = 1_500
 QUERY_CANCELED = "57014"
-NOTIFICATION_STATES = ("listed", "archived", "held", "not announced", "removed")
+NOTIFICATION_STATES = ("listed", "archived", "snoozed", "held", "not announced", "removed")
 TOO_BROAD = rejection(
     "The search took too long; add a person, a post or a shorter time", "search_too_broad", 400
 )
@@ -126,6 +126,7 @@ _SELECT_ROWS = text("""
         p.id::text as post_id, left(p.caption, 80) as caption, n.message, n.quote, n.is_read,
         case when n.removed_at is not null then 'removed'
             when n.version = 0 then 'not announced'
+            when n.snoozed_until is not null then 'snoozed'
             when n.deferred_until is not null then 'held'
             when n.archived_at is not null then 'archived'
             else 'listed' end as state,

@@ -26,6 +26,7 @@ from app.domain.event_status import (
     status_from_step_outcomes,
 )
 from app.domain.events import SEQ_PER_MS
+from app.domain.grouping import ClientEventType
 from app.domain.routing import PRIORITY_TOPICS
 from app.persistence.seen_receipts import SEEN_EVENT_NAME
 
@@ -154,18 +155,23 @@ class EventTraceReader:
         yield from self._client_event_steps(client_events)
 
     def _client_event_steps(self, rows: Sequence[Any]) -> Iterator[tuple[str, TraceStep]]:
-        """The notification row of each event, and later client events of that row."""
+        """The notification row of each event, and later client events of that row. It was shown when the
+        recipient's browser confirmed the version that announced it, or a later one."""
         traces: Sequence[Mapping[str, str]] = ()
         with stale_reads.mark_stale_if_redis_unavailable():
             traces = self._read_hashes([redis_key("trace", f"client-event-{row.outbox_id}") for row in rows])
         written: set[str] = set()
+        announced_version_by_event = _announced_versions(rows)
         for row, trace in zip(rows, traces or [{}] * len(rows), strict=True):
             ids = {"notificationId": row.notification_id}
             if row.event_id not in written:
                 written.add(row.event_id)
                 yield row.event_id, {"name": "written", "at": row.written_at, "active": row.active} | ids
             if row.client_event == SEEN_EVENT_NAME:
-                yield row.event_id, {"name": "shown", "at": row.created_at} | ids
+                # A receipt for an earlier version may arrive after the actor joined the row.
+                announced_version = announced_version_by_event.get(row.event_id)
+                if announced_version is not None and row.version >= announced_version:
+                    yield row.event_id, {"name": "shown", "at": row.created_at} | ids
             elif row.client_event is not None:
                 details = {"clientEvent": row.client_event, "seq": row.client_seq} | ids
                 yield row.event_id, {"name": "announced", "at": row.created_at} | details
@@ -189,6 +195,15 @@ class EventTraceReader:
             for key in keys:
                 pipeline.hgetall(key)
             return pipeline.execute()
+
+
+def _announced_versions(rows: Sequence[Any]) -> dict[str, int]:
+    """By event: the version of its notification that announced it, if one did."""
+    versions: dict[str, int] = {}
+    for row in rows:
+        if row.client_event == ClientEventType.ANNOUNCED.value:
+            versions.setdefault(row.event_id, row.version)
+    return versions
 
 
 def _group_params(
@@ -263,7 +278,8 @@ _FALLBACK_ROWS = text(
 # Row and client events of one transaction have the same time; earlier ones concern other events.
 _CLIENT_EVENTS = text("""
     select e.id::text as event_id, n.id::text as notification_id, n.written_at, n.active,
-        o.id as outbox_id, o.client_seq, o.client_event, o.created_at, o.published_at
+        o.id as outbox_id, o.client_seq, o.client_event, o.created_at, o.published_at,
+        cast(o.payload->>'version' as int) as version
     from unnest(cast(:ids as uuid[]), cast(:recipient as uuid[]), cast(:type as text[]),
         cast(:object as uuid[]), cast(:actor as uuid[])) as e (id, user_id, kind, object_id, actor_id)
     cross join lateral (

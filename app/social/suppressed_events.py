@@ -1,4 +1,5 @@
-"""Reads what a user was not told: suppressed events, and notifications that quiet hours hold.
+"""Reads what a user was not told: suppressed events, and notifications that wait for the end of quiet hours
+or of a snooze.
 
 In: requests of blueprints/api/suppressed.py and of the page /notifications/not-told. Out: rows that
 app/persistence/suppressed_events.py wrote, which are kept as long as read notifications, and rows of
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, RowMapping, exists, or_, select, text
+from sqlalchemy import ColumnElement, Engine, RowMapping, exists, or_, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.events import Kind
@@ -20,7 +21,8 @@ from app.persistence.tables import notification_actors, notifications
 
 MAX_SCANNED_ROWS = 5_000
 """A page with a filter is searched among so many rows; the next page continues after them."""
-MAX_HELD = 50
+MAX_WAITING = 50
+_COLUMNS = notifications.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +85,34 @@ class SuppressedEventStore:
 
     def list_held(self, user_id: str, filters: SuppressedFilter) -> list[RowMapping]:
         """Rows of notifications that quiet hours hold, the first to be announced first."""
-        columns, actors = notifications.c, notification_actors.c
-        query = select(notifications).where(
-            columns.user_id == user_id,
-            columns.is_visible,
-            ~columns.is_read,
-            columns.deferred_until.is_not(None),
-        )
+        is_held = _COLUMNS.is_visible & ~_COLUMNS.is_read & _COLUMNS.deferred_until.is_not(None)
+        return self._list_waiting(user_id, filters, is_held, _COLUMNS.deferred_until)
+
+    def list_snoozed(self, user_id: str, filters: SuppressedFilter) -> list[RowMapping]:
+        """Rows of notifications that the user snoozed, the first to return first."""
+        is_snoozed = _COLUMNS.snoozed_until.is_not(None) & _COLUMNS.removed_at.is_(None)
+        return self._list_waiting(user_id, filters, is_snoozed, _COLUMNS.snoozed_until)
+
+    def _list_waiting(
+        self,
+        user_id: str,
+        filters: SuppressedFilter,
+        condition: ColumnElement[bool],
+        until: ColumnElement[datetime],
+    ) -> list[RowMapping]:
+        actors = notification_actors.c
+        query = select(notifications).where(_COLUMNS.user_id == user_id, condition)
         if filters.post_id is not None:
-            is_about_post = columns.metadata["postId"].astext == filters.post_id
-            query = query.where(or_(is_about_post, columns.object_id == filters.post_id))
+            is_about_post = _COLUMNS.metadata["postId"].astext == filters.post_id
+            query = query.where(or_(is_about_post, _COLUMNS.object_id == filters.post_id))
         if filters.actor_id is not None:
             query = query.where(
                 exists().where(
-                    actors.notification_id == columns.id, actors.actor_id == filters.actor_id, actors.active
+                    actors.notification_id == _COLUMNS.id, actors.actor_id == filters.actor_id, actors.active
                 )
             )
-        query = query.order_by(columns.deferred_until, columns.id).limit(MAX_HELD)
-        with translate_errors("read held notifications"), self._engine.connect() as conn:
+        query = query.order_by(until, _COLUMNS.id).limit(MAX_WAITING)
+        with translate_errors("read waiting notifications"), self._engine.connect() as conn:
             return list(conn.execute(query).mappings())
 
 

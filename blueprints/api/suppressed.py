@@ -1,13 +1,15 @@
 """What a user was not told: GET /api/notifications/:userId/suppressed. The page /notifications/not-told shows
 the same.
 
-Three lists: events that ended without an announcement, notifications that quiet hours hold, and windows that
-are still open.
+Four lists: events that ended without an announcement, notifications that quiet hours hold, those that the
+user snoozed, and windows that are still open. A window is looked up by the id of its post, so those of
+replies, which are gathered by comment, are not listed.
 """
 
 from collections.abc import Sequence
 
 from marshmallow import fields
+from sqlalchemy import RowMapping
 
 from app.clients import stale_reads
 from app.domain.events import Kind
@@ -81,9 +83,16 @@ class SuppressedResponse(PageResponse):
         fields.Nested(HeldNotificationSchema),
         metadata={"description": "held by quiet hours; first page only"},
     )
+    snoozed = fields.List(
+        fields.Nested(HeldNotificationSchema),
+        metadata={"description": "snoozed by the user; first page only"},
+    )
     waiting = fields.List(
         fields.Nested(WaitingWindowSchema),
-        metadata={"description": "gathered, and told when the window closes; first page only"},
+        metadata={
+            "description": "gathered, and told when the window closes; first page only. Without comments if "
+            "a person is given, and without replies"
+        },
     )
 
 
@@ -118,12 +127,16 @@ class SuppressedEventViews:
         body: JsonObject = {
             "entries": self._entries_json(found.entries, recipient_id, filters),
             "held": [],
+            "snoozed": [],
             "waiting": [],
             "nextCursor": encode_cursor(None if found.next_before_id is None else (found.next_before_id,)),
         }
         if before_id is None:
-            body["held"] = self._held_json(recipient_id, filters)
-            body["waiting"] = self._waiting_json(recipient_id, filters)
+            held_rows = self._store.list_held(recipient_id, filters)
+            body["held"] = self._waiting_rows_json(held_rows, "deferred_until")
+            snoozed_rows = self._store.list_snoozed(recipient_id, filters)
+            body["snoozed"] = self._waiting_rows_json(snoozed_rows, "snoozed_until")
+            body["waiting"] = self._open_windows_json(recipient_id, filters)
         return body
 
     def _entries_json(
@@ -142,15 +155,14 @@ class SuppressedEventViews:
             for entry in entries
         ]
 
-    def _held_json(self, recipient_id: str, filters: SuppressedFilter) -> list[JsonObject]:
-        rows = self._store.list_held(recipient_id, filters)
+    def _waiting_rows_json(self, rows: list[RowMapping], until_column: str) -> list[JsonObject]:
         notifications = self._notification_serializer.notifications_json(rows)
         return [
-            {"notification": notification, "until": row["deferred_until"]}
+            {"notification": notification, "until": row[until_column]}
             for row, notification in zip(rows, notifications, strict=True)
         ]
 
-    def _waiting_json(self, recipient_id: str, filters: SuppressedFilter) -> list[JsonObject]:
+    def _open_windows_json(self, recipient_id: str, filters: SuppressedFilter) -> list[JsonObject]:
         post_ids = [filters.post_id] if filters.post_id else self._newest_post_ids(recipient_id)
         groups = [
             GroupKey(recipient_id, kind, post_id) for post_id in post_ids for kind in _KINDS_GATHERED_BY_POST

@@ -36,26 +36,37 @@ _SECURITY_BY_AUTHORITY: dict[Authority, list[JsonObject]] = {
     Authority.OPEN: [{}, {"token": []}],
     Authority.SERVICE: [{"serviceKey": []}],
 }
-_TAG_BY_BLUEPRINT = {
-    "auth": "Accounts",
-    "passwords": "Accounts",
-    "likes": "Posts",
-    "notification_status": "Notifications",
-    "events": "Other servers",
-    "health": "Operation",
-    "metrics": "Operation",
-    "openapi": "Operation",
-    "database_viewer": "Administration",
-    "operations": "Administration",
-    "pipeline": "Administration",
-    "activity_search": "Administration",
-    "mail": "Administration",
-    "admin_queues": "Administration",
-    "simulator": "Testing mode",
-    "event_demo": "Testing mode",
-    "service_control": "Testing mode",
+_BLUEPRINTS_BY_TAG = {
+    "Accounts": ("auth", "passwords"),
+    "Users": ("users",),
+    "Follows": ("follows",),
+    "Posts": ("posts", "likes"),
+    "Comments": ("comments",),
+    "Bookmarks": ("bookmarks",),
+    "Mutes": ("mutes",),
+    "Notifications": ("notifications", "notification_status", "suppressed"),
+    "Preferences": ("preferences",),
+    "Other servers": ("events",),
+    "Operation": ("health", "metrics", "figures", "openapi"),
+    "Administration": (
+        "database_viewer",
+        "operations",
+        "pipeline",
+        "activity_search",
+        "mail",
+        "admin_queues",
+    ),
+    "Testing mode": (
+        "simulator",
+        "event_demo",
+        "service_control",
+        "storms",
+        "demo_people",
+        "row_per_like",
+    ),
 }
-"""Where it is not the name of the blueprint."""
+_TAG_BY_BLUEPRINT = {name: tag for tag, names in _BLUEPRINTS_BY_TAG.items() for name in names}
+"""The section of the reference. Every blueprint has one."""
 EXAMPLE_BY_FIELD = {
     "avatarUrl": "https://example.org/ann.jpg",
     "bio": "Mathematics, engines, cold water.",
@@ -114,7 +125,7 @@ def _complete_operation(method: str, path: str, operation: JsonObject) -> None:
     authority = Authority[operation.setdefault("x-authority", "open").upper()]
     path_name = re.sub(r"[{}]", "", path.removeprefix("/api")).replace("/", "-")
     operation["operationId"] = f"{method}{path_name}"
-    operation["tags"] = [_TAG_BY_BLUEPRINT.get(name, name.capitalize()) for name in operation["tags"]]
+    operation["tags"] = [_TAG_BY_BLUEPRINT[name] for name in operation["tags"]]
     operation["description"] = f"{operation.get('description', '')}\n\nFor {authority}.".strip()
     operation["security"] = _SECURITY_BY_AUTHORITY.get(authority, [{"token": []}])
     responses = operation["responses"]

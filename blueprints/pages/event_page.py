@@ -1,7 +1,7 @@
 """GET /events/:id: where one event is, from the request to the recipient's browser.
 
-For the person who caused the event, and for administrators. jinja/static/eventWaterfall.js loads the page
-again until the event has arrived.
+For the person who caused the event, and for administrators, who also see why the recipient was not told.
+jinja/static/eventWaterfall.js loads the page again until the event has arrived.
 """
 
 from flask import Blueprint, render_template
@@ -39,12 +39,14 @@ def blueprint(sessions: PageSessions, user_store: Users, event_waterfalls: Event
     def show_event(event_id: str) -> str:
         viewer = sessions.require_user()
         found = event_waterfalls.read(parse_uuid(event_id)) if is_uuid(event_id) else None
-        if found is None or (found.actor_id != viewer.id and not _is_admin(viewer)):
+        is_admin = _is_admin(viewer)
+        if found is None or (found.actor_id != viewer.id and not is_admin):
             raise EVENT_NOT_FOUND
         return render_template(
             "event.html",
             event_id=found.event_id,
             waterfall=found.waterfall,
+            is_admin=is_admin,
             hop_titles=HOP_TITLES,
             post_id=found.object_id if found.kind in _KINDS_ABOUT_POSTS else None,
         )

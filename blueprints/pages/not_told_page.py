@@ -9,7 +9,7 @@ from app.persistence.pages import PageRequest
 from app.social.posts import PostReader
 from app.social.suppressed_events import SuppressedFilter
 from app.social.users import Users
-from blueprints.api.suppressed import SuppressedEventViews, SuppressedPageQuery
+from blueprints.api.suppressed import MAX_POSTS_WITH_WINDOWS, SuppressedEventViews, SuppressedPageQuery
 from blueprints.http.ids import is_uuid
 from blueprints.http.pagination import parse_page
 from blueprints.http.serializers import JsonObject
@@ -44,7 +44,7 @@ def blueprint(
         post_id = request.args.get("post", "")
         actor_id, error = _find_person(person)
         filters = SuppressedFilter(actor_id, post_id.lower() if is_uuid(post_id) else None)
-        body: JsonObject = {"entries": [], "held": [], "waiting": [], "nextCursor": None}
+        body: JsonObject = {"entries": [], "held": [], "snoozed": [], "waiting": [], "nextCursor": None}
         if error is None:
             body = views.load(viewer.id, filters, page)
         posts = post_store.list_newest(viewer.id, PageRequest(MAX_POST_CHOICES)).items
@@ -54,9 +54,11 @@ def blueprint(
             "not_told.html",
             entries=[entry | {"text": _entry_text(entry)} for entry in body["entries"]],
             held=body["held"],
+            snoozed=body["snoozed"],
             waiting=body["waiting"],
             caption_by_post={post.id: post.caption for post in posts},
             posts=posts,
+            max_posts_with_windows=MAX_POSTS_WITH_WINDOWS,
             person=person,
             post_id=filters.post_id,
             error=error,

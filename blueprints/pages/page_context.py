@@ -37,20 +37,19 @@ def blueprint(
             "current_user": user,
             "unread_count": unread_count,
             "is_testing": is_testing,
-            "can_use_admin_pages": lambda: user is not None and sees_admin_links(user.id),
+            "can_use_admin_pages": lambda: user is not None and (is_testing or is_admin(user.id)),
+            "can_run_storms": lambda: user is not None and is_testing and is_admin(user.id),
             "theme": theme if theme in THEMES else None,
             "current_path": request.full_path.rstrip("?") if request.method == "GET" else "/",
         }
 
-    def sees_admin_links(user_id: str) -> bool:
-        """Whether to show links to the dashboard and the database viewer. Those pages check again."""
-        if is_testing:
-            return True
+    def is_admin(user_id: str) -> bool:
+        """Whether to show links to the pages of administrators. Those pages check again."""
         try:
-            user = user_store.find_account_by_id(user_id)
+            account = user_store.find_account_by_id(user_id)
         except Unavailable:
             return False
-        return user is not None and user.role == "admin"
+        return account is not None and account.role == "admin"
 
     @routes.app_template_global("next_page_url")
     def next_page_url(cursor: str) -> str:

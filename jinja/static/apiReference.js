@@ -4,15 +4,25 @@
 /* global SwaggerUIBundle */
 import { currentUserId, fetchToken } from "./api.js";
 import { curlCommand } from "./curlCommand.js";
+import { el } from "./notifications/dom.js";
 import { formatCount } from "./plurals.js";
 
 const links = [...document.querySelectorAll("[data-api-link]")];
 const groups = [...document.querySelectorAll("[data-api-group]")];
+const container = document.getElementById("api-reference");
+let swagger = null; // until it is started
+
+// The search does not wait for it.
+const loadBundle = () =>
+  new Promise((resolve, reject) => {
+    document.head.append(el("script", { src: "/static/vendor/swagger-ui-bundle.js", on: { load: resolve, error: reject } }));
+  });
 
 // In a cascade layer, so that api_reference.css wins over it whatever its selectors.
 async function loadStyles() {
   const sheet = new CSSStyleSheet();
   const response = await fetch("/static/vendor/swagger-ui.css");
+  if (!response.ok) throw new Error(`The styles of Swagger UI were answered with ${response.status}`);
   sheet.replaceSync(`@layer swagger { ${await response.text()} }`);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 }
@@ -53,29 +63,11 @@ function repairAccessibility(root) {
   for (const field of root.querySelectorAll("textarea.body-param__text:not([aria-label])")) field.setAttribute("aria-label", "Request body");
 }
 
-const container = document.getElementById("api-reference");
-new MutationObserver(() => repairAccessibility(container)).observe(container, { childList: true, subtree: true });
-await loadStyles();
-const swagger = SwaggerUIBundle({
-  url: "/openapi.json",
-  domNode: container,
-  presets: [SwaggerUIBundle.presets.apis],
-  plugins: [referencePlugin],
-  layout: "ReferenceLayout",
-  deepLinking: true,
-  docExpansion: "list",
-  defaultModelsExpandDepth: -1,
-  displayRequestDuration: true,
-  syntaxHighlight: false,
-  validatorUrl: null,
-  requestInterceptor: addToken,
-});
-
 function showOperation(event) {
   if (event.metaKey || event.ctrlKey || event.shiftKey) return;
   const { tag, operation } = event.currentTarget.dataset;
   const element = document.getElementById(`operations-${tag.replaceAll(" ", "_")}-${operation}`);
-  if (!element) return; // not loaded yet: the address leads there
+  if (!swagger || !element) return; // not loaded yet: the address leads there
   event.preventDefault();
   swagger.layoutActions.show(["operations-tag", tag], true);
   swagger.layoutActions.show(["operations", tag, operation], true);
@@ -95,5 +87,31 @@ function search(query) {
   document.getElementById("api-search-result").textContent = words.length ? `${formatCount(shownCount, "endpoint")} of ${links.length}` : "";
 }
 
+async function startSwagger() {
+  new MutationObserver(() => repairAccessibility(container)).observe(container, { childList: true, subtree: true });
+  await Promise.all([loadBundle(), loadStyles()]);
+  swagger = SwaggerUIBundle({
+    url: "/openapi.json",
+    domNode: container,
+    presets: [SwaggerUIBundle.presets.apis],
+    plugins: [referencePlugin],
+    layout: "ReferenceLayout",
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: -1,
+    displayRequestDuration: true,
+    syntaxHighlight: false,
+    validatorUrl: null,
+    requestInterceptor: addToken,
+  });
+}
+
+// Without the bundle or its styles.
+function showLoadingFailed() {
+  container.replaceChildren(el("p.note", { role: "alert" },
+    "Requests and responses could not be loaded. Load the page again, or read ", el("a", { href: "/openapi.json" }, "openapi.json"), "."));
+}
+
 for (const link of links) link.querySelector("a").addEventListener("click", showOperation);
 document.getElementById("api-search").addEventListener("input", ({ target }) => search(target.value));
+startSwagger().catch(showLoadingFailed);

@@ -39,6 +39,7 @@ def _open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+@pytest.mark.drill
 def test_stopping_kafka_from_the_page_fills_the_queue_and_starting_drains_it(
     dashboard_page: Page, register_user: RegisterUser, web_server: WebServer
 ) -> None:
@@ -294,17 +295,6 @@ def test_dashboard_is_accessible(
             expect(page.locator("#trace th").first).to_be_visible()
         save_screenshot(page, f"dashboard-{panel}-{display_profile.name}", is_full_page=True)
         assert_accessible(page)
-        assert_no_horizontal_scroll(page)
-
-
-@pytest.mark.parametrize("width", [320, 1920])
-def test_dashboard_fits_narrow_and_wide_screens(open_page: OpenPage, admin: BrowserUser, width: int) -> None:
-    page = open_page(admin, display_profile=DisplayProfile(width, 900, "light"))
-    page.goto("/dashboard")
-    expect(page.locator("#stages tr")).to_have_count(10)
-    for tab in page.locator("#dashboard [role=tab]").all():
-        tab.click()
-        save_screenshot(page, f"dashboard-{tab.get_attribute('data-panel')}-{width}", is_full_page=True)
         assert_no_horizontal_scroll(page)
 
 

@@ -218,8 +218,8 @@ def test_page_groups_rows_by_the_days_of_the_reader(
 @pytest.mark.parametrize(
     "display_profile",
     [
-        pytest.param(DisplayProfile(320, 720, "dark"), id="320-dark"),
         pytest.param(DisplayProfile(1920, 1080, "light"), id="1920-light"),
+        pytest.param(DisplayProfile(320, 720, "dark"), id="320-dark", marks=pytest.mark.drill),
         pytest.param(DisplayProfile(320, 720, "light"), id="320-light", marks=pytest.mark.drill),
         pytest.param(DisplayProfile(1920, 1080, "dark"), id="1920-dark", marks=pytest.mark.drill),
     ],

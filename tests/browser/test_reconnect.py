@@ -68,6 +68,7 @@ def test_missed_notifications_are_caught_up_after_a_web_process_restart(
     )
 
 
+@pytest.mark.drill
 def test_open_inbox_shows_each_missed_notification_once(
     open_page: OpenPage,
     ada: BrowserUser,

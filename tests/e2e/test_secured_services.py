@@ -1,4 +1,7 @@
-"""The whole product on services with TLS and passwords: a like is announced, and no log has a password."""
+"""The whole product on services with TLS and passwords: a like is announced, and no log has a password.
+
+`make test` has the same of each client, in tests/integration/secured.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +18,7 @@ from tests.support.http_client import register_client
 from tests.support.processes import PROCESS_NAMES, ProcessGroup
 from tests.support.secured_services import secured_kafka, secured_postgres, secured_redis
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.drill]
 ANNOUNCEMENT_TIMEOUT_SECONDS = 60.0
 
 

@@ -1,6 +1,6 @@
 // Where the user is in the guided tour: {step, status}. Kept in localStorage. Apart from load() and save(), pure functions.
 const STORAGE_KEY = "tour";
-const STATUSES = ["open", "left", "declined"]; // declined: it is not offered again; the menu still opens it
+const STATUSES = ["open", "left", "declined"]; // declined or finished: it is not offered again; the menu still opens it
 
 export const initialProgress = { step: 0, status: "open" };
 
@@ -17,7 +17,7 @@ export function parseProgress(stored, stepCount) {
 
 export const moveBy = (progress, change, stepCount) => ({ ...progress, step: Math.min(stepCount - 1, Math.max(0, progress.step + change)) });
 export const leave = (progress) => ({ ...progress, status: "left" });
-export const finish = () => ({ step: 0, status: "left" });
+export const finish = () => ({ step: 0, status: "declined" });
 export const decline = (progress) => ({ ...progress, status: "declined" });
 export const resume = (progress) => ({ ...progress, status: "open" });
 // On entering the demo: a tour that was left is offered again.

@@ -186,14 +186,24 @@ def test_code_is_redacted_and_leads_to_its_trace(admin: ApiUser, pipeline: Pipel
     assert "123456" not in str(notification)
 
 
-def test_removed_notification_is_shown_as_removed(
-    admin: ApiUser, activity: SampleActivity, pipeline: PipelineHarness
+@pytest.mark.parametrize(
+    ("columns", "state"),
+    [
+        ("removed_at = now()", "removed"),
+        ("archived_at = now()", "archived"),
+        ("deferred_until = now() + interval '1 hour'", "held"),
+        ("snoozed_until = now() + interval '1 hour'", "snoozed"),
+        ("snoozed_until = now() + interval '1 hour', deferred_until = now()", "snoozed"),
+    ],
+)
+def test_notification_that_is_not_simply_listed_says_so(
+    admin: ApiUser, activity: SampleActivity, pipeline: PipelineHarness, columns: str, state: str
 ) -> None:
     with pipeline.engine.begin() as conn:
-        conn.execute(text("update notifications set removed_at = now() where type = 'FOLLOW'"))
+        conn.execute(text(f"update notifications set {columns} where type = 'FOLLOW'"))  # noqa: S608
 
     (follow,) = admin("GET", "/api/admin/notifications?type=FOLLOW")["items"]
-    assert follow["state"] == "removed"
+    assert follow["state"] == state
 
 
 @BOTH

@@ -73,3 +73,11 @@ def test_production_has_neither_service_control_nor_simulator(
     assert "data-demo" not in page
     assert "service-control-result" not in page
     assert "data-simulator" not in production_client.get(f"/posts/{route_data.post}").text
+    assert 'href="/storm"' not in page
+
+
+def test_storm_is_linked_for_administrators_only(client: FlaskClient, route_data: RouteTestData) -> None:
+    for role, link_count in (("other", 0), ("admin", 2)):  # in the menu and beside the page
+        sign_in(client, _email(route_data, role))
+        assert client.get("/preferences").text.count('<a href="/storm"') == link_count
+        client.delete_cookie("session")

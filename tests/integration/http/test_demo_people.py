@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from werkzeug.serving import make_server
 
+from app.accounts.rate_limits import RateLimited, RateLimits
 from app.devtools.demo import DemoClient, DemoError
 from app.domain.errors import Unavailable
 from app.domain.events import Kind
@@ -88,6 +89,43 @@ def test_two_visitors_at_the_same_time_create_it_once(isolated_app: Flask, engin
 
     assert greenlets[0].value == greenlets[1].value == greenlets[2].value
     assert _count_rows(engine) == (8, 4)
+
+
+@pytest.mark.parametrize("path", ["/enter-as-ada", "/api/test/demo-people"])
+@pytest.mark.parametrize("name", ["ada", "ben"])
+def test_account_that_somebody_else_registered_is_refused(
+    isolated_app: Flask, client: FlaskClient, engine: Engine, name: str, path: str
+) -> None:
+    registration = {
+        "email": f"{name}@chime.example",
+        "username": "mallory",
+        "name": "Mallory",
+        "password": "Passw0rd",
+    }
+    assert isolated_app.test_client().post("/api/auth/register", json=registration).status_code == 201
+
+    response = client.post(path, data={"csrf": _csrf(client)})
+
+    assert response.status_code == 409
+    assert "password" in response.text
+    with engine.connect() as conn:
+        roles = conn.execute(text("select distinct role from users")).scalars().all()
+    assert roles == ["user"]
+
+
+@pytest.mark.parametrize("path", ["/enter-as-ada", "/api/test/demo-people"])
+def test_each_request_counts_as_a_registration(
+    isolated_app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def refuse(self: RateLimits, client_ip: str) -> None:
+        raise RateLimited(f"Too many registrations from {client_ip}", 60)
+
+    csrf = _csrf(client)
+    monkeypatch.setattr(RateLimits, "count_registration", refuse)
+
+    response = client.post(path, data={"csrf": csrf})
+
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
 
 
 def test_creation_that_failed_halfway_is_completed_by_the_next(

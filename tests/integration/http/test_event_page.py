@@ -37,6 +37,33 @@ def test_only_the_actor_and_administrators_see_an_event(
     assert ("Waits to be moved to Kafka" in response.text) == (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("role", "detail"),
+    [
+        ("other", "It ended without an announcement."),
+        ("admin", "The recipient muted the person or the post."),
+    ],
+)
+def test_reason_of_the_recipient_is_for_administrators(
+    client: FlaskClient,
+    route_data: RouteTestData,
+    app_services: SharedServices,
+    event_path: str,
+    role: str,
+    detail: str,
+) -> None:
+    event_id = event_path.removeprefix("/events/")
+    group = f"{route_data.owner} LIKE {route_data.post} {route_data.other}"
+    for step, value in (("published", "1000 1000"), ("aggregated", f"1010 muted 1000 {group}")):
+        app_services.redis.hset(f"trace:{event_id}", step, value)
+    sign_in_as(client, route_data, role)
+
+    text = client.get(event_path).text
+
+    assert detail in text
+    assert ("recipient muted" in text) == (role == "admin")
+
+
 def test_anonymous_visitor_is_asked_to_log_in(client: FlaskClient, event_path: str) -> None:
     response = client.get(event_path)
     assert (response.status_code, response.headers["Location"]) == (303, f"/login?next={event_path}")

@@ -1,5 +1,6 @@
 """What a user was not told over HTTP: reasons, filters by person and post, pages, held and gathered news."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -152,6 +153,24 @@ def test_quiet_hours_hold_until_their_end(
     assert held["until"].endswith("Z")
     assert suppressed(alice, f"actorId={eve_id}")["held"] == []
     assert suppressed(alice, f"postId={new_id()}")["held"] == []
+
+
+def test_snoozed_notification_says_until_when(
+    engine: Engine, alice: ApiUser, bob: ApiUser, post_id: str, eve_id: str
+) -> None:
+    write_events(engine, like(alice.id, bob.id, post_id))
+    (row,) = alice("GET", f"/api/notifications/{alice.id}")["notifications"]
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    snooze_path = f"/api/notifications/{row['id']}/snooze"
+    assert alice("POST", snooze_path, {"until": until})["status"] == 200
+
+    (snoozed,) = suppressed(alice, f"actorId={bob.id}&postId={post_id}")["snoozed"]
+
+    assert snoozed["notification"]["message"] == "bob liked your post"
+    assert snoozed["until"][:19] == until[:19]
+    assert suppressed(alice)["held"] == []
+    assert suppressed(alice, f"actorId={eve_id}")["snoozed"] == []
+    assert suppressed(alice, f"postId={new_id()}")["snoozed"] == []
 
 
 def test_open_window_says_when_it_closes(isolated_app: Flask, pipeline: PipelineHarness) -> None:

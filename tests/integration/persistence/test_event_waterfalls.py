@@ -8,6 +8,7 @@ from app.ingest.memberships import DesiredState
 from app.operations.event_waterfalls import EventWaterfall, EventWaterfalls
 from app.operations.in_flight_events import InFlightEvents
 from app.operations.trace import EventTraceReader
+from app.persistence.seen_receipts import SeenReceipt, record_seen_receipts
 from tests.support.pipeline_harness import (
     USER_NAMES,
     WINDOW_AND_JITTER_SECONDS,
@@ -86,6 +87,28 @@ def test_gathered_like_waits_until_its_window_is_due_and_arrives(
     hops = hops_by_name(read(waterfalls, event_id))
     done = (HopName.WINDOW, HopName.TRANSACTION, HopName.OUTBOX, HopName.READY, HopName.SOCKET)
     assert [hops[name].state for name in done] == [HopState.DONE] * len(done)
+
+
+def test_only_a_receipt_for_the_version_that_announced_it_says_that_it_was_shown(
+    pipeline: PipelineHarness, waterfalls: EventWaterfalls
+) -> None:
+    pipeline.alice.create_post("Hello")
+    ann, ben = pipeline.create_users("Ann", "Ben")
+    like(ann)
+    pipeline.run_until_idle()
+    event_id = like(ben)
+    pipeline.run_until_idle()
+    ((row_id,),) = pipeline.query(
+        "select id::text from notifications where user_id = :id", id=pipeline.alice.id
+    )
+
+    record_seen_receipts(pipeline.engine, [SeenReceipt(pipeline.alice.id, row_id, 1)])
+    pushed = read(waterfalls, event_id).waterfall.current_hop
+    assert (pushed.name, pushed.state) == (HopName.BROWSER, HopState.WAITING)
+
+    record_seen_receipts(pipeline.engine, [SeenReceipt(pipeline.alice.id, row_id, 2)])
+    shown = read(waterfalls, event_id).waterfall.current_hop
+    assert (shown.name, shown.state) == (HopName.BROWSER, HopState.DONE)
 
 
 def test_own_like_ends_with_the_reason(pipeline: PipelineHarness, waterfalls: EventWaterfalls) -> None:

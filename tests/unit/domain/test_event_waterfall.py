@@ -95,9 +95,9 @@ def test_closed_window_has_the_time_of_its_transaction() -> None:
     ("outcome", "hop", "state", "detail"),
     [
         ("self", "outbox", "skipped", "Nobody is told of their own actions."),
-        ("muted", "outbox", "skipped", "The settings of the recipient say not to announce it."),
-        ("blocked", "outbox", "skipped", "The settings of the recipient say not to announce it."),
-        ("preference", "outbox", "skipped", "The settings of the recipient say not to announce it."),
+        ("muted", "outbox", "skipped", "It ended without an announcement."),
+        ("blocked", "outbox", "skipped", "It ended without an announcement."),
+        ("preference", "outbox", "skipped", "It ended without an announcement."),
         ("retracted", "outbox", "skipped", "It was taken back before it was announced."),
         ("merged", "outbox", "skipped", "Nothing new to announce: the recipient was told before."),
         ("expired", "transaction", "skipped", "The post or the account no longer exists."),
@@ -112,9 +112,27 @@ def test_event_without_announcement_ends_with_the_reason(
     ends: dict[str, Any] = {"closed": (900, outcome)} if is_gathered else {}
     result = waterfall(**PUBLISHED, aggregated=(15, "gathered" if is_gathered else outcome), **ends)
     last = result.hops[-1]
-    assert (last.name.value, last.state.value, last.detail) == (hop, state, detail)
+    assert (last.name.value, last.state.value, last.detail_for(is_admin=False)) == (hop, state, detail)
     assert result.is_complete
     assert result.current_hop == last
+
+
+@pytest.mark.parametrize(
+    ("outcome", "admin_detail"),
+    [
+        ("muted", "The recipient muted the person or the post."),
+        ("blocked", "One of the two blocked the other."),
+        ("preference", "The settings of the recipient switch this kind off."),
+        ("self", "Nobody is told of their own actions."),
+    ],
+)
+def test_only_administrators_are_told_the_decision_of_the_recipient(outcome: str, admin_detail: str) -> None:
+    result = waterfall(**PUBLISHED, aggregated=(15, outcome))
+    assert result.hops[-1].detail_for(is_admin=True) == admin_detail
+    assert {hop.detail_for(is_admin=True) for hop in result.hops[:-1]} == {
+        "",
+        "Not needed: nothing is announced.",
+    }
 
 
 def test_dead_letter_fails_whatever_came_before() -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document describes every route, with its authority, typed bodies and typed responses."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -63,6 +64,26 @@ def test_production_neither_has_nor_shows_the_simulator(fake_services: SharedSer
 
     assert _documented_routes(document) == _registered_routes(app)
     assert not any("/test/" in path for _, path in _registered_routes(app))
+
+
+def test_sections_have_names_for_readers_and_none_of_a_module() -> None:
+    tags = {tag for route in api_routes() for tag in route.operation["tags"]}
+
+    assert tags == {
+        "Accounts",
+        "Administration",
+        "Bookmarks",
+        "Comments",
+        "Follows",
+        "Mutes",
+        "Notifications",
+        "Operation",
+        "Other servers",
+        "Posts",
+        "Preferences",
+        "Testing mode",
+        "Users",
+    }
 
 
 @pytest.mark.parametrize("route", api_routes(), ids=str)
@@ -174,6 +195,19 @@ def test_socket_page_shows_the_events_of_the_document(client: FlaskClient) -> No
     assert all(f"<code>{name}</code>" in page for name in re.findall(r"^\| `(\w+)`", source, re.MULTILINE))
     assert "<h1>Socket API</h1>" in page
     assert ".md" not in page
+
+
+def test_every_socket_event_has_an_example() -> None:
+    source = SOCKET_API_PATH.read_text()
+    names = re.findall(r"^\| `(\w+)`", source, re.MULTILINE)
+
+    examples = re.findall(
+        r"^### `(\w+)`\n\n(?:[A-Z][^\n]*\n\n)?```json\n(.*?)^```", source, re.MULTILINE | re.DOTALL
+    )
+
+    assert sorted(name for name, _ in examples) == sorted(names)
+    assert "session_ended" in names
+    assert all(isinstance(json.loads(example), dict | None) for _, example in examples)
 
 
 def test_names_in_examples_are_fields_of_the_document() -> None:
