@@ -129,8 +129,8 @@ def upgrade() -> None:
         ),
         sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kafka_fallback_queue")),
-        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event. The id of
-        # the event is first: the steps of an event are found by it.
+        # A batch that is enqueued twice, because its acknowledgement was lost, has one row per event. The id
+        # of the event is first: the steps of an event are found by it.
         sa.UniqueConstraint(
             "event_id", "shard", "seq", name=op.f("uq_kafka_fallback_queue_event_id_shard_seq")
         ),
