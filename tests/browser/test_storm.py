@@ -37,7 +37,8 @@ STORM_TIMEOUT_MS = 240_000
 
 @pytest.fixture
 def storm_page(open_page: OpenPage, admin: BrowserUser, page_errors: PageErrorMonitor) -> Page:
-    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)")  # a service that was stopped
+    # A service that was stopped, or a response of the test.
+    page_errors.expect_errors("503 (SERVICE UNAVAILABLE)", "503 (Service Unavailable)")
     page = open_page(admin)
     page.goto("/storm")
     expect(page.locator("[data-service=kafka] [data-command=kill]")).to_be_visible(timeout=SERVICE_TIMEOUT_MS)

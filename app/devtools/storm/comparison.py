@@ -37,7 +37,7 @@ FIGURES = (
     Figure("acceptedPerSecond", "Accepted per second", "", Better.MORE),
     Figure("answerP50Ms", "Accepting answer, p50", "ms", Better.LESS),
     Figure("answerP99Ms", "Accepting answer, p99", "ms", Better.LESS),
-    Figure("refused", "Refused", "", Better.LESS),
+    Figure("refused", "Refused, or told to try again", "", Better.LESS),
     Figure("unknown", "Without an answer, or with an error", "", Better.LESS),
     Figure("notSent", "Not sent, because it fell behind", "", Better.LESS),
     Figure("transactions", "PostgreSQL transactions, with the reader's", "", Better.LESS_PER_ACCEPTED),
@@ -89,7 +89,7 @@ def remarks(comparison: list[dict[str, Any]], row_per_like: Figures, pipeline: F
 
 def _describe_failures(way_name: str, figures: Figures) -> list[str]:
     names = (
-        ("refused", "refused"),
+        ("refused", "refused or told to try again"),
         ("unknown", "without an answer or with an error"),
         ("notSent", "not sent"),
     )

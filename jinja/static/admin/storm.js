@@ -28,7 +28,7 @@ const runningStorm = () => storms.find((storm) => storm.state === "running");
 // One request a poll: each waits a second and more while PostgreSQL does not answer. Samples are only added, so
 // those that are known are not fetched again.
 async function fetchStorms(wanted) {
-  const known = shown?.id === wanted ? shown.samples : [];
+  const known = wanted && shown?.id === wanted ? shown.samples : [];
   const query = wanted ? `?shown=${wanted}&after=${known.length}` : "";
   const response = await callApi("GET", `${STORMS_PATH}${query}`);
   storms = response.storms;

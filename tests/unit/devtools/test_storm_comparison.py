@@ -68,7 +68,7 @@ def test_fast_refusals_do_not_keep_up() -> None:
     assert _remarks(figures, _figures()) == [
         "One row per like accepted 20 of 100 offered per second, so its other figures, the reader's too, "
         "are of a lower load, and it wins none of them.",
-        "One row per like: 800 refused, of 1,000.",
+        "One row per like: 800 refused or told to try again, of 1,000.",
     ]
 
 
@@ -126,7 +126,10 @@ def test_requests_without_success_are_said_also_when_a_way_kept_up() -> None:
     pipeline = _figures(accepted=990, refused=4, unknown=3, notSent=3)
 
     (remark, *_) = _remarks(_figures(), pipeline)
-    assert remark == ("The pipeline: 4 refused, 3 without an answer or with an error, 3 not sent, of 1,000.")
+    assert remark == (
+        "The pipeline: 4 refused or told to try again, 3 without an answer or with an error, "
+        "3 not sent, of 1,000."
+    )
 
 
 def test_transactions_of_the_sampler_are_left_out() -> None:
