@@ -1,4 +1,4 @@
-"""Drills with short times. `make test` runs one of them; `make drill` runs all, here and with full times."""
+"""Drills with short times. `make test` runs some of them; `make drill` runs all, here and with full times."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.time_limit]
 SEED = 20261126
 SLACK_SECONDS = 8.0
 """A machine that builds and tests may be ten times slower than one that serves."""
-IN_MAKE_TEST = ("eviction-under-load",)
+IN_MAKE_TEST = ("eviction-under-load", "large-post", "popular-author", "redis-memory")
 SHORT_DRILLS = [
     pytest.param(drill, id=drill.name, marks=() if drill.name in IN_MAKE_TEST else pytest.mark.drill)
     for drill in sorted(load_drills().values(), key=lambda drill: repr(drill.cluster_spec))
