@@ -166,7 +166,7 @@ class Aggregator:
         self._is_redis_down = False
         for records in batches.values():
             parsed = self._parse_or_dead_letter_records(records)
-            decisions += self._offer_to_windows(records[0].topic_partition, parsed)
+            decisions += self._offer_to_windows(records[0].partition_name, parsed)
             events += parsed
         hit_failpoint("aggregator.gathered")
         entries = [
@@ -206,7 +206,7 @@ class Aggregator:
                 "aggregator",
                 count_by_outcome=Counter(outcome_names) + Counter(failed=read_count - len(outcome_names)),
                 partition_offsets={
-                    records[0].topic_partition: (records[-1].offset, len(records))
+                    records[0].partition_name: (records[-1].offset, len(records))
                     for records in batches.values()
                 },
                 trace_step="aggregated",

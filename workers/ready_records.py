@@ -83,6 +83,6 @@ def last_offset_and_count_by_partition(records: list[ConsumedRecord]) -> dict[st
     """The last offset and the number of records, per partition."""
     offset_and_count: dict[str, tuple[int, int]] = {}
     for record in records:
-        last_offset, count = offset_and_count.get(record.topic_partition, (-1, 0))
-        offset_and_count[record.topic_partition] = (max(last_offset, record.offset), count + 1)
+        last_offset, count = offset_and_count.get(record.partition_name, (-1, 0))
+        offset_and_count[record.partition_name] = (max(last_offset, record.offset), count + 1)
     return offset_and_count

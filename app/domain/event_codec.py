@@ -62,7 +62,7 @@ def event_from_wire(wire: object) -> Event:
         recipient_id=canonical_uuid(wire.get("targetId"), "targetId"),
         actor_id=_parse_actor_id(wire.get("actorId"), kind),
         object_type=_read_optional_text(wire, "targetType"),
-        object_id=_canonical_uuid_or_none(wire.get("targetEntityId"), "targetEntityId"),
+        object_id=_parse_optional_uuid(wire.get("targetEntityId"), "targetEntityId"),
         seq=_parse_seq(wire.get("seq")),
         active=_read_bool(wire, "active", True),
         is_follower=_read_bool(wire, "follower", False),
@@ -99,7 +99,7 @@ def _parse_actor_id(value: object, kind: Kind) -> str | None:
     return canonical_uuid(value, "actorId")
 
 
-def _canonical_uuid_or_none(value: object, field_name: str) -> str | None:
+def _parse_optional_uuid(value: object, field_name: str) -> str | None:
     return None if value is None else canonical_uuid(value, field_name)
 
 
@@ -169,5 +169,5 @@ def _validate_comment_metadata(kind: Kind, metadata: Mapping[str, object]) -> Ma
     comment_ids = {
         name: canonical_uuid(metadata.get(name), f"metadata.{name}") for name in _COMMENT_ID_FIELDS
     }
-    parent_id = _canonical_uuid_or_none(metadata.get("parentId"), "metadata.parentId")
+    parent_id = _parse_optional_uuid(metadata.get("parentId"), "metadata.parentId")
     return {**metadata, **comment_ids, **({"parentId": parent_id} if parent_id else {})}

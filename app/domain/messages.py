@@ -84,7 +84,7 @@ def single_actor_notification_text(kind: Kind, actor_name: str, text: str | None
     return group_notification_text(kind, actor_name, 0)
 
 
-def split_standalone_text(text: str) -> tuple[str, str | None]:
+def split_first_sentence(text: str) -> tuple[str, str | None]:
     """The first sentence without its full stop, and the rest: the two lines of a standalone notification."""
     first_sentence, _, rest = text.partition(". ")
     return first_sentence.removesuffix("."), rest or None

@@ -26,7 +26,7 @@ class ConsumedRecord:
     value: bytes | None
 
     @property
-    def topic_partition(self) -> str:
+    def partition_name(self) -> str:
         return f"{self.topic}:{self.partition}"
 
 

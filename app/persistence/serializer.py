@@ -18,7 +18,7 @@ from app.domain.grouping import ClientEventType
 from app.domain.messages import (
     group_notification_text,
     single_actor_notification_text,
-    split_standalone_text,
+    split_first_sentence,
 )
 from app.persistence.groups import DISPLAY_NAME_SQL, ActorProfile
 
@@ -141,7 +141,7 @@ def list_lines(
     single actor, the user name of a single follower, else the object's own text. `rendered_fields`: of
     message_and_actor_fields()."""
     if kind in UNGROUPED_KINDS:
-        summary, detail = split_standalone_text(rendered_fields["message"] or "")
+        summary, detail = split_first_sentence(rendered_fields["message"] or "")
         return {"summary": summary, "detail": detail}
     name = rendered_fields["actorName"] or REMOVED_ACCOUNT_NAME
     summary = group_notification_text(kind, name, actor_count - 1)

@@ -9,7 +9,7 @@ from app.domain.messages import (
     group_notification_text,
     isolate_name_direction,
     single_actor_notification_text,
-    split_standalone_text,
+    split_first_sentence,
 )
 from app.domain.text import MAX_PREVIEW_GRAPHEMES
 
@@ -154,7 +154,7 @@ def test_default_title_counts_the_actors(kind: Kind, actor_count: int, title: st
 def test_standalone_text_has_its_first_sentence_as_first_line(
     message: str, lines: tuple[str, str | None]
 ) -> None:
-    assert split_standalone_text(message) == lines
+    assert split_first_sentence(message) == lines
 
 
 @pytest.mark.parametrize("kind", GROUPED_KINDS)
