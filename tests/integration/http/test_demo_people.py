@@ -5,13 +5,13 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from wsgiref.simple_server import make_server
 
 import gevent
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
-from werkzeug.serving import make_server
 
 from app.accounts.rate_limits import RateLimited, RateLimits
 from app.devtools.demo import DemoClient, DemoError
@@ -104,7 +104,9 @@ def test_account_that_somebody_else_registered_is_refused(
     }
     assert isolated_app.test_client().post("/api/auth/register", json=registration).status_code == 201
 
-    response = client.post(path, data={"csrf": _csrf(client)})
+    visitor = _register_visitor(isolated_app)
+
+    response = client.post(path, data={"csrf": _csrf(client)}, headers=visitor.headers)
 
     assert response.status_code == 409
     assert "password" in response.text
@@ -120,10 +122,10 @@ def test_each_request_counts_as_a_registration(
     def refuse(self: RateLimits, client_ip: str) -> None:
         raise RateLimited(f"Too many registrations from {client_ip}", 60)
 
-    csrf = _csrf(client)
+    csrf, visitor = _csrf(client), _register_visitor(isolated_app)
     monkeypatch.setattr(RateLimits, "count_registration", refuse)
 
-    response = client.post(path, data={"csrf": csrf})
+    response = client.post(path, data={"csrf": csrf}, headers=visitor.headers)
 
     assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
 
@@ -191,7 +193,8 @@ def test_ordinary_log_in_has_no_tour(client: FlaskClient, isolated_app: Flask) -
 
 @pytest.fixture
 def base_url(isolated_app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, isolated_app, threaded=True)
+    # The one of werkzeug would change the log level for the tests that follow.
+    server = make_server("127.0.0.1", 0, isolated_app)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
