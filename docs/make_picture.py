@@ -27,6 +27,7 @@ LIKES, LIKES_PER_SECOND = 4_000, 200
 STORM_TIMEOUT_SECONDS = 240.0
 FRAME_MS, LAST_FRAME_MS = 250, 4_000
 CAPTURE_INTERVAL_SECONDS = 1.0
+SCROLL_MS = 200
 MAX_BYTES = 1_000_000
 WEBP_QUALITIES = (80, 65, 50, 35)
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
@@ -78,7 +79,10 @@ def enter_as_ada(page: Page) -> None:
 
 
 def scroll_to(page: Page, selector: str) -> None:
-    page.locator(selector).evaluate("element => element.closest('section, .chart-columns').scrollIntoView()")
+    page.locator(selector).evaluate(
+        "element => element.closest('section, .chart-columns').scrollIntoView({behavior: 'instant'})"
+    )
+    page.wait_for_timeout(SCROLL_MS)
 
 
 def record_storm(page: Page) -> Recorder:
@@ -97,7 +101,7 @@ def record_storm(page: Page) -> Recorder:
         time.sleep(CAPTURE_INTERVAL_SECONDS)
         second += 1
     expect(page.locator("#export-json")).to_be_enabled(timeout=STORM_TIMEOUT_SECONDS * 1000)
-    for selector in ("#ledger-title", "#storm-answered", "#result-title"):
+    for selector in ("#storm-answered", "#result-title", "#ledger-title"):
         scroll_to(page, selector)
         recorder.capture(LAST_FRAME_MS)
     return recorder
