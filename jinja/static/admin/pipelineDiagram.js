@@ -12,7 +12,7 @@ const NODES = {
   fallback: { title: "Fallback queue", shortTitle: "Fallback", does: "keeps events while Kafka is unavailable", at: [1, 1] },
   aggregator: { title: "Aggregator", shortTitle: "Aggregator", does: "decides: at once, or later", at: [2, 0] },
   flusher: { title: "Windows", shortTitle: "Windows", does: "gather, then flush", at: [2, 1] },
-  relay: { title: "Writer and relay", shortTitle: "Relay", does: "writes in one transaction, then announces", at: [3, 0] },
+  relay: { title: "Writer, relay", shortTitle: "Relay", does: "writes in one transaction, then announces", at: [3, 0] },
   mail: { title: "Mailer", shortTitle: "Mailer", does: "sends e-mail and SMS", at: [3, 1] },
   deliverer: { title: "Deliverer", shortTitle: "Deliverer", does: "emits to sockets", at: [4, 0] },
   "delivery-log": { title: "Delivery log", shortTitle: "Log", does: "writes to DynamoDB", at: [4, 1] },
