@@ -120,16 +120,18 @@ class Simulator:
         self._password_hashing = password_hashing
         self._now = now
         self._password_hash: str | None = None
+        self._names = cycle(TEST_USER_NAMES)
+        """Goes on from request to request, so that people of several requests have different names."""
 
     def create_users(self, count: int) -> list[NewUser]:
         """Creates accounts with the seed's names. They share one password hash, because hashing is
         slow by design."""
         if self._password_hash is None:
             self._password_hash = self._password_hashing.hash(TEST_USER_PASSWORD)
-        now_ms, names = int(self._now() * 1000), islice(cycle(TEST_USER_NAMES), count)
+        now_ms = int(self._now() * 1000)
         users = [
             self._new_user(name, f"test_{name.lower()}_{now_ms}_{i}", self._password_hash)
-            for i, name in enumerate(names)
+            for i, name in enumerate(islice(self._names, count))
         ]
         self._simulated_users.create(users)
         return users

@@ -71,8 +71,8 @@ def compare(row_per_like: Figures, pipeline: Figures) -> list[dict[str, Any]]:
 
 
 def remarks(comparison: list[dict[str, Any]], row_per_like: Figures, pipeline: Figures) -> list[str]:
-    """What a reader of the figures has to know."""
-    found = []
+    """What a reader of the figures has to know, the purpose of the pipeline first."""
+    found = [_describe_writing(row_per_like, pipeline)]
     for way, figures in ((ROW_PER_LIKE, row_per_like), (PIPELINE, pipeline)):
         if not _kept_up(figures):
             found.append(
@@ -85,6 +85,19 @@ def remarks(comparison: list[dict[str, Any]], row_per_like: Figures, pipeline: F
     if lost_figures:
         found.append(f"The pipeline does not win: {'; '.join(lost_figures)}.")
     return found
+
+
+def _describe_writing(row_per_like: Figures, pipeline: Figures) -> str:
+    return (
+        f"The pipeline wrote {pipeline['accepted']:,} likes and comments with "
+        f"{_count_or_unknown(pipeline, 'writeTransactions')} writing transactions; a row per like needed "
+        f"{_count_or_unknown(row_per_like, 'writeTransactions')} for {row_per_like['accepted']:,}."
+    )
+
+
+def _count_or_unknown(figures: Figures, name: str) -> str:
+    count = figures.get(name)
+    return "an unknown number of" if count is None else f"{count:,}"
 
 
 def _describe_failures(way_name: str, figures: Figures) -> list[str]:

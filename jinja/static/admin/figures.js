@@ -29,7 +29,8 @@ function showWaiting(stages) {
 
 function showOldest(stages) {
   const oldest = stages.filter((stage) => stage.oldestAgeSeconds).sort((one, other) => other.oldestAgeSeconds - one.oldestAgeSeconds)[0];
-  if (!oldest) return show("oldest", "–", "nothing waits");
+  const gathered = stages.some((stage) => backlogOf(stage) > 0);
+  if (!oldest) return show("oldest", "–", gathered ? "gathered until windows close" : "nothing waits");
   return show("oldest", formatDuration(oldest.oldestAgeSeconds), stageTitle(oldest.name), oldest.level);
 }
 

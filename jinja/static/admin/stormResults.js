@@ -28,8 +28,10 @@ export function renderLedger(storm) {
       const ledger = ledgerOf(storm, way);
       for (const name of LEDGER_COLUMNS) {
         const cell = row.querySelector(`[data-cell="${name}"]`);
-        setText(cell, formatValue(ledger[name]));
-        if (name === "lost" || name === "doubled") cell.dataset.state = ledger[name] ? "bad" : Number.isInteger(ledger[name]) ? "good" : "";
+        const isFinal = Boolean(storm?.ways[way]);
+        const isCheck = name === "lost" || name === "doubled";
+        setText(cell, formatValue(isCheck && !isFinal && !ledger[name] ? null : ledger[name])); // a zero before the end says nothing
+        if (isCheck) cell.dataset.state = ledger[name] ? "bad" : isFinal && Number.isInteger(ledger[name]) ? "good" : "";
       }
     });
   const problems = Object.keys(WAYS).flatMap((way) => storm?.ways[way]?.ledger.problems ?? []);

@@ -34,7 +34,11 @@ export const STEPS = [
     title: "Follow one event",
     path: "/dashboard",
     target: "[data-demo=like]",
-    text: ["Press Like: one real event goes through the pipeline, and each stage lights up. Press Its trace to see how long each step took."],
+    text: [
+      "Press Like: one real event goes through the pipeline, and each stage lights up. Press Its trace to see how long each step took.",
+      "Does it stop at Windows? Then the first three of its post were announced already. Close the windows, and the others light up.",
+    ],
+    actions: ["closeWindows"],
   },
   {
     title: "Stop Kafka",
