@@ -23,7 +23,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 BASE_URL = os.environ.get("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 OUTPUT_PATH = Path(__file__).parent / "chime.webp"
 VIEWPORT_WIDTH, VIEWPORT_HEIGHT = 960, 600
-LIKES, LIKES_PER_SECOND = 5_000, 500
+LIKES, LIKES_PER_SECOND = 4_000, 400
 STORM_TIMEOUT_SECONDS = 240.0
 FRAME_MS, LAST_FRAME_MS = 250, 4_000
 CAPTURE_INTERVAL_SECONDS = 1.0

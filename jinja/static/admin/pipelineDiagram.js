@@ -9,7 +9,7 @@ const NARROW = { node: [104, 62], gap: [10, 18], columns: 3, rows: 5, title: "sh
 const NODES = {
   web: { title: "Web", shortTitle: "Web", does: "counts and appends", at: [0, 0] },
   bridge: { title: "Bridge", shortTitle: "Bridge", does: "moves events from the ingress to Kafka", at: [1, 0] },
-  fallback: { title: "Fallback queue", shortTitle: "Fallback", does: "keeps events while Kafka is unavailable", at: [1, 1] },
+  fallback: { title: "Fallback", shortTitle: "Fallback", does: "keeps events while Kafka is unavailable", at: [1, 1] },
   aggregator: { title: "Aggregator", shortTitle: "Aggregator", does: "decides: at once, or later", at: [2, 0] },
   flusher: { title: "Windows", shortTitle: "Windows", does: "gather, then flush", at: [2, 1] },
   relay: { title: "Writer, relay", shortTitle: "Relay", does: "writes in one transaction, then announces", at: [3, 0] },

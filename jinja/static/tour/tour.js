@@ -34,18 +34,18 @@ const progressNow = () => loadProgress(STEPS.length);
 const currentStep = () => STEPS[progressNow().step];
 const isOnPageOfStep = () => location.pathname === stepPath(currentStep());
 
-function show({ isFocused }) {
+function show({ isFocused, isRequested }) {
   const { step } = progressNow();
   panel ??= new TourPanel({ onMove: move, onLeave: () => close(leave), onDecline: () => close(decline), onFinish: () => close(finish) });
   panel.render(STEPS[step], step + 1, STEPS.length, isOnPageOfStep() ? null : `${stepPath(STEPS[step])}#tour`);
-  keepInViewUntil = isFocused ? performance.now() + KEEP_IN_VIEW_MS : 0;
+  keepInViewUntil = isRequested ? performance.now() + KEEP_IN_VIEW_MS : 0;
   if (isFocused) panel.focus();
   else announce(panel.summary);
   markTarget();
 }
 
 function goToPageOfStep() {
-  if (isOnPageOfStep()) show({ isFocused: true });
+  if (isOnPageOfStep()) show({ isFocused: true, isRequested: true });
   else location.assign(`${stepPath(currentStep())}#tour`);
 }
 
@@ -73,7 +73,7 @@ function start() {
   }
   if (progressNow().status !== "open" || (panel && !isRequested)) return;
   if (isRequested && !isOnPageOfStep()) location.replace(`${stepPath(currentStep())}#tour`);
-  else show({ isFocused: request === "tour" });
+  else show({ isFocused: request === "tour", isRequested });
 }
 
 targetObserver.observe(document.getElementById("main"), { childList: true, subtree: true });
