@@ -73,7 +73,7 @@ def check_rate_limit(value: str) -> None:
         raise ValidationError(f"{value!r} is not a limit; expected something like 5 per 15 minutes.") from exc
 
 
-def check_scheme(*schemes: str) -> validate.Regexp:
+def scheme_validator(*schemes: str) -> validate.Regexp:
     """A validator of addresses; an empty one is unset. Its message is without the address, which may hold a
     password."""
     beginnings = [f"{scheme}://" for scheme in schemes]

@@ -21,12 +21,12 @@ from app.kafka_settings import KafkaConnection, read_kafka_connection
 from app.setting_readers import (
     SettingsError,
     check_rate_limit,
-    check_scheme,
     read_choice,
     read_mail_from_address,
     read_networks,
     read_secret,
     read_url,
+    scheme_validator,
 )
 
 MIN_READ_NOTIFICATION_RETENTION_DAYS = 9
@@ -225,8 +225,8 @@ def _read_settings(env: Env) -> Settings:
         retention=_read_retention_settings(env),
         web=_read_web_settings(env, mode, data_dir),
         data_dir=data_dir,
-        smtp_url=env.str("SMTP_URL", "", validate=check_scheme("smtp", "smtps")) or None,
-        sms_webhook_url=env.str("SMS_WEBHOOK_URL", "", validate=check_scheme("http", "https")) or None,
+        smtp_url=env.str("SMTP_URL", "", validate=scheme_validator("smtp", "smtps")) or None,
+        sms_webhook_url=env.str("SMS_WEBHOOK_URL", "", validate=scheme_validator("http", "https")) or None,
         mail_from=read_mail_from_address(env, "MAIL_FROM", "Notifications <notifications@localhost>"),
         public_url=_read_public_url(env),
         log_level=read_choice(env, "LOG_LEVEL", "info", ("debug", "info", "warning", "error")),

@@ -37,7 +37,7 @@ from app.ingest.ingress import ingress_key
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState
 from app.messaging.socket_push import ALL_POSTS_ROOM, user_room
-from app.persistence.membership_keys import blocks_idle_set_entry, bucket_of, idle_key, post_owner_key
+from app.persistence.membership_keys import blocks_idle_set_entry, idle_key, post_owner_key, user_bucket
 from app.settings import load_settings
 from bench.socket_clients import REDIS_CHANNEL
 
@@ -96,7 +96,7 @@ def build_conventional_app() -> Flask:
             idle_key(slot_of=post_id),
         ]
         script_args = [user_id, desired_state.value, 2**52, 10**9, "LIKE", post_id, new_id(), "", owner_id]
-        script_args += ["", "", bucket_of(user_id), DEFAULT_MAX_MEMBERS]
+        script_args += ["", "", user_bucket(user_id), DEFAULT_MAX_MEMBERS]
         script_args += [POST_LIKES.idle_set_entry(post_id), blocks_idle_set_entry(owner_id)]
         outcome, active, count, _ = set_membership(keys=keys, args=script_args)
         return {"success": outcome == "done", "liked": bool(active), "likesCount": count}

@@ -15,7 +15,7 @@ import gevent
 from app.accounts.access_tokens import Claims
 from app.accounts.authentication import AuthServices, build_security_alert_event
 from app.accounts.one_time_tokens import OneTimeTokens
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 from app.domain.events import Event, Kind
 from app.domain.mail_policy import RESET_TOKEN_TTL_MINUTES
 from app.domain.redaction import LOGIN_CODE_VALID_MINUTES
@@ -31,9 +31,9 @@ RESET_TOAST_TEXT = (
     "not you, do nothing."
 )
 """Text of the toast: someone who sees an open screen must not be able to reset the password."""
-INVALID_RESET_TOKEN = rejection("Invalid or expired reset token", "invalid_reset_token", 400)
-INVALID_CODE = rejection("Invalid or expired code", "invalid_code", 400)
-WRONG_CURRENT_PASSWORD = rejection("The current password is wrong", "wrong_password", 400)
+INVALID_RESET_TOKEN = define_rejection("Invalid or expired reset token", "invalid_reset_token", 400)
+INVALID_CODE = define_rejection("Invalid or expired code", "invalid_code", 400)
+WRONG_CURRENT_PASSWORD = define_rejection("The current password is wrong", "wrong_password", 400)
 
 
 class PasswordsAndOneTimeCodes:

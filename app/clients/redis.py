@@ -45,7 +45,7 @@ def create_redis_client(url: str, max_connections: int = 32) -> redis.Redis:
 
 def _on_connect(connection: Any) -> None:
     """Redis may have been unavailable before this connection, although no call failed."""
-    REDIS_HEALTH.mark_suspect()
+    REDIS_HEALTH.require_reverification()
     connection.on_connect()
 
 

@@ -80,7 +80,7 @@ class RedisHealth:
                 self._reads_refused_until = time.monotonic() + REFUSE_AFTER_WAIT_SECONDS
             raise
 
-    def mark_suspect(self) -> None:
+    def require_reverification(self) -> None:
         """Call before a write that bypasses Redis, and after a notification that another process made one."""
         self.version += 1
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.events import Kind
 
 # As in jinja/static/notifications/normalize.js: metadata of an event must not choose another site.
 _OWN_PATH = re.compile(r"/(posts|users|comments)/[^/\\\s][^\\\s]*")
-INVALID_UNSUBSCRIBE_LINK = rejection(
+INVALID_UNSUBSCRIBE_LINK = define_rejection(
     "This unsubscribe link is not valid. Use the link of a newer e-mail, or change your "
     "preferences after logging in.",
     "invalid_unsubscribe_link",

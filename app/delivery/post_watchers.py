@@ -15,7 +15,7 @@ class PostWatchers:
     _post_ids_by_sid: dict[str, frozenset[str]] = field(default_factory=dict)
     _sids_by_post_id: dict[str, set[str]] = field(default_factory=dict)
 
-    def add_socket(self, sid: str) -> None:
+    def add_socket_without_list(self, sid: str) -> None:
         """A socket signed in, possibly again."""
         if sid not in self._post_ids_by_sid:
             self.sids_without_list.add(sid)

@@ -46,7 +46,7 @@ class RoomJoinHandler:
 
     def add_socket(self, claims: Claims) -> SocketCursor:
         """From now on the current socket gets live counts, and its client events wait in the cursor."""
-        self._watchers.add_socket(current_sid())
+        self._watchers.add_socket_without_list(current_sid())
         return self._dispatcher.add_socket(claims.user_id, current_sid())
 
     def handle_join_room(self, connection: SocketConnection, payload: Any) -> None:

@@ -13,7 +13,7 @@ from gevent.lock import BoundedSemaphore
 
 from app.accounts.passwords import PasswordHashing
 from app.clients.request_deadline import reset_request_timeout_budget
-from app.domain.errors import Rejected, Unavailable, rejection
+from app.domain.errors import Rejected, Unavailable, define_rejection
 from app.ingest.actions import Actions, DesiredState
 from app.persistence.pages import PageRequest
 from app.social.posts import PostReader
@@ -34,7 +34,7 @@ COMMENT_TEXTS = ("Lovely!", "Count me in.", "I was there too.", "Made my day.")
 FOLLOWED_USERS = 2
 """All others follow the first ones."""
 CREATION_TIMEOUT_SECONDS = 10.0
-FOREIGN_ACCOUNT = rejection(
+FOREIGN_ACCOUNT = define_rejection(
     f"An address of the demo (@{EMAIL_DOMAIN}) belongs to an account with another password than that of the "
     "demo. Delete that account, or change its password back.",
     "demo_account_taken",

@@ -19,7 +19,7 @@ from pathlib import Path
 import gevent
 from gevent import subprocess
 
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 
 log = logging.getLogger(__name__)
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +36,8 @@ URL_VARIABLES = {
     "dynamodb": "DYNAMODB_ENDPOINT_URL",
 }
 _INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
-NOT_EMBEDDED = rejection("This service is not an embedded one", "not_embedded", 404)
-COMMAND_RUNNING = rejection("The last command for this service is still running", "busy", 409)
+NOT_EMBEDDED = define_rejection("This service is not an embedded one", "not_embedded", 404)
+COMMAND_RUNNING = define_rejection("The last command for this service is still running", "busy", 409)
 
 
 class ServiceCommand(StrEnum):

@@ -11,13 +11,13 @@ from enum import StrEnum
 
 import psutil
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.worker_loops import WORKER_PROCESSES
 
 _IDENTIFYING_VARIABLES = ("DATABASE_URL", "REDIS_URL")
 SEARCH_INTERVAL_SECONDS = 5.0
 """Reading the command lines of all processes blocks this one for some milliseconds."""
-NOT_RUNNING = rejection("No process of this worker runs here", "not_running", 404)
+NOT_RUNNING = define_rejection("No process of this worker runs here", "not_running", 404)
 
 
 class WorkerCommand(StrEnum):

@@ -13,7 +13,7 @@ class Rejected(Exception):
 
 
 class FixedRejection(Rejected):
-    """A rejection that is the same whenever it is raised; rejection() makes its classes."""
+    """A rejection that is the same whenever it is raised; define_rejection() makes its classes."""
 
     arguments: ClassVar[tuple[str, str, int]]
 
@@ -21,7 +21,7 @@ class FixedRejection(Rejected):
         super().__init__(*self.arguments)
 
 
-def rejection(message: str, code: str, status: int) -> type[FixedRejection]:
+def define_rejection(message: str, code: str, status: int) -> type[FixedRejection]:
     """For constants that are raised. An instance would not do: each time it is raised, the frames of that
     call are added to its traceback, and none is ever released."""
     return type("Rejected", (FixedRejection,), {"arguments": (message, code, status)})

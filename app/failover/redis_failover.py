@@ -86,7 +86,7 @@ class RedisFailover:
         self._state_changed = Event()
 
     @property
-    def is_redis_suspect(self) -> bool:
+    def is_verification_required(self) -> bool:
         """Whether data that was just read may come from a Redis that was unavailable since
         verify_ingress_after_failure()."""
         return self._verified_version != REDIS_HEALTH.version
@@ -96,7 +96,7 @@ class RedisFailover:
 
     def on_state_change(self) -> None:
         """Call after a notification that the state changed."""
-        REDIS_HEALTH.mark_suspect()
+        REDIS_HEALTH.require_reverification()
         self._state_changed.set()
         self._state_changed.clear()
 
@@ -107,7 +107,7 @@ class RedisFailover:
     def verify_ingress_after_failure(self) -> None:
         """After a failure of Redis: deletes the key if failover writes were made meanwhile. Without a
         failure, it does nothing. Raises Unavailable while Redis is unavailable."""
-        if not self.is_redis_suspect:
+        if not self.is_verification_required:
             return
         health_version = REDIS_HEALTH.version
         with translate_errors("read the ingress key"):
@@ -189,7 +189,7 @@ def read_from_verified_redis(failover: RedisFailover | None, read: Callable[[], 
         return read()
     failover.verify_ingress_after_failure()
     result = read()
-    if failover.is_redis_suspect:
+    if failover.is_verification_required:
         failover.verify_ingress_after_failure()
         result = read()
     return result

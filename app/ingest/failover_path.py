@@ -79,7 +79,7 @@ class FailoverWriter:
             except (RedisUnavailable, RedisFailoverActive) as exc:
                 log.debug("Taking the failover path: %s", exc, extra={"event": "failover_path_taken"})
                 redis_error = exc
-            REDIS_HEALTH.mark_suspect()
+            REDIS_HEALTH.require_reverification()
             try:
                 result = fallback()
             except NotInFailover as conflict:

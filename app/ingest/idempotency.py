@@ -14,14 +14,16 @@ from datetime import datetime
 from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 
 RESPONSE_TTL_SECONDS = 24 * 3600
 RUNNING_SECONDS = 15
 """Longer than a request runs. What the process of a frozen one does later is refused by its deadline."""
 
-BODY_MISMATCH = rejection("This Idempotency-Key was used with another body", "idempotency_key_reused", 422)
-STILL_RUNNING = rejection(
+BODY_MISMATCH = define_rejection(
+    "This Idempotency-Key was used with another body", "idempotency_key_reused", 422
+)
+STILL_RUNNING = define_rejection(
     "The first request with this Idempotency-Key is still running", "idempotency_running", 409
 )
 

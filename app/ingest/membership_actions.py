@@ -7,7 +7,7 @@ during a Redis failover; blocks also go to the table blocks and to the block cac
 import logging
 from collections.abc import Callable
 
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 from app.failpoints import hit_failpoint
 from app.ingest.action_base import ActionBase
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
@@ -15,7 +15,7 @@ from app.ingest.memberships import DesiredState, MembershipState, SetMembershipR
 from app.social.mutes import CANNOT_BLOCK_SELF
 
 log = logging.getLogger(__name__)
-SELF_FOLLOW = rejection("Cannot follow yourself", "cannot_follow_self", 400)
+SELF_FOLLOW = define_rejection("Cannot follow yourself", "cannot_follow_self", 400)
 
 
 class MembershipActions(ActionBase):

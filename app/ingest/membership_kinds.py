@@ -5,7 +5,7 @@ Constants for app/ingest/cache_loader.py, app/ingest/memberships.py and app/inge
 
 from dataclasses import dataclass
 
-from app.domain.errors import FixedRejection, rejection
+from app.domain.errors import FixedRejection, define_rejection
 from app.domain.events import Kind
 from app.persistence import membership_keys
 
@@ -57,7 +57,7 @@ def _counts_sql(
 POST_LIKES = MembershipKind(
     Kind.LIKE,
     "like",
-    rejection("Post not found", "post_not_found", 404),
+    define_rejection("Post not found", "post_not_found", 404),
     "select p.user_id::text, p.like_count, case when p.like_count <= :max_members then array("
     "select l.user_id::text from likes l where l.post_id = p.id and l.active limit :max_members + 1) end "
     "from posts p where p.id = :id",
@@ -67,7 +67,7 @@ POST_LIKES = MembershipKind(
 USER_FOLLOWS = MembershipKind(
     Kind.FOLLOW,
     "follow",
-    rejection("User not found", "user_not_found", 404),
+    define_rejection("User not found", "user_not_found", 404),
     "select u.id::text, u.follower_count, case when u.follower_count <= :max_members then array("
     "select f.follower_id::text from follows f where f.following_id = u.id and f.active "
     "limit :max_members + 1) end from users u where u.id = :id",

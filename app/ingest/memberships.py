@@ -206,7 +206,7 @@ class MembershipStore(MembershipReader):
                     owner_id,
                     stored_state.active,
                     stored_state.version,
-                    membership_keys.bucket_of(request.actor_id),
+                    membership_keys.user_bucket(request.actor_id),
                     self._max_cached_members,
                     membership_kind.idle_set_entry(object_id),
                     membership_keys.blocks_idle_set_entry(owner_id),

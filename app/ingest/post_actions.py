@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.domain.causes import merge_mentions_into_events
-from app.domain.errors import RedisFailoverActive, RedisUnavailable, Unavailable, rejection
+from app.domain.errors import RedisFailoverActive, RedisUnavailable, Unavailable, define_rejection
 from app.domain.events import Event, Kind
 from app.domain.mentions import mentioned_usernames
 from app.ingest.action_base import ActionBase
@@ -30,7 +30,7 @@ from app.ingest.new_posts import NewPost, store_post
 from app.ingest.pending_comment_deletions import PendingCommentDeletion
 from app.persistence.fan_outs import MANY_RECIPIENTS
 
-NOT_COMMENT_AUTHOR = rejection("Cannot delete another user's comment", "forbidden", 403)
+NOT_COMMENT_AUTHOR = define_rejection("Cannot delete another user's comment", "forbidden", 403)
 
 
 class PostActions(ActionBase):

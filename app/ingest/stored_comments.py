@@ -11,11 +11,11 @@ from datetime import datetime
 from sqlalchemy import Engine, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.events import to_iso_utc
 
-POST_NOT_FOUND = rejection("Post not found", "post_not_found", 404)
-COMMENT_NOT_FOUND = rejection("Comment not found", "comment_not_found", 404)
+POST_NOT_FOUND = define_rejection("Post not found", "post_not_found", 404)
+COMMENT_NOT_FOUND = define_rejection("Comment not found", "comment_not_found", 404)
 _COMMENT_COLUMNS = "id::text, post_id::text, user_id::text, content, parent_id::text, created_at"
 
 

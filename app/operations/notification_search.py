@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 from app.domain.events import CRITICAL_KINDS, UNGROUPED_KINDS, Kind
 from app.domain.redaction import REDACTED
 from app.operations.activity_filter import ActivityFilter, list_object_ids_of_post
@@ -22,7 +22,7 @@ from app.persistence.serializer import message_text
 SEARCH_TIMEOUT_MS = 1_500
 QUERY_CANCELED = "57014"
 NOTIFICATION_STATES = ("listed", "archived", "snoozed", "held", "not announced", "removed")
-TOO_BROAD = rejection(
+TOO_BROAD = define_rejection(
     "The search took too long; add a person, a post or a shorter time", "search_too_broad", 400
 )
 

@@ -60,5 +60,5 @@ def blocks_idle_set_entry(user_id: str) -> str:
     return f"blocks:{user_id}"
 
 
-def bucket_of(user_id: str) -> str:
+def user_bucket(user_id: str) -> str:
     return str(crc32(user_id.encode()) % BUCKET_COUNT)

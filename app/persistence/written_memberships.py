@@ -82,7 +82,7 @@ class WrittenMemberships:
                     event.actor_id,
                     event.seq,
                     "" if event.was_active is None else int(event.was_active),
-                    membership_keys.bucket_of(event.actor_id),
+                    membership_keys.user_bucket(event.actor_id),
                 ]
         with translate_errors("settle memberships"):
             self._settle_script(keys=keys, args=args)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, TextClause, select, text
 
 from app.clients.postgres import translate_errors
 from app.domain.clock import TimeAndIdSource
-from app.domain.errors import Rejected, rejection
+from app.domain.errors import Rejected, define_rejection
 from app.persistence.actor_removal import ActorRemovalRequest, remove_actor_from_groups
 from app.persistence.groups import lock_recipients
 from app.persistence.pages import Page, PageRequest, fetch_page
@@ -22,8 +22,8 @@ from app.persistence.tables import users as users_table
 from app.social import posts, users
 from app.social.users import SUMMARY_COLUMNS, UserSummary
 
-CANNOT_MUTE_SELF = rejection("Cannot mute yourself", "cannot_mute_self", 400)
-CANNOT_BLOCK_SELF = rejection("Cannot block yourself", "cannot_block_self", 400)
+CANNOT_MUTE_SELF = define_rejection("Cannot mute yourself", "cannot_mute_self", 400)
+CANNOT_BLOCK_SELF = define_rejection("Cannot block yourself", "cannot_block_self", 400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, select, text, update
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import Rejected, rejection
+from app.domain.errors import Rejected, define_rejection
 from app.domain.events import UNGROUPED_KINDS
 from app.domain.grouping import ClientEventType
 from app.persistence.groups import lock_recipients
@@ -20,8 +20,10 @@ from app.persistence.snoozes import cancel_snooze
 from app.persistence.tables import notifications
 from app.social.notifications import NOT_FOUND
 
-NOT_OWNER = rejection("Forbidden: Cannot modify another user's notification", "forbidden", 403)
-INVALID_SNOOZE = rejection("`until` must be at least a minute and at most a year ahead", "invalid", 400)
+NOT_OWNER = define_rejection("Forbidden: Cannot modify another user's notification", "forbidden", 403)
+INVALID_SNOOZE = define_rejection(
+    "`until` must be at least a minute and at most a year ahead", "invalid", 400
+)
 MIN_SNOOZE, MAX_SNOOZE = timedelta(minutes=1), timedelta(days=366)
 MAX_SEQ = 2**63 - 1
 _COLUMNS = notifications.c

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, RowMapping, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.events import SEQ_PER_MS, Priority
 from app.domain.notification_reasons import MAX_COUNTED_IN_WINDOW
 from app.persistence import groups
@@ -21,7 +21,7 @@ from app.persistence.pages import Page, PageRequest, cut_page, fetch_page
 from app.persistence.tables import notifications
 from app.social.users import UserSummary
 
-NOT_FOUND = rejection("Notification not found", "notification_not_found", 404)
+NOT_FOUND = define_rejection("Notification not found", "notification_not_found", 404)
 MAX_GROUPED = 100
 _COLUMNS = notifications.c
 

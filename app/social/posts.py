@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import Engine, Select, select, text
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.persistence.blocks import not_blocked_condition
 from app.persistence.bounded_counts import MAX_LISTED_ROWS, select_bounded_count
 from app.persistence.pages import AnyRow, Page, PageRequest, fetch_page
 from app.persistence.tables import posts, users
 from app.social.users import SUMMARY_COLUMNS, UserSummary
 
-NOT_FOUND = rejection("Post not found", "post_not_found", 404)
+NOT_FOUND = define_rejection("Post not found", "post_not_found", 404)
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 

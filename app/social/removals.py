@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, TextClause, text
 from app.clients.postgres import translate_errors
 from app.clients.redis import CLUSTER_TAGS, redis_key
 from app.domain.clock import TimeAndIdSource
-from app.domain.errors import Unavailable, rejection
+from app.domain.errors import Unavailable, define_rejection
 from app.domain.events import Event, Kind
 from app.domain.grouping import ClientEventType
 from app.persistence import membership_keys
@@ -33,7 +33,7 @@ from app.persistence.pending_cache_updates import PendingRedisUpdate, RedisUpdat
 from app.persistence.row_updates import NotificationRowUpdate, publish_row_updates
 from app.social import posts, users
 
-NOT_POST_OWNER = rejection("Cannot delete another user's post", "forbidden", 403)
+NOT_POST_OWNER = define_rejection("Cannot delete another user's post", "forbidden", 403)
 MAX_ATTEMPTS = 5
 RECIPIENT_BATCH_SIZE = 200
 MAX_SUBSCRIBERS_AT_ONCE = 200

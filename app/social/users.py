@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from app.clients.postgres import translate_errors
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.text import user_search_key
 from app.persistence.blocks import not_blocked_sql
 from app.persistence.bounded_counts import bounded_count_sql
@@ -25,12 +25,12 @@ from app.persistence.profile_changes import record_profile_change
 from app.persistence.tables import users
 from app.social.user_search import normalize_search_query, search_users
 
-NOT_FOUND = rejection("User not found", "user_not_found", 404)
-INVALID_TOKEN = rejection("Invalid or expired token", "invalid_token", 401)
+NOT_FOUND = define_rejection("User not found", "user_not_found", 404)
+INVALID_TOKEN = define_rejection("Invalid or expired token", "invalid_token", 401)
 DEFAULT_SEARCH_LIMIT = 20
 _UNIQUE_VIOLATIONS = {
-    "uq_users_email": rejection("Email already registered", "email_taken", 409),
-    "uq_users_username": rejection("Username already taken", "username_taken", 409),
+    "uq_users_email": define_rejection("Email already registered", "email_taken", 409),
+    "uq_users_username": define_rejection("Username already taken", "username_taken", 409),
 }
 _ACCOUNT_COLUMNS = "id::text, email, username, name, bio, avatar_url, created_at, password_hash, role"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from marshmallow import INCLUDE, fields
 
 from app.clients import stale_reads
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.events import Kind
 from app.operations.health.checks import LOOPS_STAGE, is_alive
 from app.operations.health.report import Health
@@ -23,7 +23,7 @@ from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ObjectSchema, ResponseSchema
 from blueprints.http.serializers import JsonObject
 
-EVENT_NOT_FOUND = rejection("Event not found", "event_not_found", 404)
+EVENT_NOT_FOUND = define_rejection("Event not found", "event_not_found", 404)
 
 
 class StageSchema(ObjectSchema):

@@ -4,7 +4,7 @@ both lists.
 
 from marshmallow import fields
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.ingest.actions import DesiredState
 from app.ingest.memberships import MembershipState, MembershipStore
 from app.persistence.blocks import Blocks
@@ -22,7 +22,7 @@ from blueprints.http.serializers import JsonObject, user_summaries_json
 from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
-NOT_FOLLOWING = rejection("Must follow user first", "must_follow_first", 400)
+NOT_FOLLOWING = define_rejection("Must follow user first", "must_follow_first", 400)
 
 
 class FollowResponse(ResponseSchema):

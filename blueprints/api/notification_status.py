@@ -9,7 +9,7 @@ from functools import partial
 from marshmallow import fields, validate
 from sqlalchemy import RowMapping
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.social.notification_status import (
     ARCHIVE,
     DELETE,
@@ -31,7 +31,7 @@ from blueprints.http.response_schemas import MessageResponse, NotificationSchema
 from blueprints.http.schemas import RequestSchema
 from blueprints.http.serializers import JsonObject
 
-DELETE_FORBIDDEN = rejection("Forbidden: Cannot delete another user's notification", "forbidden", 403)
+DELETE_FORBIDDEN = define_rejection("Forbidden: Cannot delete another user's notification", "forbidden", 403)
 
 
 class ReadAllBody(RequestSchema):

@@ -10,7 +10,7 @@ from functools import partial
 from marshmallow import fields
 from sqlalchemy import RowMapping
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.events import Kind, Priority
 from app.domain.notification_reasons import LocalClock, reason_lines
 from app.domain.preferences import time_zone_or_utc
@@ -48,7 +48,7 @@ from blueprints.http.serializers import JsonObject, user_summaries_json
 
 FORBIDDEN_MESSAGE = "Forbidden: You can only access your own resources"
 MISSING_TOKEN_MESSAGE = "Authorization required. Please provide a valid token."  # noqa: S105 - a message
-NOT_OWNER = rejection(FORBIDDEN_MESSAGE, "forbidden", 403)
+NOT_OWNER = define_rejection(FORBIDDEN_MESSAGE, "forbidden", 403)
 
 
 class ActorsQuery(PageQuery):

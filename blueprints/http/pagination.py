@@ -15,7 +15,7 @@ import orjson
 from flask import request
 from marshmallow import fields, post_load, validate
 
-from app.domain.errors import Rejected, rejection
+from app.domain.errors import Rejected, define_rejection
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.persistence.pages import PageRequest, SortKey
 from blueprints.http.ids import parse_uuid
@@ -24,13 +24,13 @@ from blueprints.http.schemas import RequestSchema, validate_data
 MAX_PAGE_NUMBER = 1_000_000
 MAX_BIGINT = 2**63 - 1
 MAX_CURSOR_YEAR = 9000
-PAGE_TOO_FAR = rejection(
+PAGE_TOO_FAR = define_rejection(
     f"Page numbers reach the first {MAX_LISTED_ROWS:,} rows only; "
     "for more, send the nextCursor of the page before as cursor",
     "page_too_far",
     400,
 )
-INVALID_CURSOR = rejection("The cursor is not valid", "bad_cursor", 400)
+INVALID_CURSOR = define_rejection("The cursor is not valid", "bad_cursor", 400)
 _INTEGER_PATTERN = re.compile(r"[0-9]{1,9}", re.ASCII)
 CursorParsers = tuple[Callable[[Any], Any], ...]
 """One per value of a sort key. Each raises ValueError, TypeError, AttributeError or Rejected."""

@@ -8,7 +8,7 @@ leaves out what needs the role. The storm exists in testing mode only.
 from flask import Blueprint, render_template
 
 from app.devtools.storm import options as storm_options
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.windows import AggregationRules
 from app.operations.database_viewer import TABLE_VIEWS
 from app.operations.mail_list import MAIL_STATUSES
@@ -16,7 +16,7 @@ from app.social.users import Account, Users
 from blueprints.pages.notifications_page import KIND_LABELS
 from blueprints.pages.page_session import PageSessions
 
-ADMINISTRATORS_ONLY = rejection("Administrators only", "forbidden", 403)
+ADMINISTRATORS_ONLY = define_rejection("Administrators only", "forbidden", 403)
 TABLE_TITLES = {
     "notification-history": "Notification History",
     "likes": "Likes",

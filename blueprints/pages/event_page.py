@@ -6,7 +6,7 @@ jinja/static/eventWaterfall.js loads the page again until the event has arrived.
 
 from flask import Blueprint, render_template
 
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 from app.domain.event_waterfall import HopName
 from app.domain.events import Kind
 from app.operations.event_waterfalls import EventWaterfalls
@@ -14,7 +14,7 @@ from app.social.users import Users, UserSummary
 from blueprints.http.ids import is_uuid, parse_uuid
 from blueprints.pages.page_session import PageSessions
 
-EVENT_NOT_FOUND = rejection(
+EVENT_NOT_FOUND = define_rejection(
     "There is no such event, or it is not yours. Events can be followed for a day.", "event_not_found", 404
 )
 HOP_TITLES = {

@@ -156,7 +156,7 @@ class LoadGenerator:
         for fd, _ in self._epoll.poll(wait_seconds):
             connection = self._busy.get(fd)
             if connection is None:  # the server closed an idle connection
-                self._close_idle(fd)
+                self._close_idle_connection(fd)
                 continue
             try:
                 status = connection.read_status()
@@ -171,7 +171,7 @@ class LoadGenerator:
                 connection.close()
             self._end(connection, outcome_of_status(status), status)
 
-    def _close_idle(self, fd: int) -> None:
+    def _close_idle_connection(self, fd: int) -> None:
         for connection in self._idle:
             if connection.fileno() == fd:
                 self._epoll.unregister(fd)

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from app.clients.postgres import create_pg_engine, translate_errors
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 
 SCHEMA = "storm_row_per_like"
 POOL_SIZE = 20
-POST_NOT_FOUND = rejection("Post not found", "post_not_found", 404)
+POST_NOT_FOUND = define_rejection("Post not found", "post_not_found", 404)
 
 
 def create_pool(database_url: str) -> Engine:

@@ -26,14 +26,14 @@ import uuid_utils
 
 from app.devtools.service_control import PROJECT_ROOT
 from app.devtools.storm.options import StormOptions
-from app.domain.errors import rejection
+from app.domain.errors import define_rejection
 
 RUNNER_MODULE = "app.devtools.storm.runner"
 RUNNING, DONE, CANCELLED, FAILED, INTERRUPTED = "running", "done", "cancelled", "failed", "interrupted"
 MAX_KEPT = 20
 LOCK_TIMEOUT_SECONDS = 0.3
-ALREADY_RUNNING = rejection("A storm is running already", "busy", 409)
-STORM_NOT_FOUND = rejection("Storm not found", "storm_not_found", 404)
+ALREADY_RUNNING = define_rejection("A storm is running already", "busy", 409)
+STORM_NOT_FOUND = define_rejection("Storm not found", "storm_not_found", 404)
 INTERRUPTION = {"state": INTERRUPTED, "error": "Its process ended before it was complete"}
 _STORM_ID = re.compile(r"[0-9a-f-]{36}")
 

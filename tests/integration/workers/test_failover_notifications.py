@@ -109,6 +109,6 @@ def test_process_notified_of_a_failover_write_shows_it_before_failback(
 
     assert not is_liked()
     failover.actions.set_like(ben.id, post_id, DesiredState.ON)
-    REDIS_HEALTH.mark_suspect()
+    REDIS_HEALTH.require_reverification()
 
     assert is_liked()

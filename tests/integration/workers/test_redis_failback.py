@@ -95,7 +95,7 @@ def test_check_during_failback_does_not_start_failover(
 
     def enable_and_verify(**arguments: Any) -> object:
         result = enable_ingress(**arguments)
-        REDIS_HEALTH.mark_suspect()
+        REDIS_HEALTH.require_reverification()
         other_process.verify_ingress_after_failure()
         return result
 
@@ -119,10 +119,10 @@ def test_notification_during_a_check_is_not_lost(
         return state
 
     redis_failover.read_state = read_then_start_failover  # type: ignore[assignment,method-assign]
-    REDIS_HEALTH.mark_suspect()
+    REDIS_HEALTH.require_reverification()
     redis_failover.verify_ingress_after_failure()
 
-    assert redis_failover.is_redis_suspect
+    assert redis_failover.is_verification_required
 
 
 def test_ingress_key_set_late_by_a_frozen_redis_is_removed(

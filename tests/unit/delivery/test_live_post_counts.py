@@ -58,7 +58,7 @@ def harness() -> LiveCountsHarness:
 
 
 def test_changed_post_is_emitted_to_watchers_and_to_sockets_without_list(harness: LiveCountsHarness) -> None:
-    harness.watchers.add_socket("s1")
+    harness.watchers.add_socket_without_list("s1")
     harness.watchers.replace_list("s2", ["a"])
     harness.change("a", "b")
 
@@ -68,7 +68,7 @@ def test_changed_post_is_emitted_to_watchers_and_to_sockets_without_list(harness
 
 
 def test_post_that_nobody_receives_is_not_even_read(harness: LiveCountsHarness) -> None:
-    harness.watchers.add_socket("s1")
+    harness.watchers.add_socket_without_list("s1")
     harness.change("b")
     harness.watchers.replace_list("s1", ["a"])
     harness.change("b")
@@ -90,7 +90,7 @@ def test_post_is_not_emitted_after_its_last_watcher_left(harness: LiveCountsHarn
 
 
 def test_unreadable_counts_are_emitted_later(harness: LiveCountsHarness) -> None:
-    harness.watchers.add_socket("s1")
+    harness.watchers.add_socket_without_list("s1")
     harness.watchers.replace_list("s2", ["a"])
     harness.change("a")
     harness.is_unavailable = True
@@ -103,7 +103,7 @@ def test_unreadable_counts_are_emitted_later(harness: LiveCountsHarness) -> None
 
 
 def test_watched_posts_are_emitted_after_a_lost_connection_to_redis(harness: LiveCountsHarness) -> None:
-    harness.watchers.add_socket("s1")
+    harness.watchers.add_socket_without_list("s1")
     harness.watchers.replace_list("s2", ["a"])
 
     harness.live_counts.record_missed_changes()

@@ -5,11 +5,11 @@ from app.delivery.post_watchers import PostWatchers
 
 def test_socket_without_list_gets_all_posts_until_its_first_list() -> None:
     watchers = PostWatchers()
-    watchers.add_socket("s1")
+    watchers.add_socket_without_list("s1")
     assert watchers.sids_without_list == {"s1"}
 
     watchers.replace_list("s1", [])
-    watchers.add_socket("s1")  # it joins its room again
+    watchers.add_socket_without_list("s1")  # it joins its room again
 
     assert watchers.sids_without_list == set()
 
@@ -36,7 +36,7 @@ def test_post_is_watched_until_its_last_socket_leaves() -> None:
 
 def test_closed_socket_leaves_nothing_behind() -> None:
     watchers = PostWatchers()
-    watchers.add_socket("s1")
+    watchers.add_socket_without_list("s1")
     watchers.replace_list("s2", ["a"])
     for sid in ("s1", "s2", "never seen"):
         watchers.remove_socket(sid)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, rejection
+from app.domain.errors import RedisFailoverActive, RedisUnavailable, Rejected, define_rejection
 
 ROOT = Path(__file__).resolve().parents[3]
 CONSTANT_ERROR = re.compile(r"^(\w+ = | +)(Rejected|Poisoned|Unavailable)\(.*", re.MULTILINE)
@@ -19,7 +19,7 @@ def test_errors_that_allow_a_failover_write_have_their_own_codes() -> None:
 
 
 def test_constant_rejection_does_not_collect_tracebacks() -> None:
-    not_found = rejection("Not found", "not_found", 404)
+    not_found = define_rejection("Not found", "not_found", 404)
     lengths = []
     for _ in range(2):
         with pytest.raises(Rejected, match="Not found") as caught:
