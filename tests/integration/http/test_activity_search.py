@@ -240,17 +240,17 @@ def test_without_redis_the_search_of_events_is_empty_and_stale(
 
 
 @pytest.mark.parametrize(
-    ("condition", "index"),
+    ("condition", "index_condition"),
     [
-        ("user_id = '{id}'", "ix_notifications_user_id_updated_at"),
-        ("object_id = '{id}'", "ix_notifications_object_id_user_id"),
-        ("id < '{id}' order by id desc", "pk_notifications"),
+        ("user_id = '{id}'", "Index Cond: (user_id ="),
+        ("object_id = '{id}'", "Index Cond: (object_id ="),
+        ("id < '{id}' order by id desc", "Index Cond: (id <"),
     ],
 )
-def test_each_criterion_has_an_index(pipeline: PipelineHarness, condition: str, index: str) -> None:
+def test_each_criterion_has_an_index(pipeline: PipelineHarness, condition: str, index_condition: str) -> None:
     with pipeline.engine.begin() as conn:
         conn.execute(text("set local enable_seqscan = off"))
         plan = conn.execute(
             text(f"explain select 1 from notifications where {condition.format(id=new_id())}")  # noqa: S608
         )
-        assert index in str(plan.all())
+        assert index_condition in "\n".join(plan.scalars())
