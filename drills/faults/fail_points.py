@@ -2,9 +2,12 @@
 
 from app.failpoints import FAILPOINT_NAMES, process_for_failpoint
 from drills.drill import Drill, Scenario
+from drills.published_posts import publish_for_subscriber, publish_mention
 
 BRIDGE_ENQUEUED, BRIDGE_DRAINED = "bridge.enqueued", "bridge.drained"
 """Reached only while Kafka is unavailable, and when it is back."""
+FAN_OUT_TRIGGERS = {"fan-out.mentions": publish_mention, "fan-out.page": publish_for_subscriber}
+"""The simulated users mention nobody and have no subscribers."""
 UNPROCESSED_FALLBACK_QUERY = "select 1 from kafka_fallback_queue where not processed limit 1"
 
 
@@ -28,6 +31,8 @@ def create_drill(worker_name: str) -> Drill:
 
 
 def _crash_at_fail_point(scenario: Scenario, worker_name: str, fail_point: str) -> bool:
+    if publish := FAN_OUT_TRIGGERS.get(fail_point):
+        return scenario.crash_at_fail_point(worker_name, fail_point, trigger=lambda: publish(scenario))
     if fail_point not in (BRIDGE_ENQUEUED, BRIDGE_DRAINED):
         return scenario.crash_at_fail_point(worker_name, fail_point)
     services = scenario.cluster.services

@@ -2,26 +2,20 @@
 
 import statistics
 import time
-from http.client import HTTPConnection
 from typing import Any
-
-from sqlalchemy import text
 
 from app.devtools.checker.request_log import ACKNOWLEDGED
 from app.devtools.seed_audience import seed_audience
 from app.domain.worker_loops import WORKER_PROCESSES
 from drills.audience import (
     LIGHT_LOAD_PROFILE,
-    REQUEST_TIMEOUT_SECONDS,
     check_slowest_redis_command,
     remove_audience,
-    send_json,
 )
 from drills.drill import TIME_LIMIT_SLACK_SECONDS, Drill, Scenario
+from drills.published_posts import publish, publish_mention
 from drills.sandbox import ClusterSpec
 from drills.socket_checks import p99
-from harness.environment import TEST_SECRET_KEY
-from harness.fixtures import create_access_token
 
 FULL_AUDIENCE, SHORT_AUDIENCE = 1_000_000, 5_000
 MAX_PUBLISH_SECONDS, MAX_MENTION_SECONDS, MAX_FAN_OUT_SECONDS = 0.1, 1.0, 600.0
@@ -40,7 +34,7 @@ def publish_to_large_audience(scenario: Scenario) -> None:
     idle_since = time.time()
     scenario.run_load(scenario.pick_short_or_full(4, 20))
     published_at = time.time()
-    publish_seconds = _publish(scenario, author_id, "To everybody who subscribed.")
+    publish_seconds = publish(scenario, author_id, "To everybody who subscribed.")
     mention_seconds = _kill_workers_and_measure_mentions(scenario, author_id)
     finished_at = time.time()
     _check_audience(scenario, author_id, audience_size)
@@ -73,20 +67,6 @@ def publish_to_large_audience(scenario: Scenario) -> None:
     ]
 
 
-def _publish(scenario: Scenario, user_id: str, caption: str) -> float:
-    """Publishes a post and returns how long the answer took. Raises RuntimeError unless it is 201."""
-    connection = HTTPConnection("127.0.0.1", scenario.cluster.web_ports[0], timeout=REQUEST_TIMEOUT_SECONDS)
-    token = create_access_token(user_id, TEST_SECRET_KEY)
-    started_at = time.monotonic()
-    try:
-        status, body = send_json(connection, "POST", "/api/posts", token, {"caption": caption})
-    finally:
-        connection.close()
-    if status != 201:
-        raise RuntimeError(f"POST /api/posts was answered {status}: {body}")
-    return time.monotonic() - started_at
-
-
 def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> list[float]:
     """Kills each worker once, while strangers mention each other until all are notified. The flusher, which
     runs the fan-out, is the first."""
@@ -109,16 +89,9 @@ def _kill_workers_and_measure_mentions(scenario: Scenario, author_id: str) -> li
 
 def _measure_mention(scenario: Scenario) -> float:
     """Seconds from a stranger's post to the announcement of its mention on the ready topic."""
-    sender_id, mentioned_id = scenario.rng.sample(scenario.fixtures.user_ids, 2)
-    # The names of the fixtures are too long to be mentioned.
-    username = f"stranger_{mentioned_id[-12:]}"
-    with scenario.cluster.engine.begin() as conn:
-        conn.execute(
-            text("update users set username = :name where id = :id"), {"name": username, "id": mentioned_id}
-        )
     ((before,),) = scenario.cluster.query("select coalesce(max(id), 0) from outbox")
     started_at = time.monotonic()
-    _publish(scenario, sender_id, f"@{username}")
+    mentioned_id = publish_mention(scenario)
 
     def is_announced() -> bool:
         return bool(
