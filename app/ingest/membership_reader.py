@@ -149,7 +149,7 @@ class MembershipReader:
                 is_member = str(unwritten).split(" ")[1] == "1"
             elif is_large and viewer_id is not None:
                 unknown_ids.append(object_id)
-            # Negative while members of a large object are assumed wrongly (set_membership.lua).
+            # Below zero while users who are not members are assumed to be (set_membership.lua).
             state_by_object[object_id] = max(int(count), 0), bool(is_member)
         return _CachedStates(state_by_object, unknown_ids, ingress_enabled is not None)
 

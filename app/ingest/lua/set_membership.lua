@@ -2,11 +2,11 @@
 -- compare with its present state, count, and append the event to the ingress stream. All checks come before
 -- the first write, because Redis does not roll back.
 --
--- KEYS[1] like:count:{post}     | follow:count:{user}       the count; present = loaded. Negative while members of a
---         large object are assumed wrongly (KEYS[3]): readers see 0
+-- KEYS[1] like:count:{post}     | follow:count:{user}       the count; present = loaded. Below zero while users who
+--         are not members of a large object are assumed to be (KEYS[3]): readers see 0
 -- KEYS[2] like:users:{post}     | follow:users:{user}       who likes | who follows, complete unless KEYS[4] exists
 -- KEYS[3] like:unwritten:{post} | follow:unwritten:{user}   events that PostgreSQL may not have: actor -> "seq active",
---         and after a write whose previous state is unknown "seq active first_seq assumed" (written_memberships.py)
+--         and after a write whose previous state is unknown "seq active first_seq" (written_memberships.py)
 -- KEYS[4] like:large:{post}     | follow:large:{user}       present = too many members: KEYS[2] is not used.
 --         id -> of this load, recount -> since when the count is uncertain (ms), bucket -> settled events
 -- KEYS[5] post:owner:{post}     | follow:count:{user}       the recipient (a like only); "" = the post is gone
@@ -59,8 +59,7 @@ else
         is_active = tonumber(is_active)
     elseif ARGV[10] == '?' and desired_state ~= 'toggle' then
         -- Assumed to be a member, so that the correction after the write never makes the count fall.
-        is_active = (desired_state == 'on' or tonumber(count) > 0) and 1 or 0
-        is_assumed = true
+        is_active, is_assumed = 1, true
     elseif ARGV[11] == version and (ARGV[10] == '0' or ARGV[10] == '1') then
         is_active = tonumber(ARGV[10])
     else
@@ -96,7 +95,7 @@ local id = redis.call('XADD', KEYS[7], '*', 'type', kind, 'eventId', ARGV[7], 'a
 local ms, n = string.match(id, '^(%d+)-(%d+)$')
 local seq = string.format('%.0f', ms * 1024 + math.min(tonumber(n), 1023)) -- domain/events.py
 local state = seq .. ' ' .. new_active
-if is_assumed then uncounted = ' ' .. seq .. ' ' .. is_active end
+if is_assumed then uncounted = ' ' .. seq end
 redis.call('HSET', KEYS[3], actor, state .. uncounted)
 redis.call('EXPIRE', KEYS[3], UNWRITTEN_TTL_SECONDS)
 -- An object whose count is uncertain leaves as soon as nothing is unwritten: its last use is kept.

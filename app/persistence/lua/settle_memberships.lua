@@ -6,16 +6,13 @@
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 
-local function count_change(count_key, large_key, assumed, previous, name)
+local function count_change(count_key, large_key, previous, name)
     if previous == '' then
         -- The count is loaded again once nothing is unwritten.
         redis.call('HSETNX', large_key, 'recount', now)
         redis.call('ZADD', KEYS[1], 0, name)
-    elseif assumed ~= previous then
-        -- Other corrections that are still to come may have made the count negative.
-        if redis.call('EXISTS', count_key) == 1 then
-            redis.call(assumed == '1' and 'INCR' or 'DECR', count_key)
-        end
+    elseif previous == '0' and redis.call('EXISTS', count_key) == 1 then
+        redis.call('INCR', count_key) -- the actor was assumed to be a member
     end
 end
 
@@ -30,9 +27,9 @@ for i = 2, #KEYS, 3 do
         if entry then
             local event = first + 4 * (n - 1)
             local written_seq = tonumber(ARGV[event + 1])
-            local state, first_seq, assumed = string.match(entry, '^(%d+ %d) (%d+) (%d)$')
+            local state, first_seq = string.match(entry, '^(%d+ %d) (%d+)$')
             if first_seq and written_seq >= tonumber(first_seq) then
-                count_change(count_key, large_key, assumed, ARGV[event + 2], name)
+                count_change(count_key, large_key, ARGV[event + 2], name)
                 redis.call('HSET', unwritten_key, actors[n], state)
             end
             if tonumber(string.match(entry, '^%d+')) <= written_seq then

@@ -240,6 +240,8 @@ def test_wrong_assumptions_about_unknown_users_are_corrected_from_below_zero(
     set_like(make_store(unreachable_engine), sample_users.bob_id, post_id, OFF)  # he did not like it
     states = [set_like(memberships, user_id, post_id, OFF) for user_id in [*likers, sample_users.carol_id]]
 
+    set_like(make_store(unreachable_engine), sample_users.alice_id, post_id, OFF)  # neither did she, at zero
+
     assert [state.count for state in states] == [4, 3, 2, 1, 0, 0]
     assert count_and_state(memberships, sample_users.bob_id, post_id) == (0, False)
     pipeline.flush()
