@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from app.aggregation.windows import WindowStateLost
+from app.domain.event_status import GATHERED_OUTCOME
 from app.domain.events import COMMENT_KINDS, Event, Kind
 from app.domain.windows import WindowDecision
 from app.ingest.comments import Comments
 from app.messaging.dead_letters import DeadLetter, DeadLetterQueue
 from app.messaging.publisher import event_to_record
-from app.messaging.stage_counters import OUTCOME_GATHERED
 from app.persistence.event_writer import BatchOutcome
 from app.persistence.pending_follows import PendingFollows
 from app.persistence.written_memberships import (
@@ -113,7 +113,7 @@ def _event_outcome(event: Event, decision: WindowDecision, write_outcome: BatchO
         written_outcome == "delivered" and event.event_id not in write_outcome.announced_as
     )
     if decision is WindowDecision.GATHERED and is_waiting:
-        return OUTCOME_GATHERED
+        return GATHERED_OUTCOME
     return written_outcome or "merged"
 
 

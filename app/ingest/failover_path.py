@@ -39,7 +39,8 @@ NOTIFY_WAIT_SECONDS, RETRY_DELAY_SECONDS = 10.0, 0.5
 
 
 class FailoverAttempt:
-    """The state of one call of FailoverWriter.run: its duration, and the switches to normal it has seen."""
+    """The state of one call of FailoverWriter.run_with_fallback: its duration, and the switches to normal
+    that it has seen."""
 
     def __init__(self, is_idempotent: bool) -> None:
         self.is_idempotent = is_idempotent

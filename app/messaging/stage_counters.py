@@ -1,7 +1,7 @@
 """Counters of outcomes per stage, and the trace of each event.
 
 In: one call of the workers per batch. Out: Redis hashes stage:{name} (outcome -> count) and
-trace:{eventId} (step -> time), read by app/operations/pipeline_report.py and app/operations/trace.py.
+trace:{eventId} (step -> time), read by app/operations/health/stages.py and app/operations/trace.py.
 
 A batch read twice from Kafka is counted once, by its offsets. After a crash between the tables and
 this call the repeated batch is counted, and the tables already had its events: "merged" instead of
@@ -25,7 +25,6 @@ MAX_TRACES = 100_000
 """The newest traces are kept: about 80 MB. A day of a busy network would be a hundred times that. Each
 step of an event costs Redis about 10 us and the worker 4 (measured; a like itself takes Redis 30)."""
 TRACE_TTL_SECONDS = 24 * 3600
-OUTCOME_GATHERED = "gathered"
 """The outcome of an event stored in a window. Its final outcome is counted under stage:flusher."""
 
 

@@ -22,7 +22,7 @@ from app.persistence.row_updates import (
 
 log = logging.getLogger(__name__)
 MAX_RECIPIENTS = 50
-"""Recipients per call of deliver_due."""
+"""Recipients per call of announce_due_rows."""
 
 
 class QuietHoursDelivery:

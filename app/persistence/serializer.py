@@ -229,7 +229,7 @@ def _quote_if_current(quote: str | None, notification_id: str, context: RenderCo
 
 
 def validate_renderable_payload(payload: Json) -> None:
-    """Raises Poisoned for a payload that render_all() could not render."""
+    """Raises Poisoned for a payload that render_payloads() could not render."""
     if not _has_actor_list(payload):
         return
     try:

@@ -1,6 +1,6 @@
 """The checks: what measured figures mean, and a hint on what to do. No I/O.
 
-Each function takes what one query measured and returns its results (app/operations/health/health.py calls
+Each function takes what one query measured and returns its results (app/operations/health/report.py calls
 them). /ready, /metrics, the dashboard and diagnose only show these.
 """
 
