@@ -46,7 +46,6 @@ from app.messaging.publisher import CircuitBreakingPublisher
 from app.messaging.socket_push import SocketPushPublisher
 from app.messaging.topics import create_missing_topics
 from app.operations.heartbeats import Heartbeats
-from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.event_writer import EventWriter
 from app.settings import Settings
@@ -175,7 +174,7 @@ def build_worker_services(settings: Settings, application_name: str) -> WorkerSe
             engine,
             settings.window_rules.group_max_hours,
             TimeAndIdSource(time.time, new_id),
-            CacheCorrector(services.redis),
+            services.removals.redis_updates,
         ),
     )
 

@@ -47,6 +47,7 @@ class Priority(StrEnum):
 
 CRITICAL_KINDS = frozenset({Kind.OTP, Kind.PASSWORD_RESET, Kind.SECURITY_ALERT})
 COMMENT_KINDS = frozenset({Kind.COMMENT, Kind.COMMENT_REPLY})
+MEMBERSHIP_KINDS = frozenset({Kind.LIKE, Kind.FOLLOW})
 ACTORLESS_KINDS = CRITICAL_KINDS | {Kind.MARKETING, Kind.DIGEST}
 # Each is a notification of its own: a second log-in code is not "one more" of the first.
 UNGROUPED_KINDS = ACTORLESS_KINDS

@@ -7,7 +7,7 @@ list.
 
 from dataclasses import dataclass
 
-from app.domain.routing import TOPIC_BY_PRIORITY, Topic
+from app.domain.routing import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,6 @@ PIPELINE_STAGES = tuple(
 )
 LOOP_BY_CONSUMER_GROUP = {loop.consumer_group: loop for loop in WORKER_LOOPS.values() if loop.consumer_group}
 """The loops that read a topic, by consumer group."""
-CONSUMER_GROUP_BY_PRIORITY_TOPIC = {
-    loop.topic: loop.consumer_group
-    for loop in WORKER_LOOPS.values()
-    if loop.topic in TOPIC_BY_PRIORITY.values()
-}
 
 
 def loops_of_process(process: str) -> tuple[WorkerLoop, ...]:

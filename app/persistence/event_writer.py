@@ -34,9 +34,9 @@ from app.persistence.announcement_decisions import (
 )
 from app.persistence.batch_writes import write_event_rows
 from app.persistence.blocks import find_blocked_follow_event_ids
-from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.critical_notify import CriticalClientEvent
 from app.persistence.outbox_writer import AnnouncementBatch, write_announcements
+from app.persistence.pending_cache_updates import RedisUpdateQueue
 from app.persistence.previous_announcements import load_previously_announced_kinds
 from app.persistence.recipients import AnnouncementContext, load_announcement_context
 from app.persistence.remaining_comments import load_remaining_comment_seqs
@@ -85,12 +85,12 @@ class EventWriter:
         engine: Engine,
         group_max_hours: float,
         clock: TimeAndIdSource,
-        cache_corrections: CacheCorrector | None = None,
+        redis_updates: RedisUpdateQueue | None = None,
     ) -> None:
         self._engine = engine
         self._max_group_age = timedelta(hours=group_max_hours)
         self._clock = clock
-        self._cache_corrections = cache_corrections
+        self._redis_updates = redis_updates
 
     def write(self, batch: EventBatch, retry_on_conflict: bool = True) -> BatchOutcome:
         """Writes the whole batch or nothing. Raises Unavailable when PostgreSQL is unavailable.
@@ -108,8 +108,8 @@ class EventWriter:
             return self.write(batch, False) if retry_on_conflict else self._bisect_rejected_batch(batch, exc)
         except (DataError, UnicodeEncodeError, ValueError) as exc:
             return self._bisect_rejected_batch(batch, exc)
-        if self._cache_corrections:
-            self._cache_corrections.correct_after_write(
+        if self._redis_updates:
+            self._redis_updates.update_after_write(
                 outcome.expired_events, [item.event for item in batch.items]
             )
         return outcome

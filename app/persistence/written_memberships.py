@@ -11,10 +11,9 @@ from itertools import groupby
 import redis
 
 from app.clients.redis import register_script, translate_errors
-from app.domain.events import Event, Kind
+from app.domain.events import MEMBERSHIP_KINDS, Event, Kind
 from app.persistence import membership_keys
 
-MEMBERSHIP_KINDS = frozenset({Kind.LIKE, Kind.FOLLOW})
 MAX_EVENTS_PER_CALL = 200
 """Redis serves no other client meanwhile."""
 MembershipRow = tuple[Kind, str, str]

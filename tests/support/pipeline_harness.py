@@ -28,17 +28,17 @@ from app.domain.errors import RedisUnavailable, Unavailable
 from app.domain.grouping import ClientEventType
 from app.domain.routing import TOPIC_BY_PRIORITY, Topic
 from app.domain.windows import AggregationRules
-from app.domain.worker_loops import CONSUMER_GROUP_BY_PRIORITY_TOPIC, WORKER_LOOPS
+from app.domain.worker_loops import WORKER_LOOPS
 from app.ingest.memberships import DesiredState, MembershipState
 from app.messaging.dead_letters import DeadLetterQueue
 from app.messaging.outbox_relay import OutboxRelay
 from app.messaging.socket_push import user_room
 from app.messaging.stage_counters import StageCounters
-from app.persistence.cache_corrections import CacheCorrector
 from app.persistence.clear_watermarks import OutboxClearWatermark
 from app.persistence.event_writer import EventWriter
 from app.persistence.fan_out_pages import FanOutPageWriter
 from app.persistence.followers import FollowerLookup
+from app.persistence.pending_cache_updates import RedisUpdateQueue
 from app.persistence.quiet_hours import QuietHoursDelivery
 from app.persistence.serializer import NotificationRenderer
 from app.persistence.written_memberships import WrittenMemberships
@@ -58,9 +58,9 @@ AGGREGATION_RULES = AggregationRules(window_seconds=120.0, jitter_seconds=30.0)
 WINDOW_AND_JITTER_SECONDS = 151.0
 AFTER_CLAIM_LEASE_SECONDS = CLAIM_LEASE_MS / 1000 + 1
 LANE_TOPICS = tuple(TOPIC_BY_PRIORITY.values())
-CONSUMER_GROUP_BY_TOPIC = CONSUMER_GROUP_BY_PRIORITY_TOPIC | {
-    Topic.READY: WORKER_LOOPS["deliverer"].consumer_group
-}
+CONSUMER_GROUP_BY_TOPIC = {
+    loop.topic: loop.consumer_group for loop in WORKER_LOOPS.values() if loop.topic in LANE_TOPICS
+} | {Topic.READY: WORKER_LOOPS["deliverer"].consumer_group}
 """Consumers of this harness. The ready topic has others as well."""
 
 
@@ -236,7 +236,7 @@ class PipelineHarness:
             self.engine,
             aggregation_rules.group_max_hours,
             self._event_writer_clock(),
-            CacheCorrector(self.redis),
+            RedisUpdateQueue(self.engine, self.redis),
         )
         self.post_id_by_caption: dict[str, str] = {}
         self.record_stats = StageCounters(self.redis).record_batch_stats

@@ -17,10 +17,10 @@ from app.ingest.comments import Comments
 from app.ingest.ingress import IngressStreams
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
-from app.persistence.cache_corrections import CacheCorrector
+from app.persistence.pending_cache_updates import RedisUpdateQueue
 from tests.integration.contract.test_ingress_append import comment_of
 from tests.integration.contract.test_pending_comments import insert_comment
-from tests.support.fixtures import SampleUsers, comment_event, insert_users
+from tests.support.fixtures import SampleUsers, comment_event, insert_users, like_event
 from tests.support.membership_harness import set_like
 from tests.support.membership_pipeline import MembershipPipeline
 
@@ -379,21 +379,43 @@ def test_load_that_was_read_too_long_ago_is_refused(
     assert redis_connection.exists(POST_LIKES.count_key(post_id)) == 0
 
 
+def test_events_that_expired_without_redis_are_subtracted_when_it_is_back(
+    memberships: MembershipStore, redis_connection: redis.Redis, engine: Engine, sample_users: SampleUsers
+) -> None:
+    post_id = sample_users.post_id
+    like, comment = (
+        like_event(sample_users.bob_id, sample_users, 1),
+        comment_event(sample_users.bob_id, sample_users, 2),
+    )
+    set_like(memberships, sample_users.bob_id, post_id)
+    Comments(redis_connection, engine).cache_zero_count(post_id)
+    IngressStreams(redis_connection, LIMITS).append_events([comment], comment_of(comment, sample_users))
+    without_redis = RedisUpdateQueue(engine, redis.Redis.from_url("redis://127.0.0.1:1/0"))
+
+    without_redis.update_after_write([like, comment], [like, comment])
+
+    assert count_and_state(memberships, sample_users.alice_id, post_id) == (1, False)
+    assert RedisUpdateQueue(engine, redis_connection).apply_pending_page()
+    assert count_and_state(memberships, sample_users.alice_id, post_id) == (0, False)
+    assert Comments(redis_connection, engine).count_by_post([post_id]) == {post_id: 0}
+
+
 def test_members_of_a_deleted_user_are_subtracted_once(
     memberships: MembershipStore,
     redis_connection: redis.Redis,
+    engine: Engine,
     sample_users: SampleUsers,
     post_id: str,
     likers: list[str],
 ) -> None:
     set_like(memberships, sample_users.bob_id, post_id)
     set_like(memberships, likers[1], post_id, OFF)
-    corrections = CacheCorrector(redis_connection)
+    redis_updates = RedisUpdateQueue(engine, redis_connection)
 
     for _ in range(2):
-        corrections.remove_like_or_follow(Kind.LIKE, post_id, likers[0], had_active_row=True)
-        corrections.remove_like_or_follow(Kind.LIKE, post_id, likers[1], had_active_row=True)
-        corrections.remove_like_or_follow(Kind.LIKE, post_id, sample_users.bob_id, had_active_row=False)
+        redis_updates.remove_like_or_follow(Kind.LIKE, post_id, likers[0], had_active_row=True)
+        redis_updates.remove_like_or_follow(Kind.LIKE, post_id, likers[1], had_active_row=True)
+        redis_updates.remove_like_or_follow(Kind.LIKE, post_id, sample_users.bob_id, had_active_row=False)
 
     assert redis_connection.get(POST_LIKES.count_key(post_id)) == "3"
 

@@ -16,7 +16,7 @@ from app.ingest.comments import Comments
 from app.ingest.ingress import IngressStreams
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipStore
-from app.persistence.cache_corrections import CacheCorrector
+from app.persistence.pending_cache_updates import RedisUpdateQueue
 from app.persistence.written_memberships import WrittenMembership, WrittenMemberships
 from tests.conftest import empty_redis
 from tests.integration.contract.test_ingress_append import comment_of
@@ -109,7 +109,7 @@ def test_all_keys_of_a_script_call_have_one_tag_in_a_cluster() -> None:
     assert set_like(memberships, SAMPLE.bob_id, SAMPLE.post_id, DesiredState.ON).count == 1
     assert set_follow(memberships, SAMPLE.bob_id, SAMPLE.alice_id, DesiredState.ON).count == 1
     assert IngressStreams(connection, LIMITS).append_events([event], comment_of(event, SAMPLE))
-    CacheCorrector(connection).remove_like_or_follow(
+    RedisUpdateQueue(engine, connection).remove_like_or_follow(
         POST_LIKES.event_kind, SAMPLE.post_id, SAMPLE.bob_id, had_active_row=True
     )
     WrittenMemberships(connection).settle(
