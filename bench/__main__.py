@@ -42,7 +42,7 @@ BENCHMARKS: dict[str, tuple[Callable[..., BenchmarkResult], dict[str, Any], dict
     ),
     "s2": (flush.run_benchmark, {"rounds": 7}, {"rounds": 2}),
     "s4": (toast_latency.run_benchmark, {"rounds": 8, "like_count": 20}, {"rounds": 2, "like_count": 10}),
-    "s5": (read_latency.run_benchmark, {"rounds": 5}, {"rounds": 2}),
+    "s5": (read_latency.run_benchmark, {"rounds": 5, "seconds": 4.0}, {"rounds": 1, "seconds": 1.5}),
     "s6": (fanout.run_benchmark, {"rounds": 5, "broadcast_count": 5}, {"rounds": 2, "broadcast_count": 2}),
     "s6b": (live_counts.run_benchmark, {"rounds": 5, "seconds": 3.0}, {"rounds": 1, "seconds": 1.0}),
     "s3": (bridge_throughput.run_benchmark, {"rounds": 6}, {"rounds": 2}),
