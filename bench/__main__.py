@@ -22,6 +22,7 @@ from bench import (
     flush,
     like_throughput,
     live_counts,
+    pipeline_throughput,
     read_latency,
     toast_latency,
 )
@@ -45,6 +46,11 @@ BENCHMARKS: dict[str, tuple[Callable[..., BenchmarkResult], dict[str, Any], dict
     "s5": (read_latency.run_benchmark, {"rounds": 5, "seconds": 4.0}, {"rounds": 1, "seconds": 1.5}),
     "s6": (fanout.run_benchmark, {"rounds": 5, "broadcast_count": 5}, {"rounds": 2, "broadcast_count": 2}),
     "s6b": (live_counts.run_benchmark, {"rounds": 5, "seconds": 3.0}, {"rounds": 1, "seconds": 1.0}),
+    "s7": (
+        pipeline_throughput.run_benchmark,
+        {"rounds": 5, "like_count": 10_000, "backlog_seconds": 120.0},
+        {"rounds": 1, "like_count": 2_000, "backlog_seconds": 10.0},
+    ),
     "s3": (bridge_throughput.run_benchmark, {"rounds": 6}, {"rounds": 2}),
 }
 

@@ -4,6 +4,7 @@ import pytest
 
 from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE
 from bench.like_throughput import build_requests_by_connection
+from bench.pipeline_throughput import backlog_growth
 from bench.query_counts import LIKE_COUNT, find_violations, max_timer_calls
 from bench.read_latency import KEPT, P99, RATES, highest_rates_served, idle_variant, like_variant
 from bench.results import Measurement, MeasurementsByVariant
@@ -70,3 +71,12 @@ def test_highest_rate_is_the_one_before_the_first_that_breaks(broken: Measuremen
 
     assert highest_rates_served(measurements, PIPELINE) == [expected]
     assert highest_rates_served(measurements, ROW_PER_LIKE) == [0]
+
+
+@pytest.mark.parametrize(
+    ("growth", "expected"), [pytest.param(0.0, 0.0, id="flat"), pytest.param(3.0, 3.0, id="growing")]
+)
+def test_windows_that_close_are_not_taken_for_growth(growth: float, expected: float) -> None:
+    samples = [(float(second), 100.0 * (second % 10) + growth * second) for second in range(1, 121)]
+
+    assert backlog_growth(samples) == pytest.approx(expected)
