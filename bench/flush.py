@@ -5,8 +5,7 @@ with its 10,000 actors, outbox, settle. The baselines write only the likes, into
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 
 from sqlalchemy import text
@@ -20,14 +19,15 @@ from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.persistence.event_writer import EventBatch, EventToWrite
 from app.persistence.written_memberships import WrittenMemberships
 from bench import write_baselines
-from bench.harness import BenchHarness
+from bench.harness import BenchHarness, without_autovacuum
 from bench.results import (
     BenchmarkResult,
     Goal,
     Measurement,
     MeasurementsByVariant,
+    Spread,
     measure_alternately,
-    quartiles,
+    spread,
     throughput_ratio,
 )
 from bench.write_baselines import CONNECTION_COUNT, Likers
@@ -60,7 +60,7 @@ _INSERT_PRELOADED_LIKES = """
 
 def run_benchmark(harness: BenchHarness, rounds: int) -> BenchmarkResult:
     likers = _prepare_likers(harness)
-    with _without_autovacuum(likers):
+    with without_autovacuum(harness.worker_services.services.engine):
         return _run_variants(likers, rounds)
 
 
@@ -87,13 +87,8 @@ def _run_variants(likers: Likers, rounds: int) -> BenchmarkResult:
         measurements,
         COPY_VARIANT,
     )
-    flush_ms = quartiles(
-        [measurement.elapsed_seconds * 1000 for measurement in measurements[FLUSHER_VARIANT]]
-    )
-    benchmark_result.goals = _goals(measurements, flush_ms.median)
-    benchmark_result.facts[f"flush of {LIKE_COUNT:,}"] = (
-        f"{flush_ms.median:.0f} ms ({flush_ms.low:.0f}-{flush_ms.high:.0f})"
-    )
+    flush_ms = spread([measurement.elapsed_seconds * 1000 for measurement in measurements[FLUSHER_VARIANT]])
+    benchmark_result.goals = _goals(measurements, flush_ms)
     benchmark_result.notes = [
         f"{PRELOADED_LIKE_COUNT:,} likes in the table before the first round; a new post per measurement.",
         f"{SMALL_LIKE_COUNT:,} rows where each has its own statement; rates are comparable all the same.",
@@ -110,9 +105,9 @@ def _run_variants(likers: Likers, rounds: int) -> BenchmarkResult:
     return benchmark_result
 
 
-def _goals(measurements: MeasurementsByVariant, flush_ms: float) -> list[Goal]:
-    def ratio(baseline: str) -> float:
-        return throughput_ratio(measurements[FLUSHER_VARIANT], measurements[baseline]).median
+def _goals(measurements: MeasurementsByVariant, flush_ms: Spread) -> list[Goal]:
+    def ratio(baseline: str) -> Spread:
+        return throughput_ratio(measurements[FLUSHER_VARIANT], measurements[baseline])
 
     return [
         Goal(f"flush of {LIKE_COUNT:,} in ms", flush_ms, 500, is_upper_bound=True),
@@ -141,24 +136,6 @@ def _prepare_likers(harness: BenchHarness) -> Likers:
             cursor.execute("vacuum analyze")
             cursor.execute("checkpoint")
     return likers
-
-
-@contextmanager
-def _without_autovacuum(likers: Likers) -> Iterator[None]:
-    """Its transactions would be counted as those of a flush: both take ids."""
-    _change_server_setting(likers, "alter system set autovacuum = off")
-    try:
-        yield
-    finally:
-        _change_server_setting(likers, "alter system reset autovacuum")
-
-
-def _change_server_setting(likers: Likers, statement: str) -> None:
-    with write_baselines.connect(likers) as conn:
-        conn.autocommit = True  # ALTER SYSTEM needs it
-        with conn.cursor() as cursor:
-            cursor.execute(statement)
-            cursor.execute("select pg_reload_conf()")
 
 
 def _flusher_measurement(likers: Likers) -> Callable[[], Measurement]:

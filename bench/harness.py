@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
-from app.bootstrap import WorkerServices, build_worker_services
+from app.bootstrap import SharedServices, WorkerServices, build_worker_services
+from app.clients.postgres import autocommit_engine
 from app.failover.redis_failover import INGRESS_INSTANCE_ID_KEY
 from app.settings import load_settings
 from harness.environment import build_environment
@@ -31,6 +32,7 @@ BENCH_SETTINGS = {
     "RETENTION_INTERVAL_SECONDS": "0",
 }
 BENCH_INSTANCE_ID = "bench"
+BENCH_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @dataclass
@@ -45,10 +47,12 @@ class BenchHarness:
     def redis_url(self) -> str:
         return self.environment["REDIS_URL"]
 
-    def start_web(self, wsgi_app: str, extra_env: Mapping[str, str] | None = None) -> ManagedProcess:
+    def start_web(
+        self, wsgi_app: str, extra_env: Mapping[str, str] | None = None, name: str | None = None
+    ) -> ManagedProcess:
         """An application under gunicorn with the product's configuration. Returns when it responds."""
         environment = self.environment | dict(extra_env or {})
-        web_process = create_web_process(wsgi_app, environment, self.log_dir, wsgi_app)
+        web_process = create_web_process(name or wsgi_app, environment, self.log_dir, wsgi_app)
         self._start(web_process)
         web_process.wait_until_responding()
         return web_process
@@ -88,7 +92,7 @@ def run_harness(work_dir: Path, log: Callable[[str], None]) -> Iterator[BenchHar
             services, log_dir, environment, build_worker_services(load_settings(), "bench")
         )
         _require_only_bench_users(harness)
-        _enable_ingress(harness)
+        enable_ingress(harness.worker_services.services)
         yield harness
     finally:
         if harness is not None:
@@ -114,12 +118,27 @@ def _require_only_bench_users(harness: BenchHarness) -> None:
         raise RuntimeError(f"BENCH_DATA_DIR has {other_user_count} users that the benchmark did not create.")
 
 
-def _enable_ingress(harness: BenchHarness) -> None:
+def enable_ingress(services: SharedServices) -> None:
     """Empties Redis and ends a failover as the redis_failback worker does: S1 runs without workers."""
-    services = harness.worker_services.services
-    services.redis.flushall()
+    services.redis.flushdb()
     services.redis.set(INGRESS_INSTANCE_ID_KEY, BENCH_INSTANCE_ID)
     services.redis_failover.start_failover("the benchmark starts")
     changed_at = services.redis_failover.read_state().changed_at
     services.redis_failover.pause_failover_writes(changed_at)
     services.redis_failover.end_failover(BENCH_INSTANCE_ID, BENCH_INSTANCE_ID, changed_at)
+
+
+@contextlib.contextmanager
+def without_autovacuum(engine: Engine) -> Iterator[None]:
+    """Its transactions and its CPU time would be counted as those of the product."""
+
+    def change_server_setting(statement: str) -> None:
+        with autocommit_engine(engine).connect() as conn:
+            conn.execute(text(statement))
+            conn.execute(text("select pg_reload_conf()"))
+
+    change_server_setting("alter system set autovacuum = off")
+    try:
+        yield
+    finally:
+        change_server_setting("alter system reset autovacuum")

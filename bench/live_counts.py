@@ -1,4 +1,4 @@
-"""S7: CPU time per like of a popular post while 2,000 sockets are open: none says what it watches, or all do.
+"""S6b: CPU time per like of a popular post with 2,000 open sockets: none says what it watches, or all do.
 
 The likes go directly into the ingress, so that the web process does nothing but send counts. The same sockets
 are measured without a list first, then with one: 20 watch the popular post, the others other posts.
@@ -14,8 +14,8 @@ from app.bootstrap import new_id
 from app.domain.worker_loops import WORKER_PROCESSES
 from app.ingest.membership_kinds import POST_LIKES
 from app.ingest.memberships import DesiredState, SetMembershipRequest
-from bench.harness import BenchHarness
-from bench.results import BenchmarkResult, Measurement, MeasurementsByVariant, quartiles
+from bench.harness import BENCH_TRACEPARENT, BenchHarness
+from bench.results import BenchmarkResult, Measurement, MeasurementsByVariant, spread
 from bench.socket_clients import SocketClients
 from harness.environment import TEST_SECRET_KEY
 from harness.fixtures import create_access_token, create_posts, create_users, init_caches
@@ -31,7 +31,6 @@ NO_LISTS_VARIANT, LISTS_VARIANT = (
     f"no socket of {CLIENT_COUNT:,} sent watch_posts",
     f"all {CLIENT_COUNT:,} did, {WATCHER_COUNT} watch the post",
 )
-BENCH_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 MEASURED_PROCESSES = ("web", "aggregator", "deliverer")
 
 
@@ -42,8 +41,6 @@ class LiveCountsBench:
     owner_id: str
     liker_ids: list[str]
     other_post_ids: list[str]
-    cpu_ms_per_like: dict[str, list[float]] = field(default_factory=dict)
-    """By variant and process."""
     messages_per_like: dict[str, list[float]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
@@ -61,13 +58,12 @@ class LiveCountsBench:
         received_count = socket_clients.take_received_count("post_updated")
         spent = {name: seconds - cpu_seconds_before[name] for name, seconds in self._cpu_seconds().items()}
         like_count = len(self.liker_ids)
-        for name, seconds in spent.items():
-            self.cpu_ms_per_like.setdefault(f"{variant}: {name}", []).append(seconds * 1000 / like_count)
         self.messages_per_like.setdefault(variant, []).append(received_count / like_count)
         max_count = max_messages_per_second * (elapsed_seconds + 1)
         if not 0 < received_count <= max_count:
             self.violations.append(f"{variant}: {received_count} messages instead of 1 to {max_count:.0f}")
-        return Measurement(like_count, like_seconds, cpu_seconds=sum(spent.values()))
+        parts = {name: seconds * 1000 / like_count for name, seconds in spent.items()}
+        return Measurement(like_count, like_seconds, cpu_seconds=sum(spent.values()), parts=parts)
 
     def new_post(self) -> str:
         services = self.harness.worker_services.services
@@ -113,13 +109,11 @@ def run_benchmark(harness: BenchHarness, rounds: int, seconds: float) -> Benchma
         _measure_round(bench, processes["web"].port, credentials, measurements)
     harness.stop()
     result = BenchmarkResult(
-        "S7", f"live counts of {CLIENT_COUNT:,} sockets", "likes/s", measurements, NO_LISTS_VARIANT
+        "S6b", f"live counts of {CLIENT_COUNT:,} sockets", "likes/s", measurements, NO_LISTS_VARIANT
     )
     result.violations = bench.violations
-    for name, milliseconds in bench.cpu_ms_per_like.items():
-        result.facts[f"CPU ms per like, {name}"] = f"{quartiles(milliseconds).median:.3f}"
     for variant, counts in bench.messages_per_like.items():
-        result.facts[f"messages per like, {variant}"] = f"{quartiles(counts).median:.2f}"
+        result.facts[f"messages per like, {variant}"] = spread(counts)
     result.notes = [
         f"CPU: of {', '.join(MEASURED_PROCESSES)} together. Likes arrive at {LIKES_PER_SECOND:,} per second.",
         "The web process does not handle the likes themselves.",

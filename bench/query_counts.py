@@ -36,7 +36,7 @@ def count_calls(
         conn = base_conn.execution_options(isolation_level="AUTOCOMMIT")
         conn.execute(text("create extension if not exists pg_stat_statements"))
         conn.execute(text("select pg_stat_statements_reset()"))
-        redis_commands = _count_redis_commands(harness, lambda: _send_likes(web.port, path, access_token))
+        redis_commands = count_redis_commands(harness, lambda: _send_likes(web.port, path, access_token))
         statements = conn.execute(
             text("select query, calls from pg_stat_statements where query not like '%pg_stat_state%'")
         ).all()
@@ -100,7 +100,7 @@ def _send_likes(port: int, path: str, access_token: str, like_count: int = LIKE_
     conn.close()
 
 
-def _count_redis_commands(harness: BenchHarness, action: Callable[[], None]) -> Counter[str]:
+def count_redis_commands(harness: BenchHarness, action: Callable[[], None]) -> Counter[str]:
     """Commands that Redis received during the action, without those called by scripts."""
     command_counts: Counter[str] = Counter()
     # A long timeout: MONITOR sends nothing while no command arrives.

@@ -1,4 +1,4 @@
-"""Measures variants in alternation; ratios within a round, then medians and quartiles over rounds.
+"""Measures variants in alternation; ratios within a round, then minimum, median and maximum over rounds.
 
 The speed of a shared machine changes by a factor of two within minutes. Variants of one round are
 measured within seconds of each other, so ratios are computed per round first.
@@ -18,7 +18,8 @@ class Measurement:
     cpu_seconds: float | None = None
     latencies_ms: tuple[float, ...] = ()
     write_transactions: int | None = None
-    phases_ms: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Figures per item; BenchmarkResult.parts_title says of what."""
 
     @property
     def rate(self) -> float:
@@ -26,16 +27,27 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Quartiles:
-    """Median, first and third quartile."""
+class Spread:
+    """Minimum, median and maximum over the rounds."""
 
-    low: float
+    min: float
     median: float
-    high: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A diagram for docs/figures."""
+
+    x_label: str
+    y_label: str
+    lines: Mapping[str, Sequence[tuple[float, float, float, float]]]
+    """Label -> points: x, then minimum, median and maximum of y."""
+    is_log: bool = False
 
 
 MeasurementsByVariant = dict[str, list[Measurement]]
-Compare = Callable[[Sequence[Measurement], Sequence[Measurement]], Quartiles]
+Compare = Callable[[Sequence[Measurement], Sequence[Measurement]], Spread]
 
 
 @dataclass(slots=True)
@@ -52,10 +64,12 @@ class BenchmarkResult:
     compare_to_baseline: Compare | None = None
     """Computes the ratio to the baseline; None: throughput_ratio."""
     notes: list[str] = field(default_factory=list)
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, Spread | str | float] = field(default_factory=dict)
     goals: list["Goal"] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     """Broken guarantees that do not depend on the machine's speed. They make the run fail."""
+    plot: Plot | None = None
+    parts_title: str = "CPU ms per item by process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +77,15 @@ class Goal:
     """A target for a figure. It depends on the machine, so missing it does not make the run fail."""
 
     description: str
-    actual: float
+    actual: Spread
     threshold: float
     is_upper_bound: bool = False
 
     @property
     def is_met(self) -> bool:
-        return self.actual <= self.threshold if self.is_upper_bound else self.actual >= self.threshold
+        """Whether the median reaches it."""
+        median = self.actual.median
+        return median <= self.threshold if self.is_upper_bound else median >= self.threshold
 
 
 def measure_alternately(
@@ -85,18 +101,15 @@ def measure_alternately(
     return measured
 
 
-def quartiles(values: Sequence[float]) -> Quartiles:
+def spread(values: Sequence[float]) -> Spread:
     if not values:
         raise ValueError("no measurements")
-    if len(values) == 1:
-        return Quartiles(values[0], values[0], values[0])
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return Quartiles(low, median, high)
+    return Spread(min(values), statistics.median(values), max(values))
 
 
-def throughput_ratio(measured: Sequence[Measurement], baseline: Sequence[Measurement]) -> Quartiles:
+def throughput_ratio(measured: Sequence[Measurement], baseline: Sequence[Measurement]) -> Spread:
     """Rate divided by the baseline's rate of the same round."""
-    return quartiles(
+    return spread(
         [
             measurement.rate / baseline_measurement.rate
             for measurement, baseline_measurement in zip(measured, baseline, strict=True)
@@ -104,9 +117,7 @@ def throughput_ratio(measured: Sequence[Measurement], baseline: Sequence[Measure
     )
 
 
-def cpu_efficiency_ratio(
-    measured: Sequence[Measurement], baseline: Sequence[Measurement]
-) -> Quartiles | None:
+def cpu_efficiency_ratio(measured: Sequence[Measurement], baseline: Sequence[Measurement]) -> Spread | None:
     """CPU time per item of the baseline divided by that of the variant; other load hardly affects it."""
     pairs = [
         (
@@ -117,7 +128,7 @@ def cpu_efficiency_ratio(
         if measurement.cpu_seconds and baseline_measurement.cpu_seconds
     ]
     return (
-        quartiles(
+        spread(
             [
                 baseline_cpu_seconds_each / cpu_seconds_each
                 for cpu_seconds_each, baseline_cpu_seconds_each in pairs
@@ -130,10 +141,10 @@ def cpu_efficiency_ratio(
 
 def latency_ratio(
     measured: Sequence[Measurement], baseline: Sequence[Measurement], percent: float = 50
-) -> Quartiles:
+) -> Spread:
     """Latency at this percentile divided by the baseline's of the same round."""
 
-    return quartiles(
+    return spread(
         [
             percentile(measurement.latencies_ms, percent)
             / percentile(baseline_measurement.latencies_ms, percent)
@@ -142,8 +153,39 @@ def latency_ratio(
     )
 
 
-def rate_quartiles(measurements: Sequence[Measurement]) -> Quartiles:
-    return quartiles([measurement.rate for measurement in measurements])
+def cpu_cost_ratio(measured: Sequence[Measurement], baseline: Sequence[Measurement]) -> Spread:
+    """CPU time per item divided by the baseline's of the same round."""
+    return spread(
+        [
+            (measurement.cpu_seconds or 0.0)
+            / measurement.completed
+            / ((baseline_measurement.cpu_seconds or 0.0) / baseline_measurement.completed)
+            for measurement, baseline_measurement in zip(measured, baseline, strict=True)
+        ]
+    )
+
+
+def rate_spread(measurements: Sequence[Measurement]) -> Spread:
+    return spread([measurement.rate for measurement in measurements])
+
+
+def latency_spread(measurements: Sequence[Measurement], percent: float) -> Spread:
+    """Of the latency at this percentile in each round."""
+    return spread([percentile(measurement.latencies_ms, percent) for measurement in measurements])
+
+
+def part_spread(measurements: Sequence[Measurement], part: str) -> Spread:
+    return spread([measurement.parts[part] for measurement in measurements])
+
+
+def part_ratio(measured: Sequence[Measurement], baseline: Sequence[Measurement], part: str) -> Spread:
+    """The part divided by the baseline's of the same round."""
+    return spread(
+        [
+            measurement.parts[part] / baseline_measurement.parts[part]
+            for measurement, baseline_measurement in zip(measured, baseline, strict=True)
+        ]
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -153,10 +195,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * percent // 100))
     return ordered[int(rank) - 1]
-
-
-def all_latencies_ms(measurements: Sequence[Measurement]) -> list[float]:
-    return [ms for measurement in measurements for ms in measurement.latencies_ms]
 
 
 def median_cpu_microseconds(measurements: Sequence[Measurement]) -> float | None:

@@ -1,4 +1,4 @@
-"""Ratios, percentiles, quartiles and goals of the benchmarks."""
+"""Ratios, percentiles, spreads and goals of the benchmarks."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,12 @@ import pytest
 from bench.results import (
     Goal,
     Measurement,
+    Spread,
+    cpu_cost_ratio,
     cpu_efficiency_ratio,
     measure_alternately,
     percentile,
-    quartiles,
+    spread,
     throughput_ratio,
 )
 
@@ -24,7 +26,7 @@ def test_ratio_is_computed_within_a_round() -> None:
 
     ratio = throughput_ratio(measured, baseline)
 
-    assert (ratio.low, ratio.median, ratio.high) == (0.5, 0.5, 0.5)
+    assert ratio == Spread(0.5, 0.5, 0.5)
 
 
 def test_ratio_of_unpaired_rounds_is_refused() -> None:
@@ -40,6 +42,7 @@ def test_half_the_cpu_time_is_a_ratio_of_two_at_any_rate() -> None:
 
     assert ratio is not None
     assert ratio.median == 2.0
+    assert cpu_cost_ratio(measured, baseline).median == 0.5
 
 
 def test_each_variant_is_measured_once_per_round_in_rotating_order() -> None:
@@ -71,24 +74,22 @@ def test_percentile_is_the_nearest_rank(percent: float, expected: int) -> None:
     assert percentile(range(100, 0, -1), percent) == expected
 
 
-def test_spread_is_the_interquartile_range() -> None:
-    spread = quartiles([5, 1, 3, 2, 4])
-
-    assert (spread.low, spread.median, spread.high) == (2, 3, 4)
+def test_spread_is_minimum_median_and_maximum() -> None:
+    assert spread([5, 1, 3, 2, 4]) == Spread(1, 3, 5)
 
 
-def test_quartiles_of_nothing_are_refused() -> None:
+def test_spread_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no measurements"):
-        quartiles([])
+        spread([])
 
 
 @pytest.mark.parametrize(
     ("goal", "is_met"),
     [
-        pytest.param(Goal("", 0.7, 0.7), True, id="at least"),
-        pytest.param(Goal("", 0.69, 0.7), False, id="too little"),
-        pytest.param(Goal("", 25, 25, is_upper_bound=True), True, id="at most"),
-        pytest.param(Goal("", 26, 25, is_upper_bound=True), False, id="too much"),
+        pytest.param(Goal("", Spread(0.1, 0.7, 1), 0.7), True, id="at least"),
+        pytest.param(Goal("", Spread(0.1, 0.69, 1), 0.7), False, id="too little"),
+        pytest.param(Goal("", Spread(1, 25, 99), 25, is_upper_bound=True), True, id="at most"),
+        pytest.param(Goal("", Spread(1, 26, 99), 25, is_upper_bound=True), False, id="too much"),
     ],
 )
 def test_goal_is_met_up_to_its_threshold(goal: Goal, is_met: bool) -> None:
