@@ -236,10 +236,11 @@ class EventWriter:
             change = actor_change_of(event, announce_when, remaining_seqs)
             changes_by_group.setdefault(group_key_of(event), []).append(change)
         keys = group_lock_order(changes_by_group)
-        group_actor_pairs = [
-            (key, change.actor_id) for key in keys for change in changes_by_group[key] if change.actor_id
-        ]
-        groups_by_key = groups.load_groups(conn, keys, group_actor_pairs)
+        actor_ids_by_group = {
+            key: dict.fromkeys(change.actor_id for change in changes_by_group[key] if change.actor_id)
+            for key in keys
+        }
+        groups_by_key = groups.load_groups(conn, keys, actor_ids_by_group)
         ids_with_unannounced = {
             generation.id
             for group in groups_by_key.values()
