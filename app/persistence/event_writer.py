@@ -11,6 +11,7 @@ duplicated batch therefore changes nothing and announces nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
@@ -44,8 +45,7 @@ from app.persistence.suppressed_events import SuppressedEvent, insert_suppressed
 from app.persistence.written_memberships import MembershipRow
 
 
-@dataclass(frozen=True, slots=True)
-class EventToWrite:
+class EventToWrite(NamedTuple):
     """An event and when it is announced."""
 
     event: Event

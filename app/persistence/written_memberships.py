@@ -5,8 +5,8 @@ and follow:unwritten:{user}, so that idle objects can leave Redis. A repeated ca
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import redis
 
@@ -21,8 +21,7 @@ MembershipRow = tuple[Kind, str, str]
 """Kind, post or followed user, and actor of a row in likes or follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenMembership:
+class WrittenMembership(NamedTuple):
     """A row that has an event with this seq, or a newer one. `was_active`: the state before the transaction;
     None if it is not known, because the transaction did not change the row."""
 
