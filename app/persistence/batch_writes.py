@@ -4,7 +4,7 @@ In: events of a batch. Out: RowWriteResult, and counters of posts and users in t
 
 `where stored.seq < new.seq` makes every write safe to repeat, to arrive late or to run beside a newer one.
 The join leaves out rows whose post or user was deleted, so that one deleted account does not fail the
-batch. Rows are sorted, so that two writers lock them in the same order.
+batch. The statements sort the rows, so that two writers lock them in the same order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -168,20 +168,20 @@ def _latest_event_per_row(events: Sequence[Event]) -> dict[tuple[str, str], Even
     """The newest event of each row. A statement may change a row only once, and older events are obsolete."""
     latest: dict[tuple[str, str], Event] = {}
     for event in events:
-        current = latest.get(_row_key(event))
+        row_key = _row_key(event)
+        current = latest.get(row_key)
         if current is None or current.seq < event.seq:
-            latest[_row_key(event)] = event
+            latest[row_key] = event
     return latest
 
 
 def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, str], Event]) -> RowWriteResult:
-    events = [latest[row_key] for row_key in sorted(latest)]
     statement = {
         Kind.LIKE: _UPSERT_LIKES,
         Kind.FOLLOW: _UPSERT_FOLLOWS,
         Kind.COMMENT: _UPSERT_COMMENTS,
     }[kind]
-    written_rows = conn.execute(statement, _row_params(kind, events)).all()
+    written_rows = conn.execute(statement, _row_params(kind, list(latest.values()))).all()
     changed = [latest[(row[0], row[1])] for row in written_rows if row[2] != row[3]]
     expired = (
         _events_without_parents(conn, kind, latest, written_rows) if len(written_rows) < len(latest) else []

@@ -76,7 +76,7 @@ _INSERT_GENERATIONS_AND_ACTORS = text("""
         (notification_id, actor_id, event_id, seq, active, is_follower, announced)
     select * from unnest(cast(:notification_ids as uuid[]), cast(:actors as uuid[]), cast(:events as uuid[]),
         cast(:seqs as bigint[]), cast(:actives as boolean[]), cast(:followers as boolean[]),
-        cast(:announced as boolean[]))
+        cast(:announced as boolean[])) order by 1, 2
     on conflict (notification_id, actor_id) do update set seq = excluded.seq,
         active = excluded.active, is_follower = excluded.is_follower, announced = excluded.announced
 """)
@@ -177,7 +177,7 @@ def write_group_changes(
         }
         conn.execute(
             _INSERT_GENERATIONS_AND_ACTORS,
-            rows | _actor_params([touched_actors[actor_key] for actor_key in sorted(touched_actors)]),
+            rows | _actor_params(list(touched_actors.values())),
         )
     if fully_announced_ids:
         conn.execute(_MARK_ANNOUNCED, {"ids": list(fully_announced_ids)})
