@@ -182,16 +182,21 @@ def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, st
         Kind.COMMENT: _UPSERT_COMMENTS,
     }[kind]
     written_rows = conn.execute(statement, _row_params(kind, list(latest.values()))).all()
-    changed = [latest[(row[0], row[1])] for row in written_rows if row[2] != row[3]]
+    changed: list[Event] = []
+    retracted: list[Event] = []
+    was_active_by_row: dict[MembershipRow, bool] = {}
+    for object_id, actor_id, was_active, is_active in written_rows:
+        if was_active != is_active:
+            changed.append(latest[object_id, actor_id])
+        elif not is_active:
+            retracted.append(latest[object_id, actor_id])
+        if kind is not Kind.COMMENT:
+            was_active_by_row[kind, object_id, actor_id] = was_active
     expired = (
         _events_without_parents(conn, kind, latest, written_rows) if len(written_rows) < len(latest) else []
     )
     _update_post_and_user_counters(conn, kind, changed)
-    retracted = [latest[(row[0], row[1])] for row in written_rows if not row[2] and not row[3]]
-    was_active: dict[MembershipRow, bool] = {
-        (kind, row[0], row[1]): bool(row[2]) for row in written_rows if kind is not Kind.COMMENT
-    }
-    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active)
+    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active_by_row)
 
 
 def _parent_ids_of(event: Event) -> tuple[object, str | None]:
