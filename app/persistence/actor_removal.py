@@ -49,7 +49,7 @@ def remove_actor_from_groups(conn: Connection, removal: ActorRemovalRequest, clo
     write_announcements(
         conn,
         AnnouncementBatch(
-            plan_by_group, {}, load_announcement_context(conn, [], [], removal.recipient_ids, now)
+            plan_by_group, [], load_announcement_context(conn, [], [], removal.recipient_ids, now)
         ),
     )
     return len(plan_by_group)

@@ -193,7 +193,7 @@ class EventWriter:
             conn,
             AnnouncementBatch(
                 plan_by_group,
-                {event.event_id: event for event in announced_events},
+                announced_events,
                 announcement_context,
                 batch.pushes_by_notify,
             ),
