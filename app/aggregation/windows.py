@@ -115,7 +115,7 @@ class WindowStore:
         with translate_errors("claim windows"):
             args = [now_ms, CLAIM_LEASE_MS, max_windows, max_rows]
             claimed: Any = self._claim_script(keys=[DUE_INDEX_KEY], args=args)
-        return [_parse_claimed_window(name, entries) for name, entries in claimed]
+        return [_parse_claimed_window(*window) for window in claimed]
 
     def settle_windows(
         self, claimed_windows: Sequence[ClaimedWindow], outcomes: Mapping[str, int] | None = None
@@ -225,7 +225,7 @@ def gathered_events(recipient_id: str, kind: Kind, hash_values: Iterable[str]) -
             )
 
 
-def _parse_claimed_window(name: str, hash_items: Sequence[str]) -> ClaimedWindow:
+def _parse_claimed_window(name: str, is_early_flush: int, hash_values: Sequence[str]) -> ClaimedWindow:
     recipient_id, kind, object_id = parse_window_name(name.removeprefix(CLAIMED_PREFIX))
-    events = tuple(gathered_events(recipient_id, kind, hash_items[1::2]))
-    return ClaimedWindow(name, recipient_id, kind, object_id, events, "~is_flush" in hash_items[::2])
+    events = tuple(gathered_events(recipient_id, kind, hash_values))
+    return ClaimedWindow(name, recipient_id, kind, object_id, events, bool(is_early_flush))
