@@ -4,6 +4,7 @@ The window is filled by the product's script, then Flusher.step() is timed: clai
 with its 10,000 actors, outbox, settle. The baselines write only the likes, into the same table.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from itertools import count
@@ -151,6 +152,7 @@ def _flusher_measurement(likers: Likers) -> Callable[[], Measurement]:
         max_rows,
         time.time,
     )
+    gc.freeze()  # as workers/__main__.py does
     epoch, offsets = window_store.get_or_set_epoch(new_id()), count()
 
     def measure() -> Measurement:

@@ -4,6 +4,7 @@ from app.clients.gevent_setup import patch_all
 
 patch_all()
 
+import gc
 import logging
 import os
 import sys
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
         worker_services = build_worker_services(settings, name)
         workers += [build_worker(loop, worker_services) for loop in loops_of_process(name)]
     EventLoopWatchdog().start()
+    gc.freeze()  # what was made at the start stays; the collections of a large batch need not visit it
     return run_workers(workers)
 
 

@@ -8,7 +8,7 @@ committed offset never passes the first event of an open window, so after a loss
 are rebuilt by reading Kafka again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ import redis
 
 from app.clients.gevent_setup import iterate_cooperatively
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.domain.event_codec import event_from_wire
 from app.domain.events import Event, Kind
-from app.domain.routing import priority_of
 from app.domain.windows import WindowDecision, parse_window_name, window_name
 
 EPOCH_KEY = "windows:epoch"
@@ -117,7 +115,7 @@ class WindowStore:
         with translate_errors("claim windows"):
             args = [now_ms, CLAIM_LEASE_MS, max_windows, max_rows]
             claimed: Any = self._claim_script(keys=[DUE_INDEX_KEY], args=args)
-        return [_parse_claimed_window(name, entries) for name, entries in claimed]
+        return [_parse_claimed_window(*window) for window in claimed]
 
     def settle_windows(
         self, claimed_windows: Sequence[ClaimedWindow], outcomes: Mapping[str, int] | None = None
@@ -179,19 +177,55 @@ def _min_offset_key(partition: str) -> str:
 
 
 def _windowed_payload(event: Event) -> str:
-    """The event as stored in a window: its wire form without empty fields and those not needed later."""
-    fields = event.to_wire(priority_of(event.kind, event.is_follower))
-    for name in ("id", "priority", "timestamp", "occurredAt", "traceparent"):
-        del fields[name]
-    return orjson.dumps({name: value for name, value in fields.items() if value not in (None, {})}).decode()
+    """The event as stored in a window: without empty fields and those not needed later."""
+    fields = {
+        "eventId": event.event_id,
+        "actorId": event.actor_id,
+        "targetType": event.object_type,
+        "targetEntityId": event.object_id,
+        "seq": event.seq,
+        "active": event.active,
+        "follower": event.is_follower,
+        "title": event.title,
+        "message": event.message,
+        "imageUrl": event.image_url,
+        "metadata": dict(event.metadata),
+        "bypassedRedis": event.bypassed_redis,
+        "namesRecipient": event.mentions_recipient,
+    }
+    return orjson.dumps(
+        {name: value for name, value in fields.items() if value not in (None, False, {})}
+    ).decode()
 
 
-def _parse_claimed_window(name: str, hash_items: Sequence[str]) -> ClaimedWindow:
-    fields = dict(zip(hash_items[::2], hash_items[1::2], strict=True))
-    recipient_id, kind, object_id = parse_window_name(name.removeprefix("closing:"))
-    events = [
-        event_from_wire(orjson.loads(value.split(" ", 2)[2]))
-        for field, value in iterate_cooperatively(fields.items())
-        if not field.startswith("~") and value.split(" ", 2)[1] == WindowDecision.GATHERED
-    ]
-    return ClaimedWindow(name, recipient_id, kind, object_id, tuple(events), "~is_flush" in fields)
+def gathered_events(recipient_id: str, kind: Kind, hash_values: Iterable[str]) -> Iterator[Event]:
+    """The gathered events of a window, given the values of its hash. They were validated before they were
+    gathered, so they are not validated again."""
+    separator = f" {WindowDecision.GATHERED} "
+    for value in iterate_cooperatively(hash_values):
+        _, is_gathered, payload = value.partition(separator)
+        if is_gathered:
+            get = orjson.loads(payload).get
+            yield Event(
+                event_id=get("eventId"),
+                kind=kind,
+                recipient_id=recipient_id,
+                actor_id=get("actorId"),
+                object_type=get("targetType"),
+                object_id=get("targetEntityId"),
+                seq=get("seq", 0),
+                active=get("active", False),
+                is_follower=get("follower", False),
+                title=get("title"),
+                message=get("message"),
+                image_url=get("imageUrl"),
+                metadata=get("metadata") or {},
+                bypassed_redis=get("bypassedRedis", False),
+                mentions_recipient=get("namesRecipient", False),
+            )
+
+
+def _parse_claimed_window(name: str, is_early_flush: int, hash_values: Sequence[str]) -> ClaimedWindow:
+    recipient_id, kind, object_id = parse_window_name(name.removeprefix(CLAIMED_PREFIX))
+    events = tuple(gathered_events(recipient_id, kind, hash_values))
+    return ClaimedWindow(name, recipient_id, kind, object_id, events, bool(is_early_flush))

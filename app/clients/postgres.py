@@ -5,7 +5,7 @@ libpq has no read timeout, so that a frozen server would block a greenlet for ev
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg2
@@ -95,6 +95,12 @@ def autocommit_engine(engine: Engine) -> Engine:
     """The same engine with each statement in a transaction of its own: a process that is frozen between two
     of them holds no locks, and there are no round trips for commits."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def array_literal(values: Iterable[object]) -> str:
+    """Ids, numbers, booleans or None as one constant, to be cast to an array. psycopg2 writes a list as an
+    expression that the server parses element by element."""
+    return f"{{{','.join('NULL' if value is None else str(value) for value in values)}}}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.domain.events import Kind
 
@@ -35,15 +36,13 @@ UNREAD_COUNT_EVENT = "unread_count"
 """The socket event that has no row: the number of unread notifications."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(NamedTuple):
     recipient_id: str
     kind: Kind
     object_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActorChange:
+class ActorChange(NamedTuple):
     """A change that took effect in the tables: the actor joined (`active`) or left."""
 
     actor_id: str

@@ -3,7 +3,6 @@
 Source: Redis windows:due and the windows it names. Reads only, except that it can make windows due at once.
 """
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from typing import Any
 
 import redis
 
-from app.aggregation.windows import CLAIMED_PREFIX, DUE_INDEX_KEY
+from app.aggregation.windows import CLAIMED_PREFIX, DUE_INDEX_KEY, gathered_events
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.domain.event_codec import event_from_wire
-from app.domain.events import Event
+from app.domain.events import Event, Kind
 from app.domain.grouping import GroupKey
 from app.domain.windows import WindowDecision, parse_window_name, window_name_of_group
 from app.persistence.pages import SortKey
@@ -115,9 +113,8 @@ class OpenWindows:
                 pipeline.hgetall(_window_key(window.name))
             stored_windows = pipeline.execute()
         for window, fields in zip(windows, stored_windows, strict=True):
-            for name, value in fields.items():
-                if not name.startswith("~") and value.split(" ", 2)[1] == WindowDecision.GATHERED:
-                    yield window, event_from_wire(json.loads(value.split(" ", 2)[2]))
+            for event in gathered_events(window.recipient_id, Kind(window.kind), fields.values()):
+                yield window, event
 
     def make_all_due(self, now_ms: int | None = None) -> int:
         """Makes all open windows due and returns their number. The flusher closes them in its next step."""

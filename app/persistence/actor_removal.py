@@ -40,7 +40,7 @@ def remove_actor_from_groups(conn: Connection, removal: ActorRemovalRequest, clo
     if not change_by_group:
         return 0
     keys = group_lock_order(change_by_group)
-    groups_by_key = groups.load_groups(conn, keys, [(key, removal.actor_id) for key in keys])
+    groups_by_key = groups.load_groups(conn, keys, {key: [removal.actor_id] for key in keys})
     plan_context = GroupPlanContext(now, timedelta(0), clock.new_id())
     plan_by_group = {
         key: plan_group_changes(groups_by_key[key], change_by_group[key], False, plan_context) for key in keys
@@ -49,7 +49,7 @@ def remove_actor_from_groups(conn: Connection, removal: ActorRemovalRequest, clo
     write_announcements(
         conn,
         AnnouncementBatch(
-            plan_by_group, {}, load_announcement_context(conn, [], [], removal.recipient_ids, now)
+            plan_by_group, [], load_announcement_context(conn, [], [], removal.recipient_ids, now)
         ),
     )
     return len(plan_by_group)

@@ -4,7 +4,8 @@ Pure functions over events and a AnnouncementContext, used by app/persistence/ev
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from app.domain.causes import event_variants_to_announce, event_variants_to_retract
 from app.domain.events import COMMENT_KINDS, UNGROUPED_KINDS, Event, Kind
@@ -16,10 +17,10 @@ from app.persistence.suppressed_events import SuppressedEvent
 
 _SUPPRESSED_OUTCOMES = frozenset({"self", "muted", "blocked", "preference", "expired"})
 """Outcomes of events that are not announced to their recipient."""
+_QUOTABLE_KINDS = COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncementDecision:
+class AnnouncementDecision(NamedTuple):
     """The coded outcome of an event, and the events that go into groups. An active event has at most one;
     a retraction has one per kind under which the event may have been announced."""
 
@@ -124,7 +125,7 @@ def actor_change_of(
     event: Event, announce_when: AnnounceWhen, remaining_seqs: Mapping[str, tuple[int, ...]]
 ) -> ActorChange:
     quotable_text = event.metadata.get("content") if event.kind in COMMENT_KINDS else event.message
-    has_quote = event.kind in COMMENT_KINDS | {Kind.BELL_POST, Kind.MENTION}
+    has_quote = event.kind in _QUOTABLE_KINDS
     return ActorChange(
         actor_id=event.actor_id or "",
         seq=event.seq,

@@ -4,7 +4,7 @@ In: events of a batch. Out: RowWriteResult, and counters of posts and users in t
 
 `where stored.seq < new.seq` makes every write safe to repeat, to arrive late or to run beside a newer one.
 The join leaves out rows whose post or user was deleted, so that one deleted account does not fail the
-batch. Rows are sorted, so that two writers lock them in the same order.
+batch. The statements sort the rows, so that two writers lock them in the same order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, TextClause, text
 
+from app.clients.postgres import array_literal
 from app.domain.errors import Poisoned
-from app.domain.events import COMMENT_KINDS, Event, Kind, canonical_uuid, occurred_at_from_seq
+from app.domain.events import COMMENT_KINDS, Event, Kind, canonical_uuid
 from app.persistence.written_memberships import MembershipRow
 
 KINDS_WITH_ROWS = COMMENT_KINDS | {Kind.LIKE, Kind.FOLLOW}
@@ -32,25 +33,25 @@ class RowWriteResult:
     was_active_by_row: Mapping[MembershipRow, bool] = field(default_factory=dict)
 
 
-_UPSERT_LIKES = text("""
+_AT = "timestamptz 'epoch' + (n.seq / 1024) * interval '1 millisecond'"
+"""When the event `n` was accepted, as occurred_at_from_seq() of app/domain/events.py computes it."""
+_UPSERT_LIKES = text(f"""
     insert into likes (post_id, user_id, seq, active, created_at, updated_at)
-    select n.post_id, n.user_id, n.seq, n.active, n.at, n.at
+    select n.post_id, n.user_id, n.seq, n.active, {_AT}, {_AT}
     from unnest(cast(:posts as uuid[]), cast(:users as uuid[]), cast(:seqs as bigint[]),
-                cast(:actives as boolean[]), cast(:times as timestamptz[]))
-         as n (post_id, user_id, seq, active, at)
+                cast(:actives as boolean[])) as n (post_id, user_id, seq, active)
     join posts p on p.id = n.post_id join users u on u.id = n.user_id
     order by n.post_id, n.user_id
     on conflict (post_id, user_id) do update
         set seq = excluded.seq, active = excluded.active, updated_at = excluded.updated_at
         where likes.seq < excluded.seq
     returning new.post_id::text, new.user_id::text, coalesce(old.active, false), new.active
-""")
-_UPSERT_FOLLOWS = text("""
+""")  # noqa: S608 - constants only
+_UPSERT_FOLLOWS = text(f"""
     insert into follows (following_id, follower_id, seq, active, created_at, updated_at)
-    select n.following_id, n.follower_id, n.seq, n.active, n.at, n.at
+    select n.following_id, n.follower_id, n.seq, n.active, {_AT}, {_AT}
     from unnest(cast(:posts as uuid[]), cast(:users as uuid[]), cast(:seqs as bigint[]),
-                cast(:actives as boolean[]), cast(:times as timestamptz[]))
-         as n (following_id, follower_id, seq, active, at)
+                cast(:actives as boolean[])) as n (following_id, follower_id, seq, active)
     join users f on f.id = n.following_id join users u on u.id = n.follower_id
     order by n.following_id, n.follower_id
     on conflict (follower_id, following_id) do update
@@ -59,15 +60,15 @@ _UPSERT_FOLLOWS = text("""
                 else excluded.created_at end
         where follows.seq < excluded.seq
     returning new.following_id::text, new.follower_id::text, coalesce(old.active, false), new.active
-""")
-_UPSERT_COMMENTS = text("""
+""")  # noqa: S608 - constants only
+_UPSERT_COMMENTS = text(f"""
     insert into comments
         (id, post_id, user_id, content, parent_id, seq, active, created_at, updated_at)
-    select n.id, n.post_id, n.user_id, n.content, n.parent_id, n.seq, n.active, n.at, n.at
+    select n.id, n.post_id, n.user_id, n.content, n.parent_id, n.seq, n.active, {_AT}, {_AT}
     from unnest(cast(:ids as uuid[]), cast(:posts as uuid[]), cast(:users as uuid[]),
                 cast(:contents as text[]), cast(:parents as uuid[]), cast(:seqs as bigint[]),
-                cast(:actives as boolean[]), cast(:times as timestamptz[]))
-         as n (id, post_id, user_id, content, parent_id, seq, active, at)
+                cast(:actives as boolean[]))
+         as n (id, post_id, user_id, content, parent_id, seq, active)
     join posts p on p.id = n.post_id join users u on u.id = n.user_id
     order by n.id
     on conflict (id) do update
@@ -75,7 +76,7 @@ _UPSERT_COMMENTS = text("""
             content = case when excluded.active then comments.content else '' end
         where comments.seq < excluded.seq
     returning new.id::text, '', coalesce(old.active, false), new.active
-""")
+""")  # noqa: S608 - constants only
 _EXISTING_PARENTS = {
     Kind.LIKE: text(
         "select p.id::text, u.id::text from unnest(cast(:posts as uuid[]), cast(:users as uuid[])) "
@@ -167,50 +168,55 @@ def _latest_event_per_row(events: Sequence[Event]) -> dict[tuple[str, str], Even
     """The newest event of each row. A statement may change a row only once, and older events are obsolete."""
     latest: dict[tuple[str, str], Event] = {}
     for event in events:
-        current = latest.get(_row_key(event))
+        row_key = _row_key(event)
+        current = latest.get(row_key)
         if current is None or current.seq < event.seq:
-            latest[_row_key(event)] = event
+            latest[row_key] = event
     return latest
 
 
 def _write_rows_of_kind(conn: Connection, kind: Kind, latest: dict[tuple[str, str], Event]) -> RowWriteResult:
-    events = [latest[row_key] for row_key in sorted(latest)]
-    params = _comment_params(events) if kind is Kind.COMMENT else _common_row_params(events)
     statement = {
         Kind.LIKE: _UPSERT_LIKES,
         Kind.FOLLOW: _UPSERT_FOLLOWS,
         Kind.COMMENT: _UPSERT_COMMENTS,
     }[kind]
-    written_rows = conn.execute(statement, params).all()
-    changed = [latest[(row[0], row[1])] for row in written_rows if row[2] != row[3]]
+    written_rows = conn.execute(statement, _row_params(kind, list(latest.values()))).all()
+    changed: list[Event] = []
+    retracted: list[Event] = []
+    was_active_by_row: dict[MembershipRow, bool] = {}
+    for object_id, actor_id, was_active, is_active in written_rows:
+        if was_active != is_active:
+            changed.append(latest[object_id, actor_id])
+        elif not is_active:
+            retracted.append(latest[object_id, actor_id])
+        if kind is not Kind.COMMENT:
+            was_active_by_row[kind, object_id, actor_id] = was_active
     expired = (
         _events_without_parents(conn, kind, latest, written_rows) if len(written_rows) < len(latest) else []
     )
     _update_post_and_user_counters(conn, kind, changed)
-    retracted = [latest[(row[0], row[1])] for row in written_rows if not row[2] and not row[3]]
-    was_active: dict[MembershipRow, bool] = {
-        (kind, row[0], row[1]): bool(row[2]) for row in written_rows if kind is not Kind.COMMENT
+    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active_by_row)
+
+
+def _parent_ids_of(event: Event) -> tuple[object, str | None]:
+    """The post or followed user, and the actor."""
+    post_id = event.metadata["postId"] if event.kind in COMMENT_KINDS else event.group_object_id
+    return post_id, event.actor_id
+
+
+def _row_params(kind: Kind, events: Sequence[Event]) -> dict[str, object]:
+    params: dict[str, object] = {
+        "posts": array_literal(_parent_ids_of(event)[0] for event in events),
+        "users": array_literal(event.actor_id for event in events),
+        "seqs": array_literal(event.seq for event in events),
+        "actives": array_literal(event.active for event in events),
     }
-    return RowWriteResult(tuple(changed), tuple(expired), tuple(retracted), was_active)
-
-
-def _common_row_params(events: Sequence[Event]) -> dict[str, object]:
-    return {
-        "posts": [event.group_object_id for event in events],
-        "users": [event.actor_id for event in events],
-        "seqs": [event.seq for event in events],
-        "actives": [event.active for event in events],
-        "times": [occurred_at_from_seq(event.seq) for event in events],
-    }
-
-
-def _comment_params(events: Sequence[Event]) -> dict[str, object]:
-    return _common_row_params(events) | {
-        "ids": [event.window_entry_key for event in events],
-        "posts": [event.metadata["postId"] for event in events],
-        "contents": [event.metadata["content"] for event in events],
-        "parents": [event.metadata.get("parentId") for event in events],
-    }
+    if kind is Kind.COMMENT:
+        params["ids"] = array_literal(event.window_entry_key for event in events)
+        params["parents"] = array_literal(event.metadata.get("parentId") for event in events)
+        params["contents"] = [event.metadata["content"] for event in events]
+    return params
 
 
 def _events_without_parents(
@@ -222,18 +228,11 @@ def _events_without_parents(
     """The events without a written row whose post or user no longer exists. The others are repeats."""
     written_keys = {(row[0], row[1]) for row in written_rows}  # type: ignore[index]
     unchanged_events = [event for row_key, event in latest.items() if row_key not in written_keys]
-    params = (
-        _comment_params(unchanged_events) if kind is Kind.COMMENT else _common_row_params(unchanged_events)
-    )
     existing_query = _EXISTING_PARENTS[Kind.FOLLOW if kind is Kind.FOLLOW else Kind.LIKE]
+    params = _row_params(kind, unchanged_events)
     parent_ids = {"posts": params["posts"], "users": params["users"]}
     existing_pairs = {(row[0], row[1]) for row in conn.execute(existing_query, parent_ids)}
-    event_parents = zip(
-        unchanged_events,
-        zip(params["posts"], params["users"], strict=True),  # type: ignore[call-overload]
-        strict=True,
-    )
-    return [event for event, post_and_user in event_parents if post_and_user not in existing_pairs]
+    return [event for event in unchanged_events if _parent_ids_of(event) not in existing_pairs]
 
 
 def _update_post_and_user_counters(conn: Connection, kind: Kind, changed: Sequence[Event]) -> None:

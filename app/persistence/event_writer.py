@@ -11,6 +11,7 @@ duplicated batch therefore changes nothing and announces nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
@@ -44,8 +45,7 @@ from app.persistence.suppressed_events import SuppressedEvent, insert_suppressed
 from app.persistence.written_memberships import MembershipRow
 
 
-@dataclass(frozen=True, slots=True)
-class EventToWrite:
+class EventToWrite(NamedTuple):
     """An event and when it is announced."""
 
     event: Event
@@ -193,7 +193,7 @@ class EventWriter:
             conn,
             AnnouncementBatch(
                 plan_by_group,
-                {event.event_id: event for event in announced_events},
+                announced_events,
                 announcement_context,
                 batch.pushes_by_notify,
             ),
@@ -236,10 +236,11 @@ class EventWriter:
             change = actor_change_of(event, announce_when, remaining_seqs)
             changes_by_group.setdefault(group_key_of(event), []).append(change)
         keys = group_lock_order(changes_by_group)
-        group_actor_pairs = [
-            (key, change.actor_id) for key in keys for change in changes_by_group[key] if change.actor_id
-        ]
-        groups_by_key = groups.load_groups(conn, keys, group_actor_pairs)
+        actor_ids_by_group = {
+            key: dict.fromkeys(change.actor_id for change in changes_by_group[key] if change.actor_id)
+            for key in keys
+        }
+        groups_by_key = groups.load_groups(conn, keys, actor_ids_by_group)
         ids_with_unannounced = {
             generation.id
             for group in groups_by_key.values()

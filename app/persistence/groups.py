@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from app.clients.postgres import array_literal
 from app.domain.events import Kind
 from app.domain.grouping import (
     Group,
@@ -58,10 +59,12 @@ _SELECT_LATEST_GENERATIONS = text(
 _SELECT_GROUP_ACTORS = text(
     f"select n.user_id::text, n.type, n.object_id::text, {_GENERATION_COLUMNS}, a.actor_id::text, a.seq, "  # noqa: S608 - constants only
     "a.active, a.announced, a.is_follower, a.event_id::text "
-    "from unnest(cast(:users as uuid[]), cast(:types as text[]), cast(:objects as uuid[]), "
-    "cast(:actors as uuid[])) as k (user_id, type, object_id, actor_id) "
+    "from unnest(cast(:users as uuid[]), cast(:types as text[]), cast(:objects as uuid[])) "
+    "with ordinality as k (user_id, type, object_id, position) "
     "join notifications n using (user_id, type, object_id) "
-    "join notification_actors a on a.notification_id = n.id and a.actor_id = k.actor_id "
+    "join unnest(cast(:positions as int[]), cast(:actors as uuid[])) as c (position, actor_id) "
+    "using (position) "
+    "join notification_actors a on a.notification_id = n.id and a.actor_id = c.actor_id "
     "order by n.generation"
 )
 _INSERT_GENERATIONS_AND_ACTORS = text("""
@@ -73,7 +76,7 @@ _INSERT_GENERATIONS_AND_ACTORS = text("""
         (notification_id, actor_id, event_id, seq, active, is_follower, announced)
     select * from unnest(cast(:notification_ids as uuid[]), cast(:actors as uuid[]), cast(:events as uuid[]),
         cast(:seqs as bigint[]), cast(:actives as boolean[]), cast(:followers as boolean[]),
-        cast(:announced as boolean[]))
+        cast(:announced as boolean[])) order by 1, 2
     on conflict (notification_id, actor_id) do update set seq = excluded.seq,
         active = excluded.active, is_follower = excluded.is_follower, announced = excluded.announced
 """)
@@ -100,17 +103,23 @@ def lock_recipients(conn: Connection, recipient_ids: Iterable[str]) -> set[str]:
 
 
 def load_groups(
-    conn: Connection, keys: Sequence[GroupKey], actor_pairs: Sequence[tuple[GroupKey, str]]
+    conn: Connection, keys: Sequence[GroupKey], actor_ids_by_key: Mapping[GroupKey, Iterable[str]]
 ) -> dict[GroupKey, Group]:
     """Each group with its latest generation, and the generations in which the given actors already are."""
     groups = {key: Group(key) for key in keys}
     for row in conn.execute(_SELECT_LATEST_GENERATIONS, _group_key_params(keys)):
         group = groups[GroupKey(row[0], Kind(row[1]), row[2])]
         group.latest_generation_id = _get_or_add_generation(group, row).id
-    known_pairs = [(key, actor_id) for key, actor_id in actor_pairs if groups[key].latest_generation_id]
-    if known_pairs:
-        values = _group_key_params([key for key, _ in known_pairs]) | {
-            "actors": [actor_id for _, actor_id in known_pairs]
+    pairs = [
+        (position, actor_id)
+        for position, key in enumerate(keys, 1)
+        if groups[key].latest_generation_id
+        for actor_id in actor_ids_by_key[key]
+    ]
+    if pairs:
+        values = _group_key_params(keys) | {
+            "positions": array_literal(position for position, _ in pairs),
+            "actors": array_literal(actor_id for _, actor_id in pairs),
         }
         for row in conn.execute(_SELECT_GROUP_ACTORS, values):
             group = groups[GroupKey(row[0], Kind(row[1]), row[2])]
@@ -168,7 +177,7 @@ def write_group_changes(
         }
         conn.execute(
             _INSERT_GENERATIONS_AND_ACTORS,
-            rows | _actor_params([touched_actors[actor_key] for actor_key in sorted(touched_actors)]),
+            rows | _actor_params(list(touched_actors.values())),
         )
     if fully_announced_ids:
         conn.execute(_MARK_ANNOUNCED, {"ids": list(fully_announced_ids)})
@@ -176,13 +185,13 @@ def write_group_changes(
 
 def _actor_params(actors: Sequence[GroupActorState]) -> dict[str, object]:
     return {
-        "notification_ids": [actor.generation_id for actor in actors],
-        "actors": [actor.actor_id for actor in actors],
-        "events": [actor.event_id for actor in actors],
-        "seqs": [actor.seq for actor in actors],
-        "actives": [actor.active for actor in actors],
-        "followers": [actor.is_follower for actor in actors],
-        "announced": [actor.is_announced for actor in actors],
+        "notification_ids": array_literal(actor.generation_id for actor in actors),
+        "actors": array_literal(actor.actor_id for actor in actors),
+        "events": array_literal(actor.event_id for actor in actors),
+        "seqs": array_literal(actor.seq for actor in actors),
+        "actives": array_literal(actor.active for actor in actors),
+        "followers": array_literal(actor.is_follower for actor in actors),
+        "announced": array_literal(actor.is_announced for actor in actors),
     }
 
 

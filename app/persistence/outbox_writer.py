@@ -40,7 +40,7 @@ class AnnouncementBatch:
     `pushes_by_notify`: NOTIFY is sent for all client events, not only for critical ones."""
 
     plan_by_group: dict[GroupKey, GroupPlan]
-    event_by_id: dict[str, Event]
+    events: Sequence[Event]
     announcement_context: AnnouncementContext
     pushes_by_notify: bool = False
 
@@ -68,9 +68,7 @@ class ClientEvent:
 
 def write_announcements(conn: Connection, batch: AnnouncementBatch) -> AnnouncementWriteResult:
     """Updates the notification rows, inserts the client events and sends NOTIFY for critical ones."""
-    built_rows = build_notification_rows(
-        conn, batch.plan_by_group, batch.event_by_id.values(), batch.announcement_context
-    )
+    built_rows = build_notification_rows(conn, batch.plan_by_group, batch.events, batch.announcement_context)
     rows = {row.generation.id: row for row in built_rows}
     if not rows:
         return AnnouncementWriteResult()

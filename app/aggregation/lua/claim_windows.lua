@@ -3,7 +3,7 @@
 --
 -- KEYS[1] windows:due
 -- ARGV    now ms, lease ms, max windows, max rows
--- Returns per claimed window: its closing name and its hash.
+-- Returns per claimed window: its closing name, 1 if it is a flush of an open window, and the values of its hash.
 local WAIT_MS = 250
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 local claimed, rows = {}, 0
@@ -38,13 +38,13 @@ for _, name in ipairs(due) do
     if rows >= tonumber(ARGV[4]) then break end
     local closing = string.sub(name, 1, 8) == 'closing:' and name or close(name)
     if closing then
-        local entries = redis.call('HGETALL', closing)
-        if #entries == 0 then
+        local values = redis.call('HVALS', closing)
+        if #values == 0 then
             redis.call('ZREM', KEYS[1], closing)
         else
             redis.call('ZADD', KEYS[1], ARGV[1] + ARGV[2], closing)
-            rows = rows + #entries / 2
-            claimed[#claimed + 1] = {closing, entries}
+            rows = rows + #values
+            claimed[#claimed + 1] = {closing, redis.call('HEXISTS', closing, '~is_flush'), values}
         end
     end
 end

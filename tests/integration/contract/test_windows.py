@@ -113,11 +113,28 @@ def test_comments_of_one_actor_are_gathered_separately(
     assert len(window.events) == 2
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(
+            comment_event(ANN_ID, SAMPLE_USERS, 1, 'a "quoted" ~text, gathered with\nlines'), id="a comment"
+        ),
+        pytest.param(
+            replace(
+                like_event(ANN_ID, SAMPLE_USERS, 1),
+                is_follower=True,
+                title="A title",
+                message="A message",
+                image_url="https://example.com/a.png",
+                mentions_recipient=True,
+            ),
+            id="a like with all fields",
+        ),
+    ],
+)
 def test_gathered_event_is_stored_completely(
-    window_store: WindowStore, partition_harness: PartitionHarness
+    window_store: WindowStore, partition_harness: PartitionHarness, event: Event
 ) -> None:
-    event = comment_event(ANN_ID, SAMPLE_USERS, 1, 'a "quoted" ~text with\nlines')
-
     partition_harness.offer(event, instant_quota=0)
 
     [window] = claim_due_windows(window_store)

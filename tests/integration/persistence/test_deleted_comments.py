@@ -81,6 +81,22 @@ def test_author_with_another_comment_stays_in_the_group(pipeline: PipelineHarnes
     assert find_violations(pipeline) == []
 
 
+def test_author_of_two_comments_deleted_at_once_leaves_the_group_once(
+    pipeline: PipelineHarness, ann: PipelineUser
+) -> None:
+    (ben,) = pipeline.create_users("Ben")
+    ben.comment("Hello", "stays")
+    comments = [ann.comment("Hello", content) for content in ("first", "second")]
+    pipeline.close_windows()
+
+    for comment in comments:
+        ann.delete_comment(comment)
+    pipeline.run_until_idle()
+
+    assert pipeline.query("select actor_count from notifications") == [(1,)]
+    assert find_violations(pipeline) == []
+
+
 def update_messages(pipeline: PipelineHarness) -> list[str]:
     return [client_event["message"] for client_event in pipeline.alice.client_events(ClientEventType.UPDATED)]
 

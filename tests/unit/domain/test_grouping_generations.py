@@ -1,6 +1,5 @@
 """The plan of a group over several generations (read, too old, emptied), and of comments."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -118,7 +117,7 @@ def test_comment_after_reading_opens_a_new_row_even_by_the_same_actor() -> None:
 
 def comment_deletion(actor: str, seq: int, *remaining_seqs: int) -> ActorChange:
     """A deleted comment; `remaining_seqs`: those of the actor's other comments."""
-    return replace(leave_change(actor, seq), remaining_comment_seqs=remaining_seqs)
+    return leave_change(actor, seq)._replace(remaining_comment_seqs=remaining_seqs)
 
 
 def comment_group(*changes: ActorChange) -> GroupHarness:
