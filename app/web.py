@@ -4,10 +4,10 @@ Socket.IO sits in front of its wsgi_app (app/delivery/sockets.py).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Request, Response, request
@@ -25,10 +25,24 @@ from app.settings import WebSettings
 from app.trace_context import get_or_create_correlation_id
 from app.web_services import WebServices, build_web_services
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY_BYTES = 1024 * 1024
 PREFLIGHT_MAX_AGE_SECONDS = 600
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
+
+
+class JsonResponse(Response):
+    """A complete body, with the headers as they are. Werkzeug would copy and search them, and wrap the
+    body."""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304):
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.iter_encoded()
 
 
 class OrjsonProvider(JSONProvider):
@@ -46,7 +60,7 @@ class OrjsonProvider(JSONProvider):
         obj = self._prepare_response_obj(args, kwargs)
         if stale_reads.is_response_stale() and isinstance(obj, dict):
             obj = obj | {"stale": True}
-        return Response(_dump_json(obj), content_type="application/json")
+        return JsonResponse(_dump_json(obj), content_type="application/json")
 
 
 def _dump_json(obj: Any) -> bytes:
