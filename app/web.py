@@ -166,12 +166,12 @@ def _add_headers_and_count_response(response: Response) -> Response:
     """Runs after every request, also in the hot path."""
     headers = response.headers
     RESPONSES[response.status_code] += 1
-    headers["X-Correlation-Id"] = get_or_create_correlation_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    mimetype = response.mimetype
-    if mimetype == "application/json":
-        headers.setdefault("Cache-Control", "no-store")
-    elif mimetype == "text/html":
+    # add() does not look for an earlier value: no view sets these headers.
+    headers.add("X-Correlation-Id", get_or_create_correlation_id())
+    headers.add("X-Content-Type-Options", "nosniff")
+    if isinstance(response, JsonResponse) or response.mimetype == "application/json":
+        headers.add("Cache-Control", "no-store")
+    elif response.mimetype == "text/html":
         headers["Content-Security-Policy"] = _content_security_policy(request.host)
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
