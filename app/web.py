@@ -102,6 +102,10 @@ class StrictUrlMap(Map):
 class FlaskApplication(Flask):
     url_map_class: type[Map] = StrictUrlMap
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view or hook is a coroutine; Flask would ask inspect about each of them in each request."""
+        return func
+
 
 @dataclass(frozen=True)
 class WebApplication:
