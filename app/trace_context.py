@@ -4,11 +4,10 @@ Both are read from the request's headers or generated, and kept in its WSGI envi
 log formatter (app/log_config.py) finds them.
 """
 
-import os
 import re
-from uuid import uuid4
 
 from flask import request
+from uuid_utils import uuid4  # without a system call each
 
 from app.domain.events import CANONICAL_UUID
 from app.log_config import CORRELATION_ID_KEY, TRACEPARENT_KEY
@@ -23,8 +22,8 @@ def get_or_create_correlation_id() -> str:
     environ = request.environ
     current: str | None = environ.get(CORRELATION_ID_KEY)
     if current is None:
-        header = environ.get("HTTP_X_CORRELATION_ID", "")
-        current = header if _CORRELATION_ID_PATTERN.fullmatch(header) else str(uuid4())
+        header = environ.get("HTTP_X_CORRELATION_ID")
+        current = header if header and _CORRELATION_ID_PATTERN.fullmatch(header) else str(uuid4())
         environ[CORRELATION_ID_KEY] = current
     return current
 
@@ -35,14 +34,14 @@ def get_or_create_traceparent() -> str:
     environ = request.environ
     current: str | None = environ.get(TRACEPARENT_KEY)
     if current is None:
-        header: str = environ.get("HTTP_TRACEPARENT", "")
+        header: str | None = environ.get("HTTP_TRACEPARENT")
         current = environ[TRACEPARENT_KEY] = (
-            header if _TRACEPARENT_PATTERN.fullmatch(header) else _new_traceparent()
+            header if header and _TRACEPARENT_PATTERN.fullmatch(header) else _new_traceparent()
         )
     return current
 
 
 def _new_traceparent() -> str:
     request_id = get_or_create_correlation_id()
-    trace_id = request_id.replace("-", "") if CANONICAL_UUID.fullmatch(request_id) else os.urandom(16).hex()
-    return f"00-{trace_id}-{os.urandom(8).hex()}-01"
+    trace_id = request_id.replace("-", "") if CANONICAL_UUID.fullmatch(request_id) else uuid4().hex
+    return f"00-{trace_id}-{uuid4().hex[16:]}-01"

@@ -4,10 +4,10 @@ Socket.IO sits in front of its wsgi_app (app/delivery/sockets.py).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Request, Response, request
@@ -25,10 +25,24 @@ from app.settings import WebSettings
 from app.trace_context import get_or_create_correlation_id
 from app.web_services import WebServices, build_web_services
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY_BYTES = 1024 * 1024
 PREFLIGHT_MAX_AGE_SECONDS = 600
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
+
+
+class JsonResponse(Response):
+    """A complete body, with the headers as they are. Werkzeug would copy and search them, and wrap the
+    body."""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304):
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.iter_encoded()
 
 
 class OrjsonProvider(JSONProvider):
@@ -46,7 +60,7 @@ class OrjsonProvider(JSONProvider):
         obj = self._prepare_response_obj(args, kwargs)
         if stale_reads.is_response_stale() and isinstance(obj, dict):
             obj = obj | {"stale": True}
-        return Response(_dump_json(obj), content_type="application/json")
+        return JsonResponse(_dump_json(obj), content_type="application/json")
 
 
 def _dump_json(obj: Any) -> bytes:
@@ -79,7 +93,17 @@ class StrictUrlMap(Map):
     def bind_to_environ(
         self, environ: Any, server_name: str | None = None, subdomain: str | None = None
     ) -> MapAdapter:
-        adapter = super().bind_to_environ(environ, server_name, subdomain)
+        if "HTTP_UPGRADE" in environ:
+            adapter = super().bind_to_environ(environ, server_name, subdomain)
+        else:  # without the host, on which no route depends
+            path = environ.get("PATH_INFO", "").encode("latin1").decode(errors="replace")
+            adapter = self.bind(
+                "",
+                environ.get("SCRIPT_NAME"),
+                subdomain,
+                path_info=path,
+                default_method=environ["REQUEST_METHOD"],
+            )
         if adapter.path_info.startswith("//"):
             adapter.path_info = "/\0"  # matches no route
         return adapter
@@ -87,6 +111,10 @@ class StrictUrlMap(Map):
 
 class FlaskApplication(Flask):
     url_map_class: type[Map] = StrictUrlMap
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view or hook is a coroutine; Flask would ask inspect about each of them in each request."""
+        return func
 
 
 @dataclass(frozen=True)
@@ -152,12 +180,12 @@ def _add_headers_and_count_response(response: Response) -> Response:
     """Runs after every request, also in the hot path."""
     headers = response.headers
     RESPONSES[response.status_code] += 1
-    headers["X-Correlation-Id"] = get_or_create_correlation_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    mimetype = response.mimetype
-    if mimetype == "application/json":
-        headers.setdefault("Cache-Control", "no-store")
-    elif mimetype == "text/html":
+    # add() does not look for an earlier value: no view sets these headers.
+    headers.add("X-Correlation-Id", get_or_create_correlation_id())
+    headers.add("X-Content-Type-Options", "nosniff")
+    if isinstance(response, JsonResponse) or response.mimetype == "application/json":
+        headers.add("Cache-Control", "no-store")
+    elif response.mimetype == "text/html":
         headers["Content-Security-Policy"] = _content_security_policy(request.host)
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"

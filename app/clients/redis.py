@@ -87,4 +87,4 @@ def redis_key(*parts: str | int, slot_of: str | int | None = None) -> str:
         is_shard = isinstance(slot_of, int)
         shard = slot_of if is_shard else ingress_shard_of_object(str(slot_of), CLUSTER_TAGS.shard_count)
         parts = (*parts, f"{{{shard}}}")
-    return ":".join(str(part) for part in parts)
+    return ":".join(map(str, parts))

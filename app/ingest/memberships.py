@@ -12,6 +12,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol
 
 import redis
@@ -25,7 +26,7 @@ from app.domain.routing import ingress_shard_of_object
 from app.failover.redis_failover import RedisFailover
 from app.ingest.block_cache import blocked_set_key
 from app.ingest.cache_loader import DEFAULT_MAX_MEMBERS, MembershipCacheLoader
-from app.ingest.membership_kinds import POST_LIKES, MembershipKind
+from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS, MembershipKind
 from app.ingest.membership_reader import MembershipReader
 from app.persistence import membership_keys
 from app.persistence.pending_follows import PendingFollows, pending_follows_key
@@ -35,6 +36,8 @@ MAX_ATTEMPTS = 6
 """Calls of the script per request: the owner is learned, the object loaded, the user looked up, or a lookup
 was overtaken by a write."""
 MAX_REMEMBERED_OWNERS = 50_000
+MAX_OBJECTS_WITH_KEYS = 2_000
+"""Objects whose keys are kept, about 1 kB each: building them took a tenth of a like's own time."""
 UNKNOWN_STATE = "?"
 
 
@@ -113,6 +116,7 @@ class MembershipStore(MembershipReader):
         self._set_script: ScriptCallable = set_script or register_script(connection, "ingest/set_membership")
         self._owner_by_post: dict[str, str] = {}
         """A post never changes its owner; the script checks it."""
+        self._script_keys = lru_cache(MAX_OBJECTS_WITH_KEYS)(self._build_script_keys)
         self.cache_loader = MembershipCacheLoader(connection, engine, max_cached_members)
         self.pending_follows = PendingFollows(connection)
 
@@ -173,11 +177,38 @@ class MembershipStore(MembershipReader):
         return _StoredState("1" if is_active else "0", version, looked_up_at)
 
     def _run_set_script(self, request: SetMembershipRequest, stored_state: _StoredState) -> Any:
-        membership_kind, object_id, limits = request.membership_kind, request.object_id, self._limits
-        is_like = membership_kind is POST_LIKES
+        object_id, limits = request.object_id, self._limits
+        is_like = request.membership_kind is POST_LIKES
         owner_id = self._owner_by_post.get(object_id, "") if is_like else object_id
+        keys, idle_set_entries = self._script_keys(is_like, object_id, owner_id)
+        if not is_like:
+            keys = [*keys, pending_follows_key(request.actor_id, slot_of=object_id)]
+        with translate_errors("set the membership"):
+            return self._set_script(
+                keys=keys,
+                args=[
+                    request.actor_id,
+                    request.desired_state.value,
+                    int((stored_state.looked_up_at + limits.call_deadline_seconds) * 1000),
+                    limits.max_shard_length,
+                    request.membership_kind.event_kind.value,
+                    object_id,
+                    request.event_id,
+                    request.traceparent,
+                    owner_id,
+                    stored_state.active,
+                    stored_state.version,
+                    membership_keys.user_bucket(request.actor_id),
+                    self._max_cached_members,
+                    *idle_set_entries,
+                ],
+            )
+
+    def _build_script_keys(self, is_like: bool, object_id: str, owner_id: str) -> tuple[list[str], list[str]]:
+        """The keys that do not depend on the actor, and the names of the object in the set of idle ones."""
+        membership_kind = POST_LIKES if is_like else USER_FOLLOWS
         count_key = membership_kind.count_key(object_id)
-        shard = ingress_shard_of_object(object_id, limits.shard_count)
+        shard = ingress_shard_of_object(object_id, self._limits.shard_count)
         keys = [
             count_key,
             membership_kind.members_key(object_id),
@@ -189,29 +220,10 @@ class MembershipStore(MembershipReader):
             redis_key("ingress", "enabled", slot_of=shard),
             membership_keys.idle_key(slot_of=shard),
         ]
-        if not is_like:
-            keys.append(pending_follows_key(request.actor_id, slot_of=shard))
-        with translate_errors("set the membership"):
-            return self._set_script(
-                keys=keys,
-                args=[
-                    request.actor_id,
-                    request.desired_state.value,
-                    int((stored_state.looked_up_at + limits.call_deadline_seconds) * 1000),
-                    limits.max_shard_length,
-                    membership_kind.event_kind.value,
-                    object_id,
-                    request.event_id,
-                    request.traceparent,
-                    owner_id,
-                    stored_state.active,
-                    stored_state.version,
-                    membership_keys.user_bucket(request.actor_id),
-                    self._max_cached_members,
-                    membership_kind.idle_set_entry(object_id),
-                    membership_keys.blocks_idle_set_entry(owner_id),
-                ],
-            )
+        return keys, [
+            membership_kind.idle_set_entry(object_id),
+            membership_keys.blocks_idle_set_entry(owner_id),
+        ]
 
 
 _ACCEPTED_STATUSES = frozenset({"done", "unchanged", "unknown_previous", "unpublished"})

@@ -3,6 +3,7 @@
 The hot path: one dictionary look-up for the token, one Redis call, no SQL.
 """
 
+from flask import Response, jsonify
 from marshmallow import fields
 
 from app.trace_context import get_or_create_traceparent
@@ -11,7 +12,6 @@ from blueprints.http.authority import Authority, requires
 from blueprints.http.ids import parse_uuid
 from blueprints.http.request_auth import RequestAuth
 from blueprints.http.response_schemas import ResponseSchema
-from blueprints.http.serializers import JsonObject
 from blueprints.http.toggle_methods import desired_state_from_method
 from blueprints.http.write_actions import WriteActions
 
@@ -30,13 +30,15 @@ def blueprint(request_auth: RequestAuth, write_actions: WriteActions) -> ApiBlue
     @routes.toggle("/<post_id>/like")
     @requires(Authority.USER, request_auth.current_user_id)
     @routes.returns(LikeResponse, errors=(404,), headers={EVENT_ID_HEADER: "the event, at /events/:id"})
-    def set_like(actor_id: str, post_id: str) -> tuple[JsonObject, int, dict[str, str]]:
+    def set_like(actor_id: str, post_id: str) -> Response:
         """Like a post, or withdraw the like."""
         event_id = write_actions.new_id()
         membership = write_actions.checked().set_like(
             actor_id, parse_uuid(post_id), desired_state_from_method(), get_or_create_traceparent(), event_id
         )
-        body = {"success": True, "liked": membership.active, "likesCount": membership.count}
-        return body, 200, {EVENT_ID_HEADER: event_id} if membership.is_published else {}
+        response = jsonify(success=True, liked=membership.active, likesCount=membership.count)
+        if membership.is_published:
+            response.headers.add(EVENT_ID_HEADER, event_id)
+        return response
 
     return routes

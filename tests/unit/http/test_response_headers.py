@@ -21,6 +21,12 @@ def test_personal_response_is_not_cacheable(client: FlaskClient, user_id: str) -
     assert response.headers["Cache-Control"] == "no-store"
 
 
+def test_head_has_the_headers_without_the_body(client: FlaskClient) -> None:
+    got, head = client.get("/api/nowhere"), client.head("/api/nowhere")
+    assert got.data
+    assert (head.data, head.content_length) == (b"", got.content_length)
+
+
 @pytest.fixture
 def cors_client(fake_services: SharedServices) -> FlaskClient:
     web = dataclasses.replace(fake_services.settings.web, cors_origins=(ORIGIN, IPV6_ORIGIN))
