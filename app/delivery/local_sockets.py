@@ -8,8 +8,12 @@ app/delivery/sockets.py binds it to the application. Until then it has no connec
 from collections.abc import Collection
 from typing import Any
 
+from engineio.packet import MESSAGE
+from engineio.packet import Packet as EnginePacket
 from flask_socketio import SocketIO
+from socketio.packet import EVENT
 
+from app.clients.gevent_setup import iterate_cooperatively
 from app.delivery.history import ClientEventHistory
 from app.delivery.post_watchers import PostWatchers
 from app.delivery.socket_backpressure import BackpressureGuard
@@ -31,9 +35,16 @@ class LocalSockets:
         return self.backpressure
 
     def emit(self, event: str, data: dict[str, Any], sids: Collection[str]) -> None:
-        """Encodes the event once."""
-        if sids:
-            self.socketio.emit(event, data, to=list(sids))
+        """Encodes the event once. Lets other greenlets run between many sockets."""
+        if not sids:
+            return
+        server = self.socketio.server
+        message = server.packet_class(EVENT, data=[event, data], namespace="/").encode()
+        packet = EnginePacket(MESSAGE, message)
+        for sid in iterate_cooperatively(list(sids)):
+            eio_sid = server.manager.eio_sid_from_sid(sid, "/")
+            if eio_sid is not None:
+                server.eio.send_packet(eio_sid, packet)
 
     def close(self, sid: str) -> None:
         """Its client reconnects."""

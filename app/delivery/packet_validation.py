@@ -1,14 +1,13 @@
 """Validation of Socket.IO packets before the libraries handle them.
 
 Input: POST requests below /socket.io/ (app/delivery/sockets.py) and WebSocket messages
-(app/delivery/socket_backpressure.py). Output: 400, 408 or 413 for a request, and its session goes on; an
+(app/delivery/client_websocket.py). Output: 400, 408 or 413 for a request, and its session goes on; an
 invalid WebSocket message closes the socket.
 
 python-engineio accepts 16 packets per POST, answers 200 to a body it cannot decode, and drops all of it with
 a traceback. python-socketio lets clients send its own events, connect and disconnect.
 """
 
-import logging
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-log = logging.getLogger(__name__)
 MAX_PACKETS = 320
 """A reconnecting client acknowledges up to 300 messages at once."""
 SEPARATOR = b"\x1e"
@@ -58,30 +56,6 @@ def validate_socketio_message(packet: EnginePacket) -> None:
         if not packet.data:
             raise ValueError("The message is empty")
         ClientPacket(encoded_packet=packet.data)
-
-
-class ValidatingWebSocket:
-    """A WebSocket that ends at the first undecodable frame: python-engineio would leave its session
-    open."""
-
-    def __init__(self, websocket: Any) -> None:
-        self._websocket = websocket
-
-    def wait(self) -> Any:
-        frame = self._websocket.wait()
-        if frame is not None:
-            try:
-                validate_socketio_message(EnginePacket(encoded_packet=frame))
-            except DECODE_ERRORS:
-                log.warning(
-                    "A socket sent an invalid packet and is closed",
-                    extra={"event": "invalid_packet_received"},
-                )
-                return None
-        return frame
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._websocket, name)
 
 
 def wrap_with_request_validation(socketio_app: "WSGIApplication", max_bytes: int) -> "WSGIApplication":

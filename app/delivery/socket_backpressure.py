@@ -4,6 +4,8 @@ Installed once per Engine.IO server (app/delivery/sockets.py). Output: disconnec
 reconnect and resume. python-engineio keeps unread packets in an unbounded queue and starts a greenlet for
 each received message. Its own disconnect waits until the queue is empty, which never happens with a slow
 reader or a polling client that went away: sockets are closed here, and the connection itself is shut down.
+
+A message for a WebSocket with an empty queue is sent at once (app/delivery/client_websocket.py).
 """
 
 import logging
@@ -17,7 +19,7 @@ from typing import Any
 import gevent
 from gevent.queue import JoinableQueue
 
-from app.delivery.packet_validation import ValidatingWebSocket
+from app.delivery.client_websocket import ClientWebSocket
 
 log = logging.getLogger(__name__)
 MAX_QUEUED_PACKETS = 1_000
@@ -35,9 +37,13 @@ class BoundedSendQueue(JoinableQueue):  # type: ignore[type-arg]
     def __init__(self) -> None:
         super().__init__()
         self.full_since: float | None = None
+        self.try_send: Callable[[Any], bool] = _cannot_send
+        """Sends a packet without waiting. False: it has to be queued."""
         self._queued_bytes = 0
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if not self.qsize() and self.try_send(item):
+            return
         size = _packet_size(item)
         if item is not None and (
             self.qsize() >= MAX_QUEUED_PACKETS
@@ -74,6 +80,10 @@ class NoPartialSendSocket:
     def __init__(self, raw_socket: Any) -> None:
         self._raw_socket = raw_socket
         self.send = raw_socket.sendall
+
+    def send_some(self, data: bytes) -> int:
+        """Sends what the connection takes at once, and returns its size. Raises OSError if that is none."""
+        return int(self._raw_socket.send(data, 0, 0.0))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw_socket, name)
@@ -147,10 +157,16 @@ class BackpressureGuard:
 
     def _validate_and_track_websockets(self, websocket_factory: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(handler: Any, server: Any) -> Any:
-            sid = handler.__self__.sid
-            serve_websocket = websocket_factory(
-                lambda websocket: handler(ValidatingWebSocket(websocket)), server
-            )
+            eio_socket = handler.__self__
+            sid = eio_socket.sid
+
+            def handle_websocket(websocket: Any) -> Any:
+                client_websocket = ClientWebSocket(websocket, eio_socket)
+                if isinstance(websocket.ws.sock, NoPartialSendSocket):
+                    eio_socket.queue.try_send = client_websocket.try_send
+                return handler(client_websocket)
+
+            serve_websocket = websocket_factory(handle_websocket, server)
 
             def application(environ: dict[str, Any], start_response: Any) -> Any:
                 raw_socket = environ.get("gunicorn.socket")
@@ -173,6 +189,11 @@ def _shut_down_socket(raw_socket: Any) -> None:
     """Wakes greenlets that wait to send or receive."""
     with suppress(OSError):
         raw_socket.shutdown(socket.SHUT_RDWR)
+
+
+def _cannot_send(_: Any) -> bool:
+    """Of a socket without a WebSocket."""
+    return False
 
 
 def _packet_size(item: Any) -> int:

@@ -89,6 +89,23 @@ def test_post_is_not_emitted_after_its_last_watcher_left(harness: LiveCountsHarn
     assert harness.read_count == 0
 
 
+def test_socket_that_begins_to_watch_during_the_emission_gets_no_older_counts(
+    harness: LiveCountsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sid, post_id in (("s1", "a"), ("s2", "b")):
+        harness.watchers.replace_list(sid, [post_id])
+    emit = harness.live_counts._emit_to_sockets
+
+    def emit_while_s3_begins_to_watch(event: str, data: dict[str, Any], sids: Collection[str]) -> None:
+        harness.watchers.replace_list("s3", ["b"])
+        emit(event, data, sids)
+
+    monkeypatch.setattr(harness.live_counts, "_emit_to_sockets", emit_while_s3_begins_to_watch)
+    harness.change("a", "b")
+
+    assert harness.emit_due() == [("s1", "a", 1), ("s2", "b", 1)]
+
+
 def test_unreadable_counts_are_emitted_later(harness: LiveCountsHarness) -> None:
     harness.watchers.add_socket_without_list("s1")
     harness.watchers.replace_list("s2", ["a"])
