@@ -3,20 +3,17 @@
 The web process must be warm, and no worker may run.
 """
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.client import HTTPConnection
-from typing import Any
 
-import redis
 from sqlalchemy import text
 
 from bench.harness import BenchHarness
 from bench.results import BenchmarkResult
 from harness.fixtures import create_posts, create_users, init_caches
 from harness.processes import ManagedProcess
+from harness.redis_commands import count_redis_commands
 
 LIKE_COUNT = 500
 
@@ -36,7 +33,9 @@ def count_calls(
         conn = base_conn.execution_options(isolation_level="AUTOCOMMIT")
         conn.execute(text("create extension if not exists pg_stat_statements"))
         conn.execute(text("select pg_stat_statements_reset()"))
-        redis_commands = count_redis_commands(harness, lambda: _send_likes(web.port, path, access_token))
+        redis_commands = count_redis_commands(
+            harness.redis_url, lambda: _send_likes(web.port, path, access_token)
+        )
         statements = conn.execute(
             text("select query, calls from pg_stat_statements where query not like '%pg_stat_state%'")
         ).all()
@@ -98,32 +97,3 @@ def _send_likes(port: int, path: str, access_token: str, like_count: int = LIKE_
         if response.status != 200:
             raise RuntimeError(f"a like was answered with {response.status}")
     conn.close()
-
-
-def count_redis_commands(harness: BenchHarness, action: Callable[[], None]) -> Counter[str]:
-    """Commands that Redis received during the action, without those called by scripts."""
-    command_counts: Counter[str] = Counter()
-    # A long timeout: MONITOR sends nothing while no command arrives.
-    connection = redis.Redis.from_url(harness.redis_url, decode_responses=True, socket_timeout=60)
-    control_client = harness.worker_services.services.redis
-    control_client.ping()  # connects now, so that its connection is not counted
-    monitor_started, end_marker = threading.Event(), "end of the count"
-
-    def listen() -> None:
-        with connection.monitor() as monitor:  # type: ignore[no-untyped-call]
-            monitor_started.set()
-            while True:
-                command: dict[str, Any] = monitor.next_command()
-                if end_marker in command["command"]:
-                    return
-                if command["client_type"] != "lua":
-                    command_counts[command["command"].split(" ", 1)[0].upper()] += 1
-
-    listener_thread = threading.Thread(target=listen)
-    listener_thread.start()
-    monitor_started.wait(5)
-    action()
-    control_client.echo(end_marker)
-    listener_thread.join(10)
-    connection.close()
-    return command_counts

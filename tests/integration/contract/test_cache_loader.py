@@ -1,20 +1,17 @@
 """Loading memberships from PostgreSQL into Redis: once, and never over newer state."""
 
-from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
 from tests.support.fixtures import SampleUsers, insert_users, new_id
 from tests.support.membership_harness import set_like
+from tests.support.sql_recorder import record_sql
 
 pytestmark = pytest.mark.service
 
@@ -30,19 +27,6 @@ def write_like(engine: Engine, sample_users: SampleUsers, actor_id: str, active:
             text("insert into likes (post_id, user_id, active) values (:post, :actor, :active)"),
             {"post": sample_users.post_id, "actor": actor_id, "active": active},
         )
-
-
-@contextmanager
-def count_statements(engine: Engine) -> Iterator[Counter[str]]:
-    """Counts how often each statement runs."""
-    statements: Counter[str] = Counter()
-
-    def count(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements[statement] += 1
-
-    event.listen(engine, "before_cursor_execute", count)
-    yield statements
-    event.remove(engine, "before_cursor_execute", count)
 
 
 def test_first_like_of_an_uncached_post_counts_the_stored_likes(
@@ -74,11 +58,11 @@ def test_cached_post_needs_no_query(
 ) -> None:
     memberships.cache_loader.load_if_missing(POST_LIKES, sample_users.post_id)
 
-    with count_statements(engine) as statements:
+    with record_sql(engine) as sql:
         set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
         memberships.get_like_counts_and_states(sample_users.bob_id, [sample_users.post_id])
 
-    assert statements.total() == 0
+    assert sql.statements == []
 
 
 def test_concurrent_first_likes_load_a_post_once(
@@ -86,17 +70,16 @@ def test_concurrent_first_likes_load_a_post_once(
 ) -> None:
     actor_ids = insert_users(engine, *(f"P{n}" for n in range(8)))
 
-    with count_statements(engine) as statements, ThreadPoolExecutor(8) as pool:
+    with record_sql(engine) as sql, ThreadPoolExecutor(8) as pool:
         futures = [
             pool.submit(set_like, memberships, actor_id, sample_users.post_id) for actor_id in actor_ids
         ]
         counts = {future.result().count for future in futures}
 
     assert counts == set(range(1, 9))
-    assert statements[_driver_form(POST_LIKES.select_object_sql)] == 1
-    assert (
-        statements[_driver_form(USER_FOLLOWS.select_object_sql)] == 0
-    )  # the owner's followers are not needed
+    assert sql.statements.count(_driver_form(POST_LIKES.select_object_sql)) == 1
+    # The owner's followers are not needed.
+    assert _driver_form(USER_FOLLOWS.select_object_sql) not in sql.statements
 
 
 def _driver_form(sql: str) -> str:

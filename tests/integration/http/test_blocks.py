@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import redis
 from flask import Flask
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
-from app.bootstrap import SharedServices
 from tests.support.api_user import ApiUser
 
 pytestmark = pytest.mark.service
@@ -191,17 +190,6 @@ def test_own_comment_below_a_hidden_post_can_be_deleted(
     blocked_scenario: BlockScenario,
 ) -> None:
     assert blocked_scenario.bob("DELETE", f"/api/comments/{blocked_scenario.comment_id}")["status"] == 200
-
-
-def test_like_of_a_cached_post_queries_no_blocks(
-    block_scenario: BlockScenario, isolated_services: SharedServices
-) -> None:
-    block_scenario.bob("PUT", f"/api/posts/{block_scenario.post}/like")
-    statements: list[str] = []
-    event.listen(isolated_services.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-
-    assert block_scenario.bob("DELETE", f"/api/posts/{block_scenario.post}/like")["status"] == 200
-    assert statements == []
 
 
 def _ids(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,12 +1,10 @@
 """Lists and counts cost the same however many rows there are: page numbers end, and counts stop."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from app.bootstrap import SharedServices, new_id
 from app.operations import database_viewer
@@ -14,6 +12,7 @@ from app.operations.database_viewer import TABLE_VIEWS, DatabaseViewer
 from app.persistence.bounded_counts import MAX_LISTED_ROWS
 from app.persistence.pages import PageRequest
 from tests.support.api_user import ApiUser, alice
+from tests.support.sql_recorder import record_sql
 
 __all__ = ["alice"]
 pytestmark = pytest.mark.service
@@ -33,20 +32,6 @@ _COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
 @pytest.fixture
 def isolated_engine(isolated_services: SharedServices) -> Engine:
     return isolated_services.engine
-
-
-@contextmanager
-def recorded_statements(engine: Engine) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def record(*args: Any) -> None:
-        statements.append(str(args[2]))
-
-    event.listen(engine, "before_cursor_execute", record)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", record)
 
 
 def _insert(engine: Engine, statement: Any, user_id: str, rows: int) -> None:
@@ -155,11 +140,11 @@ def test_no_request_counts_all_rows_of_a_growing_table(isolated_engine: Engine, 
         "/api/admin/db/stats",
         *(f"/api/admin/db/{name}" for name in TABLE_VIEWS),
     ]
-    with recorded_statements(isolated_engine) as statements:
+    with record_sql(isolated_engine) as sql:
         statuses = {path: alice("GET", path)["status"] for path in paths}
 
     assert statuses == dict.fromkeys(paths, 200)
-    counting = [statement for statement in statements if _COUNT.search(statement)]
+    counting = [statement for statement in sql.statements if _COUNT.search(statement)]
     assert counting
     assert [statement for statement in counting if not _is_bounded(statement)] == []
 

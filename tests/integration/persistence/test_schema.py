@@ -15,6 +15,15 @@ MANY_READ_NOTIFICATIONS = text(
     "select :alice, 'LIKE', 'LOW', uuidv7(), 1, n % 100 > 0 from generate_series(1, 2000) n"
 )
 
+FOREIGN_KEYS_WITHOUT_INDEX = text("""
+    select c.conname from pg_constraint c
+        join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    where c.contype = 'f' and c.connamespace = 'public'::regnamespace and not exists (
+        select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1]
+            and (i.indpred is null
+                or pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', a.attname)))
+""")
+
 
 # The inspector does not know the operator class of an index.
 @pytest.mark.filterwarnings("ignore:Expression .* operator clause:UserWarning")
@@ -27,6 +36,32 @@ def test_migrations_create_the_columns_of_queries(engine: Engine, name: str) -> 
     named = {column.name: sql_type(column.type) for column in metadata.tables[name].columns}
 
     assert named.items() <= existing.items()
+
+
+def test_foreign_keys_have_an_index(engine: Engine) -> None:
+    """Without one, deleting a user or a post reads the whole table that refers to it."""
+    with engine.connect() as connection:
+        assert connection.execute(FOREIGN_KEYS_WITHOUT_INDEX).scalars().all() == []
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        "users set client_seq = client_seq + 1",
+        "users set follower_count = follower_count + 1",
+        "posts set like_count = like_count + 1",
+        "posts set comment_count = comment_count + 1",
+    ],
+)
+def test_counters_are_updated_without_a_new_index_entry(
+    engine: Engine, sample_users: SampleUsers, update: str
+) -> None:
+    """As heap-only tuples: no index has the column, and the page has room for the new version."""
+    with engine.begin() as connection:
+        row_count = connection.execute(text(f"update {update}")).rowcount
+        table = update.split()[0]
+        hot = text(f"select pg_stat_get_xact_tuples_hot_updated('{table}'::regclass)")
+        assert connection.execute(hot).scalar() == row_count > 0
 
 
 def test_rows_of_notifications_are_read_with_all_columns(engine: Engine) -> None:
