@@ -15,7 +15,7 @@ from app.domain.events import MEMBERSHIP_KINDS, Event, Kind
 from app.persistence import membership_keys
 
 MAX_EVENTS_PER_CALL = 1_000
-"""Redis serves no other client meanwhile (measured: N ms)."""
+"""Redis serves no other client meanwhile."""
 MembershipRow = tuple[Kind, str, str]
 """Kind, post or followed user, and actor of a row in likes or follows."""
 
