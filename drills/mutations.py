@@ -17,7 +17,7 @@ MUTATIONS = (
         "an unlike deletes its row, so that an older like becomes active again",
         "tests/integration/persistence/test_event_writer_rows.py",
         "app/persistence/*.py",
-        r"^( +)(\w+ = (\w+)\.execute\(statement, params\)\.all\(\)\n)",
+        r"^( +)(\w+ = (\w+)\.execute\(statement, _row_params\(.*\)\)\.all\(\)\n)",
         r'\1\2\1\3.execute(text("delete from likes where not active"))\n',
     ),
     replace_text(
