@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from sqlalchemy import text
-
 from app.devtools.storm.comparison import PIPELINE, ROW_PER_LIKE
 from bench.harness import BenchHarness
 from bench.pipeline import WAY_LABELS, LikePipeline, start_pipeline
@@ -31,7 +29,6 @@ POST_COUNT = 2_000
 ROW_PER_LIKE_SHARE = 5
 """One row per like is slow, so it gets a fifth of the likes; rates are comparable all the same."""
 MAX_BACKLOG_GROWTH_SHARE = 0.01
-_SELECT_WRITTEN = text("select coalesce(sum(like_count), 0) from posts where user_id = :owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +93,13 @@ class ThroughputBenchmark:
             started_at = time.perf_counter()
             while load.is_running:
                 time.sleep(1.0)
-                written = self._count_written(stores.author_id)
+                written, _ = self.pipeline.count_written(stores.author_id)
                 samples.append((time.perf_counter() - started_at, load.report["accepted"] - written))
             report = load.stop()
         finally:
             load.close()
-        self.pipeline.drain(stores, report)
+        self.pipeline.drain(stores, report["accepted"])
         return samples, report["accepted"] / max(seconds, report["seconds"])
-
-    def _count_written(self, owner_id: str) -> int:
-        with self.pipeline.harness.worker_services.services.engine.connect() as conn:
-            return int(conn.execute(_SELECT_WRITTEN, {"owner": owner_id}).scalar_one())
 
 
 def backlog_growth(samples: list[tuple[float, float]]) -> float:

@@ -56,7 +56,7 @@ class ReadBenchmark:
             if loads:
                 report = self.pipeline.wait_for_reports(loads)
                 kept = report["accepted"] / len(likes)
-                self.pipeline.drain(stores, report)
+                self.pipeline.drain(stores, report["accepted"])
         finally:
             for load in (*reader, *loads):
                 load.close()
