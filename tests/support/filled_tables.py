@@ -26,7 +26,7 @@ insert into notifications (user_id, type, priority, object_id, version, is_read,
         case when n % 3 = 0 then now() - make_interval(days => n % 95) end,
         case when n % 100 = 1 then now() - interval '9 days' end,
         case when n % 100 = 1 then now() - make_interval(days => n % 95) end, now() - interval '95 days'
-    from generate_series(1, 8000) n;
+    from generate_series(1, 24000) n;
 insert into outbox (user_id, client_seq, client_event, payload, published_at)
     select md5('u' || n % 2000 + 1)::uuid, 400 - n / 2000, 'notification', '{}',
         now() - make_interval(days => n % 92)

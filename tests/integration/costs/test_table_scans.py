@@ -48,6 +48,8 @@ READS_MANY_ROWS = (
     "/database",
 )
 """Figures for administrators, which count up to a higher bound, or what is not done yet."""
+COUNTS_WHOLE_TABLES = ("/api/admin/stats", "/api/admin/db/")
+"""They count rows up to a bound, without a condition."""
 WIPE = "DELETE /api/admin/db/clear"
 """Empties the tables."""
 
@@ -86,7 +88,6 @@ def test_request_finds_its_rows_by_an_index(
     "path",
     [
         "/api/posts/{p1}/likes",
-        "/api/comments?postId={p1}",
         "/api/follows/{u2000}/followers",
         "/api/users/{u2000}",
     ],
@@ -94,7 +95,7 @@ def test_request_finds_its_rows_by_an_index(
 def test_list_of_a_popular_post_or_user_reads_one_page(
     reads_of_app: TableReads, client: FlaskClient, shared_engine: Engine, path: str
 ) -> None:
-    """Each has 2,000 likes and followers, or more."""
+    """Each has 2,000 likes or followers. The comments of a post are not read in pages."""
     with shared_engine.connect() as conn:
         ids = conn.execute(text("select md5('p1')::uuid::text as p1, md5('u2000')::uuid::text as u2000"))
         path = path.format(**ids.mappings().one())
@@ -127,7 +128,8 @@ def test_page_finds_its_rows_by_an_index(
 
 
 def _assert_few_rows_read(path: str, reads: TableReads) -> None:
-    assert set(+reads.sequential_scans) - SMALL_TABLES == set(), path
+    if not path.startswith(COUNTS_WHOLE_TABLES):
+        assert set(+reads.sequential_scans) - SMALL_TABLES == set(), path
     if not path.startswith(READS_MANY_ROWS):
         assert {table: rows for table, rows in reads.rows.items() if rows > MAX_ROWS_READ} == {}, path
 
