@@ -93,17 +93,7 @@ class StrictUrlMap(Map):
     def bind_to_environ(
         self, environ: Any, server_name: str | None = None, subdomain: str | None = None
     ) -> MapAdapter:
-        if "HTTP_UPGRADE" in environ:
-            adapter = super().bind_to_environ(environ, server_name, subdomain)
-        else:  # without the host, on which no route depends
-            path = environ.get("PATH_INFO", "").encode("latin1").decode(errors="replace")
-            adapter = self.bind(
-                "",
-                environ.get("SCRIPT_NAME"),
-                subdomain,
-                path_info=path,
-                default_method=environ["REQUEST_METHOD"],
-            )
+        adapter = super().bind_to_environ(environ, server_name, subdomain)
         if adapter.path_info.startswith("//"):
             adapter.path_info = "/\0"  # matches no route
         return adapter
