@@ -17,7 +17,7 @@ from app.delivery.packet_validation import DECODE_ERRORS, validate_socketio_mess
 
 log = logging.getLogger(__name__)
 MAX_SHORT_MESSAGE_CHARS = 4_096
-"""Longer messages are compressed for clients that support it, which costs 0.3 MB of memory per connection."""
+"""Longer messages are compressed for clients that support it."""
 
 
 class ClientWebSocket:
