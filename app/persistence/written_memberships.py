@@ -14,7 +14,7 @@ from app.clients.redis import register_script, translate_errors
 from app.domain.events import MEMBERSHIP_KINDS, Event, Kind
 from app.persistence import membership_keys
 
-MAX_EVENTS_PER_CALL = 1_000
+MAX_EVENTS_PER_CALL = 200
 """Redis serves no other client meanwhile."""
 MembershipRow = tuple[Kind, str, str]
 """Kind, post or followed user, and actor of a row in likes or follows."""

@@ -59,16 +59,21 @@ def test_socket_that_has_not_joined_receives_no_events(cluster: WebCluster) -> N
     handshake_tab.connect()
     post = alice.create_post()
     ann.like(post)
+
+    def updates_of(tab: BrowserTab) -> list[dict[str, Any]]:
+        """Posts of earlier tests may change as well."""
+        return [update for update in tab.data_of("post_updated") if update["targetEntityId"] == post]
+
     cluster.wait_until(
-        lambda: joined_tab.toast_messages and joined_tab.data_of("post_updated"), "the toast and the count"
+        lambda: joined_tab.toast_messages and updates_of(joined_tab), "the toast and the count"
     )
     cluster.wait_until(
-        lambda: handshake_tab.toast_messages and handshake_tab.data_of("post_updated"),
+        lambda: handshake_tab.toast_messages and updates_of(handshake_tab),
         "the same with a token at the handshake",
     )
     assert unjoined_tab.received_events == []
-    update = joined_tab.data_of("post_updated")[-1]
-    assert (update["type"], update["targetEntityId"]) == ("POST_UPDATED", post)
+    update = updates_of(joined_tab)[-1]
+    assert update["type"] == "POST_UPDATED"
     assert update["metadata"]["likesCount"] == 1
     assert update["metadata"]["commentsCount"] == 0
 

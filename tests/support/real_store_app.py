@@ -5,6 +5,7 @@ Test modules import the fixtures `app_services`, `app` and `route_data`.
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import jwt
@@ -15,9 +16,11 @@ from sqlalchemy import Engine
 
 from app.accounts.passwords import PasswordHashing
 from app.bootstrap import SharedServices, new_id
+from app.domain.errors import Unavailable
 from app.persistence.delivery_log import DeliveryLog, create_dynamodb_client
 from app.social.users import NewUser, Users
 from app.web import WebApplication
+from harness.waiting import wait_until
 from tests.conftest import empty_redis, empty_tables
 from tests.support.api_routes import CALLERS
 from tests.support.api_user import PASSWORD, insert_notification
@@ -35,8 +38,16 @@ def app_services(
     with redis.Redis.from_url(environment["REDIS_URL"]) as connection:
         empty_redis(connection)
     with environment_variables(environment):
-        DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")).create_table()
+        wait_until(lambda: _try_create_delivery_log(environment), "the delivery log", 60.0)
         yield application.web_services.services
+
+
+def _try_create_delivery_log(environment: dict[str, str]) -> bool:
+    """DynamoDB Local takes seconds for its first call on a busy machine."""
+    with suppress(Unavailable):
+        DeliveryLog(create_dynamodb_client(environment["DYNAMODB_ENDPOINT_URL"], "us-east-1")).create_table()
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
