@@ -1,7 +1,6 @@
 """What an event costs at each store, as counts, which are the same on any machine.
 
-A limit is the figure of the day when it was set, bytes with a tenth more. Whoever makes it smaller lowers the
-limit with it.
+The limits were estimated from the code, and hold. Whoever makes a figure smaller lowers its limit with it.
 """
 
 from collections import Counter
