@@ -173,8 +173,10 @@ def _add_headers_and_count_response(response: Response) -> Response:
     # add() does not look for an earlier value: no view sets these headers.
     headers.add("X-Correlation-Id", get_or_create_correlation_id())
     headers.add("X-Content-Type-Options", "nosniff")
-    if isinstance(response, JsonResponse) or response.mimetype == "application/json":
+    if isinstance(response, JsonResponse):
         headers.add("Cache-Control", "no-store")
+    elif response.mimetype == "application/json":
+        headers.setdefault("Cache-Control", "no-store")
     elif response.mimetype == "text/html":
         headers["Content-Security-Policy"] = _content_security_policy(request.host)
         headers["Referrer-Policy"] = "same-origin"

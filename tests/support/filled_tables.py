@@ -1,5 +1,5 @@
-"""Rows in all tables that grow with the number of users, in the states that retention, queues and lists tell
-apart. The id of user n is md5('u' || n), posts have md5('p' || n).
+"""Rows in all tables that grow with the number of users, in the states that retention, queues and lists
+distinguish. The id of user n is md5('u' || n), posts have md5('p' || n).
 """
 
 from sqlalchemy import Engine, text
