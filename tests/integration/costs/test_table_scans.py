@@ -69,7 +69,8 @@ def test_request_finds_its_rows_by_an_index(
     )
 
     assert response.status_code != 500
-    _assert_no_table_scanned(route.path, reads_of_app)
+    if not route.path.startswith(COUNTS_WHOLE_TABLES):
+        assert _scanned_tables(reads_of_app) == set()
 
 
 @pytest.mark.parametrize(
@@ -109,15 +110,16 @@ def test_page_finds_its_rows_by_an_index(
         if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api/", "/static/"))
     }
     sign_in(client, f"admin_{route_data.admin[-12:]}@example.org")
+    scanned_tables: dict[str, set[str]] = {}
     for path in [*sorted(paths), "/search?q=owner", f"/notifications/not-told?person={username}"]:
         reads_of_app.reset()
         assert client.get(path).status_code != 500, path
-        _assert_no_table_scanned(path, reads_of_app)
+        scanned_tables[path] = _scanned_tables(reads_of_app)
+    assert {path: tables for path, tables in scanned_tables.items() if tables} == {}
 
 
-def _assert_no_table_scanned(path: str, reads: TableReads) -> None:
-    if not path.startswith(COUNTS_WHOLE_TABLES):
-        assert set(+reads.sequential_scans) - SMALL_TABLES == set(), path
+def _scanned_tables(reads: TableReads) -> set[str]:
+    return set(+reads.sequential_scans) - SMALL_TABLES
 
 
 def test_workers_find_their_rows_by_an_index(pipeline: PipelineHarness) -> None:
@@ -147,11 +149,13 @@ def test_workers_find_their_rows_by_an_index(pipeline: PipelineHarness) -> None:
         "retention": lambda: dict(RetentionPurge(pipeline.engine, 90).purge_by_category()),
         "account removal": lambda: pipeline.removals.delete_account(ann.id),
     }
+    scanned_tables: dict[str, set[str]] = {}
     with record_table_reads(pipeline.engine) as reads:
         for name, step in steps.items():
             reads.reset()
             step()
-            assert set(+reads.sequential_scans) - SMALL_TABLES == set(), name
+            scanned_tables[name] = _scanned_tables(reads)
+    assert {name: tables for name, tables in scanned_tables.items() if tables} == {}
 
 
 def _act(pipeline: PipelineHarness, ann: PipelineUser, ben: PipelineUser) -> None:
