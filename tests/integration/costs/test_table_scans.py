@@ -1,5 +1,6 @@
 """No request and no worker reads a growing table from end to end: each statement finds its rows by an index,
-and so do the foreign keys and triggers behind it."""
+and so do the foreign keys and triggers behind it. Not noticed: a statement that reads another index of the
+table from end to end, or skips through it."""
 
 from collections.abc import Callable, Iterator
 
