@@ -5,12 +5,14 @@ libpq has no read timeout, so that a frozen server would block a greenlet for ev
 """
 
 import logging
+import select
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from gevent import monkey
+from sqlalchemy import URL, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -67,14 +69,12 @@ def create_pg_engine(
     """An engine that connects when it needs to, with at most `pool_size` connections, which it keeps: those
     beyond the size of a pool are closed after each use, and a new one costs as much as ten statements."""
     idle_in_transaction_timeout_ms = min(statement_timeout_ms, IDLE_IN_TRANSACTION_TIMEOUT_MS)
-    return create_engine(
+    engine = create_engine(
         psycopg2_url(url),
         poolclass=BudgetChargingPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        # A worker repeats a step that failed on a dead connection; a request would respond with 503.
-        pool_pre_ping=application == "web",
         pool_recycle=300,
         hide_parameters=True,  # data errors would put passwords into the log
         connect_args={
@@ -89,6 +89,18 @@ def create_pg_engine(
             ),
         },
     )
+    event.listen(engine, "checkout", _reject_connection_closed_by_server)
+    return engine
+
+
+def _reject_connection_closed_by_server(connection: psycopg2.extensions.connection, *_: object) -> None:
+    """The pool replaces a rejected connection, else a request would respond with 503. One that rests has
+    nothing to read unless the server closed it; pool_pre_ping would ask the server, which takes a round trip
+    per use (measured: 8 % of the time of a feed)."""
+    readable = monkey.get_original("select", "poll")()
+    readable.register(connection.fileno(), select.POLLIN)
+    if readable.poll(0):
+        raise DisconnectionError("closed by the server")
 
 
 def autocommit_engine(engine: Engine) -> Engine:

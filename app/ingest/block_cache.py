@@ -12,6 +12,7 @@ own, because a script reads one slot: `slot_of` names the object whose slot is m
 import redis
 from sqlalchemy import Engine, text
 
+from app.clients.postgres import autocommit_engine
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import CLUSTER_TAGS, redis_key, register_script, translate_errors
 from app.persistence import clear_watermarks, membership_keys
@@ -25,7 +26,7 @@ NO_READ_TOKEN = "*"  # noqa: S105 - no secret
 class UserBlockCache:
     def __init__(self, connection: redis.Redis, engine: Engine) -> None:
         self._redis = connection
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
         self._change_block_script = register_script(connection, "ingest/change_block")
         self._load_blocks_script = register_script(connection, "ingest/load_blocks")
 

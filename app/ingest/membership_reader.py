@@ -13,6 +13,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from app.clients import stale_reads
+from app.clients.postgres import autocommit_engine
 from app.clients.postgres import translate_errors as translate_postgres_errors
 from app.clients.redis import redis_key, translate_errors
 from app.clients.redis_health import REDIS_HEALTH
@@ -42,7 +43,7 @@ class MembershipReader:
         redis_failover: RedisFailover | None,
     ) -> None:
         self._redis = connection
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
         self._redis_failover = redis_failover
 
     def get_like_counts_and_states(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import define_rejection
 from app.domain.events import to_iso_utc
 
@@ -42,7 +42,7 @@ class StoredComments:
     """Read-only. All methods raise Unavailable without PostgreSQL."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
 
     def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
         with translate_errors("count comments"), self._engine.connect() as conn:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Rejected
 from app.domain.events import Event, Kind
 
@@ -30,7 +30,7 @@ def not_blocked_condition(viewer_id: str | None, other_column: str) -> ColumnEle
 
 class Blocks:
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
 
     def raise_if_blocked(
         self, viewer_id: str | None, other_user_id: str, not_found_error: type[Rejected]

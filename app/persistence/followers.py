@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import gevent
 from sqlalchemy import Engine, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Unavailable
 from app.persistence.pending_follows import PendingFollows
 
@@ -26,7 +26,7 @@ MAX_CACHED_FOLLOWS = 20_000
 
 class FollowerLookup:
     def __init__(self, engine: Engine, pending_follows: PendingFollows) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
         self._pending_follows = pending_follows
         self._retry_at = 0.0
         self._cached_at = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, RowMapping, select, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import define_rejection
 from app.domain.events import SEQ_PER_MS, Priority
 from app.domain.notification_reasons import MAX_COUNTED_IN_WINDOW
@@ -58,7 +58,7 @@ class NotificationExplanation:
 
 class Notifications:
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
 
     def list_newest(self, user_id: str, filters: NotificationFilter, page: PageRequest) -> Page[RowMapping]:
         """Sorted by the last change, newest first."""

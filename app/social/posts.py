@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, select, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import define_rejection
 from app.persistence.blocks import not_blocked_condition
 from app.persistence.bounded_counts import MAX_LISTED_ROWS, select_bounded_count
@@ -36,7 +36,7 @@ class Post:
 
 class PostReader:
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
 
     def list_newest(self, user_id: str | None, page: PageRequest, viewer_id: str | None = None) -> Page[Post]:
         """Newest first, of one user or of all; without posts that a block hides from the viewer."""

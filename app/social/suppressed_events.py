@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, RowMapping, exists, or_, select, text
 
-from app.clients.postgres import translate_errors
+from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.events import Kind
 from app.domain.preferences import SuppressionReason
 from app.persistence.pages import AnyRow
@@ -61,7 +61,7 @@ class SuppressedPage:
 
 class SuppressedEventStore:
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = autocommit_engine(engine)
 
     def list_newest(
         self, user_id: str, filters: SuppressedFilter, limit: int, before_id: int | None = None
