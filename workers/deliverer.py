@@ -5,7 +5,7 @@ names: they are looked up just before the push (app/persistence/serializer.py), 
 current names.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.domain.errors import Poisoned, Unavailable
@@ -15,7 +15,7 @@ from app.failpoints import hit_failpoint
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.dead_letters import DeadLetter, DeadLetterQueue
 from app.messaging.records import ConsumedRecord
-from app.messaging.socket_push import SocketPushPublisher, user_room
+from app.messaging.socket_push import ClientEvent, SocketPushPublisher, user_room
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
 from app.persistence.serializer import Json, needs_user_lookup
 from workers.ready_records import (
@@ -102,9 +102,7 @@ class Deliverer:
     def _push_or_seek_back(self, client_events: list[dict[str, Any]]) -> None:
         """Pushes all of them, or seeks back so that all are pushed again later."""
         try:
-            for client_event in self._iter_events_with_names(client_events):
-                data = with_encrypted_login_code(client_event["data"], client_event.get("encryptedBody"))
-                self._push.emit(client_event["clientEvent"], data, user_room(client_event["targetId"]))
+            self._add_names_and_push(client_events)
         except Unavailable:
             # Read again later instead of kept in memory: a consumer that does not poll loses its
             # partitions after a minute.
@@ -112,16 +110,16 @@ class Deliverer:
             self._subscriber.seek_to_committed()
             raise
 
-    def _iter_events_with_names(self, client_events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _add_names_and_push(self, client_events: list[dict[str, Any]]) -> None:
         """One look-up for all. When it fails, events without users (codes, alerts) are still pushed."""
         try:
             named_data = self._add_names([client_event["data"] for client_event in client_events])
         except Unavailable:
             without_users = [event for event in client_events if not needs_user_lookup(event["data"])]
             named_data = self._add_names([event["data"] for event in without_users])
-            yield from _replace_event_data(without_users, named_data)
+            self._push.emit_all(map(_to_client_event, without_users, named_data))
             raise
-        yield from _replace_event_data(client_events, named_data)
+        self._push.emit_all(map(_to_client_event, client_events, named_data))
 
     def _parse_or_dead_letter(self, record: ConsumedRecord) -> dict[str, Any] | None:
         try:
@@ -132,8 +130,6 @@ class Deliverer:
             return None
 
 
-def _replace_event_data(
-    client_events: list[dict[str, Any]], named_data: list[Json]
-) -> Iterator[dict[str, Any]]:
-    for client_event, data in zip(client_events, named_data, strict=True):
-        yield client_event | {"data": data}
+def _to_client_event(ready: dict[str, Any], named_data: Json) -> ClientEvent:
+    data = with_encrypted_login_code(named_data, ready.get("encryptedBody"))
+    return ready["clientEvent"], data, user_room(ready["targetId"])

@@ -4,6 +4,7 @@ In: client events that are already stored. Out: app/delivery/redis_pubsub.py in 
 drops messages without a listener: web processes then read the outbox (app/delivery/socket_dispatcher.py).
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -17,6 +18,8 @@ ALL_POSTS_ROOM = "all-posts"
 POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
 """For the web processes, not for sockets: the room has none."""
 MAX_CONNECTIONS = 4
+ClientEvent = tuple[str, dict[str, Any], str]
+"""Name, payload and room."""
 
 
 def user_room(user_id: str) -> str:
@@ -30,6 +33,14 @@ class SocketPushPublisher:
 
     def emit(self, event_name: str, payload: dict[str, Any], room: str) -> None:
         """Returns when Redis has published it. Raises Unavailable; it may have been published then."""
-        message = orjson.dumps({"event": event_name, "data": payload, "room": room})
-        with translate_errors("publish a client event"):
-            self._redis_client.publish(CLIENT_EVENT_CHANNEL, message)
+        self.emit_all([(event_name, payload, room)])
+
+    def emit_all(self, client_events: Iterable[ClientEvent]) -> None:
+        """Returns when Redis has published them, in this order and in one round trip. Raises Unavailable;
+        some of them may have been published then."""
+        with translate_errors("publish client events"):
+            pipeline = self._redis_client.pipeline(transaction=False)
+            for event_name, payload, room in client_events:
+                message = orjson.dumps({"event": event_name, "data": payload, "room": room})
+                pipeline.publish(CLIENT_EVENT_CHANNEL, message)
+            pipeline.execute()

@@ -5,7 +5,7 @@ MemoryPushPublisher    records the client events that would be pushed to sockets
 ManualClock            a clock that moves only when the test moves it
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -13,7 +13,7 @@ from zlib import crc32
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ConsumedRecord, ProducerRecord, RecordsRejected
-from app.messaging.socket_push import user_room
+from app.messaging.socket_push import ClientEvent, user_room
 
 PARTITIONS = 3
 PARTITION_COUNT_BY_TOPIC = {topic.value: PARTITIONS for topic in Topic}
@@ -36,10 +36,13 @@ class MemoryPushPublisher:
     """Records client events instead of publishing them (app.messaging.socket_push.SocketPushPublisher)."""
 
     def __init__(self) -> None:
-        self.client_events: list[tuple[str, dict[str, Any], str]] = []
+        self.client_events: list[ClientEvent] = []
 
     def emit(self, event_name: str, payload: dict[str, Any], room: str) -> None:
-        self.client_events.append((event_name, payload, room))
+        self.emit_all([(event_name, payload, room)])
+
+    def emit_all(self, client_events: Iterable[ClientEvent]) -> None:
+        self.client_events += client_events
 
     def events_for_user(self, user_id: str, event: str = "notification") -> list[dict[str, Any]]:
         """Payloads of one event type pushed to a user, in order."""

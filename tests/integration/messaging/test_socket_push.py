@@ -15,7 +15,9 @@ from tests.support.fixtures import new_id
 
 
 def test_fake_has_the_signature_of_the_publisher() -> None:
-    assert inspect.signature(MemoryPushPublisher.emit) == inspect.signature(SocketPushPublisher.emit)
+    for name in ("emit", "emit_all"):
+        fake, real = getattr(MemoryPushPublisher, name), getattr(SocketPushPublisher, name)
+        assert inspect.signature(fake) == inspect.signature(real)
 
 
 def test_fake_returns_the_events_of_one_user() -> None:
@@ -29,22 +31,26 @@ def test_fake_returns_the_events_of_one_user() -> None:
 
 
 @pytest.mark.service
-def test_event_is_published_with_its_room(real_redis: redis.Redis, environment: dict[str, str]) -> None:
+def test_events_are_published_in_order_with_their_rooms(
+    real_redis: redis.Redis, environment: dict[str, str]
+) -> None:
     redis_client = redis.Redis.from_url(environment["REDIS_URL"])
     channel: Any = redis_client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     channel.subscribe(CLIENT_EVENT_CHANNEL)
     while channel.get_message(timeout=0.1):
         """Waits until the subscription is confirmed."""
 
-    SocketPushPublisher(environment["REDIS_URL"]).emit("notification", {"n": 1}, "user:x")
+    events = [("notification", {"n": n}, "user:x") for n in (1, 2)]
+    SocketPushPublisher(environment["REDIS_URL"]).emit_all(events)
 
-    received, deadline = None, time.monotonic() + 5
-    while received is None and time.monotonic() < deadline:
-        received = channel.get_message(timeout=0.1)
+    received: list[Any] = []
+    deadline = time.monotonic() + 5
+    while len(received) < len(events) and time.monotonic() < deadline:
+        message = channel.get_message(timeout=0.1)
+        received += [orjson.loads(message["data"])] if message else []
     channel.close()
     redis_client.close()
-    assert received is not None
-    assert orjson.loads(received["data"]) == {"event": "notification", "data": {"n": 1}, "room": "user:x"}
+    assert received == [{"event": "notification", "data": {"n": n}, "room": "user:x"} for n in (1, 2)]
 
 
 def test_event_not_accepted_by_redis_raises_unavailable() -> None:
