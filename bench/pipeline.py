@@ -21,7 +21,8 @@ from app.devtools.storm.ledger import StormStores
 from app.devtools.storm.load_connection import PreparedRequest
 from app.devtools.storm.load_generator import LoadPlan
 from app.devtools.storm.load_process import LoadProcess
-from app.domain.worker_loops import WORKER_PROCESSES
+from app.domain.worker_loops import WORKER_LOOPS, WORKER_PROCESSES
+from app.operations.consumer_lag import read_consumer_group_offsets
 from app.operations.open_windows import OpenWindows
 from bench.harness import BenchHarness
 from harness.environment import TEST_SECRET_KEY
@@ -172,6 +173,21 @@ class LikePipeline:
         with self.harness.worker_services.services.engine.connect() as conn:
             written_count, has_unpublished = conn.execute(_SELECT_WRITTEN, {"owner": owner_id}).one()
         return int(written_count), bool(has_unpublished)
+
+    def wait_for_delivery_log(self) -> None:
+        """It is written behind the announcements: its work belongs to the likes that caused it."""
+        connection = self.harness.worker_services.services.settings.service_urls.kafka_connection
+        wait_until(
+            lambda: (
+                not any(
+                    item.lag
+                    for item in read_consumer_group_offsets(connection)
+                    if item.group == WORKER_LOOPS["delivery-log"].consumer_group
+                )
+            ),
+            "the delivery log",
+            DRAIN_TIMEOUT_SECONDS,
+        )
 
     def cpu_seconds_by_process(self) -> dict[str, float]:
         """So far, of everything that runs; of load generators once they have ended."""

@@ -68,6 +68,7 @@ class ThroughputBenchmark:
         requests = self.pipeline.build_likes(variant.way, stores.post_ids, like_count)
         cpu_before = self.pipeline.cpu_seconds_by_process()
         offered = self.pipeline.offer_likes(stores, requests, variant.web_count)
+        self.pipeline.wait_for_delivery_log()
         spent = {
             name: seconds - cpu_before[name]
             for name, seconds in self.pipeline.cpu_seconds_by_process().items()
