@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import redis
 
 from app.clients.gevent_setup import iterate_cooperatively
 from app.clients.redis import redis_key, register_script, translate_errors
+from app.domain.event_codec import event_from_windowed_json, windowed_json
 from app.domain.events import Event, Kind
 from app.domain.windows import WindowDecision, parse_window_name, window_name
 
@@ -91,7 +91,7 @@ class WindowStore:
                 offer.offset,
                 offer.instant_quota,
                 offer.due_ms,
-                "" if offer.is_unwindowed else _windowed_payload(event),
+                "" if offer.is_unwindowed else windowed_json(event),
             ]
         with translate_errors("gather events"):
             decisions = self._gather_script(
@@ -176,53 +176,13 @@ def _min_offset_key(partition: str) -> str:
     return redis_key("windows", "min_offset", partition)
 
 
-def _windowed_payload(event: Event) -> str:
-    """The event as stored in a window: without empty fields and those not needed later."""
-    fields = {
-        "eventId": event.event_id,
-        "actorId": event.actor_id,
-        "targetType": event.object_type,
-        "targetEntityId": event.object_id,
-        "seq": event.seq,
-        "active": event.active,
-        "follower": event.is_follower,
-        "title": event.title,
-        "message": event.message,
-        "imageUrl": event.image_url,
-        "metadata": dict(event.metadata),
-        "bypassedRedis": event.bypassed_redis,
-        "namesRecipient": event.mentions_recipient,
-    }
-    return orjson.dumps(
-        {name: value for name, value in fields.items() if value not in (None, False, {})}
-    ).decode()
-
-
 def gathered_events(recipient_id: str, kind: Kind, hash_values: Iterable[str]) -> Iterator[Event]:
-    """The gathered events of a window, given the values of its hash. They were validated before they were
-    gathered, so they are not validated again."""
+    """The gathered events of a window, given the values of its hash."""
     separator = f" {WindowDecision.GATHERED} "
     for value in iterate_cooperatively(hash_values):
         _, is_gathered, payload = value.partition(separator)
         if is_gathered:
-            get = orjson.loads(payload).get
-            yield Event(
-                event_id=get("eventId"),
-                kind=kind,
-                recipient_id=recipient_id,
-                actor_id=get("actorId"),
-                object_type=get("targetType"),
-                object_id=get("targetEntityId"),
-                seq=get("seq", 0),
-                active=get("active", False),
-                is_follower=get("follower", False),
-                title=get("title"),
-                message=get("message"),
-                image_url=get("imageUrl"),
-                metadata=get("metadata") or {},
-                bypassed_redis=get("bypassedRedis", False),
-                mentions_recipient=get("namesRecipient", False),
-            )
+            yield event_from_windowed_json(recipient_id, kind, payload)
 
 
 def _parse_claimed_window(name: str, is_early_flush: int, hash_values: Sequence[str]) -> ClaimedWindow:

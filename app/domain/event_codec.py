@@ -1,4 +1,5 @@
-"""Reads events: an ingress stream entry or a JSON value from Kafka in, an Event out.
+"""Reads events: an ingress stream entry or a JSON value from Kafka in, an Event out. Also writes and reads
+the form in which events wait in a window.
 
 Poisoned is raised for whatever can never become an event. The other direction is `Event.to_wire` and
 `Event.to_stream_fields` (app/domain/events.py).
@@ -8,6 +9,8 @@ import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import cast
+
+import orjson
 
 from app.domain.errors import Poisoned
 from app.domain.events import (
@@ -77,6 +80,52 @@ def event_from_wire(wire: object) -> Event:
     if kind in _KINDS_REQUIRING_OBJECT and event.object_id is None:
         raise Poisoned(f"{kind.value} has no targetEntityId")
     return event
+
+
+def windowed_json(event: Event) -> str:
+    """The event as stored in a window, whose name has the recipient and the kind: without empty fields and
+    those not needed later."""
+    fields = {
+        "eventId": event.event_id,
+        "actorId": event.actor_id,
+        "targetType": event.object_type,
+        "targetEntityId": event.object_id,
+        "seq": event.seq,
+        "active": event.active,
+        "follower": event.is_follower,
+        "title": event.title,
+        "message": event.message,
+        "imageUrl": event.image_url,
+        "metadata": dict(event.metadata),
+        "bypassedRedis": event.bypassed_redis,
+        "namesRecipient": event.mentions_recipient,
+    }
+    return orjson.dumps(
+        {name: value for name, value in fields.items() if value not in (None, False, {})}
+    ).decode()
+
+
+def event_from_windowed_json(recipient_id: str, kind: Kind, payload: str) -> Event:
+    """The event of a windowed_json(). It was validated before it was gathered, so it is not validated
+    again."""
+    get = orjson.loads(payload).get
+    return Event(
+        event_id=get("eventId"),
+        kind=kind,
+        recipient_id=recipient_id,
+        actor_id=get("actorId"),
+        object_type=get("targetType"),
+        object_id=get("targetEntityId"),
+        seq=get("seq", 0),
+        active=get("active", False),
+        is_follower=get("follower", False),
+        title=get("title"),
+        message=get("message"),
+        image_url=get("imageUrl"),
+        metadata=get("metadata") or {},
+        bypassed_redis=get("bypassedRedis", False),
+        mentions_recipient=get("namesRecipient", False),
+    )
 
 
 def _parse_json(json_text: bytes | str) -> object:
