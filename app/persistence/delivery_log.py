@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from app.clients import circuit_breaker
@@ -27,7 +25,11 @@ MAX_BATCH_ITEMS = 25
 
 
 def create_dynamodb_client(endpoint: str | None, region: str) -> Any:
-    """Create one per process: loading boto3's models blocks the gevent hub for half a second."""
+    """Create one per process: importing boto3 and loading its models blocks the gevent hub for half a second,
+    and few of the processes that import this module need the 8 MB."""
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "dynamodb",
         endpoint_url=endpoint,
