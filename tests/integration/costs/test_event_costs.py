@@ -5,7 +5,7 @@ compared exactly; bytes may be 15 % more. Whoever makes a figure smaller lowers 
 """
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
 import redis
@@ -16,7 +16,7 @@ from app.bootstrap import SharedServices
 from app.delivery.live_post_counts import LivePostCounts, PostCountReader
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
-from app.messaging.socket_push import SocketPushPublisher
+from app.messaging.socket_push import ClientEvent, SocketPushPublisher
 from app.web_services import build_local_sockets
 from harness.fixtures import create_posts, create_users
 from harness.redis_commands import count_redis_commands
@@ -142,13 +142,14 @@ def _count_records(pipeline: PipelineHarness) -> Counter[str]:
 
 def _publish_pushes(pipeline: PipelineHarness, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Client events are published in Redis as well as recorded."""
-    publisher, record_push = SocketPushPublisher(redis_url), pipeline.push_publisher.emit
+    publisher, record_push = SocketPushPublisher(redis_url), pipeline.push_publisher.emit_all
 
-    def emit(event_name: str, payload: dict[str, Any], room: str) -> None:
-        record_push(event_name, payload, room)
-        publisher.emit(event_name, payload, room)
+    def emit_all(client_events: Iterable[ClientEvent]) -> None:
+        events = list(client_events)
+        record_push(events)
+        publisher.emit_all(events)
 
-    monkeypatch.setattr(pipeline.push_publisher, "emit", emit)
+    monkeypatch.setattr(pipeline.push_publisher, "emit_all", emit_all)
 
 
 def test_toast_costs_two_messages_per_hop_and_batches_share_their_statements(
