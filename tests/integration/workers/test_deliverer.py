@@ -174,7 +174,7 @@ def test_event_not_accepted_by_redis_is_sent_by_the_next_deliverer(
 ) -> None:
     pipeline.publisher.publish([ready(pipeline)])
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.push_publisher, "emit", raise_redis_unavailable)
+        patch.setattr(pipeline.push_publisher, "emit_all", raise_redis_unavailable)
         with pytest.raises(Unavailable):
             pipeline.deliverer.step()
 
