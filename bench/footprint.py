@@ -3,7 +3,6 @@
 The likes come as fast as they are answered, so that the highest values are those of a full load.
 """
 
-import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,8 +25,6 @@ LIKES_VARIANT, NOTIFICATIONS_VARIANT, ROWS_VARIANT = (
 )
 NOTIFICATION_SHARE = 5
 """A notification each is slow, so those are a fifth of the likes."""
-SETTLE_SECONDS = 3.0
-"""Until the deliverer and the delivery log have read the last announcement."""
 MAX_WEB_MEGABYTES = 120
 ARBITER, WEB_WORKER = "arbiter", "worker"
 SHOWN_TABLES = ("likes", "notifications", "notification_actors", "outbox")
@@ -53,7 +50,7 @@ class Footprint:
         self._highest_megabytes, self._highest_redis_bytes = {}, 0
         bytes_before = self._read_bytes()
         offered = self.pipeline.offer_likes(stores, requests)
-        time.sleep(SETTLE_SECONDS)
+        self.pipeline.wait_for_delivery_log()
         bytes_after = self._read_bytes()
         bytes_after["Redis memory, highest"] = self._highest_redis_bytes
         bytes_before["Redis memory, highest"] = bytes_before["Redis memory, kept"]
@@ -150,7 +147,7 @@ def run_benchmark(harness: BenchHarness, rounds: int, like_count: int) -> Benchm
     # A rewrite in between would make the AOF smaller.
     harness.worker_services.services.redis.config_set("auto-aof-rewrite-percentage", 0)
     pipeline = start_pipeline(harness, {}, like_count)
-    time.sleep(SETTLE_SECONDS)
+    pipeline.wait_for_delivery_log()
     footprint = Footprint(pipeline)
     megabytes_at_rest = footprint.megabytes_by_process()
     pipeline.on_poll = footprint.sample

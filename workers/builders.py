@@ -89,6 +89,7 @@ def build_worker(loop: WorkerLoop, worker_services: WorkerServices) -> Worker:
         worker_services.services.heartbeats.record_heartbeat,
         parts.prepare,
         parts.close,
+        loop.batch_interval_seconds,
     )
 
 

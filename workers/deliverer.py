@@ -15,7 +15,7 @@ from app.failpoints import hit_failpoint
 from app.messaging.consumer import KafkaSubscriber
 from app.messaging.dead_letters import DeadLetter, DeadLetterQueue
 from app.messaging.records import ConsumedRecord
-from app.messaging.socket_push import ClientEvent, SocketPushPublisher, user_room
+from app.messaging.socket_push import SocketPush, SocketPushPublisher, user_room
 from app.messaging.stage_counters import BatchStats, RecordStats, discard_stats
 from app.persistence.serializer import Json, needs_user_lookup
 from workers.ready_records import (
@@ -117,9 +117,9 @@ class Deliverer:
         except Unavailable:
             without_users = [event for event in client_events if not needs_user_lookup(event["data"])]
             named_data = self._add_names([event["data"] for event in without_users])
-            self._push.emit_all(map(_to_client_event, without_users, named_data))
+            self._push.emit_all(map(_to_socket_push, without_users, named_data))
             raise
-        self._push.emit_all(map(_to_client_event, client_events, named_data))
+        self._push.emit_all(map(_to_socket_push, client_events, named_data))
 
     def _parse_or_dead_letter(self, record: ConsumedRecord) -> dict[str, Any] | None:
         try:
@@ -130,6 +130,6 @@ class Deliverer:
             return None
 
 
-def _to_client_event(ready: dict[str, Any], named_data: Json) -> ClientEvent:
+def _to_socket_push(ready: dict[str, Any], named_data: Json) -> SocketPush:
     data = with_encrypted_login_code(named_data, ready.get("encryptedBody"))
     return ready["clientEvent"], data, user_room(ready["targetId"])

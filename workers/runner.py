@@ -20,10 +20,8 @@ log = logging.getLogger(__name__)
 STEP_TIMEOUT_SECONDS = 100.0
 """More than twice the longest wait for PostgreSQL: a longer step hangs in some library."""
 SHUTDOWN_GRACE_SECONDS = 3.0
-BATCH_INTERVAL_SECONDS, MAX_BATCH_BURST = 0.05, 20
-"""A loop under load starts a batch each 50 ms on average, after a burst of twenty without a rest. A batch
-costs the bridge and the aggregator 5 ms each whatever its size (measured): without a rest, 100 likes a second
-took half of a core for the two and more than a third for Kafka."""
+MAX_BATCH_BURST = 20
+"""How many batches may follow each other without a rest after a quiet time."""
 CLOSE_TIMEOUT_SECONDS = 0.8
 """Stopping takes at most four seconds (contract); honcho kills after five."""
 
@@ -46,6 +44,8 @@ class Worker:
     heartbeat: Callable[[str], object]
     prepare: Callable[[], object] = noop
     close: Callable[[], object] = noop
+    batch_interval_seconds: float = 0.0
+    """Of WorkerLoop."""
     stop_event: Event = field(default_factory=Event)
     consecutive_failures: int = 0
     next_batch_at: float = 0.0
@@ -98,8 +98,8 @@ class Worker:
     def _schedule_next_batch(self) -> float:
         """Returns the delay in seconds until the next batch may start."""
         now = time.monotonic()
-        burst_start = now - MAX_BATCH_BURST * BATCH_INTERVAL_SECONDS
-        self.next_batch_at = max(self.next_batch_at, burst_start) + BATCH_INTERVAL_SECONDS
+        burst_start = now - MAX_BATCH_BURST * self.batch_interval_seconds
+        self.next_batch_at = max(self.next_batch_at, burst_start) + self.batch_interval_seconds
         return max(0.0, self.next_batch_at - now)
 
     def _close_after_timeout(self) -> None:

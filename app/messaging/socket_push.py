@@ -18,7 +18,7 @@ ALL_POSTS_ROOM = "all-posts"
 POSTS_CHANGED_EVENT, POSTS_CHANGED_ROOM = "posts_changed", "posts-changed"
 """For the web processes, not for sockets: the room has none."""
 MAX_CONNECTIONS = 4
-ClientEvent = tuple[str, dict[str, Any], str]
+SocketPush = tuple[str, dict[str, Any], str]
 """Name, payload and room."""
 
 
@@ -35,7 +35,7 @@ class SocketPushPublisher:
         """Returns when Redis has published it. Raises Unavailable; it may have been published then."""
         self.emit_all([(event_name, payload, room)])
 
-    def emit_all(self, client_events: Iterable[ClientEvent]) -> None:
+    def emit_all(self, client_events: Iterable[SocketPush]) -> None:
         """Returns when Redis has published them, in this order and in one round trip. Raises Unavailable;
         some of them may have been published then."""
         with translate_errors("publish client events"):

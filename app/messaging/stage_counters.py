@@ -25,7 +25,6 @@ MAX_TRACES = 100_000
 """The newest traces are kept: about 80 MB. A day of a busy network would be a hundred times that. Each
 step of an event costs Redis about 10 us and the worker 4 (measured; a like itself takes Redis 30)."""
 TRACE_TTL_SECONDS = 24 * 3600
-"""The outcome of an event stored in a window. Its final outcome is counted under stage:flusher."""
 
 
 @dataclass(frozen=True, slots=True)

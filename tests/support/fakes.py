@@ -13,7 +13,7 @@ from zlib import crc32
 from app.domain.errors import Unavailable
 from app.domain.routing import Topic
 from app.messaging.records import ConsumedRecord, ProducerRecord, RecordsRejected
-from app.messaging.socket_push import ClientEvent, user_room
+from app.messaging.socket_push import SocketPush, user_room
 
 PARTITIONS = 3
 PARTITION_COUNT_BY_TOPIC = {topic.value: PARTITIONS for topic in Topic}
@@ -36,12 +36,12 @@ class MemoryPushPublisher:
     """Records client events instead of publishing them (app.messaging.socket_push.SocketPushPublisher)."""
 
     def __init__(self) -> None:
-        self.client_events: list[ClientEvent] = []
+        self.client_events: list[SocketPush] = []
 
     def emit(self, event_name: str, payload: dict[str, Any], room: str) -> None:
         self.emit_all([(event_name, payload, room)])
 
-    def emit_all(self, client_events: Iterable[ClientEvent]) -> None:
+    def emit_all(self, client_events: Iterable[SocketPush]) -> None:
         self.client_events += client_events
 
     def events_for_user(self, user_id: str, event: str = "notification") -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from app.bootstrap import SharedServices
 from app.delivery.live_post_counts import LivePostCounts, PostCountReader
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
-from app.messaging.socket_push import ClientEvent, SocketPushPublisher
+from app.messaging.socket_push import SocketPush, SocketPushPublisher
 from app.web_services import build_local_sockets
 from harness.fixtures import create_posts, create_users
 from harness.redis_commands import count_redis_commands
@@ -144,7 +144,7 @@ def _publish_pushes(pipeline: PipelineHarness, redis_url: str, monkeypatch: pyte
     """Client events are published in Redis as well as recorded."""
     publisher, record_push = SocketPushPublisher(redis_url), pipeline.push_publisher.emit_all
 
-    def emit_all(client_events: Iterable[ClientEvent]) -> None:
+    def emit_all(client_events: Iterable[SocketPush]) -> None:
         events = list(client_events)
         record_push(events)
         publisher.emit_all(events)

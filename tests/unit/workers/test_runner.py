@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.errors import Unavailable
 from workers import watchdog
-from workers.runner import BATCH_INTERVAL_SECONDS, MAX_BATCH_BURST, Worker
+from workers.runner import MAX_BATCH_BURST, Worker
 
 RUN_WORKER_SCRIPT = """
 from app.clients.gevent_setup import patch_all; patch_all()
@@ -109,15 +109,22 @@ def test_failed_step_waits_and_is_retried(error: Exception) -> None:
     assert called_at[2] - called_at[1] > 0.1
 
 
-def test_steps_that_moved_items_follow_at_once_and_after_a_burst_at_intervals() -> None:
+def test_step_that_moved_items_is_repeated_without_delay() -> None:
+    called_at, step = scripted_step(*[1] * 50)
+
+    run_until(Worker("worker-1", step, lambda: 60.0, no_heartbeat), lambda: len(called_at) > 50)
+
+    assert called_at[50] - called_at[0] < 1.0
+
+
+def test_batches_follow_at_once_and_after_a_burst_at_intervals() -> None:
     called_at, step = scripted_step(*[1] * (MAX_BATCH_BURST + 6))
+    worker = Worker("worker-1", step, lambda: 60.0, no_heartbeat, batch_interval_seconds=0.05)
 
-    run_until(
-        Worker("worker-1", step, lambda: 60.0, no_heartbeat), lambda: len(called_at) > MAX_BATCH_BURST + 5
-    )
+    run_until(worker, lambda: len(called_at) > MAX_BATCH_BURST + 5)
 
-    assert called_at[MAX_BATCH_BURST] - called_at[0] < MAX_BATCH_BURST * BATCH_INTERVAL_SECONDS / 2
-    assert called_at[MAX_BATCH_BURST + 5] - called_at[MAX_BATCH_BURST] > 4 * BATCH_INTERVAL_SECONDS
+    assert called_at[MAX_BATCH_BURST] - called_at[0] < MAX_BATCH_BURST * 0.05 / 2
+    assert called_at[MAX_BATCH_BURST + 5] - called_at[MAX_BATCH_BURST] > 4 * 0.05
 
 
 def test_worker_does_nothing_before_its_dependencies_are_ready() -> None:
