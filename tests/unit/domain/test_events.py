@@ -13,8 +13,10 @@ from app.domain.event_codec import (
     MAX_METADATA_ITEMS,
     MAX_TEXT_CHARS,
     event_from_stream_fields,
+    event_from_windowed_json,
     event_from_wire,
     parse_event,
+    windowed_json,
 )
 from app.domain.events import (
     ACTORLESS_KINDS,
@@ -75,6 +77,25 @@ def test_event_read_from_the_ingress_has_the_seq_of_its_entry(event: Event, ms: 
     read_event = event_from_stream_fields(stream_id, event.to_stream_fields())
 
     assert read_event == replace(event, seq=seq_from_stream_id(stream_id))
+
+
+@given(events(), st.booleans(), st.booleans())
+def test_event_survives_a_window_without_its_trace(
+    event: Event, bypassed_redis: bool, mentions_recipient: bool
+) -> None:
+    event = replace(event, bypassed_redis=bypassed_redis, mentions_recipient=mentions_recipient)
+
+    read_event = event_from_windowed_json(event.recipient_id, event.kind, windowed_json(event))
+
+    assert read_event == replace(event, traceparent=None)
+
+
+def test_fields_of_a_windowed_event_that_are_not_needed_are_left_out() -> None:
+    event = like_event(new_id(), unsaved_sample_users(), 1)
+
+    fields = json.loads(windowed_json(event))
+
+    assert sorted(fields) == ["active", "actorId", "eventId", "seq", "targetEntityId", "targetType"]
 
 
 @given(st.binary())
