@@ -45,7 +45,7 @@ class Worker:
     prepare: Callable[[], object] = noop
     close: Callable[[], object] = noop
     batch_interval_seconds: float = 0.0
-    """Of WorkerLoop."""
+    """See WorkerLoop (app/domain/worker_loops.py)."""
     stop_event: Event = field(default_factory=Event)
     consecutive_failures: int = 0
     next_batch_at: float = 0.0
