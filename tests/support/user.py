@@ -59,7 +59,7 @@ class BrowserUser(HttpClient):
 def register_browser_user(base_url: str, name: str) -> BrowserUser:
     """Registers a user with a unique user name. The session keeps the cookie of the device, so that a log-in
     causes no alert."""
-    username = f"{re.sub('[^a-z0-9]', '', name.lower())}_{secrets.token_hex(4)}"
+    username = f"{re.sub('[^a-z0-9]', '', name.lower())[:20]}_{secrets.token_hex(4)}"
     email, form_session = f"{username}@example.org", FormSession(base_url)
     fields = {"email": email, "username": username, "name": name, "password": PASSWORD}
     headers = {"Content-Type": "application/json"}

@@ -15,6 +15,7 @@ const COLUMNS = {
   comments: ["content", "postId", "userId", "createdAt"],
   follows: ["followerId", "followingId", "createdAt"],
 };
+const TEXT_COLUMNS = ["message", "content"];
 const tabs = [...byId("database").querySelectorAll("[data-tab]")]; // within the viewer: the notification panel has tabs too
 let selectedTable = tabs[0].dataset.tab;
 let rows = new Map(); // id -> row of the selected table, as far as it is loaded
@@ -33,7 +34,11 @@ function formatValue(column, value) {
 }
 
 function createTableRow(row) {
-  return el("tr", {}, el("td", {}), ...COLUMNS[selectedTable].map((column) => el("td", column.endsWith("Id") ? { title: row[column] ?? "" } : {})));
+  const cells = COLUMNS[selectedTable].map((column) => {
+    if (column.endsWith("Id")) return el("td", { class: "free-text", title: row[column] ?? "" });
+    return el("td", TEXT_COLUMNS.includes(column) ? { class: "free-text" } : {});
+  });
+  return el("tr", {}, el("td", {}), ...cells);
 }
 
 function fillCells(tr, row) {
