@@ -257,7 +257,7 @@ def _build_shared_services(
         redis_failover,
         limits.membership_cache_max,
     )
-    comments = Comments(connection, engine, redis_failover)
+    comments = Comments(connection, engine)
     ingress = IngressStreams(connection, ingress_limits)
     push_publisher = SocketPushPublisher(settings.service_urls.redis_url)
     critical_publisher = CriticalEventPublisher(

@@ -25,7 +25,7 @@ from app.accounts.sessions import Sessions
 from app.bootstrap import SharedServices, new_id
 from app.clients.redis_server_check import RedisServerCheck
 from app.delivery.history import ClientEventHistory
-from app.delivery.live_post_counts import LivePostCounts, PostCountReader
+from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.local_sockets import LocalSockets
 from app.delivery.read_receipts import ReadReceiptBuffer
 from app.delivery.sockets import SocketServer
@@ -150,7 +150,7 @@ def build_web_services(services: SharedServices, app: Flask, local_sockets: Loca
         history=ClientEventHistory(engine),
         read_receipts=ReadReceiptBuffer(partial(record_seen_receipts, engine)),
         live_counts=LivePostCounts(
-            PostCountReader(services.memberships, services.comments),
+            services.memberships,
             local_sockets.post_watchers,
             local_sockets.emit,
             time.monotonic,

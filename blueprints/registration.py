@@ -71,7 +71,7 @@ class _SharedCollaborators:
         self.write_actions = WriteActions(services.actions, web.redis_server_check, web.auth.new_id)
         self.idempotent_requests = IdempotentRequests(web.idempotency_keys, self.write_actions)
         self.devices = RequestDevices(services.settings.web)
-        self.post_serializer = PostSerializer(services.memberships, services.comments)
+        self.post_serializer = PostSerializer(services.memberships)
         self.notification_serializer = notifications.NotificationSerializer(stores.notifications)
         self.suppressed_views = suppressed.SuppressedEventViews(
             SuppressedEventStore(services.engine),

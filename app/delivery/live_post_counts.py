@@ -8,7 +8,6 @@ emitted, by one greenlet, so that an older count never follows a newer one.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,8 +18,7 @@ from app.delivery.post_watchers import PostWatchers
 from app.domain.errors import Unavailable
 from app.domain.events import Kind, to_iso_utc
 from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS, PostChange, PostUpdateThrottle
-from app.ingest.comments import Comments
-from app.ingest.memberships import MembershipStore
+from app.ingest.membership_reader import MembershipReader, PostCounts
 from app.operations.metrics import POST_UPDATES
 
 log = logging.getLogger(__name__)
@@ -30,30 +28,6 @@ RETRY_DELAY_SECONDS = 1.0
 POST_UPDATED_EVENT = "post_updated"
 
 
-@dataclass(frozen=True, slots=True)
-class PostCounts:
-    like_count: int
-    comment_count: int
-
-    def as_metadata(self) -> dict[str, int]:
-        """In the names of the wire (docs/socket-api.md)."""
-        return {"likesCount": self.like_count, "commentsCount": self.comment_count}
-
-
-class PostCountReader:
-    """The counts that readers see: from Redis, and what it lacks from PostgreSQL."""
-
-    def __init__(self, memberships: MembershipStore, comments: Comments) -> None:
-        self._memberships = memberships
-        self._comments = comments
-
-    def read(self, post_ids: Sequence[str]) -> dict[str, PostCounts]:
-        """Raises Unavailable."""
-        like_states = self._memberships.get_like_counts_and_states(None, post_ids)
-        comment_counts = self._comments.count_by_post(post_ids)
-        return {post_id: PostCounts(like_states[post_id][0], comment_counts[post_id]) for post_id in post_ids}
-
-
 EmitToSockets = Callable[[str, dict[str, Any], Collection[str]], None]
 """Event, data and the sockets."""
 
@@ -61,13 +35,13 @@ EmitToSockets = Callable[[str, dict[str, Any], Collection[str]], None]
 class LivePostCounts:
     def __init__(
         self,
-        count_reader: PostCountReader,
+        memberships: MembershipReader,
         watchers: PostWatchers,
         emit_to_sockets: EmitToSockets,
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
-        self._count_reader = count_reader
+        self._memberships = memberships
         self._watchers = watchers
         self._emit_to_sockets = emit_to_sockets
         self._monotonic = monotonic
@@ -98,7 +72,7 @@ class LivePostCounts:
         """
         started_at = self._monotonic()
         try:
-            counts_by_post = self._count_reader.read(post_ids)
+            counts_by_post = self._memberships.read_post_counts(None, post_ids)
         except Unavailable as exc:
             log.info("Counts of watched posts are delayed: %s", exc, extra={"event": "live_counts_delayed"})
             self.emit_again(post_ids)
@@ -125,7 +99,7 @@ class LivePostCounts:
         if not post_ids:
             return
         try:
-            counts_by_post = self._count_reader.read(post_ids)
+            counts_by_post = self._memberships.read_post_counts(None, post_ids)
         except Unavailable:
             self._throttle.restore(due)
             raise
@@ -171,6 +145,11 @@ class LivePostCounts:
         self._emit_to_sockets(POST_UPDATED_EVENT, _post_updated_payload(post_id, change, counts), sids)
 
 
+def counts_metadata(counts: PostCounts) -> dict[str, int]:
+    """In the names of the wire (docs/socket-api.md)."""
+    return {"likesCount": counts.like_count, "commentsCount": counts.comment_count}
+
+
 def _post_updated_payload(post_id: str, change: PostChange, counts: PostCounts) -> dict[str, Any]:
     """The fields of the seed application; metadata has both counts (docs/socket-api.md)."""
     return {
@@ -182,5 +161,5 @@ def _post_updated_payload(post_id: str, change: PostChange, counts: PostCounts) 
         "targetType": "POST",
         "targetEntityId": post_id,
         "timestamp": to_iso_utc(datetime.now(UTC)),
-        "metadata": counts.as_metadata(),
+        "metadata": counts_metadata(counts),
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_socketio import emit
 
-from app.delivery.live_post_counts import LivePostCounts
+from app.delivery.live_post_counts import LivePostCounts, counts_metadata
 from app.delivery.post_watchers import MAX_WATCHED_POSTS, PostWatchers
 from app.delivery.room_joins import AUTHENTICATION_REQUIRED_MESSAGE, SocketConnection, current_sid
 from app.domain.errors import Poisoned, Rejected, Unavailable
@@ -43,7 +43,7 @@ class WatchPostsHandler:
         counts_by_post = self._live_counts.read_for_new_watcher(visible_ids) if visible_ids else {}
         return {
             "posts": [
-                {"postId": post_id, **counts.as_metadata()} for post_id, counts in counts_by_post.items()
+                {"postId": post_id, **counts_metadata(counts)} for post_id, counts in counts_by_post.items()
             ]
         }
 

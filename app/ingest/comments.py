@@ -14,10 +14,9 @@ from sqlalchemy import Engine
 
 from app.clients import stale_reads
 from app.clients.redis import redis_key, register_script, translate_errors
-from app.clients.redis_health import REDIS_HEALTH
 from app.domain.errors import Rejected, Unavailable
 from app.domain.events import Kind
-from app.failover.redis_failover import INGRESS_ENABLED_KEY, RedisFailover, read_from_verified_redis
+from app.failover.redis_failover import INGRESS_ENABLED_KEY
 from app.ingest.cache_loader import LOAD_TIMEOUT_SECONDS
 from app.ingest.pending_comment_deletions import may_comment_be_pending
 from app.ingest.stored_comments import (
@@ -43,28 +42,10 @@ class Comments:
         self,
         connection: redis.Redis,
         engine: Engine,
-        failover: RedisFailover | None = None,
     ) -> None:
         self._redis = connection
         self._stored_comments = StoredComments(engine)
-        self._failover = failover
         self._load_count_script = register_script(connection, "ingest/load_comment_count")
-
-    def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
-        """The counts that readers see. Posts that are not cached are read from PostgreSQL."""
-        counts_by_post, is_complete = self._read_cached_counts(post_ids)
-        uncached_post_ids = [
-            post_id for post_id in post_ids if not is_complete or post_id not in counts_by_post
-        ]
-        if uncached_post_ids:
-            # During a failover both lag, and the higher count is closer to the truth (as with likes).
-            counts_by_post |= {
-                post_id: max(count, counts_by_post.get(post_id, 0))
-                for post_id, count in self._stored_comments.count_by_post(uncached_post_ids).items()
-            }
-        if not is_complete:
-            stale_reads.mark_response_stale()
-        return {post_id: counts_by_post.get(post_id, 0) for post_id in post_ids}
 
     def list_by_post(self, post_id: str) -> list[Comment]:
         """All comments of a post at any depth, oldest first."""
@@ -267,24 +248,3 @@ class Comments:
             for comment_id, comment_json in pending_json_by_id.items()
         ]
         return pending_comments, set(map(str, deleted_ids))
-
-    def _read_cached_counts(self, post_ids: Sequence[str]) -> tuple[dict[str, int], bool]:
-        """The cached counts, and whether they are complete (not during a failover)."""
-        try:
-            ingress_token, *counts = read_from_verified_redis(
-                self._failover, lambda: self._fetch_token_and_cached_counts(post_ids)
-            )
-        except Unavailable as exc:
-            log.warning(
-                "Comment counts are read from PostgreSQL: %s", exc, extra={"event": "counts_from_postgres"}
-            )
-            return {}, False
-        pairs = zip(post_ids, counts, strict=True)
-        counts_by_post = {post_id: int(count) for post_id, count in pairs if count is not None}
-        return counts_by_post, ingress_token is not None
-
-    def _fetch_token_and_cached_counts(self, post_ids: Sequence[str]) -> list[Any]:
-        with REDIS_HEALTH.guard_read("count comments"):
-            keys = [comment_key("count", post_id) for post_id in post_ids]
-            values: list[Any] = self._redis.mget([INGRESS_ENABLED_KEY, *keys])
-        return values

@@ -21,9 +21,17 @@ class MembershipKind:
     select_state_sql: str
     """Whether `actor` is a member."""
     select_counts_sql: str
+    """Id, the counts of `count_keys()`, and whether `viewer` is a member: null without a row."""
 
     def count_key(self, object_id: str) -> str:
         return membership_keys.count_key(self.event_kind, object_id)
+
+    def count_keys(self, object_id: str) -> list[str]:
+        """Of all its counts; the first is the number of members."""
+        count_keys = [self.count_key(object_id)]
+        if self.event_kind is Kind.LIKE:
+            count_keys.append(membership_keys.comment_key("count", object_id))
+        return count_keys
 
     def members_key(self, object_id: str) -> str:
         return membership_keys.members_key(self.event_kind, object_id)
@@ -40,14 +48,14 @@ class MembershipKind:
 
 def _counts_sql(
     object_table: str,
-    count_column: str,
+    count_columns: tuple[str, ...],
     membership_table: str,
     object_column: str,
     actor_column: str,
 ) -> str:
-    """Selects (id, count, whether the viewer is a member)."""
+    counts = ", ".join(f"s.{column}" for column in count_columns)
     return (
-        f"select s.id::text, s.{count_column}, r.active "  # noqa: S608 - constants only
+        f"select s.id::text, {counts}, r.active "  # noqa: S608 - constants only
         f"from {object_table} s left join {membership_table} r "
         f"on r.{object_column} = s.id and r.{actor_column} = cast(:viewer as uuid) "
         "where s.id = any(cast(:ids as uuid[]))"
@@ -62,7 +70,7 @@ POST_LIKES = MembershipKind(
     "select l.user_id::text from likes l where l.post_id = p.id and l.active limit :max_members + 1) end "
     "from posts p where p.id = :id",
     "select active from likes where post_id = :id and user_id = :actor",
-    _counts_sql("posts", "like_count", "likes", "post_id", "user_id"),
+    _counts_sql("posts", ("like_count", "comment_count"), "likes", "post_id", "user_id"),
 )
 USER_FOLLOWS = MembershipKind(
     Kind.FOLLOW,
@@ -72,5 +80,5 @@ USER_FOLLOWS = MembershipKind(
     "select f.follower_id::text from follows f where f.following_id = u.id and f.active "
     "limit :max_members + 1) end from users u where u.id = :id",
     "select active from follows where following_id = :id and follower_id = :actor",
-    _counts_sql("users", "follower_count", "follows", "following_id", "follower_id"),
+    _counts_sql("users", ("follower_count",), "follows", "following_id", "follower_id"),
 )

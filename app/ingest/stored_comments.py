@@ -4,7 +4,7 @@ In: tables comments, comment_deletions. Out: results for app/ingest/comments.py.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,10 +43,6 @@ class StoredComments:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = autocommit_engine(engine)
-
-    def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
-        with translate_errors("count comments"), self._engine.connect() as conn:
-            return {row[0]: row[1] for row in conn.execute(_SELECT_COUNTS, {"ids": post_ids})}
 
     def merge_comments_into(
         self, comments_by_id: dict[str, Comment], deleted_ids: set[str], post_id: str
@@ -106,7 +102,6 @@ _SELECT_COUNT_AND_IDS = text(
     "select p.comment_count, array(select c.id::text from comments c "
     "where c.id = any(cast(:ids as uuid[])) and c.active) from posts p where p.id = :post"
 )
-_SELECT_COUNTS = text("select id::text, comment_count from posts where id = any(cast(:ids as uuid[]))")
 _SELECT_COMMENT = text(f"select {_COMMENT_COLUMNS}, active from comments where id = :id")  # noqa: S608 - constants
 _SELECT_COMMENTS = text(
     f"select {_COMMENT_COLUMNS}, active from comments "  # noqa: S608 - no input in it

@@ -133,7 +133,7 @@ class Likers:
         return self._post_store.list_liker_ids(post_id, limit, after_user_id, viewer_like)
 
     def _is_liked(self, viewer_id: str, post_id: str) -> bool:
-        return self._memberships.get_like_counts_and_states(viewer_id, [post_id])[post_id][1]
+        return self._memberships.read_post_counts(viewer_id, [post_id])[post_id].is_liked
 
 
 def blueprint(
@@ -155,11 +155,10 @@ def blueprint(
         """All posts, newest first."""
         page: PageRequest = query["page"]
         author_id, viewer_id = query.get("userId"), request_auth.optional_user_id()
-        posts = post_store.list_newest(author_id, page, viewer_id)
+        posts, visible_count = post_store.list_newest_and_count(author_id, page, viewer_id)
         payload: JsonObject = {"success": True, "posts": post_serializer.posts_json(posts.items, viewer_id)}
-        if page.after_key is None:
-            counted_rows = post_store.count_visible(author_id, viewer_id)
-            payload["pagination"] = pagination_totals(page, counted_rows)
+        if visible_count is not None:
+            payload["pagination"] = pagination_totals(page, visible_count)
         payload["nextCursor"] = encode_cursor(posts.next_key)
         return payload
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.ingest.comments import Comment, Comments
-from app.ingest.memberships import MembershipStore
+from app.ingest.comments import Comment
+from app.ingest.membership_reader import MembershipReader, ObjectState, PostCounts
 from app.social.posts import Post
 from app.social.users import Account, UserSummary
 
@@ -34,19 +34,19 @@ def account_json(user: Account) -> JsonObject:
 
 
 class PostSerializer:
-    def __init__(self, memberships: MembershipStore, comment_store: Comments) -> None:
+    def __init__(self, memberships: MembershipReader) -> None:
         self._memberships = memberships
-        self._comment_store = comment_store
 
     def posts_json(self, post_rows: Sequence[Post], viewer_id: str | None) -> list[JsonObject]:
         """Posts with their counts: from Redis where it has them, else from PostgreSQL."""
-        post_ids = [post.id for post in post_rows]
-        likes_by_post = self._memberships.get_like_counts_and_states(viewer_id, post_ids)
-        comment_counts = self._comment_store.count_by_post(post_ids)
-        return [_post_json(post, *likes_by_post[post.id], comment_counts[post.id]) for post in post_rows]
+        stored = {
+            post.id: ObjectState(post.is_liked, (post.like_count, post.comment_count)) for post in post_rows
+        }
+        counts_by_post = self._memberships.read_post_counts(viewer_id, list(stored), stored)
+        return [_post_json(post, counts_by_post[post.id]) for post in post_rows]
 
 
-def _post_json(post: Post, likes_count: int, is_liked: bool, comments_count: int) -> JsonObject:
+def _post_json(post: Post, counts: PostCounts) -> JsonObject:
     return {
         "id": post.id,
         "userId": post.user_id,
@@ -55,10 +55,10 @@ def _post_json(post: Post, likes_count: int, is_liked: bool, comments_count: int
         "createdAt": post.created_at,
         "updatedAt": post.updated_at,
         "user": user_summary_json(post.author),
-        "_count": {"likes": likes_count, "comments": comments_count},
-        "likesCount": likes_count,
-        "commentsCount": comments_count,
-        "isLiked": is_liked,
+        "_count": {"likes": counts.like_count, "comments": counts.comment_count},
+        "likesCount": counts.like_count,
+        "commentsCount": counts.comment_count,
+        "isLiked": counts.is_liked,
     }
 
 

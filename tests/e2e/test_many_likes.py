@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from tests.support.post_counts import read_likes
 from tests.support.scenario import WorkerScenario
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -45,7 +46,7 @@ def test_ten_thousand_likes_are_exact_everywhere_in_few_transactions(
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda user_id: scenario.set_like(user_id, post, is_on=True), users))
-    assert scenario.services.memberships.get_like_counts_and_states(None, [post])[post][0] == LIKE_COUNT
+    assert read_likes(scenario.services.memberships, None, post)[0] == LIKE_COUNT
 
     scenario.assert_consistent_when_idle()
     assert scenario.query("select like_count from posts where id = :p", p=post) == [(LIKE_COUNT,)]

@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,9 +76,6 @@ class FakeComments:
 
     def list_by_post(self, post_id: str) -> list[Comment]:
         return self.comments
-
-    def count_by_post(self, post_ids: Sequence[str]) -> dict[str, int]:
-        return dict.fromkeys(post_ids, len(self.comments))
 
 
 @dataclass

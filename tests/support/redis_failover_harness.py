@@ -50,6 +50,7 @@ from tests.support.pipeline_harness import (
     PipelineHarness,
     PipelineUser,
 )
+from tests.support.post_counts import count_comments, read_likes
 from workers.aggregator import Aggregator
 from workers.failback_steps import FailbackSteps, PendingDeletions, PipelineBacklogSources
 from workers.redis_failback import RedisFailback
@@ -235,13 +236,13 @@ class RedisFailoverHarness:
         """As a process that reaches Redis answers."""
         post_id = post_id or self.post_id
         memberships = self.pipeline.worker_services.services.memberships
-        return memberships.get_like_counts_and_states(viewer.id, [post_id])[post_id]
+        return read_likes(memberships, viewer.id, post_id)
 
     def comment_count_and_contents(self) -> tuple[int, list[str]]:
         """As a process that reaches Redis answers."""
-        comments = self.pipeline.worker_services.services.comments
-        contents = [comment.content for comment in comments.list_by_post(self.post_id)]
-        return comments.count_by_post([self.post_id])[self.post_id], contents
+        services = self.pipeline.worker_services.services
+        contents = [comment.content for comment in services.comments.list_by_post(self.post_id)]
+        return count_comments(services.memberships, self.post_id), contents
 
     def count_fallback_rows(self, condition: str = "true") -> int:
         statement = f"select count(*) from kafka_fallback_queue where {condition}"  # noqa: S608 - constants

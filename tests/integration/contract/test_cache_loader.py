@@ -7,10 +7,12 @@ import redis
 from sqlalchemy import Engine, text
 
 from app.domain.errors import Rejected
+from app.ingest.comments import Comments
 from app.ingest.membership_kinds import POST_LIKES, USER_FOLLOWS
 from app.ingest.memberships import DesiredState, IngressLimits, MembershipState, MembershipStore
 from tests.support.fixtures import SampleUsers, insert_users, new_id
 from tests.support.membership_harness import set_like
+from tests.support.post_counts import read_likes
 from tests.support.sql_recorder import record_sql
 
 pytestmark = pytest.mark.service
@@ -38,9 +40,7 @@ def test_first_like_of_an_uncached_post_counts_the_stored_likes(
     state = set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
 
     assert state == MembershipState(True, 2)
-    assert memberships.get_like_counts_and_states(sample_users.carol_id, [sample_users.post_id]) == {
-        sample_users.post_id: (2, True)
-    }
+    assert read_likes(memberships, sample_users.carol_id, sample_users.post_id) == (2, True)
 
 
 def test_like_already_in_the_table_is_not_counted_again(
@@ -54,13 +54,14 @@ def test_like_already_in_the_table_is_not_counted_again(
 
 
 def test_cached_post_needs_no_query(
-    memberships: MembershipStore, engine: Engine, sample_users: SampleUsers
+    memberships: MembershipStore, redis_connection: redis.Redis, engine: Engine, sample_users: SampleUsers
 ) -> None:
     memberships.cache_loader.load_if_missing(POST_LIKES, sample_users.post_id)
+    Comments(redis_connection, engine).load_count_into_cache(sample_users.post_id)
 
     with record_sql(engine) as sql:
         set_like(memberships, sample_users.bob_id, sample_users.post_id, DesiredState.ON)
-        memberships.get_like_counts_and_states(sample_users.bob_id, [sample_users.post_id])
+        read_likes(memberships, sample_users.bob_id, sample_users.post_id)
 
     assert sql.statements == []
 
@@ -94,9 +95,7 @@ def test_late_cache_load_does_not_undo_a_newer_like(
     # An empty set, as a slow loader read it before the like.
     memberships.cache_loader.cache_as_empty(POST_LIKES, sample_users.post_id, sample_users.alice_id)
 
-    assert memberships.get_like_counts_and_states(sample_users.bob_id, [sample_users.post_id]) == {
-        sample_users.post_id: (1, True)
-    }
+    assert read_likes(memberships, sample_users.bob_id, sample_users.post_id) == (1, True)
 
 
 @pytest.mark.parametrize("desired_state", list(DesiredState))
@@ -116,9 +115,7 @@ def test_reads_of_an_uncached_post_come_from_the_table(
     with engine.begin() as conn:
         conn.execute(text("update posts set like_count = 1"))
 
-    assert memberships.get_like_counts_and_states(sample_users.carol_id, [sample_users.post_id]) == {
-        sample_users.post_id: (1, True)
-    }
+    assert read_likes(memberships, sample_users.carol_id, sample_users.post_id) == (1, True)
     assert memberships.get_follower_counts_and_states(sample_users.bob_id, [sample_users.alice_id]) == {
         sample_users.alice_id: (1, True)
     }

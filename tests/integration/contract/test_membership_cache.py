@@ -23,6 +23,7 @@ from tests.integration.contract.test_pending_comments import insert_comment
 from tests.support.fixtures import SampleUsers, comment_event, insert_users, like_event
 from tests.support.membership_harness import set_like
 from tests.support.membership_pipeline import MembershipPipeline
+from tests.support.post_counts import count_comments, read_likes
 
 pytestmark = pytest.mark.service
 LIMITS = IngressLimits(4, 100_000, 5.0)
@@ -76,7 +77,7 @@ def likers(engine: Engine, post_id: str) -> list[str]:
 
 
 def count_and_state(memberships: MembershipStore, viewer_id: str, post_id: str) -> tuple[int, bool]:
-    return memberships.get_like_counts_and_states(viewer_id, [post_id])[post_id]
+    return read_likes(memberships, viewer_id, post_id)
 
 
 def test_first_like_of_a_large_post_loads_its_count_but_no_members(
@@ -182,6 +183,7 @@ def test_small_post_becomes_large_with_one_like_too_many(
 def test_like_of_an_unknown_user_without_postgresql_is_counted_once_it_is_written(
     memberships: MembershipStore,
     make_store: StoreFactory,
+    redis_connection: redis.Redis,
     unreachable_engine: Engine,
     pipeline: MembershipPipeline,
     sample_users: SampleUsers,
@@ -190,6 +192,7 @@ def test_like_of_an_unknown_user_without_postgresql_is_counted_once_it_is_writte
     was_liked: bool,
 ) -> None:
     set_like(memberships, sample_users.carol_id, post_id)
+    Comments(redis_connection, unreachable_engine).cache_zero_count(post_id)
     actor_id = likers[0] if was_liked else sample_users.bob_id
     store_without_postgresql = make_store(unreachable_engine)
 
@@ -295,12 +298,14 @@ def test_uncertain_count_is_loaded_again_once_everything_is_written(
 def test_large_post_is_readable_without_postgresql(
     memberships: MembershipStore,
     make_store: StoreFactory,
+    redis_connection: redis.Redis,
     unreachable_engine: Engine,
     sample_users: SampleUsers,
     post_id: str,
     likers: list[str],
 ) -> None:
     set_like(memberships, sample_users.carol_id, post_id)
+    Comments(redis_connection, unreachable_engine).cache_zero_count(post_id)
 
     store_without_postgresql = make_store(unreachable_engine)
 
@@ -336,7 +341,7 @@ def test_idle_post_leaves_redis_once_its_likes_and_comments_are_written(
     assert redis_connection.keys(f"*{post_id}*") == []
     assert redis_connection.zcard("membership:idle") == 0
     assert count_and_state(memberships, sample_users.bob_id, post_id) == (1, True)
-    assert comments.count_by_post([post_id]) == {post_id: 1}
+    assert count_comments(memberships, post_id) == 1
     assert set_like(memberships, sample_users.carol_id, post_id) == MembershipState(True, 2)
 
 
@@ -397,7 +402,7 @@ def test_events_that_expired_without_redis_are_subtracted_when_it_is_back(
     assert count_and_state(memberships, sample_users.alice_id, post_id) == (1, False)
     assert RedisUpdateQueue(engine, redis_connection).apply_pending_page()
     assert count_and_state(memberships, sample_users.alice_id, post_id) == (0, False)
-    assert Comments(redis_connection, engine).count_by_post([post_id]) == {post_id: 0}
+    assert count_comments(memberships, post_id) == 0
 
 
 def test_members_of_a_deleted_user_are_subtracted_once(

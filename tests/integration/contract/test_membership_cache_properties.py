@@ -31,6 +31,7 @@ from app.persistence.written_memberships import MembershipRow
 from tests.support.fixtures import SampleUsers, insert_sample_users, insert_users, new_id
 from tests.support.membership_harness import set_like
 from tests.support.membership_pipeline import MembershipPipeline
+from tests.support.post_counts import read_likes
 
 pytestmark = pytest.mark.service
 LIMITS = IngressLimits(1, 1_000_000, 5.0)
@@ -130,9 +131,7 @@ class MembershipCacheMachine(RuleBasedStateMachine):
     @invariant()
     def readers_see_the_accepted_state(self) -> None:
         for actor_id in self._actor_ids:
-            count, is_active = self._store.get_like_counts_and_states(actor_id, [self._post_id])[
-                self._post_id
-            ]
+            count, is_active = read_likes(self._store, actor_id, self._post_id)
             assert is_active is (actor_id in self._active_ids)
             if self._is_exact:
                 assert count == len(self._active_ids)

@@ -10,9 +10,11 @@ from sqlalchemy import event as sqlalchemy_event
 from app.domain.errors import Rejected
 from app.ingest.comments import Comment, Comments
 from app.ingest.ingress import IngressStreams
+from app.ingest.membership_reader import MembershipReader
 from app.ingest.memberships import IngressLimits
 from tests.integration.contract.test_ingress_append import comment_of
 from tests.support.fixtures import SampleUsers, comment_event, new_id
+from tests.support.post_counts import count_comments
 
 pytestmark = pytest.mark.service
 
@@ -51,7 +53,7 @@ def test_comment_in_redis_and_postgresql_is_listed_and_counted_once(
         written.window_entry_key,
         pending.window_entry_key,
     }
-    assert comment_store.count_by_post([sample_users.post_id]) == {sample_users.post_id: 2}
+    assert count_comments(MembershipReader(redis_connection, engine, None), sample_users.post_id) == 2
 
 
 def test_comment_written_during_the_recount_is_counted(
@@ -78,7 +80,7 @@ def test_comment_written_during_the_recount_is_counted(
     finally:
         sqlalchemy_event.remove(engine, "after_cursor_execute", write_comment)
 
-    assert comment_store.count_by_post([sample_users.post_id]) == {sample_users.post_id: 1}
+    assert count_comments(MembershipReader(redis_connection, engine, None), sample_users.post_id) == 1
 
 
 def test_unknown_comment_is_refused(comment_store: Comments, sample_users: SampleUsers) -> None:

@@ -13,7 +13,7 @@ from flask import Flask
 
 from app.aggregation.windows import OfferedEvent
 from app.bootstrap import SharedServices
-from app.delivery.live_post_counts import LivePostCounts, PostCountReader
+from app.delivery.live_post_counts import LivePostCounts
 from app.domain.events import Event, Kind
 from app.ingest.memberships import DesiredState
 from app.messaging.socket_push import SocketPush, SocketPushPublisher
@@ -46,7 +46,7 @@ BYTES_PER_LIKE = {"ingress": 243, "like": 158, "window": 325, "trace": 549, "Kaf
 steps. In Kafka the record."""
 MAX_OTHER_BYTES_PER_LIKE = 5
 """Of keys whose number does not depend on that of the likes: at most 2 KB for 1,000 likes."""
-LIVE_COUNT_REDIS_COMMANDS = 6
+LIVE_COUNT_REDIS_COMMANDS = 1
 TRACEPARENT = "00-" + 32 * "1" + "-" + 16 * "2" + "-01"
 
 
@@ -254,7 +254,7 @@ def test_live_count_is_one_message_and_one_encoded_packet_for_all_sockets(
     packets: list[tuple[str, object]] = []
     monkeypatch.setattr(server.eio, "send_packet", lambda *sent: packets.append(sent))
     live_counts = LivePostCounts(
-        PostCountReader(isolated_services.memberships, isolated_services.comments),
+        isolated_services.memberships,
         local_sockets.post_watchers,
         local_sockets.emit,
         lambda: 0.0,
@@ -269,6 +269,9 @@ def test_live_count_is_one_message_and_one_encoded_packet_for_all_sockets(
         user.like("Hello")
     pipeline.bridge.step()
     pipeline.aggregator.step()
+    isolated_services.memberships.read_post_counts(
+        None, list(pipeline.post_id_by_caption.values())
+    )  # connects
 
     [(name, payload, _)] = pipeline.push_publisher.client_events
     assert name == "posts_changed"

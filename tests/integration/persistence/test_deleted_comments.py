@@ -11,6 +11,7 @@ from app.domain.errors import Rejected, Unavailable
 from app.domain.grouping import ClientEventType
 from app.social.mutes import MutesAndBlocks
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness, PipelineUser
+from tests.support.post_counts import count_comments
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
@@ -25,10 +26,10 @@ def ann(pipeline: PipelineHarness) -> PipelineUser:
 
 def visible_comments(pipeline: PipelineHarness) -> tuple[int, list[str]]:
     """The count and the contents of the comments of Alice's post."""
-    comments = pipeline.worker_services.services.comments
+    services = pipeline.worker_services.services
     post_id = pipeline.post_id_by_caption["Hello"]
-    contents = [comment.content for comment in comments.list_by_post(post_id)]
-    return comments.count_by_post([post_id])[post_id], contents
+    contents = [comment.content for comment in services.comments.list_by_post(post_id)]
+    return count_comments(services.memberships, post_id), contents
 
 
 def find_violations(pipeline: PipelineHarness) -> list[str]:

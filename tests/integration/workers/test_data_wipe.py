@@ -8,6 +8,7 @@ from app.delivery.history import ClientEventHistory
 from app.domain.errors import Unavailable
 from app.operations.data_wipe import EventDataWipe
 from tests.support.pipeline_harness import USER_NAMES, WINDOW_AND_JITTER_SECONDS, PipelineHarness
+from tests.support.post_counts import count_comments, read_likes
 
 pytestmark = pytest.mark.service
 ALL_ZERO = [(0, 0, 0, 0, 0)]
@@ -35,10 +36,8 @@ def _wipe(pipeline: PipelineHarness, **hooks: object) -> None:
 
 def _counts(pipeline: PipelineHarness) -> tuple[int, int]:
     post_id = pipeline.post_id_by_caption["Hello"]
-    likes, _ = pipeline.worker_services.services.memberships.get_like_counts_and_states(None, [post_id])[
-        post_id
-    ]
-    return likes, pipeline.worker_services.services.comments.count_by_post([post_id])[post_id]
+    likes, _ = read_likes(pipeline.worker_services.services.memberships, None, post_id)
+    return likes, count_comments(pipeline.worker_services.services.memberships, post_id)
 
 
 # The stage of the events when the tables are cleared, by the number of workers that ran before.

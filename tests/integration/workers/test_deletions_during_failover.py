@@ -11,6 +11,7 @@ from app.domain.errors import Rejected
 from app.domain.grouping import ClientEventType
 from app.social.removals import PostAndAccountRemoval
 from tests.support.pipeline_harness import PipelineHarness, PipelineUser
+from tests.support.post_counts import count_comments, read_likes
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
@@ -116,9 +117,9 @@ def test_failover_writes_of_a_removed_account_are_not_counted(
 
     failover.removals.delete_account(ann.id)
 
-    assert failover.memberships.get_like_counts_and_states(ben.id, [post_id]) == {post_id: (1, True)}
+    assert read_likes(failover.memberships, ben.id, post_id) == (1, True)
     assert failover.comments.list_by_post(post_id) == []
-    assert failover.comments.count_by_post([post_id]) == {post_id: 0}
+    assert count_comments(failover.memberships, post_id) == 0
     failover.fail_back()
     assert failover.like_count_and_state(ben) == (1, True)
     assert violations(failover) == []

@@ -13,6 +13,7 @@ from app.failover.redis_failover import NOTIFY_CHANNEL, RedisFailover
 from app.ingest.failover_path import forward_failover_changes_forever
 from app.ingest.memberships import DesiredState
 from tests.support.pipeline_harness import PipelineHarness
+from tests.support.post_counts import read_likes
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
 
@@ -103,9 +104,7 @@ def test_process_notified_of_a_failover_write_shows_it_before_failback(
     ann.like("Hello")
 
     def is_liked() -> bool:
-        return pipeline.worker_services.services.memberships.get_like_counts_and_states(ben.id, [post_id])[
-            post_id
-        ][1]
+        return read_likes(pipeline.worker_services.services.memberships, ben.id, post_id)[1]
 
     assert not is_liked()
     failover.actions.set_like(ben.id, post_id, DesiredState.ON)

@@ -11,6 +11,7 @@ from app.domain.events import Kind
 from app.domain.routing import Topic
 from app.ingest.memberships import DesiredState, MembershipState
 from tests.support.pipeline_harness import WINDOW_AND_JITTER_SECONDS, PipelineHarness
+from tests.support.post_counts import read_likes
 from tests.support.redis_failover_harness import RedisFailoverHarness
 
 pytestmark = pytest.mark.service
@@ -39,9 +40,7 @@ def test_last_failover_write_decides_the_state(
 
     count = 1 + is_active
     assert states[-1] == MembershipState(is_active, count)
-    assert failover.memberships.get_like_counts_and_states(ann.id, [failover.post_id]) == {
-        failover.post_id: (count, is_active)
-    }
+    assert read_likes(failover.memberships, ann.id, failover.post_id) == (count, is_active)
     failover.fail_back()
     assert failover.like_count_and_state(ann) == (count, is_active)
     assert failover.violations() == []

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.delivery.live_post_counts import LivePostCounts, PostCounts
+from app.delivery.live_post_counts import LivePostCounts
 from app.delivery.post_watchers import PostWatchers
 from app.delivery.watch_posts import parse_post_ids
 from app.domain.errors import Rejected, Unavailable
 from app.domain.post_update_throttle import WATCHED_INTERVAL_SECONDS
+from app.ingest.membership_reader import PostCounts
 from tests.support.fixtures import new_id
 
 
@@ -32,12 +33,12 @@ class LiveCountsHarness:
             new_id,
         )
 
-    def read(self, post_ids: Sequence[str]) -> dict[str, PostCounts]:
+    def read_post_counts(self, _viewer_id: None, post_ids: Sequence[str]) -> dict[str, PostCounts]:
         self.now += self.read_seconds
         if self.is_unavailable:
             raise Unavailable("Redis does not answer")
         self.read_count += 1
-        return {post_id: PostCounts(self.read_count, 0) for post_id in post_ids}
+        return {post_id: PostCounts(self.read_count, 0, False) for post_id in post_ids}
 
     def change(self, *post_ids: str) -> None:
         self.live_counts.record_changes({"posts": {post_id: ["event", "actor"] for post_id in post_ids}})
@@ -131,7 +132,7 @@ def test_watched_posts_are_emitted_after_a_lost_connection_to_redis(harness: Liv
 def test_new_watcher_gets_the_current_counts(harness: LiveCountsHarness) -> None:
     harness.watchers.replace_list("s1", ["a"])
 
-    assert harness.live_counts.read_for_new_watcher(["a"]) == {"a": PostCounts(1, 0)}
+    assert harness.live_counts.read_for_new_watcher(["a"]) == {"a": PostCounts(1, 0, False)}
     assert harness.emit_due() == []
 
 
@@ -139,18 +140,18 @@ def test_new_watcher_gets_no_count_older_than_an_emitted_one(
     harness: LiveCountsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.watchers.replace_list("s1", ["a", "b"])
-    read = harness.read
+    read = harness.read_post_counts
 
-    def read_during_which_a_is_emitted(post_ids: Sequence[str]) -> dict[str, PostCounts]:
-        counts_by_post = read(post_ids)
-        monkeypatch.setattr(harness, "read", read)
+    def read_during_which_a_is_emitted(_viewer_id: None, post_ids: Sequence[str]) -> dict[str, PostCounts]:
+        counts_by_post = read(None, post_ids)
+        monkeypatch.setattr(harness, "read_post_counts", read)
         harness.change("a")
         assert harness.emit_due() == [("s1", "a", 2)]
         return counts_by_post
 
-    monkeypatch.setattr(harness, "read", read_during_which_a_is_emitted)
+    monkeypatch.setattr(harness, "read_post_counts", read_during_which_a_is_emitted)
 
-    assert harness.live_counts.read_for_new_watcher(["a", "b"]) == {"b": PostCounts(1, 0)}
+    assert harness.live_counts.read_for_new_watcher(["a", "b"]) == {"b": PostCounts(1, 0, False)}
 
 
 @pytest.mark.parametrize("is_unavailable", [False, True])
