@@ -6,7 +6,7 @@ writes the table. A block hides both users from each other, whoever created it.
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from app.clients.postgres import autocommit_engine, translate_errors
 from app.domain.errors import Rejected
@@ -21,11 +21,6 @@ def not_blocked_sql(other_column: str, viewer_expr: str = "cast(:viewer as uuid)
         f"(x.user_id = {viewer_expr} and x.blocked_user_id = {other_column}) or "
         f"(x.user_id = {other_column} and x.blocked_user_id = {viewer_expr}))"
     )
-
-
-def not_blocked_condition(viewer_id: str | None, other_column: str) -> ColumnElement[bool]:
-    """The same condition for a SQLAlchemy query."""
-    return text(not_blocked_sql(other_column)).bindparams(viewer=viewer_id)  # type: ignore[return-value]
 
 
 class Blocks:

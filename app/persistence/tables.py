@@ -18,17 +18,6 @@ def _table(name: str, /, **type_by_column: Any) -> Table:
 
 
 users = _table("users", id=_ID, username=String(60), name=String(120), avatar_url=Text)
-posts = _table(
-    "posts",
-    id=_ID,
-    user_id=_ID,
-    caption=Text,
-    image_url=Text,
-    created_at=_TIME,
-    updated_at=_TIME,
-    like_count=Integer,
-    comment_count=Integer,
-)
 comments = _table(
     "comments", id=_ID, post_id=_ID, user_id=_ID, content=Text, active=Boolean, created_at=_TIME
 )

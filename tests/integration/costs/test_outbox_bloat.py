@@ -16,7 +16,7 @@ ROUND_COUNT, ROWS_PER_ROUND = 100, 2_000
 MAX_DEAD_SHARE, MAX_GROWTH = 0.03, 1.1
 MAX_PAGES_OF_RELAY, VACUUM_SECONDS = 60, 60
 """That the relay reads to find that nothing is unpublished. The entries of rows that were just published
-count until autovacuum, or a scan that finds them dead, has removed them (measured at once: up to 440 pages)."""
+count until autovacuum, or a scan that finds them dead, has removed them (at once: up to 440 pages)."""
 INSERT_ROWS = """
     insert into outbox (user_id, client_seq, client_event, payload)
     select :user, :first + n, 'notification', jsonb_build_object('type', 'LIKE', 'text', repeat('x', 400))
