@@ -53,7 +53,7 @@ BENCHMARKS: dict[str, tuple[Callable[..., BenchmarkResult], dict[str, Any], dict
         {"rounds": 5, "like_count": 10_000, "backlog_seconds": 120.0},
         {"rounds": 1, "like_count": 2_000, "backlog_seconds": 10.0},
     ),
-    "s8": (data_size.run_benchmark, {"rounds": 6, "scale": 1}, {"rounds": 2, "scale": 0.2}),
+    "s8": (data_size.run_benchmark, {"rounds": 12, "scale": 1}, {"rounds": 2, "scale": 0.2}),
     "s9": (footprint.run_benchmark, {"rounds": 5, "like_count": 5_000}, {"rounds": 1, "like_count": 1_000}),
     "s3": (bridge_throughput.run_benchmark, {"rounds": 6}, {"rounds": 2}),
 }
