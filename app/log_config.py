@@ -36,6 +36,8 @@ CORRELATION_ID_KEY, TRACEPARENT_KEY = "notifications.correlation", "notification
 """Keys of the WSGI environment, set by app/trace_context.py."""
 REDACTED_MARKER = "[withheld]"
 MAX_LINE_LENGTH = 50_000
+_PLACEHOLDER = re.compile(r"%[-+ #\d.]*[a-z]")
+"""An argument in the text of a log call."""
 """Maximum characters of a line that are kept; the patterns below take milliseconds for that many."""
 _SENSITIVE_KEYS = (
     r"(?:password|passwd|\bpass\b|\bpwd\b|secret|token|api_?key|api-key|authorization|cookie)"
@@ -137,7 +139,7 @@ class OutageFilter(logging.Filter):
         outage = _find_outage(record)
         if outage is None:
             return True
-        failure_kind = f"{record.name}: {record.msg}"[:120]
+        failure_kind = f"{record.name}: {_PLACEHOLDER.sub('...', str(record.msg))}"[:120]
         outage.record_failure(
             f"{record.name}: {record.getMessage()}", failure_kind, _unexpected_traceback(record)
         )

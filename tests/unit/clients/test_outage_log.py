@@ -9,6 +9,7 @@ import pytest
 from kafka.errors import KafkaConnectionError
 
 from app import log_config
+from app.clients import circuit_breaker
 from app.clients.circuit_breaker import Breaker
 from app.clients.outage_log import MAX_FAILURE_KINDS, Outage
 from app.domain.errors import Unavailable
@@ -175,6 +176,21 @@ def test_own_log_lines_about_an_unavailable_service_are_counted_in_its_outage(
 
     assert len(log_lines()) == 1
     assert f"Outage begins [{service}]" in log_lines()[0]
+
+
+def test_failures_are_summarised_without_the_placeholders_of_their_arguments(
+    log_lines: CapturedLogLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.clients.outage_log.LOG_INTERVAL_SECONDS", 0.0)
+    for _ in range(3):
+        exc = Unavailable("It timed out", "redis_unavailable")
+        logging.getLogger("app.social").warning("Retry in %.1f s: %s", 0.5, exc)
+    outage = circuit_breaker.outage_for_error_code("redis_unavailable")
+    assert outage is not None
+
+    outage.log_progress()
+
+    assert "3 x app.social: Retry in ... s: ..." in log_lines()[-1]
 
 
 def test_error_outside_an_outage_is_logged_by_itself(log_lines: CapturedLogLines) -> None:
