@@ -61,6 +61,8 @@ class ThroughputBenchmark:
     pipeline: LikePipeline
     like_count: int
     accepted_rates: dict[Variant, list[float]] = field(default_factory=dict)
+    refused_count: int = 0
+    """Likes that one row per like did not accept."""
 
     def measure(self, variant: Variant) -> Measurement:
         like_count = self.like_count // (ROW_PER_LIKE_SHARE if variant.way == ROW_PER_LIKE else 1)
@@ -74,10 +76,12 @@ class ThroughputBenchmark:
             for name, seconds in self.pipeline.cpu_seconds_by_process().items()
         }
         self.accepted_rates.setdefault(variant, []).append(offered.accepted_per_second)
+        accepted_count = offered.report["accepted"]
+        self.refused_count += like_count - accepted_count
         # Each row was written when its request was answered.
         seconds = offered.written_seconds if variant.way == PIPELINE else offered.report["seconds"]
         cpu_ms = {name: cpu_seconds * 1000 / like_count for name, cpu_seconds in spent.items()}
-        return Measurement(like_count, seconds, cpu_seconds=sum(spent.values()), parts=cpu_ms)
+        return Measurement(accepted_count, seconds, cpu_seconds=sum(spent.values()), parts=cpu_ms)
 
     def measure_backlog(self, rate: float, seconds: float) -> tuple[list[tuple[float, float]], float]:
         """Offers likes at that rate to one web process. Returns what was accepted and not yet written at each
@@ -150,6 +154,7 @@ def run_benchmark(
     ]
     for variant, rates in benchmark.accepted_rates.items():
         result.facts[f"likes/s accepted, {variant.label}"] = spread(rates)
+    result.facts["likes that one row per like refused"] = benchmark.refused_count
     result.facts["likes/s accepted while the backlog was watched"] = accepted_rate
     result.plot = Plot(
         f"seconds, {rate:,.0f} likes/s offered to one web process",
