@@ -36,7 +36,7 @@ CONNECTION_COUNT = 64
 AS_FAST_AS_ANSWERED = 1e9
 """A rate at which a connection sends its next request as soon as the previous one is answered."""
 MAX_LOAD_SECONDS, START_TIMEOUT_SECONDS, DRAIN_TIMEOUT_SECONDS = 180.0, 30.0, 120.0
-POLL_INTERVAL_SECONDS = 0.2
+POLL_INTERVAL_SECONDS = 0.1
 REPORT_COUNTS = ("offered", "sent", "answered", "accepted", "unknown", "refused")
 Liker = tuple[str, str]
 """User id and access token."""

@@ -164,7 +164,7 @@ def run_benchmark(
     result.notes = [
         f"{like_count:,} likes, each of another user, by 64 connections; one row per like: a fifth of them.",
         "Windows close after 10 s, or as soon as all likes are in them. The time ends when the last row is "
-        "written and the last announcement published to Kafka.",
+        "written, the last announcement published to Kafka and the last window removed from Redis.",
         "load: the load generator; bench: this process, which counts rows after the load.",
     ]
     return result
