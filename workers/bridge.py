@@ -31,9 +31,7 @@ from workers.ingress_records import (
 )
 
 log = logging.getLogger(__name__)
-MAX_BATCH_ENTRIES = 250
-"""Per shard. The client library parses a reply without letting other greenlets run; the bench of the bridge
-measures that (S3, hub delay)."""
+MAX_BATCH_ENTRIES = 500
 READ_WAIT_SECONDS = 0.5
 LEASE_RENEW_INTERVAL_SECONDS = 1.0
 FALLBACK_CHECK_INTERVAL_SECONDS = 1.0
