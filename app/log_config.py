@@ -36,9 +36,9 @@ CORRELATION_ID_KEY, TRACEPARENT_KEY = "notifications.correlation", "notification
 """Keys of the WSGI environment, set by app/trace_context.py."""
 REDACTED_MARKER = "[withheld]"
 MAX_LINE_LENGTH = 50_000
-_PLACEHOLDER = re.compile(r"%[-+ #\d.]*[a-z]")
-"""An argument in the text of a log call."""
 """Maximum characters of a line that are kept; the patterns below take milliseconds for that many."""
+_PLACEHOLDER = re.compile(r"%[-+ #\d.]*[a-z]")
+"""Stands for an argument in the text of a log call."""
 _SENSITIVE_KEYS = (
     r"(?:password|passwd|\bpass\b|\bpwd\b|secret|token|api_?key|api-key|authorization|cookie)"
     r"[\w-]{0,20}"

@@ -61,7 +61,7 @@ class ThroughputBenchmark:
     pipeline: LikePipeline
     like_count: int
     accepted_rates: dict[Variant, list[float]] = field(default_factory=dict)
-    refused_count: int = 0
+    unaccepted_count: int = 0
     """Likes that one row per like did not accept."""
 
     def measure(self, variant: Variant) -> Measurement:
@@ -77,7 +77,7 @@ class ThroughputBenchmark:
         }
         self.accepted_rates.setdefault(variant, []).append(offered.accepted_per_second)
         accepted_count = offered.report["accepted"]
-        self.refused_count += like_count - accepted_count
+        self.unaccepted_count += like_count - accepted_count
         # Each row was written when its request was answered.
         seconds = offered.written_seconds if variant.way == PIPELINE else offered.report["seconds"]
         cpu_ms = {name: cpu_seconds * 1000 / like_count for name, cpu_seconds in spent.items()}
@@ -154,7 +154,7 @@ def run_benchmark(
     ]
     for variant, rates in benchmark.accepted_rates.items():
         result.facts[f"likes/s accepted, {variant.label}"] = spread(rates)
-    result.facts["likes that one row per like refused"] = benchmark.refused_count
+    result.facts["likes that one row per like did not accept"] = benchmark.unaccepted_count
     result.facts["likes/s accepted while the backlog was watched"] = accepted_rate
     result.plot = Plot(
         f"seconds, {rate:,.0f} likes/s offered to one web process",
